@@ -1,0 +1,247 @@
+"""What a block kind is: settings in ratios, a specification in counts, and the registry of kinds.
+
+A kind is a pair of frozen dataclasses in a file of its own:
+
+* ``BlockSettings`` is what a network holds: widths and expansion *ratios*, before any rounding. Its field
+  names are the names of the search dimensions that the kind reads.
+* ``BlockSpec`` is one block in *counts*, with everything that decides its cost. Its ``key`` is its identity
+  in latency tables.
+
+``settings.lower(shape, rounding)`` goes from the first to the second, and is the only place where a channel
+count is rounded or a feature map's size is computed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from nas.blocks.ops import ACTIVATIONS, Op, Shape
+from nas.errors import UserError, unknown
+
+Scalar = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How ratios become channel counts.
+
+    Attributes:
+        divisor: Widths are multiples of it.
+        expand_divisor: Expanded channel counts are multiples of it.
+        squeeze_divisor: Squeeze-excite channel counts are multiples of it.
+        minimum_ratio: A rounded count is never below this share of the exact one (Howard et al. 2017's
+            reference code: 90 %).
+    """
+
+    divisor: int = 8
+    expand_divisor: int = 8
+    squeeze_divisor: int = 8
+    minimum_ratio: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("divisor", "expand_divisor", "squeeze_divisor"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"rounding.{name} is {value!r}; it must be a whole number of at least 1")
+
+    def width(self, value: float) -> int:
+        """The channel count of a block's output."""
+        return self._nearest(value, self.divisor)
+
+    def expanded(self, value: float) -> int:
+        """The channel count inside a bottleneck."""
+        return self._nearest(value, self.expand_divisor)
+
+    def squeezed(self, value: float) -> int:
+        """The channel count inside squeeze-excite."""
+        return self._nearest(value, self.squeeze_divisor)
+
+    def _nearest(self, value: float, divisor: int) -> int:
+        rounded = max(divisor, math.floor(value + divisor / 2) // divisor * divisor)
+        return rounded + divisor if rounded < self.minimum_ratio * value else rounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSpec(ABC):
+    """One block in counts; everything that decides its cost, and nothing else."""
+
+    KIND: ClassVar[str]
+
+    in_channels: int
+    in_height: int
+    in_width: int
+
+    @abstractmethod
+    def lowering(self) -> tuple[Op, ...]:
+        """The primitive operations of the block; the last one gives its output."""
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The primitive operations, computed once."""
+        return self.lowering()
+
+    @property
+    def in_shape(self) -> Shape:
+        return Shape(self.in_channels, self.in_height, self.in_width)
+
+    @cached_property
+    def out_shape(self) -> Shape:
+        return self.ops[-1].out_shape if self.ops else self.in_shape
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+        return sum(op.macs for op in self.ops)
+
+    @cached_property
+    def params(self) -> int:
+        """Trainable parameters, BatchNorm's included."""
+        return sum(op.params for op in self.ops)
+
+    @cached_property
+    def key(self) -> str:
+        """The canonical string ``kind(field=value,…)``: the block's identity in tables."""
+        fields = ",".join(f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self))
+        return f"{self.KIND}({fields})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSettings(ABC):
+    """One block of a network in ratios; knows neither its input nor the rounding."""
+
+    KIND: ClassVar[str]
+    SPEC: ClassVar[type[BlockSpec]]
+
+    @abstractmethod
+    def lower(self, shape: Shape, rounding: Rounding) -> BlockSpec:
+        """The block in counts, for an input of ``shape``."""
+
+    @property
+    def step(self) -> int:
+        """The factor by which the block shrinks the image."""
+        return getattr(self, "stride", 1) if "stride" in field_names(type(self)) else 1
+
+    def to_dict(self) -> dict[str, Scalar]:
+        """The kind and every field, ready for JSON."""
+        return {"kind": self.KIND, **dataclasses.asdict(self)}
+
+
+_KINDS: dict[str, type[BlockSettings]] = {}
+
+Settings = TypeVar("Settings", bound=type[BlockSettings])
+
+
+def register(settings: Settings) -> Settings:
+    """Class decorator that makes a block kind known by its ``KIND``, together with its ``SPEC``."""
+    assert settings.KIND == settings.SPEC.KIND, (settings.KIND, settings.SPEC.KIND)
+    _KINDS[settings.KIND] = settings
+    return settings
+
+
+def block_kinds() -> tuple[str, ...]:
+    """The names of all registered kinds."""
+    return tuple(sorted(_KINDS))
+
+
+def settings_type(kind: str) -> type[BlockSettings]:
+    """The settings class of a kind.
+
+    Raises:
+        UserError: If there is no such kind.
+    """
+    if kind not in _KINDS:
+        raise unknown(
+            "block kind", kind, _KINDS, hint="A kind of your own must be imported before it is used"
+        )
+    return _KINDS[kind]
+
+
+def field_names(cls: type[BlockSettings] | type[BlockSpec]) -> frozenset[str]:
+    """The names of the fields of a settings or specification class."""
+    return frozenset(field.name for field in dataclasses.fields(cls))
+
+
+def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block") -> BlockSettings:
+    """Builds the settings of ``kind``, checking names and types.
+
+    Args:
+        kind: A registered kind.
+        fields: Values by field name.
+        where: How to name the place in an error.
+
+    Raises:
+        UserError: For an unknown kind or field, a missing one, or a value of the wrong type.
+    """
+    cls = settings_type(kind)
+    known = {field.name: field for field in dataclasses.fields(cls)}
+    for name, value in fields.items():
+        if name not in known:
+            raise unknown(f"field of {kind} in {where}", name, known)
+        _check_value(f"{where}: {name}", name, value, str(known[name].type))
+    for name, field in known.items():
+        if name not in fields and field.default is dataclasses.MISSING:
+            raise UserError(f"{where}: a block of kind {kind} needs {name!r}; give it a value")
+    return cls(**dict(fields))
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+_POSITIVE = frozenset({"width", "stride", "kernel", "expand"})
+
+
+def _check_value(where: str, name: str, value: object, annotation: str) -> None:
+    allowed = _TYPES[annotation]
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        raise UserError(f"{where} is {value!r}; it must be of type {annotation}")
+    if isinstance(value, (int, float)) and (value < 0 or (value == 0 and name in _POSITIVE)):
+        raise UserError(f"{where} is {value!r}; it must be positive")
+    if name.endswith("kernel") and isinstance(value, int) and value % 2 == 0 and value > 0:
+        raise UserError(f"{where} is {value}; kernels are odd: 1, 3, 5, 7, …")
+    if (
+        isinstance(value, str)
+        and name in {"activation", "gate", "squeeze_activation"}
+        and value not in ACTIVATIONS
+    ):
+        raise unknown(f"activation ({where})", value, ACTIVATIONS)
+
+
+def settings_from_dict(value: Mapping[str, Any], *, where: str = "block") -> BlockSettings:
+    """The inverse of ``BlockSettings.to_dict``.
+
+    Raises:
+        UserError: If the kind is missing or unknown, or a field does not fit.
+    """
+    fields = dict(value)
+    if "kind" not in fields:
+        raise UserError(f"{where} has no 'kind'; allowed: {', '.join(block_kinds())}")
+    return make_settings(str(fields.pop("kind")), fields, where=where)
+
+
+_KEY = re.compile(r"(\w+)\((.*)\)")
+_PARSE: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": lambda text: text == "True"}
+
+
+def parse_key(key: str) -> BlockSpec:
+    """The inverse of ``BlockSpec.key``.
+
+    Raises:
+        UserError: If the text is not a key of a registered kind.
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise UserError(f"{key!r} is not a block key; keys look like kind(field=value,…)")
+    spec = settings_type(match[1]).SPEC
+    types = {field.name: str(field.type) for field in dataclasses.fields(spec)}
+    try:
+        texts = dict(item.split("=", 1) for item in match[2].split(","))
+        return spec(**{name: _PARSE[types[name]](text) for name, text in texts.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"block key {key!r} does not fit kind {match[1]}: {error}; its fields are {', '.join(types)}"
+        ) from None

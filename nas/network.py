@@ -1,0 +1,181 @@
+"""A concrete network, and its lowering to blocks: the one place where geometry is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nas.blocks import BlockSettings, BlockSpec, Rounding, Shape, settings_from_dict
+from nas.blocks.linear import classifier
+from nas.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a block stands in its network.
+
+    Attributes:
+        section: ``"stem"``, ``"stages"``, ``"head"`` or ``"classifier"``.
+        stage: The stage's number, from 0; 0 outside the stages.
+        index: The block's number within its stage or section, from 0.
+    """
+
+    section: str
+    stage: int
+    index: int
+
+    def __str__(self) -> str:
+        if self.section == "classifier":
+            return "classifier"
+        stage = f" {self.stage}" if self.section == "stages" else ""
+        return f"{self.section.removesuffix('s')}{stage} block {self.index}"
+
+
+CLASSIFIER = Place("classifier", 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """A network in ratios: everything that decides it, before any rounding.
+
+    It knows nothing of a search space: a scaled network leaves its space, and a published one never had one.
+
+    Attributes:
+        resolution: Height and width of the input image.
+        input_channels: Channels of the input image.
+        classes: Outputs of the classifier, which follows the head.
+        stem: Blocks before the stages.
+        stages: One tuple of blocks for each stage.
+        head: Blocks after the stages, pooling included.
+        rounding: How ratios become channel counts.
+    """
+
+    resolution: int
+    input_channels: int = 3
+    classes: int = 1000
+    stem: tuple[BlockSettings, ...] = ()
+    stages: tuple[tuple[BlockSettings, ...], ...] = ()
+    head: tuple[BlockSettings, ...] = ()
+    rounding: Rounding = Rounding()
+
+    def __post_init__(self) -> None:
+        for name in ("resolution", "input_channels", "classes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
+
+    @property
+    def input_shape(self) -> Shape:
+        return Shape(self.input_channels, self.resolution, self.resolution)
+
+    def settings(self) -> Iterator[tuple[Place, BlockSettings]]:
+        """Every block's place and settings, in order, without the classifier."""
+        yield from ((Place("stem", 0, i), block) for i, block in enumerate(self.stem))
+        for number, stage in enumerate(self.stages):
+            yield from ((Place("stages", number, i), block) for i, block in enumerate(stage))
+        yield from ((Place("head", 0, i), block) for i, block in enumerate(self.head))
+
+    @cached_property
+    def placed_blocks(self) -> tuple[tuple[Place, BlockSpec], ...]:
+        """Every block in counts with its place, the classifier included.
+
+        Raises:
+            UserError: If a block does not fit its input; the message names the place.
+        """
+        shape, result = self.input_shape, []
+        for place, settings in self.settings():
+            block = lower(settings, shape, self.rounding, place)
+            result.append((place, block))
+            shape = block.out_shape
+        return (*result, (CLASSIFIER, lower_classifier(shape, self.classes)))
+
+    @cached_property
+    def blocks(self) -> tuple[BlockSpec, ...]:
+        """Every block in counts, stem, head and classifier included."""
+        return tuple(block for _, block in self.placed_blocks)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates for one image."""
+        return sum(block.macs for block in self.blocks)
+
+    @cached_property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return sum(block.params for block in self.blocks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The network as JSON values."""
+        return {
+            "resolution": self.resolution,
+            "input_channels": self.input_channels,
+            "classes": self.classes,
+            "rounding": dataclasses.asdict(self.rounding),
+            "stem": [block.to_dict() for block in self.stem],
+            "stages": [[block.to_dict() for block in stage] for stage in self.stages],
+            "head": [block.to_dict() for block in self.head],
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> NetworkSpec:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            UserError: If a key is unknown or missing, or a value does not fit.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if unknown_keys := set(value) - fields:
+            raise UserError(
+                f"a network has no {sorted(unknown_keys)}; its keys are {', '.join(sorted(fields))}"
+            )
+        try:
+            sections = {name: _section(value[name], name) for name in ("stem", "head")}
+            stages = tuple(_section(stage, f"stage {number}") for number, stage in enumerate(value["stages"]))
+            rounding = Rounding(**value["rounding"])
+            sizes = {name: value[name] for name in ("resolution", "input_channels", "classes")}
+        except KeyError as error:
+            raise UserError(f"the network lacks {error}; its keys are {', '.join(sorted(fields))}") from None
+        except TypeError as error:
+            raise UserError(f"the network cannot be read: {error}") from None
+        return cls(**sizes, stem=sections["stem"], stages=stages, head=sections["head"], rounding=rounding)
+
+
+def _section(blocks: Any, name: str) -> tuple[BlockSettings, ...]:
+    return tuple(settings_from_dict(block, where=f"{name} block {i}") for i, block in enumerate(blocks))
+
+
+def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Place) -> BlockSpec:
+    """One step of the lowering: the block in counts for an input of ``shape``.
+
+    Raises:
+        UserError: If the block does not fit its input, or shrinks an image that is one pixel already.
+    """
+    if settings.step > 1 and shape.pixels == 1:
+        raise UserError(
+            f"{place}: stride {settings.step} on an image of one pixel; the strides shrink it to nothing: "
+            "use fewer of them or a higher resolution"
+        )
+    try:
+        block = settings.lower(shape, rounding)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+    if block.out_shape.height < 1 or block.out_shape.width < 1:
+        raise UserError(
+            f"{place}: an image of {shape.height}×{shape.width} pixels shrinks to nothing; use a higher resolution"
+        )
+    return block
+
+
+def lower_classifier(shape: Shape, classes: int) -> BlockSpec:
+    """The block that ends every network.
+
+    Raises:
+        UserError: If the head does not end in a vector.
+    """
+    try:
+        return classifier(shape, classes)
+    except UserError as error:
+        raise UserError(f"{CLASSIFIER}: {error}") from None

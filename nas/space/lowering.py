@@ -1,0 +1,128 @@
+"""Lowering many architectures at once: integer rows to block numbers.
+
+A block depends on few genes: those of its stage, its own, and the shape that reaches it. Each such
+combination is lowered once, by the same ``nas.network.lower`` as a single network, and its number is kept in
+a table; a million architectures then cost only array look-ups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.blocks import BlockSettings, BlockSpec, Shape
+from nas.network import Place
+
+IntArray = NDArray[np.int64]
+UNKNOWN = -2
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Many architectures in counts.
+
+    Attributes:
+        blocks: Distinct blocks, in no particular order; some may belong to other architectures.
+        index: Integers of shape (N, places): the number of each place's block, -1 where it is absent.
+    """
+
+    blocks: tuple[BlockSpec, ...]
+    index: IntArray
+
+    def total(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Sums one value for each block, (blocks,), over the places of each architecture: (N,)."""
+        padded = np.append(values, np.zeros(1, values.dtype))
+        result = np.zeros(len(self.index), values.dtype)
+        for column in self.index.T:
+            result += padded[column]
+        return result
+
+
+@dataclass(frozen=True)
+class PlaceRule:
+    """What decides the block at one place.
+
+    Attributes:
+        place: The place.
+        genes: Columns of the row that decide its settings.
+        radices: For each of them the number of choices, plus one for "absent".
+        settings: Gives the settings from the choice numbers of ``genes`` (-1 for absent).
+        depth: Gives, from the rows, the depth of the place's stage.
+    """
+
+    place: Place
+    genes: tuple[int, ...]
+    radices: tuple[int, ...]
+    settings: Callable[[tuple[int, ...]], BlockSettings]
+    depth: Callable[[IntArray], IntArray]
+
+    def codes(self, rows: IntArray) -> IntArray:
+        """One number for each row that stands for its settings at this place."""
+        code = np.zeros(len(rows), np.int64)
+        for gene, radix in zip(self.genes, self.radices, strict=True):
+            code = code * radix + rows[:, gene] + 1
+        return code
+
+    def decode(self, code: int) -> tuple[int, ...]:
+        """The choice numbers that ``codes`` packed."""
+        digits: list[int] = []
+        for radix in reversed(self.radices):
+            code, digit = divmod(code, radix)
+            digits.append(digit - 1)
+        return tuple(reversed(digits))
+
+    @property
+    def count(self) -> int:
+        return int(np.prod(self.radices, dtype=np.int64)) if self.radices else 1
+
+
+@dataclass
+class Interner:
+    """Numbers shapes and blocks in the order in which they are met; only ever grows."""
+
+    shapes: list[Shape] = field(default_factory=list)
+    blocks: list[BlockSpec] = field(default_factory=list)
+    out_shapes: list[int] = field(default_factory=list)
+    _shape_ids: dict[Shape, int] = field(default_factory=dict)
+    _block_ids: dict[BlockSpec, int] = field(default_factory=dict)
+
+    def shape(self, shape: Shape) -> int:
+        if shape not in self._shape_ids:
+            self._shape_ids[shape] = len(self.shapes)
+            self.shapes.append(shape)
+        return self._shape_ids[shape]
+
+    def block(self, block: BlockSpec) -> int:
+        if block not in self._block_ids:
+            self._block_ids[block] = len(self.blocks)
+            self.blocks.append(block)
+            self.out_shapes.append(self.shape(block.out_shape))
+        return self._block_ids[block]
+
+
+@dataclass
+class PlaceTable:
+    """The block numbers of one place by (shape, settings code), filled when first asked for."""
+
+    codes: int
+    lower: Callable[[Shape, int], BlockSpec]
+    numbers: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+
+    def look_up(self, interner: Interner, shapes: IntArray, codes: IntArray) -> IntArray:
+        """The block numbers for shapes (N,) and codes (N,)."""
+        if len(self.numbers) < len(interner.shapes):
+            grown = np.full((2 * len(interner.shapes), self.codes), UNKNOWN, np.int64)
+            grown[: len(self.numbers)] = self.numbers.reshape(len(self.numbers), self.codes)
+            self.numbers = grown
+        keys = shapes * self.codes + codes
+        found: IntArray = self.numbers.ravel()[keys]
+        missing = found == UNKNOWN
+        if missing.any():
+            for key in np.unique(keys[missing]).tolist():
+                shape, code = divmod(key, self.codes)
+                self.numbers[shape, code] = interner.block(self.lower(interner.shapes[shape], code))
+            found = self.numbers.ravel()[keys]
+        return found
