@@ -24,7 +24,8 @@ class ConvSpec(BlockSpec):
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
         net.activation(
-            net.conv(INPUT, self.out_channels, kernel=self.kernel, stride=self.stride), self.activation
+            net.conv(INPUT, self.out_channels, role="conv", kernel=self.kernel, stride=self.stride),
+            self.activation,
         )
         return net.ops
 

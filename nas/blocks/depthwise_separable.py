@@ -23,8 +23,10 @@ class DepthwiseSeparableSpec(BlockSpec):
 
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
-        x = net.activation(net.depthwise(INPUT, kernel=self.kernel, stride=self.stride), self.activation)
-        net.activation(net.conv(x, self.out_channels), self.activation)
+        x = net.activation(
+            net.depthwise(INPUT, role="depthwise", kernel=self.kernel, stride=self.stride), self.activation
+        )
+        net.activation(net.conv(x, self.out_channels, role="pointwise"), self.activation)
         return net.ops
 
 

@@ -38,13 +38,15 @@ class InvertedResidualSpec(BlockSpec):
         net = Lowering(self.in_shape)
         x = INPUT
         if self.expanded_channels != self.in_channels:
-            x = net.activation(net.conv(x, self.expanded_channels), self.activation)
-        x = net.activation(net.depthwise(x, kernel=self.kernel, stride=self.stride), self.activation)
+            x = net.activation(net.conv(x, self.expanded_channels, role="expand"), self.activation)
+        x = net.activation(
+            net.depthwise(x, role="depthwise", kernel=self.kernel, stride=self.stride), self.activation
+        )
         if self.squeeze_channels:
             x = net.squeeze_excite(
                 x, self.squeeze_channels, activation=self.squeeze_activation, gate=self.gate
             )
-        x = net.conv(x, self.out_channels)
+        x = net.conv(x, self.out_channels, role="project")
         if self.shortcut == "identity":
             net.add(x, INPUT)
         return net.ops

@@ -23,7 +23,7 @@ class LinearSpec(BlockSpec):
 
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
-        net.activation(net.linear(INPUT, self.out_channels, bias=self.bias), self.activation)
+        net.activation(net.linear(INPUT, self.out_channels, role="linear", bias=self.bias), self.activation)
         return net.ops
 
 

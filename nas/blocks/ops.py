@@ -2,7 +2,8 @@
 
 A block lowers to a short list of operations in static single assignment form: each operation names its
 inputs by their position in the list, and ``INPUT`` stands for the block's own input. Multiply-accumulates,
-parameters, bytes moved, arithmetic intensity and the ONNX micro-models all come from this one list.
+parameters, bytes moved, arithmetic intensity, the PyTorch modules and the ONNX micro-models all come from this
+one list, so a new block kind is one file.
 """
 
 from __future__ import annotations
@@ -44,10 +45,14 @@ class Op(ABC):
     Attributes:
         in_shape: Shape of the first input.
         inputs: Positions of the operations whose outputs it reads; ``INPUT`` is the block's input.
+        role: The name of its weights within the block, empty where it has none. Operations of the same role
+            share their weights in a supernet, whatever else differs, so a role means the same in every
+            variant of a kind.
     """
 
     in_shape: Shape
     inputs: tuple[int, ...] = (INPUT,)
+    role: str = ""
 
     @property
     @abstractmethod
@@ -289,7 +294,7 @@ class Lowering:
     """Collects the operations of one block; each method appends one and returns its position.
 
     >>> net = Lowering(Shape(3, 32, 32))
-    >>> net.activation(net.conv(INPUT, 16, kernel=3, stride=2), "relu")
+    >>> net.activation(net.conv(INPUT, 16, role="conv", kernel=3, stride=2), "relu")
     1
     >>> net.ops[1].out_shape
     Shape(channels=16, height=16, width=16)
@@ -316,6 +321,7 @@ class Lowering:
         x: int,
         out_channels: int,
         *,
+        role: str,
         kernel: int = 1,
         stride: int = 1,
         groups: int = 1,
@@ -328,6 +334,7 @@ class Lowering:
             Conv2d(
                 in_shape=self.shape(x),
                 inputs=(x,),
+                role=role,
                 out_channels=out_channels,
                 kernel=kernel,
                 stride=stride,
@@ -339,15 +346,19 @@ class Lowering:
         )
 
     def depthwise(
-        self, x: int, *, kernel: int, stride: int = 1, norm: bool = True, bias: bool = False
+        self, x: int, *, role: str, kernel: int, stride: int = 1, norm: bool = True, bias: bool = False
     ) -> int:
         """A convolution of each channel by itself."""
         channels = self.shape(x).channels
-        return self.conv(x, channels, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias)
+        return self.conv(
+            x, channels, role=role, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias
+        )
 
-    def linear(self, x: int, out_features: int, *, bias: bool = True) -> int:
+    def linear(self, x: int, out_features: int, *, role: str, bias: bool = True) -> int:
         """A matrix product with a vector."""
-        return self._append(Linear(in_shape=self.shape(x), inputs=(x,), out_features=out_features, bias=bias))
+        return self._append(
+            Linear(in_shape=self.shape(x), inputs=(x,), role=role, out_features=out_features, bias=bias)
+        )
 
     def activation(self, x: int, function: str) -> int:
         """A nonlinearity; nothing is appended for ``identity``."""
@@ -384,16 +395,18 @@ class Lowering:
         """A feature map times one factor a channel."""
         return self._append(Multiply(in_shape=self.shape(x), inputs=(x, factors)))
 
-    def scale(self, x: int) -> int:
+    def scale(self, x: int, *, role: str) -> int:
         """A feature map times one learned factor a channel."""
-        return self._append(Scale(in_shape=self.shape(x), inputs=(x,)))
+        return self._append(Scale(in_shape=self.shape(x), inputs=(x,), role=role))
 
-    def layer_norm(self, x: int) -> int:
+    def layer_norm(self, x: int, *, role: str) -> int:
         """Normalisation over the channels of each pixel."""
-        return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,)))
+        return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role))
 
     def squeeze_excite(self, x: int, squeeze: int, *, activation: str, gate: str) -> int:
         """Channel attention (Hu et al. 2018, section 3): pool, two biased 1×1 convolutions, a gate, a product."""
-        y = self.conv(self.global_pool(x), squeeze, norm=False, bias=True)
-        y = self.conv(self.activation(y, activation), self.shape(x).channels, norm=False, bias=True)
+        y = self.conv(self.global_pool(x), squeeze, role="squeeze", norm=False, bias=True)
+        y = self.conv(
+            self.activation(y, activation), self.shape(x).channels, role="excite", norm=False, bias=True
+        )
         return self.multiply(x, self.activation(y, gate))

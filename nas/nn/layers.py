@@ -1,0 +1,227 @@
+"""The PyTorch form of every primitive operation, elastic in channels and kernel.
+
+Sharing follows one rule, ``crop``: a smaller layer has the *first* channels of a larger one and the *centre*
+of its kernel (Cai et al. 2020, "Once-for-All", section 3.3). Running a subnet crops on the fly, extracting one
+crops for good, and a layer of the full size is used as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas.blocks import ops
+
+_FUNCTIONS: dict[str, Any] = {
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hard_swish": F.hardswish,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "hard_sigmoid": F.hardsigmoid,
+    "sigmoid": torch.sigmoid,
+}
+
+
+def crop(weight: Tensor, shape: Sequence[int]) -> Tensor:
+    """The first entries of the channel dimensions, the central ones of the kernel's.
+
+    Args:
+        weight: A tensor of shape (C, …) or (out, in, K, K).
+        shape: The shape to cut out; no dimension is larger than ``weight``'s.
+
+    Returns:
+        A view of ``weight``, or ``weight`` itself where nothing is cut.
+    """
+    if tuple(weight.shape) == tuple(shape):
+        return weight
+    cuts = []
+    for dimension, (have, want) in enumerate(zip(weight.shape, shape, strict=True)):
+        start = (have - want) // 2 if dimension >= 2 else 0
+        cuts.append(slice(start, start + want))
+    return weight[tuple(cuts)]
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution that can run with fewer channels and a smaller kernel."""
+
+    def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
+        """Convolves (N, C, H, W) as ``op`` says, with the weights it shares."""
+        weight = crop(self.weight, (op.out_channels, op.in_shape.channels // op.groups, op.kernel, op.kernel))
+        bias = None if self.bias is None else crop(self.bias, (op.out_channels,))
+        return F.conv2d(x, weight, bias, stride=op.stride, padding=op.pad, groups=op.groups)
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm whose scale, shift and statistics are shared by the first channels.
+
+    The shared running statistics belong to no subnet in particular: calibrate a subnet before trusting it
+    (Yu et al. 2020, "BigNAS", section 3.2).
+    """
+
+    def run(self, x: Tensor) -> Tensor:
+        """Normalises (N, C, H, W) for any C up to the full number of channels."""
+        shape = (x.shape[1],)
+        if shape[0] == self.num_features:
+            return self(x)  # type: ignore[no-any-return]
+        assert self.running_mean is not None and self.running_var is not None
+        return F.batch_norm(
+            x,
+            crop(self.running_mean, shape),
+            crop(self.running_var, shape),
+            crop(self.weight, shape),
+            crop(self.bias, shape),
+            self.training,
+            0.1 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+
+
+class ConvNorm(nn.Module):
+    """A convolution and the BatchNorm that follows it, if any."""
+
+    def __init__(self, op: ops.Conv2d) -> None:
+        super().__init__()
+        self.conv = Conv2d(
+            op.in_shape.channels,
+            op.out_channels,
+            op.kernel,
+            op.stride,
+            op.pad,
+            groups=op.groups,
+            bias=op.bias,
+        )
+        self.norm = BatchNorm2d(op.out_channels) if op.norm else None
+        fan_out = op.kernel**2 * op.out_channels // op.groups  # PyTorch's own count ignores the groups
+        nn.init.normal_(self.conv.weight, std=math.sqrt(2 / fan_out))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
+        """(N, C, H, W) to (N, C', H', W')."""
+        x = self.conv.run(x, op)
+        return x if self.norm is None else self.norm.run(x)
+
+
+class Linear(nn.Linear):
+    """A matrix product that can run with fewer inputs and outputs."""
+
+    def __init__(self, op: ops.Linear) -> None:
+        super().__init__(op.in_shape.channels, op.out_features, bias=op.bias)
+        nn.init.normal_(self.weight, std=0.01)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def run(self, x: Tensor, op: ops.Linear) -> Tensor:
+        """(N, C, 1, 1) to (N, C', 1, 1)."""
+        weight = crop(self.weight, (op.out_features, op.in_shape.channels))
+        bias = None if self.bias is None else crop(self.bias, (op.out_features,))
+        return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+
+
+class Scale(nn.Module):
+    """One learned factor a channel."""
+
+    def __init__(self, op: ops.Scale, *, initial: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((op.in_shape.channels, 1, 1), initial))
+
+    def run(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        return x * self.weight[: x.shape[1]]
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalisation over the channels of each pixel of (N, C, H, W)."""
+
+    def __init__(self, op: ops.LayerNorm) -> None:
+        super().__init__(op.in_shape.channels, eps=op.epsilon)
+
+    def run(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        shape = (x.shape[1],)
+        last = x.permute(0, 2, 3, 1)
+        last = F.layer_norm(last, shape, crop(self.weight, shape), crop(self.bias, shape), self.eps)
+        return last.permute(0, 3, 1, 2)
+
+
+@singledispatch
+def layer(op: ops.Op) -> nn.Module | None:
+    """The module that holds the weights of an operation of this size; ``None`` where it has none."""
+    return None
+
+
+@layer.register
+def _(op: ops.Conv2d) -> nn.Module:
+    return ConvNorm(op)
+
+
+@layer.register
+def _(op: ops.Linear) -> nn.Module:
+    return Linear(op)
+
+
+@layer.register
+def _(op: ops.Scale) -> nn.Module:
+    return Scale(op)
+
+
+@layer.register
+def _(op: ops.LayerNorm) -> nn.Module:
+    return LayerNorm(op)
+
+
+@singledispatch
+def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    """Runs one operation.
+
+    Args:
+        op: The operation.
+        weights: What ``layer`` made for it, possibly for a larger one of the same role.
+        x: Its first input, (N, C, H, W).
+        others: Its other inputs.
+    """
+    return weights.run(x)  # type: ignore[no-any-return]
+
+
+@run.register
+def _(op: ops.Conv2d, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return weights.run(x, op)  # type: ignore[no-any-return]
+
+
+@run.register
+def _(op: ops.Linear, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return weights.run(x, op)  # type: ignore[no-any-return]
+
+
+@run.register
+def _(op: ops.Activation, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return _FUNCTIONS[op.function](x)  # type: ignore[no-any-return]
+
+
+@run.register
+def _(op: ops.GlobalAveragePool, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return x.mean((2, 3), keepdim=True)
+
+
+@run.register
+def _(op: ops.Pool, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    if op.mode == "max":
+        return F.max_pool2d(x, op.kernel, op.stride, op.padding, ceil_mode=op.ceil)
+    return F.avg_pool2d(x, op.kernel, op.stride, op.padding, ceil_mode=op.ceil, count_include_pad=False)
+
+
+@run.register
+def _(op: ops.Add, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return x + others[0]
+
+
+@run.register
+def _(op: ops.Multiply, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return x * others[0]

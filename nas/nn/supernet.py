@@ -1,0 +1,135 @@
+"""The weight-sharing supernet: one set of weights for every network of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from nas.blocks import BlockSpec
+from nas.errors import UserError
+from nas.network import NetworkSpec, Place
+from nas.nn.block import Block
+from nas.nn.static import StaticBlock, StaticNetwork, module_name
+from nas.space import SearchSpace
+
+_SIZES = ("in_height", "in_width")
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the weights of one kind at one place can run: by field, a maximum or a set of values."""
+
+    limits: dict[str, int]
+    values: dict[str, frozenset[object]]
+
+    @classmethod
+    def of(cls, specs: Iterable[BlockSpec]) -> Capacity:
+        """The capacity that covers all of ``specs``."""
+        found: dict[str, set[object]] = {}
+        for spec in specs:
+            for field in fields(spec):
+                found.setdefault(field.name, set()).add(getattr(spec, field.name))
+        limits = {name: max(v) for name, v in found.items() if name.endswith(("channels", "kernel"))}  # type: ignore[type-var]
+        values = {
+            name: frozenset(v) for name, v in found.items() if name not in limits and name not in _SIZES
+        }
+        return cls(limits, values)  # type: ignore[arg-type]
+
+    def check(self, spec: BlockSpec, place: Place) -> None:
+        """Raises a ``UserError`` that names place and field if ``spec`` does not fit."""
+        for name, limit in self.limits.items():
+            if getattr(spec, name) > limit:
+                raise UserError(f"{place}: {name} {getattr(spec, name)} exceeds the supernet's {limit}")
+        for name, allowed in self.values.items():
+            if getattr(spec, name) not in allowed:
+                offered = ", ".join(sorted(map(str, allowed)))
+                raise UserError(f"{place}: {name} is {getattr(spec, name)}; the supernet has {offered}")
+
+
+class Supernet(nn.Module):
+    """Shared weights for a whole search space; which subnet runs is an argument, never a state.
+
+    Args:
+        space: The search space.
+        classes: Outputs of the classifier.
+        input_channels: Channels of the images; the space's by default.
+    """
+
+    def __init__(self, space: SearchSpace, *, classes: int, input_channels: int | None = None) -> None:
+        super().__init__()
+        self.space = space
+        self.classes = classes
+        self.input_channels = space.input_channels if input_channels is None else input_channels
+        self.blocks = nn.ModuleDict()
+        self._capacity: dict[str, Capacity] = {}
+        largest = (max(space.resolutions),)
+        places = space.blocks_by_place(
+            resolutions=largest, classes=classes, input_channels=self.input_channels
+        )
+        for place, specs in places.items():
+            for kind in dict.fromkeys(spec.KIND for spec in specs):
+                same = [spec for spec in specs if kind == spec.KIND]
+                self.blocks[_key(place, kind)] = Block(same)
+                self._capacity[_key(place, kind)] = Capacity.of(same)
+        self._fitted = lru_cache(maxsize=4096)(self._fit)
+
+    def forward(self, x: Tensor, network: NetworkSpec) -> Tensor:
+        """Runs one subnet.
+
+        Args:
+            x: Images (N, C, H, W), of the network's resolution.
+            network: A network of the space; its class count and input channels are ignored.
+
+        Returns:
+            Logits (N, classes).
+
+        Raises:
+            UserError: If the network does not fit; the message names the stage and the field.
+        """
+        for key, spec in self._fitted(network):
+            x = self.blocks[key](x, spec)
+        return x.flatten(1)
+
+    @torch.no_grad()
+    def extract(self, network: NetworkSpec) -> StaticNetwork:
+        """Copies a subnet out as a static module with its own weights, on the same device and mode.
+
+        Raises:
+            UserError: If the network does not fit; the message names the stage and the field.
+        """
+        fitted = self._fitted(network)
+        parameter = next(self.parameters())
+        static = StaticNetwork(self.adopt(network)).to(device=parameter.device, dtype=parameter.dtype)
+        for target, (key, _) in zip(static.blocks.values(), fitted, strict=True):
+            source = self.blocks[key]
+            assert isinstance(target, StaticBlock) and isinstance(source, Block)
+            target.block.take(source)
+        return static.train(self.training)
+
+    def adopt(self, network: NetworkSpec) -> NetworkSpec:
+        """The network with the supernet's own class count and input channels."""
+        return replace(network, classes=self.classes, input_channels=self.input_channels)
+
+    def _fit(self, network: NetworkSpec) -> tuple[tuple[str, BlockSpec], ...]:
+        placed = self.adopt(network).placed_blocks
+        for place, spec in placed:
+            key = _key(place, spec.KIND)
+            if key not in self._capacity:
+                raise UserError(
+                    f"{place}: {self.space.name} has no {spec.KIND} there; {self._offered(place)}"
+                )
+            self._capacity[key].check(spec, place)
+        return tuple((_key(place, spec.KIND), spec) for place, spec in placed)
+
+    def _offered(self, place: Place) -> str:
+        prefix = module_name(place) + "_"
+        kinds = [key.removeprefix(prefix) for key in self._capacity if key.startswith(prefix)]
+        return f"the supernet has {', '.join(kinds) or 'nothing'} there"
+
+
+def _key(place: Place, kind: str) -> str:
+    return f"{module_name(place)}_{kind}"
