@@ -1,0 +1,38 @@
+"""Images for training: data sets, splits, and batches on the device.
+
+    splits = load_data("cifar10", root="data", seed=0, validation_fraction=0.1, test_fraction=0.2)
+    normalize = Normalization.measure(splits.train, seed=0)
+    train = splits.train.to(device)
+    for x, y in batches(train, batch_size=128, resolution=32, device=device, normalize=normalize, rng=rng):
+        ...
+
+A data set is one file in this folder: a function under :func:`register` that returns a :class:`Source`.
+"""
+
+from __future__ import annotations
+
+from nas.training.data.augment import Augment, resize
+from nas.training.data.batches import Normalization, batches
+from nas.training.data.decode import Progress
+from nas.training.data.images import FileImages, Images, MemoryImages, subset
+from nas.training.data.load import data_sets, load_data
+from nas.training.data.registry import Request, Source, register
+from nas.training.data.splits import Splits
+
+__all__ = [
+    "Augment",
+    "FileImages",
+    "Images",
+    "MemoryImages",
+    "Normalization",
+    "Progress",
+    "Request",
+    "Source",
+    "Splits",
+    "batches",
+    "data_sets",
+    "load_data",
+    "register",
+    "resize",
+    "subset",
+]

@@ -1,0 +1,128 @@
+"""Random changes to a batch of images, every image its own, without a loop over images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas.errors import UserError
+
+ASPECT_RATIOS = (3 / 4, 4 / 3)  # of a random resized crop, as in Inception (Szegedy et al., 2015)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What happens to a training image.
+
+    Attributes:
+        flip: Mirrors half of the images, at random, left to right. Turn it off where left and right differ,
+            as in digits.
+        crop_padding: Pads each side with zeros by this fraction of the image's side and crops back at a
+            random offset: 0.125 is the usual 4 pixels of a 32-pixel image. 0 turns it off.
+        resized_crop: Smallest and largest fraction of the area of a random resized crop, e.g. ``(0.08, 1.0)``
+            for ImageNet; None turns it off.
+    """
+
+    flip: bool = True
+    crop_padding: float = 0.125
+    resized_crop: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crop_padding < 1:
+            raise UserError(
+                f"crop_padding is {self.crop_padding}; give a fraction of the side, 0 <= crop_padding < 1"
+            )
+        if self.resized_crop is not None and not 0 < self.resized_crop[0] <= self.resized_crop[1] <= 1:
+            raise UserError(
+                f"resized_crop is {self.resized_crop}; "
+                "give the smallest and largest fraction of the area, 0 < smallest <= largest <= 1"
+            )
+
+
+def resize(x: Tensor, resolution: int) -> Tensor:
+    """Resizes floating-point images (N, C, H, W) to (N, C, resolution, resolution).
+
+    Bilinear with antialiasing; ``x`` itself is returned if it has that size already.
+    """
+    if x.shape[-2:] == (resolution, resolution):
+        return x
+    return functional.interpolate(x, size=(resolution, resolution), mode="bilinear", antialias=True)
+
+
+def flip(x: Tensor, which: Tensor) -> Tensor:
+    """Mirrors the images of ``x`` (N, C, H, W) left to right where ``which`` (N,) is true."""
+    return torch.where(which[:, None, None, None], x.flip(-1), x)
+
+
+def shift(x: Tensor, offsets: Tensor, *, padding: int) -> Tensor:
+    """Pads ``x`` (N, C, H, W) with zeros and crops it back to its size.
+
+    Args:
+        x: The images.
+        offsets: The crops' upper left corners (N, 2) as (row, column) in the padded image, 0 to 2 · padding.
+            An offset equal to the padding gives the image unchanged.
+        padding: Pixels on each of the four sides.
+    """
+    count, _, height, width = x.shape
+    padded = functional.pad(x, (padding, padding, padding, padding))
+    rows = offsets[:, 0, None] + torch.arange(height, device=x.device)
+    columns = offsets[:, 1, None] + torch.arange(width, device=x.device)
+    image = torch.arange(count, device=x.device)[:, None, None]
+    # The slice between the indices puts the channels last, which is the layout that training wants anyway.
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def draw_crops(count: int, *, area: tuple[float, float], rng: torch.Generator) -> Tensor:
+    """Draws random resized crops for ``count`` images of any size.
+
+    Returns:
+        (count, 4): the fraction of the area, the logarithm of width / height, and the position (horizontal,
+        vertical) as a fraction of the free play.
+    """
+    uniform = torch.rand(count, 4, generator=rng, device=rng.device)
+    low, high = (math.log(ratio) for ratio in ASPECT_RATIOS)
+    scale = torch.tensor([area[1] - area[0], high - low, 1.0, 1.0], device=rng.device)
+    return uniform * scale + torch.tensor([area[0], low, 0.0, 0.0], device=rng.device)
+
+
+def crop_boxes(crops: Tensor, *, aspect: Tensor | float = 1.0) -> Tensor:
+    """Turns drawn crops (N, 4) into boxes (N, 4) of (left, top, width, height) as fractions of the image.
+
+    A side that would not fit is cut to the image, where torchvision would draw again.
+
+    Args:
+        crops: What :func:`draw_crops` returned.
+        aspect: Width / height of the image (or of each image).
+    """
+    area, log_ratio, across, down = crops.unbind(-1)
+    ratio = log_ratio.exp() / aspect
+    width = (area * ratio).sqrt().clamp(max=1)
+    height = (area / ratio).sqrt().clamp(max=1)
+    return torch.stack((across * (1 - width), down * (1 - height), width, height), dim=-1)
+
+
+def resized_crop(x: Tensor, boxes: Tensor) -> Tensor:
+    """Cuts ``boxes`` (N, 4) out of ``x`` (N, C, H, W) and stretches each to (C, H, W); float32."""
+    left, top, width, height = boxes.unbind(-1)
+    zero = torch.zeros_like(left)
+    theta = torch.stack((width, zero, 2 * left + width - 1, zero, height, 2 * top + height - 1), dim=-1)
+    grid = functional.affine_grid(theta.view(-1, 2, 3), list(x.shape), align_corners=False)
+    return functional.grid_sample(
+        x.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+
+
+def augmented(x: Tensor, augment: Augment, rng: torch.Generator) -> Tensor:
+    """Flips and shifts ``x`` (N, C, H, W); resized crops are cut where the images are read."""
+    count, side = x.shape[0], x.shape[-1]
+    padding = round(augment.crop_padding * side)
+    if padding:
+        offsets = torch.randint(2 * padding + 1, (count, 2), generator=rng, device=rng.device)
+        x = shift(x, offsets.to(x.device), padding=padding)
+    if augment.flip:
+        x = flip(x, (torch.rand(count, generator=rng, device=rng.device) < 0.5).to(x.device))
+    return x

@@ -1,0 +1,121 @@
+"""Image files to arrays: any size, any mode."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nas.errors import UserError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+MODES = {1: "L", 3: "RGB"}  # channels → PIL mode
+GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+# Times the size wanted: JPEG decoders may skip what is finer. Random crops need more of it than centre crops.
+DETAIL = 4
+
+FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What the codecs raise for a damaged file, and no more: our own faults must not look like one."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and the number of all."""
+
+Box = tuple[float, float, float, float]
+"""(left, upper, right, lower) in pixels."""
+
+
+def decode(path: str, *, channels: int, size: int, box: Callable[[int, int], Box]) -> NDArray[np.uint8]:
+    """Reads an image, cuts a box out of it and resizes the box, antialiased.
+
+    Args:
+        path: The file.
+        channels: 1 (luma) or 3 (RGB). Transparency is laid over white; 16-bit greys are scaled to 8 bits.
+        size: Side of the result in pixels.
+        box: From the image's width and height to the box to cut, in pixels.
+
+    Returns:
+        Pixels (channels, size, size).
+
+    Raises:
+        UserError: If the file is no image or is damaged.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.draft(None, (DETAIL * size, DETAIL * size))
+            image = _flat(ImageOps.exif_transpose(opened)).convert(MODES[channels])
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box(*image.size), reducing_gap=2.0)
+    except FAULTS as error:
+        raise _broken(path, error) from None
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def center_box(width: int, height: int, *, fraction: float = 1.0) -> Box:
+    """The centred square whose side is ``fraction`` of the shorter side.
+
+    Cutting it and resizing it to S is the usual "resize the shorter side to S / fraction, crop the centre S".
+    """
+    side = fraction * min(width, height)
+    left, upper = (width - side) / 2, (height - side) / 2
+    return (left, upper, left + side, upper + side)
+
+
+def examine(paths: Sequence[str], *, limit: int = 256) -> tuple[int, int]:
+    """Looks at the headers of up to ``limit`` evenly spaced files.
+
+    Returns:
+        The median of the shorter sides in pixels, and 1 if all of them are grey, else 3.
+    """
+    step = max(1, len(paths) // limit)
+    headers = [_header(path) for path in paths[::step][:limit]]
+    sides = sorted(side for side, _ in headers)
+    return sides[len(sides) // 2], 3 if any(colour for _, colour in headers) else 1
+
+
+def _header(path: str) -> tuple[int, bool]:
+    """The shorter side, and whether the image has colour."""
+    try:
+        with Image.open(path) as image:
+            # A palette counts as colour: one of greys gives three equal channels, unless one is asked for.
+            return min(image.size), image.mode not in GREY_MODES
+    except FAULTS as error:
+        raise _broken(path, error) from None
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Removes what ``convert`` would get wrong: transparency, and more than 8 bits."""
+    if image.mode.startswith("I"):
+        deep: NDArray[Any] = np.asarray(image)
+        return Image.fromarray((deep.clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown scale")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image
+
+
+def _broken(path: str, error: Exception) -> UserError:
+    if not Path(path).exists():
+        return UserError(f"image {path} has disappeared; put it back, or start again without it")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, UnidentifiedImageError):
+        reason = "it is in no known image format"
+    return UserError(f"image {path} cannot be read ({reason}); remove it or replace it by a sound copy")

@@ -1,0 +1,218 @@
+"""A set of labelled images: in memory, or on disk."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from nas.errors import UserError
+from nas.training.data.augment import crop_boxes, resized_crop
+from nas.training.data.decode import Box, Progress, center_box, decode
+
+DECODE_CHUNK = (
+    64  # images a task: long enough to hide the hand-over between processes, short for smooth progress
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Read:
+    """One batch to read: positions (n,), and random resized crops (n, 4) from ``draw_crops`` or None."""
+
+    indices: Tensor
+    crops: Tensor | None
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Images(ABC):
+    """Labelled images.
+
+    Attributes:
+        labels: Class indices (N,), int64.
+    """
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} images, {self.channels} channels)"
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+
+    @abstractmethod
+    def take(self, indices: Tensor) -> Images:
+        """The images at ``indices`` (n,), in that order."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Images:
+        """The same images, kept on ``device`` if they are in memory."""
+
+    @abstractmethod
+    def read(
+        self, reads: Sequence[Read], *, resolution: int, device: torch.device, workers: int
+    ) -> Iterator[Tensor]:
+        """Yields a batch (n, C, S, S) for each read, on ``device``, in 0 to 255, uint8 or float32.
+
+        S is the side at which the images are stored, or ``resolution`` for images on disk.
+        """
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class MemoryImages(Images):
+    """Images held as pixels.
+
+    Attributes:
+        pixels: (N, C, H, W), uint8, on any device.
+    """
+
+    pixels: Tensor
+
+    def __post_init__(self) -> None:
+        assert self.pixels.dtype == torch.uint8 and self.pixels.ndim == 4
+        assert self.labels.dtype == torch.int64 and len(self.labels) == len(self.pixels)
+
+    @property
+    def channels(self) -> int:
+        return self.pixels.shape[1]
+
+    def take(self, indices: Tensor) -> MemoryImages:
+        return MemoryImages(labels=self.labels[indices], pixels=self.pixels[indices])
+
+    def to(self, device: torch.device) -> MemoryImages:
+        return MemoryImages(labels=self.labels.to(device), pixels=self.pixels.to(device))
+
+    def read(
+        self, reads: Sequence[Read], *, resolution: int, device: torch.device, workers: int
+    ) -> Iterator[Tensor]:
+        pixels = self.pixels.to(device)
+        for read in reads:
+            x = pixels[read.indices.to(device)]
+            yield x if read.crops is None else resized_crop(x, crop_boxes(read.crops.to(device)))
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class FileImages(Images):
+    """Images that stay on disk and are decoded batch by batch.
+
+    Attributes:
+        paths: One file an image.
+        color_channels: 1 or 3; every file is converted to that.
+        crop_fraction: The centred part of the shorter side that is seen without a random crop: 1.0 is all,
+            0.875 is ImageNet's custom (224 of 256).
+    """
+
+    paths: tuple[str, ...]
+    color_channels: int
+    crop_fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        assert self.labels.dtype == torch.int64 and len(self.labels) == len(self.paths)
+
+    @property
+    def channels(self) -> int:
+        return self.color_channels
+
+    def take(self, indices: Tensor) -> FileImages:
+        return replace(
+            self, labels=self.labels[indices], paths=tuple(self.paths[index] for index in indices.tolist())
+        )
+
+    def to(self, device: torch.device) -> FileImages:
+        return self
+
+    def decoded(self, *, size: int, workers: int, progress: Progress) -> MemoryImages:
+        """Decodes everything, each image's centre square resized to ``size`` pixels."""
+        pixels = torch.empty((len(self), self.channels, size, size), dtype=torch.uint8)
+        chunks = torch.split(torch.arange(len(self)), DECODE_CHUNK)
+        reads = [Read(indices=chunk, crops=None) for chunk in chunks]
+        cpu = torch.device("cpu")
+        for chunk, x in zip(
+            chunks, self.read(reads, resolution=size, device=cpu, workers=workers), strict=True
+        ):
+            pixels[chunk] = x
+            progress(int(chunk[-1]) + 1, len(self))
+        return MemoryImages(labels=self.labels, pixels=pixels)
+
+    def read(
+        self, reads: Sequence[Read], *, resolution: int, device: torch.device, workers: int
+    ) -> Iterator[Tensor]:
+        decoder = _Decoder(self.color_channels, resolution, self.crop_fraction)
+        cuda = device.type == "cuda"
+        loader: DataLoader[Tensor | UserError] = DataLoader(
+            decoder,
+            sampler=_Files(self.paths, reads),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=cuda,
+            generator=torch.Generator(),  # or it would draw from the global one
+        )
+        for batch in loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch.to(device, non_blocking=cuda)
+
+
+_Item = tuple[list[str], Tensor | None]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files and crops of each read; workers get them with the task and need no copy of all paths."""
+
+    paths: tuple[str, ...]
+    reads: Sequence[Read]
+
+    def __len__(self) -> int:
+        return len(self.reads)
+
+    def __iter__(self) -> Iterator[_Item]:
+        for read in self.reads:
+            yield [self.paths[index] for index in read.indices.tolist()], read.crops
+
+
+class _Decoder(Dataset["Tensor | UserError"]):
+    """Decodes a batch; a fault is returned, since one raised in a worker would arrive with its traceback."""
+
+    def __init__(self, channels: int, size: int, fraction: float) -> None:
+        self.channels, self.size, self.fraction = channels, size, fraction
+
+    def __getitem__(self, item: _Item) -> Tensor | UserError:
+        paths, crops = item
+        try:
+            pixels = [self._decode(path, None if crops is None else crops[i]) for i, path in enumerate(paths)]
+        except UserError as error:
+            return error
+        return torch.from_numpy(np.stack(pixels))
+
+    def _decode(self, path: str, crop: Tensor | None) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        box = partial(center_box, fraction=self.fraction) if crop is None else partial(_random_box, crop=crop)
+        return decode(path, channels=self.channels, size=self.size, box=box)
+
+
+def _random_box(width: int, height: int, *, crop: Tensor) -> Box:
+    left, top, across, down = crop_boxes(crop, aspect=width / height).tolist()
+    return (
+        left * width,
+        top * height,
+        min(width, (left + across) * width),
+        min(height, (top + down) * height),
+    )
+
+
+def subset(images: Images, indices: Tensor | Sequence[int]) -> Images:
+    """The images at ``indices`` (n,), in that order."""
+    return images.take(torch.as_tensor(indices, dtype=torch.int64))

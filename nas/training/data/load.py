@@ -1,0 +1,180 @@
+"""``load_data``: from a name to splits."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+import nas.training.data as package
+from nas.errors import UserError, unknown
+from nas.training.data.decode import MODES, Progress, examine
+from nas.training.data.images import FileImages, Images, MemoryImages
+from nas.training.data.registry import LOADERS, Request, Source
+from nas.training.data.splits import Splits, stratified
+
+CACHES = ("auto", "memory", "disk")
+CACHE_LIMIT_BYTES = 2_000_000_000
+LARGEST_AUTO_STORE_SIZE = 256
+WORTH_WORKERS = 1000  # images; fewer are decoded before the processes have started
+
+
+def data_sets() -> tuple[str, ...]:
+    """The names of all data sets: every file of this folder is asked."""
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return tuple(sorted(LOADERS))
+
+
+def load_data(
+    name: str,
+    *,
+    root: str | Path | None = None,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    download: bool = False,
+    channels: int | None = None,
+    cache: str = "auto",
+    max_train_images: int | None = None,
+    store_size: int | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Splits:
+    """Reads a data set and splits it.
+
+    The test set is the data set's own, or else ``test_fraction`` of all images; the search-validation set is
+    ``validation_fraction`` of the remaining training images (a data set with three folders keeps its own).
+    Both are stratified by class and depend on ``seed`` only.
+
+    Args:
+        name: One of :func:`data_sets`.
+        root: Where the data set lies.
+        seed: Decides the splits.
+        validation_fraction: 0 < fraction < 1.
+        test_fraction: 0 < fraction < 1; used where the data set has no test set of its own.
+        download: Whether the data set may be downloaded.
+        channels: 1 or 3 converts the images; None keeps what the data set has.
+        cache: For images in files. ``"memory"`` decodes all of them now, ``"disk"`` decodes them when they
+            are needed, ``"auto"`` takes memory if they need at most 2 GB there.
+        max_train_images: Keeps at most so many training images (stratified); validation and test stay whole.
+        store_size: For images in files that are cached: the side in pixels at which they are kept; the
+            shorter side is resized to it and the centre cropped. None takes the median shorter side, at
+            most 256.
+        workers: Processes that decode files that are cached; None takes one a core, or none for few files.
+        progress: Called while files are decoded.
+
+    Raises:
+        UserError: If an argument is out of range, or the data set is absent, incomplete or damaged.
+    """
+    if name not in (names := data_sets()):
+        hint = "Your own pictures: data=image_folder data.root=FOLDER"
+        raise unknown("data set", name, names, hint=hint)
+    _check(channels, cache, store_size, validation_fraction=validation_fraction, test_fraction=test_fraction)
+    folder = None if root is None else Path(root).expanduser()
+    source = LOADERS[name](Request(root=folder, download=download, channels=channels))
+    if cache == "memory" and not source.fits_memory:
+        raise UserError(f"data set {name} is too large for cache=memory; allowed: auto, disk")
+    train, validation, test = _split(source, seed, validation_fraction, test_fraction)
+    train = _at_most(train, max_train_images, classes=len(source.classes), seed=seed)
+    parts = [train, validation, test]
+    if source.fits_memory and cache != "disk":
+        parts = _cached(
+            parts,
+            must=cache == "memory",
+            store_size=store_size,
+            workers=workers,
+            progress=progress or _silent,
+        )
+    return Splits(
+        train=parts[0],
+        validation=parts[1],
+        test=parts[2],
+        classes=source.classes,
+        channels=parts[0].channels,
+    )
+
+
+def _check(channels: int | None, cache: str, store_size: int | None, **fractions: float) -> None:
+    if channels is not None and channels not in MODES:
+        raise UserError(
+            f"channels is {channels}; allowed: 1 (grey), 3 (colour), or null for what the images have"
+        )
+    if cache not in CACHES:
+        raise unknown("cache", cache, CACHES)
+    if store_size is not None and store_size < 1:
+        raise UserError(f"store_size is {store_size}; give a number of pixels, or null to let it be chosen")
+    for name, fraction in fractions.items():
+        if not 0 < fraction < 1:
+            raise UserError(f"{name} is {fraction}; it must lie between 0 and 1, e.g. 0.2")
+
+
+def _split(
+    source: Source, seed: int, validation_fraction: float, test_fraction: float
+) -> tuple[Images, Images, Images]:
+    """Takes from the training set what the data set does not bring itself."""
+    train, test = source.train, source.test
+    if test is None:
+        train, test = _take(train, fraction=test_fraction, seed=seed, purpose="test")
+    validation = source.validation
+    if validation is None:
+        train, validation = _take(train, fraction=validation_fraction, seed=seed, purpose="validation")
+    return train, validation, test
+
+
+def _take(images: Images, *, fraction: float, seed: int, purpose: str) -> tuple[Images, Images]:
+    kept, taken = stratified(images.labels, taken=round(fraction * len(images)), seed=seed, purpose=purpose)
+    if not len(taken):
+        raise UserError(
+            f"{len(images)} training images are too few to take {fraction:g} of them for {purpose}; "
+            f"add images or raise {purpose}_fraction"
+        )
+    return images.take(kept), images.take(taken)
+
+
+def _at_most(train: Images, limit: int | None, *, classes: int, seed: int) -> Images:
+    if limit is None or limit >= len(train):
+        return train
+    if limit < classes:
+        raise UserError(f"max_train_images is {limit}; {classes} classes need at least {classes}")
+    kept, _ = stratified(train.labels, taken=len(train) - limit, seed=seed, purpose="max_train_images")
+    return train.take(kept)
+
+
+def _cached(
+    parts: Sequence[Images], *, must: bool, store_size: int | None, workers: int | None, progress: Progress
+) -> list[Images]:
+    """Decodes files into memory, if they are to be there; all parts share one size and one progress."""
+    files = [part for part in parts if isinstance(part, FileImages)]
+    if len(files) < len(parts):
+        return list(parts)
+    size = store_size or min(LARGEST_AUTO_STORE_SIZE, examine(files[0].paths)[0])
+    sizes = [len(part) for part in files]
+    if not must and sum(sizes) * files[0].channels * size**2 > CACHE_LIMIT_BYTES:
+        return list(parts)
+    together = replace(
+        files[0],
+        labels=torch.cat([part.labels for part in files]),
+        paths=sum((part.paths for part in files), ()),
+    )
+    if workers is None:
+        workers = _cores() if len(together) >= WORTH_WORKERS else 0
+    images = together.decoded(size=size, workers=workers, progress=progress)
+    pieces = zip(torch.split(images.labels, sizes), torch.split(images.pixels, sizes), strict=True)
+    return [MemoryImages(labels=labels, pixels=pixels) for labels, pixels in pieces]
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells; else all of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _silent(done: int, total: int) -> None:
+    """Shows no progress."""

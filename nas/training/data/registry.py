@@ -1,0 +1,58 @@
+"""What a data set's file provides, and how it makes itself known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.training.data.images import Images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked of a data set.
+
+    Attributes:
+        root: The folder, or None if none was named.
+        download: Whether it may be downloaded.
+        channels: 1 or 3, or None for what the data set has by nature.
+    """
+
+    root: Path | None
+    download: bool
+    channels: int | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Source:
+    """A data set as it comes.
+
+    Attributes:
+        train: The images to split.
+        validation: Its own validation set, if it has one beside a test set.
+        test: Its own test set, or None if one has to be taken from ``train``.
+        classes: Names, by label.
+        fits_memory: Whether images on disk may be cached in memory.
+    """
+
+    train: Images
+    validation: Images | None = None
+    test: Images | None = None
+    classes: tuple[str, ...]
+    fits_memory: bool = True
+
+
+Loader = Callable[[Request], Source]
+LOADERS: dict[str, Loader] = {}
+
+
+def register(name: str) -> Callable[[Loader], Loader]:
+    """Makes a loader known as ``data=name``."""
+
+    def add(loader: Loader) -> Loader:
+        assert name not in LOADERS, f"two data sets are called {name}"
+        LOADERS[name] = loader
+        return loader
+
+    return add

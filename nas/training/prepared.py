@@ -1,0 +1,75 @@
+"""Data made ready for training: on the device, with its normalisation and its augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas.training.data import Augment, Images, Normalization, Splits, batches
+from nas.training.optimization import Compute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Splits on their device, and how batches are made of them.
+
+    Attributes:
+        splits: Training, validation and test images.
+        normalize: Measured on the training images.
+        augment: What happens to training images.
+        compute: Where and how precisely.
+        workers: Processes that decode images on disk.
+    """
+
+    splits: Splits
+    normalize: Normalization
+    augment: Augment
+    compute: Compute
+    workers: int
+
+    @classmethod
+    def of(cls, splits: Splits, *, augment: Augment, compute: Compute, workers: int = 0) -> Prepared:
+        """Measures the normalisation and moves what is in memory to the device."""
+        normalize = Normalization.measure(splits.train, seed=0, workers=workers)
+        moved = Splits(
+            train=splits.train.to(compute.device),
+            validation=splits.validation.to(compute.device),
+            test=splits.test.to(compute.device),
+            classes=splits.classes,
+            channels=splits.channels,
+        )
+        return cls(splits=moved, normalize=normalize, augment=augment, compute=compute, workers=workers)
+
+    def training(
+        self, *, batch_size: int, resolution: int, rng: torch.Generator
+    ) -> Iterable[tuple[Tensor, Tensor]]:
+        """One shuffled, augmented pass over the training images, without an incomplete last batch."""
+        return batches(
+            self.splits.train,
+            batch_size=min(batch_size, len(self.splits.train)),
+            resolution=resolution,
+            device=self.compute.device,
+            normalize=self.normalize,
+            augment=self.augment,
+            rng=rng,
+            drop_last=True,
+            workers=self.workers,
+        )
+
+    def plain(self, images: Images, *, resolution: int) -> Iterable[tuple[Tensor, Tensor]]:
+        """The images in order, without augmentation."""
+        return batches(
+            images,
+            batch_size=256,
+            resolution=resolution,
+            device=self.compute.device,
+            normalize=self.normalize,
+            workers=self.workers,
+        )
+
+    def steps(self, batch_size: int) -> int:
+        """Batches of one training pass."""
+        return max(1, len(self.splits.train) // batch_size)

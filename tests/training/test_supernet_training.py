@@ -1,0 +1,145 @@
+"""Training on real digits: the losses are wired as the recipe says, and learning happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.errors import UserError
+from nas.nn import StaticNetwork, Supernet
+from nas.space import SearchSpace
+from nas.training.data import Augment, load_data
+from nas.training.evaluation import calibrate
+from nas.training.final import train_network
+from nas.training.optimization import Compute, Hyperparameters
+from nas.training.prepared import Prepared
+from nas.training.sandwich import Sandwich
+from nas.training.supernet import (
+    SUMMARY,
+    WEIGHTS,
+    SupernetRecipe,
+    load_supernet,
+    subnet_evaluator,
+    train_supernet,
+)
+from nas.training.weights import load_weights, save_weights
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return SearchSpace.load("tiny_32")
+
+
+@pytest.fixture(scope="module")
+def data() -> Prepared:
+    splits = load_data("digits", seed=0, validation_fraction=0.2, test_fraction=0.2)
+    augment = Augment(flip=False, crop_padding=0.0)
+    return Prepared.of(splits, augment=augment, compute=Compute.choose("cpu"))
+
+
+def hyper(epochs: int, **changes: float) -> Hyperparameters:
+    values = {"epochs": epochs, "batch_size": 64, "learning_rate": 0.4, "momentum": 0.9, "weight_decay": 1e-5}
+    values |= {"warmup_epochs": 1, "label_smoothing": 0.1, "clip_value": 1.0}
+    return Hyperparameters(**(values | changes))  # type: ignore[arg-type]
+
+
+def sandwich(supernet: Supernet, *, distill: bool = True, random_subnets: int = 1) -> Sandwich:
+    return Sandwich(
+        supernet=supernet,
+        compute=Compute.choose("cpu"),
+        rng=np.random.default_rng(0),
+        random_subnets=random_subnets,
+        label_smoothing=0.0,
+        distill=distill,
+    )
+
+
+def test_sandwich_sums_the_gradients_and_hides_the_labels_from_the_students(space: SearchSpace) -> None:
+    torch.manual_seed(0)
+    supernet = Supernet(space, classes=4).double().train()
+    x, y = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.tensor([0, 1, 2, 3] * 2)
+    step = sandwich(supernet, random_subnets=0)
+    step.backward(x, y)
+    summed = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
+
+    supernet.zero_grad()
+    teacher = supernet(x, step.largest)
+    nn.functional.cross_entropy(teacher, y).backward()
+    small = torch.nn.functional.interpolate(x, size=(16, 16), mode="bilinear", antialias=True)
+    student = supernet(small, step.smallest)
+    target = teacher.detach().float().softmax(1)
+    nn.functional.cross_entropy(student.float(), target).backward()
+    for name, parameter in supernet.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(summed[name], parameter.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
+    recipe = SupernetRecipe(hyper=hyper(5), random_subnets=1, distill=True, calibration_images=256)
+    rows: list[dict[str, float]] = []
+    supernet = train_supernet(
+        space, data=data, recipe=recipe, seed=0, folder=tmp_path, on_epoch=rows.append
+    )
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=0)
+    network = space.network(space.largest())
+    trained = evaluator.accuracy(network).value
+    torch.manual_seed(1)
+    untrained = Supernet(space, classes=10, input_channels=1)
+    blank = subnet_evaluator(untrained, data=data, recipe=recipe, seed=0).accuracy(network).value
+    assert trained > blank + 0.4, f"trained {trained:.3f}, untrained {blank:.3f}"
+
+    loaded = load_supernet(space, tmp_path, device=torch.device("cpu"))
+    again = subnet_evaluator(loaded, data=data, recipe=recipe, seed=0).accuracy(network)
+    assert again == evaluator.accuracy(network)
+    with pytest.raises(UserError, match=r"trained for the space tiny_32, not ofa_mobilenet_v3"):
+        load_supernet(SearchSpace.load("ofa_mobilenet_v3"), tmp_path, device=torch.device("cpu"))
+    (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:1000])
+    with pytest.raises(UserError, match="cut off"):
+        load_supernet(space, tmp_path, device=torch.device("cpu"))
+    (tmp_path / SUMMARY).unlink()
+    with pytest.raises(UserError, match="nas train"):
+        load_supernet(space, tmp_path, device=torch.device("cpu"))
+
+
+def test_a_network_trained_alone_learns(space: SearchSpace, data: Prepared) -> None:
+    network = space.network(space.smallest(), classes=10, input_channels=1)
+    trained = train_network(network, data=data, hyper=hyper(4), seed=0)
+    assert trained.test.value > 0.5 and trained.test.total == len(data.splits.test)
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+
+
+def test_weights_of_another_network_are_refused(space: SearchSpace, tmp_path: Path) -> None:
+    small = StaticNetwork(space.network(space.smallest()))
+    large = StaticNetwork(space.network(space.largest()))
+    save_weights(small, tmp_path / "small.safetensors", metadata={"a": "b"})
+    assert load_weights(small, tmp_path / "small.safetensors") == {"a": "b"}
+    with pytest.raises(UserError, match="belongs to another network"):
+        load_weights(large, tmp_path / "small.safetensors")
+
+
+def test_calibration_gives_the_average_over_its_batches() -> None:
+    norm = nn.BatchNorm2d(3)
+    model = nn.Sequential(norm).eval()
+    x = torch.randn(40, 3, 4, 4) * 3 + 1
+    calibrate(model, x.split(10))
+    torch.testing.assert_close(norm.running_mean, x.mean((0, 2, 3)))
+    assert not norm.training and norm.momentum == 0.1
+
+
+def test_learning_rate_warms_up_and_falls_to_zero() -> None:
+    h = hyper(10, warmup_epochs=2, batch_size=128)
+    rates = [h.rate(step, 100) for step in range(100)]
+    assert max(rates) == pytest.approx(0.2) and rates[0] == pytest.approx(0.01) and rates[-1] < 1e-4
+    assert rates[:20] == sorted(rates[:20]) and rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(UserError, match="use auto, cpu or cuda"):
+        Compute.choose("warp")
+    with pytest.raises(UserError, match="allowed: auto, bf16, fp16, none"):
+        Compute.choose("cpu", "fp7")
