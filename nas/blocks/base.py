@@ -188,7 +188,10 @@ def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block")
     for name, field in known.items():
         if name not in fields and field.default is dataclasses.MISSING:
             raise UserError(f"{where}: a block of kind {kind} needs {name!r}; give it a value")
-    return cls(**dict(fields))
+    try:
+        return cls(**dict(fields))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}

@@ -11,6 +11,7 @@ from typing import ClassVar, final
 
 from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
 from nas.blocks.ops import INPUT, Lowering, Op, Shape
+from nas.errors import unknown
 
 
 @final
@@ -77,6 +78,10 @@ class InvertedResidual(BlockSettings):
     activation: str = "relu6"
     squeeze_activation: str = "relu"
     gate: str = "hard_sigmoid"
+
+    def __post_init__(self) -> None:
+        if self.squeeze_of not in ("expanded", "input"):
+            raise unknown("squeeze_of", self.squeeze_of, ("expanded", "input"))
 
     def lower(self, shape: Shape, rounding: Rounding) -> InvertedResidualSpec:
         out = rounding.width(self.width)

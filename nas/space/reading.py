@@ -13,7 +13,7 @@ from nas.errors import UserError, unknown
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
 
-KEYS = ("name", "description", "source", "resolution", "input_channels", "rounding", "stem", "stages", "head")
+KEYS = ("name", "description", "source", "size", "resolution", "input_channels", "rounding", "stem", "stages", "head")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def read_space(value: Any, *, name: str) -> dict[str, Any]:
         "name": _text(value, "name", name),
         "description": _text(value, "description", ""),
         "source": _text(value, "source", ""),
+        "stated_size": _size(value.get("size")),
         "resolutions": _resolutions(value["resolution"]),
         "input_channels": value.get("input_channels", 3),
         "rounding": _rounding(value.get("rounding", {})),
@@ -66,6 +67,12 @@ def _text(value: Mapping[str, Any], key: str, default: str) -> str:
     if not isinstance(text, str):
         raise UserError(f"{key!r} is {text!r}; it must be text")
     return text.strip()
+
+
+def _size(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise UserError(f"'size' is {value!r}; it is the number of networks, or left out")
+    return value
 
 
 def _rounding(value: Any) -> Rounding:

@@ -16,6 +16,7 @@ from nas.blocks import BlockSettings, BlockSpec, Rounding, Shape
 from nas.errors import UserError
 from nas.network import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier
 from nas.space.architecture import Architecture, Choice
+from nas.space.checks import check_stride, find_warnings
 from nas.space.lowering import IntArray, Interner, Lowered, PlaceRule, PlaceTable
 from nas.space.reading import describe, read_yaml
 from nas.space.stage import Choices, StageSpace
@@ -60,6 +61,7 @@ class SearchSpace:
         input_channels: Channels of the input image, unless a network is asked for with others.
         description: What the space is for.
         source: The publication that it follows.
+        stated_size: The number of networks that its file states, if any; ``warnings`` compares it.
     """
 
     name: str
@@ -71,6 +73,7 @@ class SearchSpace:
     input_channels: int = 3
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
+    stated_size: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         self.blocks_by_place(resolutions=(min(self.resolutions),))  # fails where a block does not fit
@@ -115,6 +118,11 @@ class SearchSpace:
     def size(self) -> int:
         """The number of distinct architectures."""
         return len(self.resolutions) * math.prod(stage.size for stage in self.stages)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but useless: kernels larger than their feature map, choices that round to the same
+        block, a wrong ``size`` in the file. Each sentence names the place."""
+        return find_warnings(self)
 
     # -- architectures ------------------------------------------------------------------------------------
 
@@ -357,6 +365,8 @@ class SearchSpace:
         shapes: set[Shape],
         found: dict[Place, dict[BlockSpec, None]],
     ) -> set[Shape]:
+        for shape in shapes:
+            check_stride(settings[0], shape, place)
         blocks = [lower(item, shape, self.rounding, place) for shape in sorted(shapes) for item in settings]
         found.setdefault(place, {}).update(dict.fromkeys(blocks))
         return {block.out_shape for block in blocks}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,11 +11,10 @@ from torch.nn import functional as F
 
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
-from nas.training.data import resize
+from nas.training.data import Images, resize
 from nas.training.evaluation import Accuracy, evaluate
 from nas.training.optimization import Hyperparameters, Losses, fit
 from nas.training.prepared import Prepared
-from nas.training.weights import save_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +76,8 @@ def train_network(
     )
     model.eval()
 
-    def measure(images: object) -> Accuracy:
-        return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)  # type: ignore[arg-type]
+    def measure(images: Images) -> Accuracy:
+        return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)
 
     return Trained(
         model=model,
@@ -88,7 +86,3 @@ def train_network(
         test=measure(data.splits.test),
     )
 
-
-def save_trained(trained: Trained, path: Path, *, normalize: object) -> None:
-    """Writes the weights of a trained network to ``path``."""
-    save_weights(trained.model, path, metadata={})

@@ -159,4 +159,5 @@ def load_supernet(space: SearchSpace, folder: Path, *, device: torch.device) -> 
         )
     supernet = Supernet(space, classes=len(summary["classes"]), input_channels=summary["input_channels"])
     load_weights(supernet, folder / WEIGHTS)
-    return supernet.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return supernet.eval()

@@ -30,7 +30,7 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, str]:
     if not path.is_file():
         raise UserError(f"{path} does not exist; run the step that writes it first")
     try:
-        with safe_open(path, framework="pt") as stream:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
             metadata = dict(stream.metadata() or {})
     except SafetensorError as error:

@@ -151,13 +151,8 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
     """One step of the lowering: the block in counts for an input of ``shape``.
 
     Raises:
-        UserError: If the block does not fit its input, or shrinks an image that is one pixel already.
+        UserError: If the block does not fit its input, or leaves no pixel of it.
     """
-    if settings.step > 1 and shape.pixels == 1:
-        raise UserError(
-            f"{place}: stride {settings.step} on an image of one pixel; the strides shrink it to nothing: "
-            "use fewer of them or a higher resolution"
-        )
     try:
         block = settings.lower(shape, rounding)
     except UserError as error:

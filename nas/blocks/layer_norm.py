@@ -1,0 +1,35 @@
+"""Layer norm alone, as between ConvNeXt's pooling and its classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
+from nas.blocks.ops import INPUT, Lowering, Op, Shape
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LayerNormSpec(BlockSpec):
+    """Normalisation over the channels of each pixel (Ba et al. 2016)."""
+
+    KIND: ClassVar[str] = "layer_norm"
+
+    def lowering(self) -> tuple[Op, ...]:
+        net = Lowering(self.in_shape)
+        net.layer_norm(INPUT, role="norm")
+        return net.ops
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(BlockSettings):
+    """Layer norm; it has nothing to set."""
+
+    KIND: ClassVar[str] = "layer_norm"
+    SPEC: ClassVar[type[BlockSpec]] = LayerNormSpec
+
+    def lower(self, shape: Shape, rounding: Rounding) -> LayerNormSpec:
+        return LayerNormSpec(in_channels=shape.channels, in_height=shape.height, in_width=shape.width)

@@ -1,0 +1,58 @@
+"""The patchify stem (Liu et al. 2022, "A ConvNet for the 2020s", section 2.2): a convolution of patches that do
+not overlap, and a layer norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
+from nas.blocks.ops import INPUT, Lowering, Op, Shape
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PatchifySpec(BlockSpec):
+    """A biased convolution whose kernel is its stride, and a layer norm."""
+
+    KIND: ClassVar[str] = "patchify"
+
+    out_channels: int
+    stride: int
+
+    def lowering(self) -> tuple[Op, ...]:
+        net = Lowering(self.in_shape)
+        x = net.conv(
+            INPUT,
+            self.out_channels,
+            role="conv",
+            kernel=self.stride,
+            stride=self.stride,
+            padding=0,
+            norm=False,
+            bias=True,
+        )
+        net.layer_norm(x, role="norm")
+        return net.ops
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class Patchify(BlockSettings):
+    """Settings of a patchify stem; ``stride`` is also the side of a patch."""
+
+    KIND: ClassVar[str] = "patchify"
+    SPEC: ClassVar[type[BlockSpec]] = PatchifySpec
+
+    width: float
+    stride: int = 4
+
+    def lower(self, shape: Shape, rounding: Rounding) -> PatchifySpec:
+        return PatchifySpec(
+            in_channels=shape.channels,
+            in_height=shape.height,
+            in_width=shape.width,
+            out_channels=rounding.width(self.width),
+            stride=self.stride,
+        )

@@ -1,0 +1,78 @@
+"""``nas COMMAND [overrides]``: finds the command and hands it the rest."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import nas
+from nas.cli.app import USER_ERROR, Command
+from nas.cli.console import error
+from nas.errors import unknown
+
+COMMANDS = ("run", "train", "table", "search", "scale", "finish", "export", "report")
+"""In the order of the pipeline. Each is a module of this package with a ``COMMAND``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code: 0, 2 for a fault of the user, 130 when it was interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if given[0] == "--version":
+        print(f"hwnas {nas.__version__}")
+        return 0
+    if given[0] in ("-sc", "--shell-completion"):
+        return _complete(given)
+    if given[0] not in COMMANDS:
+        error(str(unknown("command", given[0], COMMANDS, hint="`nas --help` says what each does")))
+        return USER_ERROR
+    return command(given[0]).main(given[1:])
+
+
+def command(name: str) -> Command:
+    """The command of that name."""
+    found = importlib.import_module(f"nas.cli.{name}").COMMAND
+    assert isinstance(found, Command)
+    return found
+
+
+def overview() -> str:
+    """The list of commands."""
+    lines = [f"  {name:<8} {command(name).summary}" for name in COMMANDS]
+    return "\n".join(
+        [
+            "nas: finds neural networks that are accurate and fast on your hardware",
+            "",
+            "usage: nas COMMAND [SETTING=VALUE ...]",
+            "",
+            *lines,
+            "",
+            '`nas COMMAND --help` shows every setting. Completion in bash: eval "$(nas -sc install=bash)"',
+        ]
+    )
+
+
+def _complete(given: list[str]) -> int:
+    """Shell completion: of the commands here, of a command's settings by Hydra.
+
+    Hydra's shell function asks ``nas -sc query=bash`` and puts the line typed so far into COMP_LINE. Hydra
+    knows no commands, so the command is cut out of that line before it is asked.
+    """
+    if not any(argument.startswith("query=") for argument in given):
+        return command("run").main(given)  # prints the shell function, which is the same for every command
+    program, *words = os.environ.get("COMP_LINE", "").split(" ")
+    words = [word for word in words if word]
+    if not words or words[0] not in COMMANDS:
+        print(" ".join(name for name in COMMANDS if name.startswith(words[0] if words else "")))
+        return 0
+    rest = os.environ["COMP_LINE"].split(words[0], 1)[1]
+    os.environ["COMP_LINE"] = f"{program}{rest}"
+    return command(words[0]).main(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

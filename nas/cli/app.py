@@ -1,0 +1,158 @@
+"""What every command does alike: compose, check, log, run, and say in one line what went wrong."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from nas.cli import compose
+from nas.cli.console import LOG, error, log_to, say
+from nas.cli.faults import is_fault, make_user_error
+from nas.cli.help import command_help
+from nas.config import Config
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of a command's body.
+
+    Attributes:
+        command: The command's name.
+        overrides: What was set on the command line, for this job.
+        run_dir: The folder of this job; it exists.
+    """
+
+    command: str
+    overrides: tuple[str, ...]
+    run_dir: Path
+
+
+Body = Callable[[Config, Job], None]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A command.
+
+    Attributes:
+        name: Its name, which is also that of its module.
+        summary: What it does, in one line.
+        reads: The parts of the configuration that it reads; ``--help`` shows these.
+        body: What it does.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[str, ...]
+    body: Body
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Runs the command and returns its exit code.
+
+        Args:
+            arguments: The command line behind the command's name; that of this process by default.
+        """
+        given = [_expand(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
+        try:
+            return self._run(given)
+        except KeyboardInterrupt:
+            again = shlex.join(["nas", self.name, *given])
+            error(f"interrupted; the same command goes on from here: {again}", prefix="")
+            return INTERRUPTED
+        except _ToldError:
+            return USER_ERROR
+        except Exception as fault:
+            if not is_fault(fault):
+                raise  # a bug of ours keeps its traceback
+            error(str(make_user_error(fault, overrides=given)))
+            return USER_ERROR
+
+    def _run(self, arguments: list[str]) -> int:
+        compose.register()
+        if {"-h", "--help"} & set(arguments):
+            overrides = [argument for argument in arguments if not argument.startswith("-")]
+            print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
+            return 0
+        entry = hydra.main(
+            config_path=compose.conf_dir(),
+            config_name=compose.CONFIG_NAME,
+            version_base=compose.VERSION_BASE,
+        )(self._task())
+        with _command_line([sys.argv[0], *arguments]):
+            entry()
+        return 0
+
+    def _task(self) -> Callable[[DictConfig], None]:
+        def task(cfg: DictConfig) -> None:
+            _run_job(self, cfg)
+
+        task.__module__ = f"nas.cli.{self.name}"  # Hydra calls the job after it
+        return task
+
+
+class _ToldError(Exception):
+    """A fault of the user that has been reported already."""
+
+
+def _run_job(command: Command, cfg: DictConfig) -> None:
+    hydra_cfg = HydraConfig.get()
+    sweep = hydra_cfg.mode == RunMode.MULTIRUN
+    overrides = tuple(map(str, OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False) or ()))
+    cfg.run_dir = str(_relative(Path(hydra_cfg.runtime.output_dir)))
+    run_dir = Path(cfg.run_dir)
+    try:
+        with log_to(run_dir / "nas.log"):
+            if sweep:
+                say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
+            LOG.info(shlex.join(["nas", command.name, *overrides]))
+            command.body(compose.typed(cfg), Job(command=command.name, overrides=overrides, run_dir=run_dir))
+    except Exception as fault:
+        with suppress(OSError):
+            run_dir.rmdir()  # if nothing has come into it
+        if not is_fault(fault):
+            raise
+        error(str(make_user_error(fault)))
+        if sweep:
+            raise _ToldError from None  # the other jobs still run
+        raise SystemExit(USER_ERROR) from None
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _expand(argument: str) -> str:
+    """``table=X`` picks a table as ``device=X`` picks a device; but X may be a path, so it is no group."""
+    return f"table.name={argument.removeprefix('table=')}" if argument.startswith("table=") else argument
+
+
+@contextmanager
+def _command_line(arguments: list[str]) -> Iterator[None]:
+    """Gives Hydra its command line, and makes it raise what goes wrong instead of printing it."""
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = arguments
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full

@@ -1,0 +1,88 @@
+"""What a command shows: lines and progress bars on the terminal, the same lines in the run's log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+LOG = logging.getLogger("nas")
+LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
+CONSOLE = Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Shows a line and logs it."""
+    CONSOLE.print(text, markup=False, soft_wrap=True)
+    LOG.info(text)
+
+
+def error(message: str, *, prefix: str = "error: ") -> None:
+    """Shows a fault on the standard error and logs it."""
+    print(f"{prefix}{message}", file=sys.stderr)
+    LOG.error(message)
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Logs what is said, and what libraries warn of, to a file, which is appended to."""
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()
+
+
+@final
+@dataclass(frozen=True)
+class Bar:
+    """A progress bar that is being shown."""
+
+    progress: Progress
+    task: TaskID
+
+    def start(self, total: int) -> None:
+        """Sets how many steps there are."""
+        self.progress.update(self.task, total=total)
+
+    def step(self) -> None:
+        """Counts one step."""
+        self.progress.advance(self.task)
+
+    def show(self, done: int, total: int) -> None:
+        """Sets both."""
+        self.progress.update(self.task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """Shows a few words behind the bar."""
+        self.progress.update(self.task, note=text)
+
+
+@contextmanager
+def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
+    """Shows a progress bar while the body runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=CONSOLE) as progress:
+        yield Bar(progress, progress.add_task(what, total=total, note=""))

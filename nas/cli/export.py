@@ -1,0 +1,18 @@
+"""``nas export``: exports the trained winner, checks parity and measures what ships."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="export",
+    summary="exports the trained winner, checks parity and measures what ships",
+    reads=("compute", "data", "device", "finish", "export"),
+    body=steps.export,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

@@ -1,0 +1,111 @@
+"""Hydra's and OmegaConf's errors, said in one message: the fault, what is allowed, what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+from yaml import YAMLError
+
+from nas.config import Config
+from nas.errors import UserError, unknown
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error is the user's, and not a bug of ours."""
+    if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
+        return True
+    # Hydra raises plain ValueErrors too, e.g. for `train=1`.
+    return isinstance(error, ValueError) and _raised_in(error).startswith(("hydra.", "omegaconf."))
+
+
+def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> UserError:
+    """The one message for any fault of the user.
+
+    Args:
+        error: What was raised.
+        overrides: The command line, for errors that do not say which part of it is at fault.
+    """
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, OverrideParseException):
+        return _unreadable(error)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        return _unknown_option(error)
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return _unknown_key(cause, where=_place(error))
+    if isinstance(cause, MissingMandatoryValue):
+        return UserError(f"{cause.full_key or 'a setting'} has no value; give it one: {cause.full_key}=VALUE")
+    if isinstance(cause, OmegaConfBaseException):
+        return _wrong_value(cause, where=_place(error))
+    reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return UserError(f"{reason} (given: {' '.join(overrides)})" if overrides else reason)
+
+
+def _unreadable(error: OverrideParseException) -> UserError:
+    reason = str(error).splitlines()[0]
+    return UserError(
+        f"cannot read {error.override!r} ({reason}); write key=value, a list as 'key=[a,b]', "
+        "and a text with special characters in quotes: 'key=\"a=b\"'"
+    )
+
+
+def _unknown_option(error: MissingConfigException) -> UserError:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    return unknown(
+        f"{group} option", name, error.options or (), hint=f"Your own can stand in ./conf/{group}/"
+    )
+
+
+def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
+    full = str(cause.full_key)
+    parent, dot, leaf = full.rpartition(".")
+    node = cause.parent_node
+    siblings = [f"{parent}{dot}{key}" for key in (node if node is not None else ()) if key != "hydra"]
+    elsewhere = [name for name in setting_names() if name.rpartition(".")[2] == leaf]
+    hint = f"There is {' and '.join(elsewhere)}" if elsewhere else ""
+    error = unknown("setting", full, siblings, hint=hint)
+    return UserError(f"{where}{error}")
+
+
+def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
+    reason = str(cause).splitlines()[0]
+    name = cause.full_key or "the configuration"
+    return UserError(f"{where}{name}: {reason}; `--help` shows what each setting takes")
+
+
+def _place(error: BaseException) -> str:
+    """The file that is at fault, where Hydra names one."""
+    first = str(error).splitlines()[0] if str(error) else ""
+    if first.startswith("In '") and "'" in first[4:]:
+        return f"in {first[4:].split(chr(39))[0]}.yaml: "
+    return ""
+
+
+def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all settings."""
+    import typing
+
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            yield from setting_names(hint, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}"
+
+
+def _raised_in(error: BaseException) -> str:
+    """The module in which an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""

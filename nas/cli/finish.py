@@ -1,0 +1,18 @@
+"""``nas finish``: trains the winner and its baselines to completion."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="finish",
+    summary="trains the winner and its baselines to completion",
+    reads=("compute", "data", "finish", "tracker"),
+    body=steps.finish,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

@@ -1,0 +1,18 @@
+"""``nas report``: writes the report of a run."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="report",
+    summary="writes the report of a run",
+    reads=(),
+    body=steps.report,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

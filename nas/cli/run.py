@@ -1,0 +1,18 @@
+"""``nas run``: does everything below, step by step; what is done already is skipped."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="run",
+    summary="does everything below, step by step; what is done already is skipped",
+    reads=("compute", "data", "device", "train", "table", "search", "scale", "finish", "export", "tracker"),
+    body=steps.run,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

@@ -1,0 +1,18 @@
+"""``nas scale``: scales the winner of a search to a latency budget."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="scale",
+    summary="scales the winner of a search to a latency budget",
+    reads=("device", "table", "scale"),
+    body=steps.scale,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

@@ -1,0 +1,100 @@
+"""What the commands do: each builds its step from the configuration and executes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nas.cli.app import Job
+from nas.cli.console import CONSOLE, say
+from nas.cli.steps import export as _export
+from nas.cli.steps import finish as _finish
+from nas.cli.steps import scale as _scale
+from nas.cli.steps import search as _search
+from nas.cli.steps import supernet as _supernet
+from nas.cli.steps import table as _table
+from nas.cli.steps.context import Context
+from nas.config import Config
+from nas.errors import UserError
+from nas.pipeline import Step
+from nas.provenance import write_provenance
+from nas.tracking import make_tracker
+
+StepBuilder = Callable[[Context], Step]
+
+
+@contextmanager
+def _context(config: Config, job: Job) -> Iterator[Context]:
+    """A run's context; tracked, and with its provenance written."""
+    values = dataclasses.asdict(config)
+    tracker = make_tracker(values["tracker"])
+    context = Context(config, job.run_dir, tracker)
+    write_provenance(
+        job.run_dir,
+        command=job.command,
+        overrides=job.overrides,
+        seed=config.seed,
+        config=values,
+        inputs={"search space": context.space_path},
+    )
+    tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
+    try:
+        yield context
+    finally:
+        tracker.finish()
+
+
+def _single(build: StepBuilder) -> Callable[[Config, Job], None]:
+    def body(config: Config, job: Job) -> None:
+        with _context(config, job) as context:
+            context.execute(build(context))
+
+    return body
+
+
+train = _single(_supernet.step)
+search = _single(_search.step)
+scale = _single(_scale.step)
+finish = _single(_finish.step)
+export = _single(_export.step)
+
+
+def table(config: Config, job: Job) -> None:
+    """Measures a latency table on this machine."""
+    if config.table.name is not None:
+        raise UserError(f"table.name={config.table.name} names a finished table; leave it out to measure one")
+    _single(_table.step)(config, job)
+
+
+def report(config: Config, job: Job) -> None:
+    """Writes the report of a run and prints its final table."""
+    from nas.report import print_table, read_table
+    from nas.report import report as write_report
+
+    page = write_report(job.run_dir)
+    if (job.run_dir / "final" / "results.json").is_file():
+        rows = read_table(job.run_dir)
+        print_table(rows, CONSOLE)
+    say(f"report: {page}")
+
+
+def run(config: Config, job: Job) -> None:
+    """The whole pipeline, each step skipped where it is done."""
+    with _context(config, job) as context:
+        context.execute(_supernet.step(context))
+        if config.table.name is None:
+            context.execute(_table.step(context))
+        for build in (_search.step, _scale.step, _finish.step, _export.step):
+            context.execute(build(context))
+        _track_results(context)
+    report(config, job)
+
+
+def _track_results(context: Context) -> None:
+    from nas.report import read_table
+
+    for row in read_table(context.run_dir):
+        measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.median}
+        values = {"test_accuracy": row.test_accuracy, "macs": float(row.macs), **measured}
+        context.tracker.log({f"final/{row.name}/{name}": value for name, value in values.items()}, step=0)

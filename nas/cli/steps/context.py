@@ -1,0 +1,122 @@
+"""What the steps of one run share, made from the configuration when it is first needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import resources
+from nas.cli.console import progress_bar, say
+from nas.config import Config, OptimizationConfig
+from nas.hardware import Device
+from nas.pipeline import Step, execute
+from nas.space import SearchSpace
+from nas.tracking import Tracker
+
+if TYPE_CHECKING:
+    from nas.training.optimization import Compute, Hyperparameters
+    from nas.training.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Context:
+    """A run: its configuration, its folder, and what follows from them."""
+
+    config: Config
+    run_dir: Path
+    tracker: Tracker
+
+    @cached_property
+    def space_path(self) -> Path:
+        return resources.find("search_spaces", self.config.space, ".yaml", what="search space")
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        return SearchSpace.load(self.space_path)
+
+    @cached_property
+    def device(self) -> Device:
+        """The target, as the configuration describes it."""
+        return Device(**dataclasses.asdict(self.config.device))
+
+    @cached_property
+    def compute(self) -> Compute:
+        from nas.training.optimization import Compute
+
+        return Compute.choose(self.config.compute.torch_device, self.config.compute.autocast)
+
+    @cached_property
+    def data(self) -> Prepared:
+        """The images, split and ready."""
+        from nas.training.data import Augment, load_data
+        from nas.training.prepared import Prepared
+
+        data = self.config.data
+        with progress_bar(f"reading {data.name}") as bar:
+            splits = load_data(
+                data.name,
+                root=data.root,
+                seed=self.config.seed,
+                validation_fraction=data.validation_fraction,
+                test_fraction=data.test_fraction,
+                download=data.download,
+                channels=data.channels,
+                cache=data.cache,
+                max_train_images=data.max_train_images,
+                store_size=data.store_size,
+                workers=data.workers,
+                progress=bar.show,
+            )
+            bar.show(1, 1)
+        crop = data.augment.resized_crop
+        if crop is not None and len(crop) != 2:
+            from nas.errors import UserError
+
+            raise UserError(f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]")
+        augment = Augment(
+            flip=data.augment.flip,
+            crop_padding=data.augment.crop_padding,
+            resized_crop=None if crop is None else (crop[0], crop[1]),
+        )
+        sizes = {
+            "training": splits.train,
+            "search-validation": splits.validation,
+            "test": splits.test,
+        }
+        counts = ", ".join(f"{len(images)} {name}" for name, images in sizes.items())
+        say(f"data: {data.name}, {len(splits.classes)} classes, {splits.channels} channels; {counts} images")
+        return Prepared.of(splits, augment=augment, compute=self.compute, workers=data.workers or 0)
+
+    def settings(self, *names: str) -> dict[str, Any]:
+        """Parts of the configuration that decide a step's result, ready for JSON."""
+        parts = {name: getattr(self.config, name) for name in names}
+        return {
+            name: dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part  # type: ignore[arg-type]
+            for name, part in parts.items()
+        }
+
+    def data_settings(self) -> dict[str, Any]:
+        """What decides the images and their split; how they are read does not."""
+        value = dataclasses.asdict(self.config.data)
+        for name in ("workers", "cache", "download"):
+            del value[name]
+        return {"data": value, "seed": self.config.seed}
+
+    def path(self, *parts: str) -> Path:
+        """A file in the run folder."""
+        return self.run_dir.joinpath(*parts)
+
+    def execute(self, step: Step) -> bool:
+        """Does a step unless it is done."""
+        return execute(step, say=say)
+
+
+def hyperparameters(config: OptimizationConfig) -> Hyperparameters:
+    """How weights are trained, out of the configuration."""
+    from nas.training.optimization import Hyperparameters
+
+    names = [field.name for field in dataclasses.fields(Hyperparameters)]
+    return Hyperparameters(**{name: getattr(config, name) for name in names})

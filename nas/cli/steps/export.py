@@ -1,0 +1,134 @@
+"""The step that exports the trained networks and measures the files that ship."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.cli.console import progress_bar, say
+from nas.cli.steps.context import Context
+from nas.config import seconds
+from nas.errors import UserError
+from nas.files import read_json
+from nas.network import NetworkSpec
+from nas.pipeline import Step
+
+if TYPE_CHECKING:
+    from nas.deploy import Artefact
+
+
+def step(context: Context) -> Step:
+    """Exports, checks parity, reads the accuracy from the files, and measures them side by side."""
+    return Step(
+        name="deploy",
+        folder=context.path("deploy"),
+        settings={
+            **context.settings("export"),
+            "device": context.device.here().to_dict(),
+            **context.data_settings(),
+        },
+        inputs={
+            "trained networks": context.path("final", "results.json"),
+            "scaled winner": context.path("scale", "scale.json"),
+        },
+        outputs=("manifest.json",),
+        run=lambda folder: _deploy(context, folder),
+    )
+
+
+def _deploy(context: Context, folder: Path) -> None:
+    from nas.deploy import write_manifest
+
+    networks = read_json(context.path("final", "results.json"))["networks"]
+    artefacts: list[Artefact] = []
+    with progress_bar("exporting", total=len(networks)) as bar:
+        for item in networks:
+            bar.note(item["name"])
+            artefacts += _export(context, item, folder)
+            bar.step()
+    artefacts = _measured(context, artefacts, folder)
+    write_manifest(folder, artefacts)
+    winner = next(artefact for artefact in artefacts if artefact.name == networks[0]["name"])
+    _check_budget(context, winner)
+    assert winner.latency_ms is not None
+    say(
+        f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
+        f"{winner.latency_ms.median:.3f} ms measured on {context.device.here().machine}"
+    )
+
+
+def _formats(context: Context) -> list[str]:
+    config = context.config.export
+    return [name for name, wanted in {"onnx": config.onnx, "int8": config.int8}.items() if wanted]
+
+
+def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:
+    from nas.deploy import evaluate_artefact, write_artefacts
+    from nas.nn import StaticNetwork
+    from nas.training.data import subset
+    from nas.training.weights import load_weights
+
+    config, data = context.config.export, context.data
+    model = StaticNetwork(NetworkSpec.from_dict(item["network"])).eval()
+    load_weights(model, context.path("final", item["weights"]))
+    resolution = model.network.resolution
+    few = subset(data.splits.validation, range(min(config.parity_images, len(data.splits.validation))))
+    images = next(iter(data.plain(few, resolution=resolution)))[0]
+    written = write_artefacts(
+        model,
+        folder,
+        name=item["name"],
+        classes=data.splits.classes,
+        normalize=data.normalize,
+        images=images,
+        formats=_formats(context),
+        tolerance=config.tolerance,
+    )
+    result = []
+    for artefact in written:
+        found = evaluate_artefact(
+            folder / artefact.file, data.plain(data.splits.test, resolution=resolution), format=artefact.format
+        )
+        result.append(dataclasses.replace(artefact, test_correct=found.correct, test_total=found.total))
+    return result
+
+
+def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
+    """The artefacts with their latencies, all measured in the same shuffled rounds."""
+    from nas.deploy import Spread
+    from nas.latency.build import measure_networks
+
+    with progress_bar("measuring what ships") as bar:
+        measured = measure_networks(
+            {artefact.file: folder / artefact.file for artefact in artefacts},
+            device=context.device,
+            folder=folder / "measured",
+            budget_s=seconds(context.config.export.measure_budget),
+            seed=context.config.seed,
+            progress=lambda now: bar.show(now.done, now.total),
+        )
+    device = context.device.here().to_dict()
+    result = []
+    for artefact in artefacts:
+        found = measured[artefact.file]
+        latency = Spread(
+            median=found.median_ms, low=found.low_ms, high=found.high_ms, samples=len(found.samples_ms)
+        )
+        result.append(dataclasses.replace(artefact, latency_ms=latency, device=device))
+    return result
+
+
+def _check_budget(context: Context, winner: Artefact) -> None:
+    """Says, or with ``export.enforce`` insists, that what ships keeps the latency budget."""
+    budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
+    assert winner.latency_ms is not None
+    if budget is None or winner.latency_ms.median <= budget:
+        return
+    text = (
+        f"{winner.file} takes {winner.latency_ms.median:.3f} ms, above the budget of {budget:.3f} ms; "
+        f"lower the budget by {1 - budget / winner.latency_ms.median:.0%} and run again"
+    )
+    if context.config.export.enforce:
+        raise UserError(text)
+    say(f"deploy: warning: {text}")

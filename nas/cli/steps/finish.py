@@ -1,0 +1,153 @@
+"""The step that trains the winner, and what it is compared with, in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.cli.console import progress_bar, say
+from nas.cli.steps import scale as scale_step
+from nas.cli.steps.context import Context, hyperparameters
+from nas.errors import UserError
+from nas.files import read_json, sha256, write_json
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec, reference_network
+from nas.pipeline import Step
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network to train.
+
+    Attributes:
+        name: Its name in tables.
+        role: ``winner``, ``largest``, ``smallest`` or ``baseline``.
+        network: The network.
+        code: Its architecture's code, where it is a point of the space.
+    """
+
+    name: str
+    role: str
+    network: NetworkSpec
+    code: str | None = None
+
+    @property
+    def file(self) -> str:
+        return f"{self.name.replace(' ×', '_x').replace(' ', '_')}.safetensors"
+
+
+def step(context: Context) -> Step:
+    """Trains the winner, the space's extremes and the baselines from scratch."""
+    chosen = context.config.finish.network
+    winner = Path(chosen) if chosen is not None else context.path("scale", "scale.json")
+    inputs = {"winner's network": winner, "search space": context.space_path}
+    if chosen is None:
+        inputs["latency table"] = context.path("scale", scale_step.TABLE)
+    return Step(
+        name="final",
+        folder=context.path("final"),
+        settings={**context.settings("finish", "compute"), **context.data_settings()},
+        inputs=inputs,
+        outputs=(RESULTS,),
+        run=lambda folder: _finish(context, folder),
+    )
+
+
+def entries(context: Context) -> Iterator[Entry]:
+    """The networks that are trained and compared, the winner first."""
+    config, splits = context.config.finish, context.data.splits
+    sizes = {"classes": len(splits.classes), "input_channels": splits.channels}
+    winner, code = _winner(context)
+    yield Entry("winner", "winner", replace(winner, **sizes), code)
+    if config.extremes:
+        for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
+            yield Entry(role, role, context.space.network(arch, **sizes), str(arch))
+    resolution = max(context.space.resolutions)
+    for width in config.baseline_widths:
+        network = reference_network("mobilenet_v2", resolution=resolution, width=width, **sizes)
+        yield Entry(f"mobilenet_v2 ×{width:g}", "baseline", network)
+
+
+def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
+    chosen = context.config.finish.network
+    if chosen is None:
+        return scale_step.read_scaled(context)
+    value = read_json(Path(chosen))
+    return NetworkSpec.from_dict(value.get("network", value)), None
+
+
+def _finish(context: Context, folder: Path) -> None:
+    todo = list(entries(context))
+    table = _table(context, todo, folder)
+    done = [_train_once(context, entry, table, folder) for entry in todo]
+    baselines = [item for item in done if item["role"] == "baseline"]
+    # The best is chosen by what the search sees too, never by the test images.
+    best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
+    write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"]})
+    say(f"final: {len(done)} networks trained for {context.config.finish.epochs} epochs each")
+
+
+def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | None:
+    """The table that predicts all networks of the comparison; ``None`` where a run has none."""
+    path = context.path("scale", scale_step.TABLE)
+    if not path.is_file():
+        return None
+    networks = [entry.network for entry in todo]
+    return scale_step.extended(LatencyTable.load(path), networks, folder=folder, seed=context.config.seed)
+
+
+def _train_once(context: Context, entry: Entry, table: LatencyTable | None, folder: Path) -> dict[str, Any]:
+    """Trains a network, unless an interrupted attempt has done so already."""
+    record = folder / f"{entry.file.removesuffix('.safetensors')}.json"
+    if record.is_file():
+        found: dict[str, Any] = read_json(record)
+        if found["network"] == entry.network.to_dict() and found["sha256"] == sha256(folder / entry.file):
+            return found
+    found = {**_train(context, entry, folder), "predicted_ms": _predicted(table, entry.network)}
+    write_json(record, found)
+    return found
+
+
+def _predicted(table: LatencyTable | None, network: NetworkSpec) -> float | None:
+    return None if table is None or table.missing(network) else table.predict(network)
+
+
+def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
+    from nas.training.final import train_network
+    from nas.training.tables import write_csv
+    from nas.training.weights import save_weights
+
+    config, data = context.config.finish, context.data
+    with progress_bar(f"training {entry.name}", total=config.epochs * data.steps(config.batch_size)) as bar:
+        try:
+            trained = train_network(
+                entry.network,
+                data=data,
+                hyper=hyperparameters(config),
+                seed=context.config.seed,
+                on_step=bar.step,
+            )
+        except UserError as error:
+            raise UserError(f"{entry.name}: {error}") from None
+        bar.note(f"{trained.validation.value:.1%} on validation")
+    save_weights(trained.model, folder / entry.file, metadata={"name": entry.name})
+    write_csv((folder / entry.file).with_suffix(".csv"), trained.history)
+    return {
+        "name": entry.name,
+        "role": entry.role,
+        "network": entry.network.to_dict(),
+        "code": entry.code,
+        "macs": entry.network.macs,
+        "params": entry.network.params,
+        "validation_accuracy": trained.validation.value,
+        **{f"test_{name}": value for name, value in asdict(trained.test).items()},
+        "weights": entry.file,
+        "sha256": sha256(folder / entry.file),
+        "classes": list(data.splits.classes),
+        "mean": list(data.normalize.mean),
+        "std": list(data.normalize.std),
+    }

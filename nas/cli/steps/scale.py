@@ -1,0 +1,123 @@
+"""The step that scales the winner to a latency budget, and the networks that are compared in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.cli.console import progress_bar, say
+from nas.cli.steps import table as table_step
+from nas.cli.steps.context import Context
+from nas.errors import UserError
+from nas.files import read_json, write_json
+from nas.hardware import describe_machine
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec
+from nas.pipeline import Step
+from nas.scaling import Scaled, fit_to_latency, near_latency
+from nas.search.results import Winner, read_winner
+
+TABLE = "table.json"
+MEASURE_S = 20.0
+
+
+def step(context: Context) -> Step:
+    """Scales depth, width and resolution of the winner together."""
+    return Step(
+        name="scale",
+        folder=context.path("scale"),
+        settings={**context.settings("scale"), "seed": context.config.seed},
+        inputs={
+            "search's winner": context.path("search", "winner.json"),
+            "latency table": table_step.path(context),
+        },
+        outputs=("scale.json", TABLE),
+        run=lambda folder: _scale(context, folder),
+    )
+
+
+def budget_ms(context: Context, winner_ms: float) -> float | None:
+    """The scaled network's latency budget: absolute, or a multiple of the winner's predicted latency."""
+    scale = context.config.scale
+    if scale.latency_ms is not None and scale.latency_ratio is not None:
+        raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
+    return scale.latency_ms if scale.latency_ratio is None else scale.latency_ratio * winner_ms
+
+
+def _scale(context: Context, folder: Path) -> None:
+    winner = read_winner(context.path("search"))
+    table = LatencyTable.load(table_step.path(context))
+    winner_ms = table.predict(winner.network)
+    budget = budget_ms(context, winner_ms)
+    if budget is None:
+        scaled = Scaled(winner.network, 0.0, winner_ms, ((0.0, winner_ms),))
+    else:
+        scaled, table = _fit(context, winner.network, table, budget, folder)
+    table.save(folder / TABLE)
+    write_json(folder / "scale.json", _record(scaled, winner, budget))
+    change = "not scaled" if scaled.phi == 0 else f"scaled with phi {scaled.phi:+.1f}"
+    limit = "" if budget is None else f", budget {budget:.3f} ms"
+    say(
+        f"scale: {change} to {scaled.network.macs / 1e6:.2f} M MACs at {scaled.network.resolution} px; "
+        f"{scaled.predicted_ms:.3f} ms predicted{limit}"
+    )
+
+
+def _fit(
+    context: Context, network: NetworkSpec, table: LatencyTable, budget: float, folder: Path
+) -> tuple[Scaled, LatencyTable]:
+    """Measures what the table lacks of the candidates near the budget, then picks the largest within it."""
+    config = context.config.scale
+    growth: Mapping[str, float] = {"alpha": config.alpha, "beta": config.beta, "gamma": config.gamma}
+    near = near_latency(
+        network,
+        latency_ms=budget,
+        now_ms=table.predict(network),
+        lowest=config.min_phi,
+        highest=config.max_phi,
+        **growth,
+    )
+    table = extended(table, [candidate for _, candidate in near], folder=folder, seed=context.config.seed)
+    phis = [phi for phi, _ in near]
+    scaled = fit_to_latency(
+        network, latency_ms=budget, predict=table.predict, lowest=min(phis), highest=max(phis), **growth
+    )
+    return scaled, table
+
+
+def extended(table: LatencyTable, networks: list[NetworkSpec], *, folder: Path, seed: int) -> LatencyTable:
+    """The table with the blocks of ``networks`` that it lacks, measured now if it is this machine's.
+
+    A table of another machine stays as it is; it says itself what it lacks when it is asked.
+    """
+    if table.device.machine != describe_machine() or not any(table.missing(network) for network in networks):
+        return table
+    from nas.latency.build import extend_table
+
+    with progress_bar("measuring new blocks") as bar:
+        return extend_table(
+            table,
+            networks,
+            folder=folder / "measured",
+            budget_s=MEASURE_S,
+            seed=seed,
+            progress=lambda now: bar.show(now.done, now.total),
+        )
+
+
+def _record(scaled: Scaled, winner: Winner, budget: float | None) -> dict[str, Any]:
+    return {
+        "phi": scaled.phi,
+        "latency_ms": budget,
+        "predicted_ms": scaled.predicted_ms,
+        "code": str(winner.architecture),
+        "network": scaled.network.to_dict(),
+        "tried": [{"phi": phi, "predicted_ms": predicted} for phi, predicted in scaled.tried],
+    }
+
+
+def read_scaled(context: Context) -> tuple[NetworkSpec, str | None]:
+    """The scaled network, and its architecture's code where scaling left it as it was."""
+    value = read_json(context.path("scale", "scale.json"))
+    return NetworkSpec.from_dict(value["network"]), value["code"] if value["phi"] == 0 else None

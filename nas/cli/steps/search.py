@@ -1,0 +1,99 @@
+"""The step that searches the trained supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.cli.console import progress_bar, say
+from nas.cli.steps import supernet as supernet_step
+from nas.cli.steps import table as table_step
+from nas.cli.steps.context import Context
+from nas.errors import UserError
+from nas.files import sha256
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec
+from nas.pipeline import Step
+from nas.search.samplers import make_sampler
+
+OUTPUTS = ("journal.log", "trials.csv", "pareto.json", "winner.json", "control.json")
+
+
+def step(context: Context) -> Step:
+    """Searches for accuracy and predicted latency, with random search as its control."""
+    return Step(
+        name="search",
+        folder=context.path("search"),
+        settings={
+            **context.settings("search"),
+            **context.data_settings(),
+            "calibration_images": context.config.train.calibration_images,
+        },
+        inputs={
+            "search space": context.space_path,
+            "supernet": context.path("supernet", "weights.safetensors"),
+            "latency table": table_step.path(context),
+        },
+        outputs=OUTPUTS,
+        run=lambda folder: _search(context, folder),
+    )
+
+
+def bound_ms(context: Context, table: LatencyTable) -> float | None:
+    """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
+    search, splits = context.config.search, context.data.splits
+    if search.latency_ms is not None and search.latency_fraction is not None:
+        raise UserError("search.latency_ms and search.latency_fraction both bound the latency; set one of them")
+    if search.latency_fraction is None:
+        return search.latency_ms
+    largest = context.space.network(
+        context.space.largest(), classes=len(splits.classes), input_channels=splits.channels
+    )
+    return search.latency_fraction * table.predict(largest)
+
+
+def _search(context: Context, folder: Path) -> None:
+    from nas.search.objectives import accuracy, latency
+    from nas.search.study import Progress, search
+
+    config, splits = context.config.search, context.data.splits
+    table = LatencyTable.load(table_step.path(context))
+    budget = bound_ms(context, table)
+    judge = supernet_step.evaluator(context)
+
+    def score(networks: Sequence[NetworkSpec]) -> list[float]:
+        return [judge.accuracy(network).value for network in networks]
+
+    options = {"population": config.population} if config.sampler == "nsga2" else {}
+    with progress_bar("searching") as bar:
+
+        def progress(now: Progress) -> None:
+            bar.show(now.evaluated, now.trials)
+            bar.note("random search, the control" if now.control else "")
+            if not now.control and now.evaluation.usable:
+                value, milliseconds = now.evaluation.outcome.values[:2]
+                metrics = {"search/accuracy": value, "search/predicted_ms": milliseconds}
+                context.tracker.log(metrics, step=now.evaluated)
+
+        result = search(
+            context.space,
+            objectives=[accuracy(score), latency(table, bound_ms=budget)],
+            sampler=make_sampler(config.sampler, options),
+            trials=config.trials,
+            seed=context.config.seed,
+            folder=folder,
+            classes=len(splits.classes),
+            input_channels=splits.channels,
+            context={
+                "supernet": sha256(context.path("supernet", "weights.safetensors")),
+                "table": sha256(table_step.path(context)),
+            },
+            control=True,
+            progress=progress,
+        )
+    found = dict(zip(("accuracy", "latency"), result.winner.outcome.values, strict=True))
+    limit = "" if budget is None else f" (budget {budget:.3f} ms)"
+    say(
+        f"search: {result.evaluated} networks; winner {result.winner.candidate.code}: "
+        f"{found['accuracy']:.1%} on search-validation, {found['latency']:.3f} ms predicted{limit}"
+    )

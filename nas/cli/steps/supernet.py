@@ -1,0 +1,78 @@
+"""The step that trains the supernet, and the trained one for the steps after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.cli.console import progress_bar, say
+from nas.cli.steps.context import Context, hyperparameters
+from nas.errors import unknown
+from nas.pipeline import Step
+
+if TYPE_CHECKING:
+    from nas.training.evaluation import SubnetEvaluator
+    from nas.training.supernet import SupernetRecipe
+
+RECIPES = ("sandwich",)
+FOLDER = "supernet"
+OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
+
+
+def step(context: Context) -> Step:
+    """Trains the supernet."""
+    return Step(
+        name="supernet",
+        folder=context.path(FOLDER),
+        settings={**context.settings("train", "compute"), **context.data_settings()},
+        inputs={"search space": context.space_path},
+        outputs=OUTPUTS,
+        run=lambda folder: _train(context, folder),
+    )
+
+
+def recipe(context: Context) -> SupernetRecipe:
+    """How the supernet is trained, out of the configuration."""
+    from nas.training.supernet import SupernetRecipe
+
+    train = context.config.train
+    if train.recipe not in RECIPES:
+        raise unknown("training recipe", train.recipe, RECIPES)
+    return SupernetRecipe(
+        hyper=hyperparameters(train),
+        random_subnets=train.random_subnets,
+        distill=train.distill,
+        calibration_images=train.calibration_images,
+    )
+
+
+def _train(context: Context, folder: Path) -> None:
+    from nas.training.supernet import train_supernet
+
+    chosen, data = recipe(context), context.data
+    say(f"supernet: {context.space.name}, {context.space.size:,} networks, training on {context.compute.device}")
+    with progress_bar("training the supernet") as bar:
+
+        def epoch_done(row: dict[str, float]) -> None:
+            speed = f"{row['images_per_s']:.0f} images/s"
+            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {row['loss_largest']:.3f} {speed}")
+            context.tracker.log({f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+
+        train_supernet(
+            context.space,
+            data=data,
+            recipe=chosen,
+            seed=context.config.seed,
+            folder=folder,
+            on_start=bar.start,
+            on_step=bar.step,
+            on_epoch=epoch_done,
+        )
+
+
+def evaluator(context: Context) -> SubnetEvaluator:
+    """What gives the accuracy of the trained supernet's subnets on the search-validation images."""
+    from nas.training.supernet import load_supernet, subnet_evaluator
+
+    supernet = load_supernet(context.space, context.path(FOLDER), device=context.compute.device)
+    return subnet_evaluator(supernet, data=context.data, recipe=recipe(context), seed=context.config.seed)

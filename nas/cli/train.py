@@ -1,0 +1,18 @@
+"""``nas train``: trains the supernet."""
+
+from __future__ import annotations
+
+import sys
+
+from nas.cli import steps
+from nas.cli.app import Command
+
+COMMAND = Command(
+    name="train",
+    summary="trains the supernet",
+    reads=("compute", "data", "train", "tracker"),
+    body=steps.train,
+)
+
+if __name__ == "__main__":
+    sys.exit(COMMAND.main())

@@ -1,0 +1,336 @@
+"""The typed configuration. Values stand in ``conf/``; what each means, and its type, stand here.
+
+Every field is explained under "Attributes"; ``nas COMMAND --help`` prints these explanations beside the
+values. Fields without a default get their value from a file in ``conf/``: a default stands in one place only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas.errors import UserError
+from nas.hardware import Device
+
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(duration: str) -> float:
+    """The seconds in a duration such as ``"90s"``, ``"5m"`` or ``"1.5h"``.
+
+    Raises:
+        UserError: If it is not a positive number with one of these units.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", duration)
+    if match is None or float(match[1]) == 0:
+        raise UserError(
+            f"{duration!r} is not a duration; write a positive number and s, m or h: 90s, 5m, 1.5h"
+        )
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """Where training and accuracy run.
+
+    Attributes:
+        torch_device: auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, ...
+        autocast: Precision of convolutions while training: auto (bf16 on CUDA), none, bf16 or fp16.
+    """
+
+    torch_device: str
+    autocast: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What happens to a training image.
+
+    Attributes:
+        flip: Mirror half of the images, left to right; off where left and right differ, as in digits.
+        crop_padding: Shift by up to this fraction of the side; 0.125 is 4 pixels of 32, 0 is off.
+        resized_crop: Least and greatest share of the area of a random crop, e.g. [0.08, 1]; null is off.
+    """
+
+    flip: bool = True
+    crop_padding: float = 0.125
+    resized_crop: list[float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The images; a file in ``conf/data/`` needs to give a name only.
+
+    Attributes:
+        name: The loader: digits, cifar10, cifar100, image_folder or imagenet.
+        root: The folder with the images, where the loader needs one.
+        download: Whether the loader may download the images to root.
+        validation_fraction: Share of the training images that is kept for the search.
+        test_fraction: Share that is kept for the final test, where the data set has no test images itself.
+        channels: 1 (grey) or 3 (colour); null takes the images as they are.
+        workers: Processes that decode images; null takes one a core, where that is worth it.
+        cache: Where decoded images are kept: auto (memory, if they fit), memory or disk.
+        store_size: Side in pixels at which files are kept in memory; null takes the median, at most 256.
+        max_train_images: Use only so many training images; null uses all.
+        augment: What happens to a training image.
+    """
+
+    name: str
+    root: str | None = None
+    download: bool = False
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    channels: int | None = None
+    workers: int | None = None
+    cache: str = "auto"
+    store_size: int | None = None
+    max_train_images: int | None = None
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """The target device; a file in ``conf/device/`` needs to give a name only.
+
+    Attributes:
+        name: A short name; tables are named after it.
+        machine: The processor; empty stands for wherever the table is measured.
+        runtime: The inference runtime.
+        runtime_version: Its version; empty stands for the one that is installed where the table is measured.
+        provider: The runtime's back end.
+        provider_options: Options of the provider; add one with +device.provider_options.NAME=VALUE.
+        threads: Threads of one inference.
+        batch: Images of one inference.
+        precision: fp32, fp16 or int8.
+        peak_flops: Peak FLOP/s by precision, e.g. {fp32: 1.0e11}; for the roofline.
+        bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second; for the roofline.
+        preferred_blocks: Block kinds that run well.
+        channel_multiple: Channel counts should be multiples of it.
+        max_width: The largest channel count that still runs well.
+        sources: Where each of these figures comes from, by its name.
+    """
+
+    name: str
+    machine: str = Device.machine
+    runtime: str = Device.runtime
+    runtime_version: str = Device.runtime_version
+    provider: str = Device.provider
+    provider_options: dict[str, Any] = field(default_factory=dict)
+    threads: int = Device.threads
+    batch: int = Device.batch
+    precision: str = Device.precision
+    peak_flops: dict[str, float] = field(default_factory=dict)
+    bandwidth_bytes_per_s: float | None = None
+    preferred_blocks: list[str] = field(default_factory=list)
+    channel_multiple: int | None = None
+    max_width: int | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationConfig:
+    """How weights are trained: SGD with Nesterov momentum, linear warm-up, then a cosine.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        learning_rate: Peak, for 256 images a step; it is scaled with batch_size.
+        momentum: Of Nesterov's method.
+        weight_decay: Of convolution and matrix weights; BatchNorm and biases do not decay.
+        warmup_epochs: Epochs of linear warm-up.
+        label_smoothing: Share of a label's weight that is spread over all classes.
+        clip_value: Gradients are clipped to this value; 0 is off.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    warmup_epochs: float
+    label_smoothing: float
+    clip_value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(OptimizationConfig):
+    """How the supernet is trained.
+
+    Attributes:
+        recipe: How subnets are drawn and taught: sandwich.
+        random_subnets: Random subnets a step, beside the largest and the smallest.
+        distill: Whether the other subnets learn from the largest.
+        calibration_images: Training images on which a subnet's BatchNorm statistics are computed anew.
+    """
+
+    recipe: str
+    random_subnets: int
+    distill: bool
+    calibration_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishConfig(OptimizationConfig):
+    """How the winner and what it is compared with are trained from scratch, all in the same way.
+
+    Attributes:
+        network: A JSON file with the network to train; null trains the scaled winner.
+        extremes: Whether the largest and the smallest network of the space are trained too.
+        baseline_widths: Width multipliers of the MobileNetV2 that are trained for comparison; [] for none.
+    """
+
+    network: str | None
+    extremes: bool
+    baseline_widths: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig:
+    """The latency table; table=X stands for table.name=X.
+
+    Attributes:
+        name: NAME or PATH of an existing table that is used; null measures one on this machine.
+        budget: Time for measuring: 90s, 5m, 1h.
+        correction_networks: Whole networks that the table's correction is fitted on.
+        validation_networks: Whole networks that the table's error is computed on.
+    """
+
+    name: str | None
+    budget: str
+    correction_networks: int
+    validation_networks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """The search for accuracy and predicted latency.
+
+    Attributes:
+        sampler: nsga2, tpe or random.
+        trials: Networks that are looked at.
+        population: Networks of a generation (nsga2).
+        latency_ms: Latency that the winner must keep; null for no bound.
+        latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
+        devices: Names of several devices to search for at once; [] stands for device.
+    """
+
+    sampler: str
+    trials: int
+    population: int
+    latency_ms: float | None
+    latency_fraction: float | None
+    devices: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleConfig:
+    """Compound scaling of the winner: depth alpha^phi, width beta^phi, resolution gamma^phi.
+
+    Attributes:
+        latency_ms: Latency budget of the scaled network; null for none.
+        latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
+        alpha: Growth of the depth.
+        beta: Growth of the width.
+        gamma: Growth of the resolution.
+        min_phi: The smallest phi that is tried; below 0 the network shrinks.
+        max_phi: The largest phi that is tried.
+    """
+
+    latency_ms: float | None
+    latency_ratio: float | None
+    alpha: float
+    beta: float
+    gamma: float
+    min_phi: float
+    max_phi: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What ships.
+
+    Attributes:
+        onnx: Whether to write an FP32 ONNX file.
+        opset: Its operator set.
+        int8: Whether to write an INT8 ONNX file too.
+        parity_images: Images on which the exported outputs are compared with the trained network's.
+        tolerance: Largest difference allowed, relative to the largest output.
+        measure_budget: Time for measuring the exported files.
+        enforce: Whether a measured latency above scale.latency_ms is an error.
+    """
+
+    onnx: bool
+    opset: int
+    int8: bool
+    parity_images: int
+    tolerance: float
+    measure_budget: str
+    enforce: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerConfig:
+    """Where a run is tracked.
+
+    Attributes:
+        name: none or wandb.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WandbConfig(TrackerConfig):
+    """Weights & Biases.
+
+    Attributes:
+        mode: offline (no account, no network), online or disabled.
+        project: The project that runs belong to.
+        entity: The user or team; null for the account's own.
+        group: A name that several runs share; null for none.
+        init_timeout_s: Seconds to wait for the server in online mode.
+    """
+
+    mode: str
+    project: str
+    entity: str | None
+    group: str | None
+    init_timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The whole configuration.
+
+    Attributes:
+        space: The search space: a name in search_spaces/, or a path to a YAML file.
+        seed: Decides splits, initial weights, samples and the order of everything random.
+        name: The run's name; it stands in run_dir.
+        run_dir: The folder of the run. Steps that are found there, with the same settings, are not repeated.
+        compute: Where training and accuracy run.
+        data: The images.
+        device: The target device.
+        train: Training the supernet.
+        table: The latency table; table=X stands for table.name=X.
+        search: The search.
+        scale: Compound scaling of the winner.
+        finish: Training the winner and its baselines from scratch.
+        export: What ships.
+        tracker: Where the run is tracked.
+    """
+
+    space: str
+    seed: int
+    name: str
+    run_dir: str
+    compute: ComputeConfig
+    data: DataConfig
+    device: DeviceConfig
+    train: TrainConfig
+    table: TableConfig
+    search: SearchConfig
+    scale: ScaleConfig
+    finish: FinishConfig
+    export: ExportConfig
+    tracker: TrackerConfig

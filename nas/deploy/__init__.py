@@ -1,0 +1,30 @@
+"""From a trained network to the files that ship: export, parity with PyTorch, accuracy of the artefact, manifest.
+
+Nothing heavy is imported before it is used, so that a report can read a manifest without PyTorch.
+"""
+
+from __future__ import annotations
+
+from nas.deploy.artefact import evaluate_artefact, write_artefacts
+from nas.deploy.formats import Format, Source, format_names, open_artefact
+from nas.deploy.manifest import Artefact, Spread, read_manifest, write_manifest
+from nas.deploy.onnx import Metadata, export_onnx, read_metadata
+from nas.deploy.parity import Parity, check_parity
+
+__all__ = [
+    "Artefact",
+    "Format",
+    "Metadata",
+    "Parity",
+    "Source",
+    "Spread",
+    "check_parity",
+    "evaluate_artefact",
+    "export_onnx",
+    "format_names",
+    "open_artefact",
+    "read_manifest",
+    "read_metadata",
+    "write_artefacts",
+    "write_manifest",
+]

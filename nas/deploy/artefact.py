@@ -1,0 +1,101 @@
+"""Writes a network in every format that was asked for, and judges the files that came out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nas.deploy.formats import Format, Source, find_format, open_artefact
+from nas.deploy.manifest import Artefact
+from nas.deploy.onnx import export_onnx
+from nas.deploy.parity import check_parity
+from nas.files import sha256
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.nn import StaticNetwork
+    from nas.training.data import Normalization
+    from nas.training.evaluation import Accuracy
+
+
+def file_stem(name: str) -> str:
+    """A network's name as the name of a file: ``"mobilenet_v2 ×0.5"`` gives ``"mobilenet_v2_x0.5"``."""
+    return re.sub(r"[^\w.+-]+", "_", name.replace("×", "x")).strip("_.") or "network"
+
+
+def write_artefacts(
+    model: StaticNetwork,
+    folder: Path,
+    *,
+    name: str,
+    classes: Sequence[str],
+    normalize: Normalization,
+    images: Tensor,
+    formats: Sequence[str] = ("onnx",),
+    tolerance: float | None = None,
+) -> tuple[Artefact, ...]:
+    """Exports one network in several formats and checks each against the trained network.
+
+    Accuracy and latency are still unknown in the result: fill them in with ``dataclasses.replace``.
+
+    Args:
+        model: In evaluation mode.
+        folder: Where the files are written.
+        name: The network's name; the files are called after it.
+        classes: Name of each output.
+        normalize: What the training images were normalised with.
+        images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on them,
+            and formats that quantise are calibrated on them.
+        formats: Names of formats.
+        tolerance: The largest error that passes, relative to the largest output; each format's own by default.
+
+    Raises:
+        UserError: If a format is unknown or cannot be written, or parity fails.
+    """
+    chosen = [find_format(name) for name in formats]  # all names are checked before any work
+    base = folder / f"{file_stem(name)}.onnx"
+    export_onnx(model, base, classes=classes, normalize=normalize)
+    source = Source(model=model, onnx=base, calibration=images.cpu().float().numpy())
+    return tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
+
+
+def _write(format: Format, source: Source, images: Tensor, *, name: str, tolerance: float | None) -> Artefact:
+    path = source.onnx.with_name(file_stem(name) + format.SUFFIX)
+    format.write(source, path)
+    return Artefact(
+        name=name,
+        format=format.NAME,
+        file=path.name,
+        sha256=sha256(path),
+        size_bytes=path.stat().st_size,
+        parity=check_parity(source.model, path, images, tolerance=tolerance, format=format.NAME),
+        versions=format.versions(),
+    )
+
+
+def evaluate_artefact(
+    path: Path, image_batches: Iterable[tuple[Tensor, Tensor]], *, format: str = "onnx"
+) -> Accuracy:
+    """The accuracy of the file itself, run by its own runtime.
+
+    Args:
+        path: The artefact.
+        image_batches: Normalised images (N, C, H, W) at its resolution, and labels (N,).
+        format: What kind of artefact it is.
+
+    Raises:
+        UserError: If the artefact cannot be run.
+    """
+    from nas.training.evaluation import Accuracy
+
+    predict, correct, total = open_artefact(path, format=format), 0, 0
+    for x, y in image_batches:
+        answers = predict(x.cpu().float().numpy()).argmax(1)
+        correct += int(np.count_nonzero(answers == y.cpu().numpy()))
+        total += len(answers)
+    return Accuracy(correct, total)

@@ -1,0 +1,70 @@
+"""``onnx``: FP32 ONNX, run by ONNX Runtime. Every other format starts from it."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.deploy.formats import FloatImages, Format, Predict, Source, register
+from nas.deploy.onnx import INPUT, OUTPUT
+from nas.errors import UserError
+from nas.files import atomic
+
+
+@final
+@register
+class Onnx(Format):
+    """FP32 ONNX."""
+
+    NAME: ClassVar[str] = "onnx"
+    SUFFIX: ClassVar[str] = ".onnx"
+    TOLERANCE: ClassVar[float] = 1e-4
+
+    def write(self, source: Source, path: Path) -> None:
+        if path != source.onnx:
+            with atomic(path) as temporary:
+                shutil.copyfile(source.onnx, temporary)
+
+    def open(self, path: Path) -> Predict:
+        return open_onnx(path)
+
+    def versions(self) -> dict[str, str]:
+        return {name: metadata.version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")}
+
+
+def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
+    """Loads an ONNX file into ONNX Runtime, on the CPU.
+
+    Args:
+        path: A file as ``export_onnx`` writes it.
+        threads: Threads of one inference; by default as many as PyTorch uses.
+
+    Raises:
+        UserError: If the file is missing or ONNX Runtime cannot run it.
+    """
+    import onnxruntime
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises types of its own, and RuntimeError
+        raise UserError(
+            f"ONNX Runtime cannot load {path} ({error}); export it again: nas export run_dir=…"
+        ) from None
+
+    def predict(images: FloatImages) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: np.ascontiguousarray(images)})[0]
+        return logits
+
+    return predict

@@ -1,0 +1,108 @@
+"""``deploy/manifest.json``: what was exported, and what is known about each file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from nas.deploy.parity import Parity
+from nas.errors import UserError
+from nas.files import read_json, sha256, write_json
+
+MANIFEST = "manifest.json"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A measured quantity: the median of its samples and a range around it, in the unit that its field names."""
+
+    median: float
+    low: float
+    high: float
+    samples: int
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """One exported file.
+
+    Attributes:
+        name: The network that it holds.
+        format: Its format's name.
+        file: Its name within the manifest's folder.
+        sha256: Of the file.
+        size_bytes: Of the file.
+        parity: How far it is from the trained network.
+        test_correct: Test images that the file itself classifies rightly; ``None`` before that is counted.
+        test_total: Test images.
+        latency_ms: What was measured of the file; ``None`` before it is measured.
+        device: The device that it was measured on, as ``Device.to_dict`` gives it.
+        versions: Of the packages that wrote and ran it.
+    """
+
+    name: str
+    format: str
+    file: str
+    sha256: str
+    size_bytes: int
+    parity: Parity
+    test_correct: int | None = None
+    test_total: int | None = None
+    latency_ms: Spread | None = None
+    device: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The artefact as JSON values."""
+        return {**dataclasses.asdict(self), "device": dict(self.device), "versions": dict(self.versions)}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Artefact:
+        """The inverse of ``to_dict``."""
+        latency = value["latency_ms"]
+        return cls(
+            **{
+                **value,
+                "parity": Parity(**value["parity"]),
+                "latency_ms": None if latency is None else Spread(**latency),
+            }
+        )
+
+
+def write_manifest(folder: Path, artefacts: Iterable[Artefact]) -> Path:
+    """Writes ``manifest.json`` into ``folder``, atomically, and returns its path."""
+    path = folder / MANIFEST
+    write_json(path, {"artefacts": [artefact.to_dict() for artefact in artefacts]})
+    return path
+
+
+def read_manifest(folder: Path, *, check_files: bool = False) -> tuple[Artefact, ...]:
+    """The artefacts of a folder.
+
+    Args:
+        folder: Where ``manifest.json`` lies.
+        check_files: Also checks that every file is there and unchanged.
+
+    Raises:
+        UserError: If there is no manifest or it cannot be read, or a file was changed.
+    """
+    path = folder / MANIFEST
+    value = read_json(path)
+    try:
+        artefacts = tuple(Artefact.from_dict(item) for item in value["artefacts"])
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a manifest of this version ({error!r}); export again: nas export"
+        ) from None
+    for artefact in artefacts if check_files else ():
+        file = folder / artefact.file
+        if not file.is_file() or sha256(file) != artefact.sha256:
+            raise UserError(
+                f"{file} is missing or was changed after {MANIFEST} was written; export again: nas export"
+            )
+    return artefacts

@@ -1,0 +1,178 @@
+"""From a static network to an ONNX file that holds nothing but inference."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from nas.deploy.graph import finish_graph
+from nas.errors import UserError
+from nas.files import atomic
+from nas.network import NetworkSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+    from nas.nn import StaticNetwork
+    from nas.training.data import Normalization
+
+OPSET = 20
+INPUT = "images"
+OUTPUT = "logits"
+_BATCH = 2  # of the example that is traced: torch.export takes a batch of 1 for a constant
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What a file says about itself, so that it can be used without this project.
+
+    Attributes:
+        classes: Name of each output.
+        mean: Of each input channel, for pixels scaled to 0..1.
+        std: Of each input channel, for pixels scaled to 0..1.
+        network: The network that it holds; its resolution and channels are those of the input.
+    """
+
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    network: NetworkSpec
+
+
+def export_onnx(
+    model: StaticNetwork,
+    path: Path,
+    *,
+    classes: Sequence[str],
+    normalize: Normalization,
+    opset: int = OPSET,
+) -> Path:
+    """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
+
+    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised, with a free N;
+    the output ``logits`` is (N, classes). ONNX Runtime is as fast with a free N as with N fixed to 1. Class names,
+    mean, standard deviation, resolution and the network itself are in the file's metadata.
+
+    Args:
+        model: In evaluation mode, on any device.
+        path: Where to write.
+        classes: Name of each output.
+        normalize: What the training images were normalised with.
+        opset: Version of ONNX's operator set, 18 to 23.
+
+    Raises:
+        UserError: If the number of classes or channels does not fit, or the opset is out of range.
+    """
+    assert not model.training, "export a network in evaluation mode: model.eval()"
+    _check(model.network, classes, normalize, opset)
+    import onnx
+
+    proto = finish_graph(_traced(model, opset))
+    onnx.helper.set_model_props(proto, _metadata(model.network, classes, normalize))
+    with atomic(path) as temporary:
+        onnx.save(proto, str(temporary))
+    return path
+
+
+def _check(network: NetworkSpec, classes: Sequence[str], normalize: Normalization, opset: int) -> None:
+    if len(classes) != network.classes:
+        raise UserError(
+            f"{len(classes)} class names for {network.classes} outputs; give one name for each output"
+        )
+    if len(normalize.mean) != network.input_channels:
+        raise UserError(
+            f"mean and standard deviation of {len(normalize.mean)} channels for a network with "
+            f"{network.input_channels} input channels; measure them on the images that it was trained on"
+        )
+    if not 18 <= opset <= 23:
+        raise UserError(
+            f"opset is {opset}; PyTorch writes 18 to 23, and {OPSET} is what the latency tables use"
+        )
+
+
+def _traced(model: StaticNetwork, opset: int) -> onnx.ModelProto:
+    """PyTorch's own export, of a copy whose BatchNorm is folded: a third fewer nodes to trace."""
+    import torch
+
+    folded = fold_norms(copy.deepcopy(model).cpu()).requires_grad_(False)
+    size = model.network.resolution
+    example = torch.zeros(_BATCH, model.network.input_channels, size, size)
+    with torch.no_grad():
+        program = torch.onnx.export(
+            folded,
+            (example,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+def fold_norms(model: StaticNetwork) -> StaticNetwork:
+    """Folds every BatchNorm into the convolution before it, in place; for evaluation only."""
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    from nas.nn.layers import ConvNorm
+
+    for module in model.modules():
+        if isinstance(module, ConvNorm) and module.norm is not None:
+            conv, norm = module.conv, module.norm
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight,
+                conv.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
+            )
+            module.norm = None
+    return model
+
+
+def _metadata(network: NetworkSpec, classes: Sequence[str], normalize: Normalization) -> dict[str, str]:
+    return {
+        "classes": json.dumps(list(classes)),
+        "mean": json.dumps(list(normalize.mean)),
+        "std": json.dumps(list(normalize.std)),
+        "resolution": str(network.resolution),
+        "network": json.dumps(network.to_dict()),
+    }
+
+
+def read_metadata(path: Path) -> Metadata:
+    """What ``export_onnx`` wrote about the network into the file.
+
+    Raises:
+        UserError: If the file is missing, or was not written by ``export_onnx``.
+    """
+    import onnx
+
+    try:
+        props = {
+            item.key: item.value for item in onnx.load(str(path), load_external_data=False).metadata_props
+        }
+        value: dict[str, Any] = {key: json.loads(props[key]) for key in ("classes", "mean", "std", "network")}
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…") from None
+    except Exception as error:  # protobuf's DecodeError shares no base with the others
+        raise UserError(
+            f"{path} is not a network that nas export wrote ({error!r}); export it again"
+        ) from None
+    return Metadata(
+        classes=tuple(value["classes"]),
+        mean=tuple(value["mean"]),
+        std=tuple(value["std"]),
+        network=NetworkSpec.from_dict(value["network"]),
+    )

@@ -1,0 +1,81 @@
+"""Whether an artefact computes what the trained network computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from nas.deploy.formats import find_format
+from nas.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.nn import StaticNetwork
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far an artefact is from the network it was exported from.
+
+    Attributes:
+        largest_relative_error: The largest difference of two logits, relative to the largest logit.
+        top1_agreement: Share of the images that get the same first class.
+        images: How many images were compared.
+    """
+
+    largest_relative_error: float
+    top1_agreement: float
+    images: int
+
+
+def measure_parity(model: StaticNetwork, path: Path, images: Tensor, *, format: str = "onnx") -> Parity:
+    """Compares an artefact with its network on ``images`` (N, C, H, W), normalised."""
+    import torch
+
+    assert not model.training, "compare a network in evaluation mode: model.eval()"
+    assert len(images), "parity needs images"
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        expected = model(images.to(device)).float().cpu().numpy()
+    found = find_format(format).open(path)(images.cpu().float().numpy())
+    if found.shape != expected.shape:
+        raise UserError(
+            f"{path} gives outputs of shape {found.shape}, the network {expected.shape}: it is another network's file; "
+            "export it again: nas export run_dir=…"
+        )
+    scale = float(np.abs(expected).max())
+    error = float("inf") if scale == 0 else float(np.abs(found - expected).max()) / scale
+    agreement = float((found.argmax(1) == expected.argmax(1)).mean())
+    return Parity(largest_relative_error=error, top1_agreement=agreement, images=len(expected))
+
+
+def check_parity(
+    model: StaticNetwork, path: Path, images: Tensor, *, tolerance: float | None = None, format: str = "onnx"
+) -> Parity:
+    """Compares an artefact with its network, and fails if they differ.
+
+    Args:
+        model: The network, in evaluation mode.
+        path: The artefact.
+        images: Real images (N, C, H, W), normalised: on noise a trained network may give one answer to all.
+        tolerance: The largest error that passes, relative to the largest output; the format's own by default.
+        format: What kind of artefact it is.
+
+    Raises:
+        UserError: If the error is larger or not a number, or the artefact cannot be run.
+    """
+    limit = find_format(format).TOLERANCE if tolerance is None else tolerance
+    parity = measure_parity(model, path, images, format=format)
+    if not parity.largest_relative_error <= limit:
+        raise UserError(
+            f"{path} does not compute what the trained network computes: over {parity.images} images its outputs "
+            f"differ by up to {parity.largest_relative_error:.2g} of the largest output ({limit:g} is allowed), and "
+            f"{parity.top1_agreement:.1%} of the images get the same class. Export it again from these weights: "
+            "nas export run_dir=…"
+        )
+    return parity

@@ -1,0 +1,197 @@
+"""Target devices, and the roofline bound on what they can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, final
+
+from nas.blocks import BlockSpec, Op
+from nas.blocks.ops import BYTES_PER_ELEMENT
+from nas.errors import UserError, unknown
+
+Option = tuple[str, str | int | float | bool]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A target: what runs the network, how, and, where known, what it can do at most.
+
+    Attributes:
+        name: A short name, e.g. ``"laptop"``; tables are named after it.
+        machine: The processor, e.g. ``"AMD EPYC, 2 cores"``; empty means "wherever this is measured".
+        runtime: The inference runtime, e.g. ``"onnxruntime"``.
+        runtime_version: Its version; empty means "whatever is installed where this is measured".
+        provider: The runtime's back end, e.g. ``"CPUExecutionProvider"``; empty where there is only one.
+        provider_options: Options of the provider, sorted pairs (a mapping is accepted).
+        threads: Threads that one inference uses.
+        batch: Images of one inference.
+        precision: One of ``BYTES_PER_ELEMENT``.
+        peak_flops: Peak FLOP/s by precision, sorted pairs (a mapping is accepted).
+        bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second.
+        preferred_blocks: Block kinds that run well.
+        channel_multiple: Channel counts should be multiples of it.
+        max_width: The largest channel count that still runs well.
+        sources: Where each figure above comes from, by the figure's name (a mapping is accepted).
+    """
+
+    name: str
+    machine: str = ""
+    runtime: str = "onnxruntime"
+    runtime_version: str = ""
+    provider: str = "CPUExecutionProvider"
+    provider_options: tuple[Option, ...] = ()
+    threads: int = 1
+    batch: int = 1
+    precision: str = "fp32"
+    peak_flops: tuple[tuple[str, float], ...] = ()
+    bandwidth_bytes_per_s: float | None = None
+    preferred_blocks: tuple[str, ...] = ()
+    channel_multiple: int | None = None
+    max_width: int | None = None
+    sources: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("provider_options", "peak_flops", "sources"):
+            object.__setattr__(self, name, _pairs(name, getattr(self, name)))
+        object.__setattr__(self, "preferred_blocks", tuple(self.preferred_blocks))
+        for name in ("threads", "batch"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(
+                    f"device {self.name}: {name} is {value!r}; it must be a whole number of at least 1"
+                )
+        for precision in (self.precision, *dict(self.peak_flops)):
+            if precision not in BYTES_PER_ELEMENT:
+                raise unknown(f"precision of device {self.name}", precision, BYTES_PER_ELEMENT)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The device as JSON values; what is unknown is left out."""
+        value = dataclasses.asdict(self)
+        for name in ("provider_options", "peak_flops", "sources"):
+            value[name] = dict(value[name])
+        value["preferred_blocks"] = list(self.preferred_blocks)
+        return {name: item for name, item in value.items() if item not in (None, {}, [])}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Device:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            UserError: If the name is missing or a key is unknown.
+        """
+        fields = [field.name for field in dataclasses.fields(cls)]
+        for key in value:
+            if key not in fields:
+                raise unknown("device field", key, fields)
+        if "name" not in value:
+            raise UserError("a device needs a name; give it one, e.g. name: laptop")
+        return cls(**value)
+
+    def here(self) -> Device:
+        """The device with its machine and runtime version filled in from this machine, where they are empty.
+
+        Raises:
+            UserError: If the runtime is not installed, or another version of it than the device names.
+        """
+        version = installed_version(self.runtime)
+        if self.runtime_version not in ("", version):
+            raise UserError(
+                f"device {self.name} is {self.runtime} {self.runtime_version}, but {version} is installed; "
+                f"install that version, or leave runtime_version empty to measure with what is here"
+            )
+        return dataclasses.replace(self, machine=self.machine or describe_machine(), runtime_version=version)
+
+
+def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(value, Mapping | Iterable) or isinstance(value, str):
+        raise UserError(f"device: {name} is {value!r}; it must map names to values")
+    return tuple(sorted(dict(value).items()))
+
+
+_PACKAGES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn")}
+
+
+def installed_version(runtime: str) -> str:
+    """The version of an inference runtime on this machine.
+
+    Raises:
+        UserError: If it is not installed; the message names the package.
+    """
+    for package in _PACKAGES.get(runtime, (runtime,)):
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    raise UserError(
+        f"the runtime {runtime} is not installed here; pip install {runtime}, or choose another device"
+    )
+
+
+def detect() -> dict[str, str | int]:
+    """This machine's ``cpu`` (model), ``cores`` (that we may use), ``architecture`` and ``system``."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": _cores(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def describe_machine() -> str:
+    """This machine in one line, e.g. ``"AMD EPYC, 2 cores, x86_64"``."""
+    found = detect()
+    return f"{found['cpu']}, {found['cores']} cores, {found['architecture']}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu_model() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    fields = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    known = {key.strip(): value.strip() for key, value in fields}
+    return known.get("model name") or known.get("Model") or platform.processor() or "unknown processor"
+
+
+def roofline_ms(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op], *, device: Device) -> float:
+    """A lower bound on the latency of one batch, in ms (Williams et al. 2009, section 3).
+
+    Each operation takes the longer of computing at the peak rate and moving every tensor once at the peak
+    bandwidth; operations follow one another.
+
+    Args:
+        what: A block, blocks (e.g. ``network.blocks``), or operations.
+        device: A device whose peaks are known.
+
+    Raises:
+        UserError: If the device has no peak FLOP/s in its precision, or no bandwidth.
+    """
+    peak = dict(device.peak_flops).get(device.precision)
+    if peak is None or device.bandwidth_bytes_per_s is None:
+        raise UserError(
+            f"device {device.name} has no roofline in {device.precision}; give it peak_flops: "
+            f"{{{device.precision}: …}} and bandwidth_bytes_per_s, each with its source"
+        )
+    ops = [op for item in _items(what) for op in (item.ops if isinstance(item, BlockSpec) else (item,))]
+    return sum(_op_ms(op, device, peak, device.bandwidth_bytes_per_s) for op in ops)
+
+
+def _items(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> Iterable[BlockSpec | Op]:
+    return (what,) if isinstance(what, BlockSpec) else what
+
+
+def _op_ms(op: Op, device: Device, peak: float, bandwidth: float) -> float:
+    activations = op.moved_elements - op.weight_elements
+    moved = (device.batch * activations + op.weight_elements) * BYTES_PER_ELEMENT[device.precision]
+    return 1e3 * max(device.batch * op.flops / peak, moved / bandwidth)

@@ -1,0 +1,145 @@
+"""Probes: what is run to learn what a block costs *inside* a network.
+
+A block timed alone pays for entering and leaving the runtime: the call itself, and a change of memory layout
+on either side. In a network it does not. So a block is run between a pointwise convolution that produces its
+input in the runtime's own layout, and one that reads a single pixel of its output; the same two are run
+without the block, and the difference is the block's cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.blocks import BlockSpec, Shape
+from nas.blocks.conv import ConvSpec
+from nas.blocks.ops import Linear
+
+FloatArray = NDArray[np.float64]
+
+_TAIL_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A chain of blocks that is run.
+
+    Attributes:
+        blocks: The whole chain.
+        target: Keys of those blocks whose cost is sought, each as often as it occurs.
+        context: Names the rest of the chain; what it costs is common to all probes that share the name.
+    """
+
+    blocks: tuple[BlockSpec, ...]
+    target: tuple[str, ...]
+    context: str
+
+    @property
+    def id(self) -> str:
+        """A short name that depends on the content alone."""
+        text = "|".join((*(block.key for block in self.blocks), *self.target))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def plan_probes(blocks: Iterable[BlockSpec], *, input_channels: int) -> tuple[Probe, ...]:
+    """The probes that give the cost of every block in ``blocks``.
+
+    Args:
+        blocks: Distinct blocks.
+        input_channels: Channels of the networks' input: a block with so many reads the image itself.
+    """
+    blocks = tuple(blocks)
+    shapes = dict.fromkeys(block.in_shape for block in blocks)
+    bases = [Probe((*_before(shape, input_channels), _after(shape)), (), _name(shape)) for shape in shapes]
+    return (*bases, *(_around(block, input_channels) for block in blocks))
+
+
+def _around(block: BlockSpec, input_channels: int) -> Probe:
+    after = () if _gives_vector(block) else (_after(block.out_shape),)
+    chain = (*_before(block.in_shape, input_channels), block, *after)
+    return Probe(chain, (block.key,), _name(block.in_shape))
+
+
+def _name(shape: Shape) -> str:
+    return f"{shape.channels}x{shape.height}x{shape.width}"
+
+
+def _gives_vector(block: BlockSpec) -> bool:
+    return any(isinstance(op, Linear) for op in block.ops)
+
+
+def _before(shape: Shape, input_channels: int) -> tuple[BlockSpec, ...]:
+    """A convolution that makes a feature map of ``shape`` from one channel; none where the image is read."""
+    return (
+        () if shape.channels == input_channels else (_pointwise(Shape(1, *_size(shape)), shape.channels, 1),)
+    )
+
+
+def _after(shape: Shape) -> BlockSpec:
+    """A convolution that reads one pixel, so that it costs next to nothing whatever the shape."""
+    return _pointwise(shape, _TAIL_CHANNELS, max(_size(shape)))
+
+
+def _size(shape: Shape) -> tuple[int, int]:
+    return shape.height, shape.width
+
+
+def _pointwise(shape: Shape, out_channels: int, stride: int) -> BlockSpec:
+    return ConvSpec(
+        in_channels=shape.channels,
+        in_height=shape.height,
+        in_width=shape.width,
+        out_channels=out_channels,
+        kernel=1,
+        stride=stride,
+        activation="identity",
+    )
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What probes say about blocks.
+
+    Attributes:
+        cost_ms: The cost of each block, by key.
+        error_ms: Its standard error.
+        context_ms: The cost of each context.
+    """
+
+    cost_ms: dict[str, float]
+    error_ms: dict[str, float]
+    context_ms: dict[str, float]
+
+
+def derive_costs(probes: Sequence[Probe], mean_ms: FloatArray, error_ms: FloatArray) -> Derived:
+    """Block costs from the latencies of probes, by weighted least squares.
+
+    Each probe's latency is the cost of its context plus those of its target blocks.
+
+    Args:
+        probes: The probes, (P,); every target block and every context must be determined by them.
+        mean_ms: Latency of each probe, (P,).
+        error_ms: Its standard error, (P,).
+    """
+    contexts = list(dict.fromkeys(probe.context for probe in probes))
+    keys = list(dict.fromkeys(key for probe in probes for key in probe.target))
+    column = {name: i for i, name in enumerate([*contexts, *keys])}
+    design = np.zeros((len(probes), len(column)))
+    for row, probe in enumerate(probes):
+        design[row, column[probe.context]] = 1
+        for key in probe.target:
+            design[row, column[key]] += 1
+    weights = 1 / np.maximum(error_ms, 1e-3 * mean_ms)
+    covariance = np.linalg.pinv((design * weights[:, None] ** 2).T @ design)
+    solution = covariance @ (design.T @ (weights**2 * mean_ms))
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0))
+    first = len(contexts)
+    return Derived(
+        {key: max(float(value), 0.0) for key, value in zip(keys, solution[first:], strict=True)},
+        {key: float(value) for key, value in zip(keys, errors[first:], strict=True)},
+        {name: float(value) for name, value in zip(contexts, solution[:first], strict=True)},
+    )

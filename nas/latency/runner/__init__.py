@@ -1,0 +1,5 @@
+"""What runs on the target: the timing protocol and the runtimes.
+
+Needs Python 3.9 or later, numpy and one runtime; imports nothing else of this project, so that it can be
+zipped and carried to the target as it is.
+"""

@@ -1,0 +1,98 @@
+"""Measures a kit: reads its manifest, opens its models, and appends raw samples to a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .errors import RunnerError
+from .protocol import Model, Progress, Protocol, Session
+from .runtimes import open_runtime
+from .samples import SampleFile
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+
+
+def read_manifest(kit: Path) -> dict[str, Any]:
+    """The manifest of a kit.
+
+    Raises:
+        RunnerError: If there is none, or it is of another schema.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunnerError(f"{kit} is not a kit: it has no {MANIFEST}; name the folder of a kit") from None
+    except ValueError as error:
+        raise RunnerError(f"{kit / MANIFEST} is damaged ({error}); write the kit again") from None
+    if manifest.get("schema") != SCHEMA:
+        raise RunnerError(
+            f"{kit} is a kit of schema {manifest.get('schema')!r}, this program reads {SCHEMA}; "
+            "write the kit again"
+        )
+    return manifest
+
+
+def check_files(kit: Path, manifest: dict[str, Any]) -> None:
+    """Checks that every model of a kit is there and unchanged.
+
+    Raises:
+        RunnerError: If one is not.
+    """
+    for entry in manifest["entries"]:
+        path = kit / entry["file"]
+        if not path.is_file():
+            raise RunnerError(f"{path} is missing from the kit; write the kit again")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+            raise RunnerError(f"{path} was changed after the kit was written; write the kit again")
+
+
+def measure_kit(kit: Path, samples: Path, *, progress: Callable[[Progress], None] = lambda _: None) -> None:
+    """Measures what is missing in ``samples``.
+
+    Args:
+        kit: Folder of a kit.
+        samples: The file that raw samples are appended to; measuring goes on where it ends.
+        progress: Is told how far it is.
+
+    Raises:
+        RunnerError: If the kit is damaged, the runtime is missing or falls back to another provider, or the
+            file belongs to another kit, device or version.
+    """
+    manifest = read_manifest(kit)
+    check_files(kit, manifest)
+    runtime = open_runtime(manifest["device"])
+    header = {"kit": kit_hash(manifest), "device": manifest["device"], "runtime_version": runtime.version}
+    file = SampleFile(samples, header=header)
+    paths = {entry["id"]: kit / entry["file"] for entry in manifest["entries"]}
+    references = [entry["id"] for entry in manifest["entries"] if entry["role"] == "reference"]
+
+    def open_model(name: str) -> Model:
+        return runtime.open(paths[name])
+
+    try:
+        Session(
+            [name for name in paths if name not in references],
+            references=references,
+            open_model=open_model,
+            save=file.append,
+            protocol=Protocol(**manifest["protocol"]),
+            clock=time.perf_counter,
+            wall=time.time,
+            open_at_once=runtime.open_at_once,
+            windows=file.windows,
+            progress=progress,
+        ).run()
+    finally:
+        file.close()
+
+
+def kit_hash(manifest: dict[str, Any]) -> str:
+    """The identity of a kit: its models and its device, but not its protocol, which may be prolonged."""
+    content = [[entry["id"], entry["sha256"]] for entry in manifest["entries"]]
+    return hashlib.sha256(json.dumps([content, manifest["device"]], sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,294 @@
+"""The timing protocol: which entry is timed when, how long, and when it is enough.
+
+A *sample* is several back-to-back runs that last at least ``sample_ms``; a *window* is ``samples`` samples,
+saved as soon as it is complete. A *round* is one window of every entry that still needs one, in shuffled
+order, so that whatever drifts hits all entries alike. Two reference kernels are timed again every
+``reference_every_s``, so that drift can be seen and divided out. An entry stops when the confidence interval
+of its windows is narrow enough.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+import statistics
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Protocol as Interface
+
+from .errors import RunnerError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long and how often to measure.
+
+    Attributes:
+        sample_ms: Shortest duration of a sample, in ms.
+        samples: Samples of a window.
+        min_rounds: Undisturbed windows that every entry gets, unless the budget ends first.
+        max_rounds: Windows that an entry gets at most.
+        relative_precision: An entry stops when its 95 % confidence half-width is below this share ...
+        absolute_precision_us: ... or below this many microseconds.
+        disturbed: A window counts as disturbed when it is above the entry's least one by this share.
+        reference_every_s: Seconds between timings of the reference kernels.
+        budget_s: Seconds of measuring in all; every entry gets at least one window all the same.
+        seed: Seed of the shuffling.
+    """
+
+    sample_ms: float = 1.0
+    samples: int = 10
+    min_rounds: int = 3
+    max_rounds: int = 20
+    relative_precision: float = 0.01
+    absolute_precision_us: float = 0.2
+    disturbed: float = 0.02
+    reference_every_s: float = 0.5
+    budget_s: float = 600.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("sample_ms", "samples", "min_rounds", "max_rounds", "reference_every_s"):
+            if not getattr(self, name) > 0:
+                raise RunnerError(f"protocol: {name} is {getattr(self, name)!r}; it must be positive")
+        if self.max_rounds < self.min_rounds:
+            raise RunnerError(
+                f"protocol: max_rounds ({self.max_rounds}) is below min_rounds ({self.min_rounds}); raise it"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+class Model(ABC):
+    """A network that is loaded and ready to be timed."""
+
+    @abstractmethod
+    def time(self, runs: int) -> float:
+        """Runs ``runs`` times back to back and returns the seconds that took."""
+
+    def close(self) -> None:  # noqa: B027 - most runtimes free a model with its object
+        """Frees what the model holds."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of one entry.
+
+    Attributes:
+        entry: What was timed.
+        round: The round it belongs to; references count their own.
+        start_s: When, in seconds of the wall clock.
+        runs: Back-to-back runs of a sample.
+        samples_us: Microseconds of one run, one figure a sample.
+        took_s: Seconds of measuring that the window cost, warming up included.
+    """
+
+    entry: str
+    round: int
+    start_s: float
+    runs: int
+    samples_us: tuple[float, ...]
+    took_s: float = 0.0
+
+    @property
+    def quiet_us(self) -> float:
+        """The least sample: what one run takes while nothing else disturbs it.
+
+        Other programs only ever add time, in bursts. On a busy machine the least of ten samples repeats to
+        0.3 % from round to round, where their median repeats to 2 %.
+        """
+        return min(self.samples_us)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the measuring is.
+
+    Attributes:
+        done: Windows measured.
+        total: Windows expected at most.
+        seconds_left: An estimate; the budget is respected.
+    """
+
+    done: int
+    total: int
+    seconds_left: float
+
+
+class Clock(Interface):
+    """Seconds since some moment; a test gives a fake one."""
+
+    def __call__(self) -> float: ...
+
+
+def time_window(
+    model: Model, *, entry: str, round_: int, protocol: Protocol, clock: Clock, wall: Clock
+) -> Window:
+    """Warms up, finds how many runs make a sample, and takes one window.
+
+    Figures are rounded as they are saved, so that an interrupted measurement decides as an uninterrupted one.
+    """
+    start, start_s = clock(), round(wall(), 3)
+    runs = _runs_for(model, protocol.sample_ms * 1e-3)
+    samples = tuple(round(model.time(runs) / runs * 1e6, 3) for _ in range(protocol.samples))
+    return Window(entry, round_, start_s, runs, samples, round(clock() - start, 6))
+
+
+def _runs_for(model: Model, seconds: float) -> int:
+    """Runs that last at least ``seconds``, by doubling; this also warms caches and branch predictors."""
+    runs = 1
+    while True:
+        took = model.time(runs)
+        if took >= seconds / 2:
+            return max(1, math.ceil(runs * seconds / took))
+        runs = max(2 * runs, min(16 * runs, math.floor(runs * seconds / max(took, 1e-9) * 0.75)))
+
+
+def undisturbed(values: Sequence[float], *, share: float) -> list[float]:
+    """The values that are above the least by at most ``share``: disturbance only ever adds time."""
+    limit = (1 + share) * min(values, default=0.0)
+    return [value for value in values if value <= limit]
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean of ``values``; infinite below two values."""
+    if len(values) < 2:
+        return math.inf
+    return student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def student_t(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t distribution, to within 1 % (Cornish-Fisher expansion)."""
+    exact = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+    z = 1.959964
+    return exact.get(
+        freedom, z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    )
+
+
+def is_enough(rounds_us: Sequence[float], protocol: Protocol) -> bool:
+    """Whether an entry with these windows needs no further window."""
+    if len(rounds_us) >= protocol.max_rounds:
+        return True
+    kept = undisturbed(rounds_us, share=protocol.disturbed)
+    if len(kept) < protocol.min_rounds:
+        return False
+    allowed = max(protocol.relative_precision * statistics.fmean(kept), protocol.absolute_precision_us)
+    return half_width(kept) <= allowed
+
+
+class Session:
+    """One measurement: keeps the windows taken so far and takes those that are missing.
+
+    Args:
+        entries: What to time, in any order.
+        references: The reference kernels among the models, timed in between.
+        open_model: Opens a model by its entry; its time does not count as measuring.
+        save: Is given each window as it completes.
+        protocol: How to measure.
+        open_at_once: Models that are kept open; the oldest is closed for a new one.
+        clock: Monotonic seconds.
+        wall: Seconds of the wall clock, for the record.
+        windows: Windows that an earlier, interrupted run took.
+        progress: Is told how far it is.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[str],
+        *,
+        references: Sequence[str],
+        open_model: Callable[[str], Model],
+        save: Callable[[Window], None],
+        protocol: Protocol,
+        clock: Clock,
+        wall: Clock,
+        open_at_once: int = 4000,
+        windows: Sequence[Window] = (),
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._entries, self._references = tuple(entries), tuple(references)
+        self._open_model, self._save, self._progress = open_model, save, progress
+        self._protocol, self._clock, self._wall = protocol, clock, wall
+        self._open_at_once = open_at_once
+        self._rounds: dict[str, dict[int, float]] = {name: {} for name in (*entries, *references)}
+        self._models: dict[str, Model] = {}
+        self._reference_due = -math.inf
+        self._spent_s = 0.0
+        for window in windows:
+            self._note(window)
+
+    def run(self) -> None:
+        """Takes windows until every entry has enough or the budget is spent."""
+        try:
+            for round_ in range(self._protocol.max_rounds):
+                if not self._round(round_):
+                    break
+            if self._models:
+                self._time_references(force=True)
+        finally:
+            self._close(0)
+
+    def _round(self, round_: int) -> bool:
+        """Takes one round; False when nothing is left to do."""
+        active = [name for name in self._entries if not self._finished(name)]
+        random.Random(f"{self._protocol.seed}/{round_}").shuffle(active)
+        for name in active:
+            if round_ in self._rounds[name]:
+                continue
+            if self._rounds[name] and self._spent_s >= self._protocol.budget_s:
+                continue
+            self._time_references()
+            self._take(name, round_)
+        return bool(active) and self._spent_s < self._protocol.budget_s
+
+    def _finished(self, name: str) -> bool:
+        return is_enough(list(self._rounds[name].values()), self._protocol)
+
+    def _time_references(self, *, force: bool = False) -> None:
+        if not force and self._clock() < self._reference_due:
+            return
+        for name in self._references:
+            self._take(name, len(self._rounds[name]))
+        self._reference_due = self._clock() + self._protocol.reference_every_s
+
+    def _take(self, name: str, round_: int) -> None:
+        model = self._model(name)
+        window = time_window(
+            model,
+            entry=name,
+            round_=round_,
+            protocol=self._protocol,
+            clock=self._clock,
+            wall=self._wall,
+        )
+        self._note(window)
+        self._save(window)
+        self._report()
+
+    def _note(self, window: Window) -> None:
+        if window.entry in self._rounds:
+            self._rounds[window.entry][window.round] = window.quiet_us
+        self._spent_s += window.took_s
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._close(self._open_at_once - 1)
+            self._models[name] = self._open_model(name)
+        return self._models[name]
+
+    def _close(self, left: int) -> None:
+        """Closes the oldest models until ``left`` are open."""
+        while len(self._models) > left:
+            self._models.pop(next(iter(self._models))).close()
+
+    def _report(self) -> None:
+        counts = [len(self._rounds[name]) for name in self._entries]
+        done, total = sum(counts), sum(max(count, self._protocol.min_rounds) for count in counts)
+        pace = self._spent_s / max(done, 1)
+        left = min(pace * (total - done), max(self._protocol.budget_s - self._spent_s, 0.0))
+        self._progress(Progress(done, total, left))

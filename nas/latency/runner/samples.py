@@ -1,0 +1,115 @@
+"""The file of raw samples: one JSON object a line, appended as each window completes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import RunnerError
+from .protocol import Window
+
+FORMAT = 1
+UNIT = "us"
+
+
+class SampleFile:
+    """An append-only file that only one process writes; what a killed process left is read back.
+
+    Args:
+        path: The file; it is made if it does not exist.
+        header: What the samples belong to (kit, device, versions); an existing file must have the same.
+
+    Raises:
+        RunnerError: If another process is measuring into the file, or it belongs to something else.
+    """
+
+    def __init__(self, path: Path, *, header: dict[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = path.open("a+b")
+        self.windows: list[Window] = []
+        try:
+            self._go_on(path, {"format": FORMAT, "unit": UNIT, **header})
+        except RunnerError:
+            self.close()
+            raise
+
+    def _go_on(self, path: Path, header: dict[str, Any]) -> None:
+        """Takes over what is there, or begins."""
+        _lock(self._stream, path)
+        _drop_cut_off_line(self._stream)
+        found, self.windows = read_samples(path)
+        if found is None:
+            self._append(header)
+        else:
+            _check_header(found, header, path)
+
+    def append(self, window: Window) -> None:
+        """Writes one window, so that it outlives this process."""
+        self._append(
+            {
+                "entry": window.entry,
+                "round": window.round,
+                "time": window.start_s,
+                "runs": window.runs,
+                "samples": window.samples_us,
+                "took": window.took_s,
+            }
+        )
+
+    def _append(self, value: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(value).encode() + b"\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
+    """The header (``None`` if empty) and the windows of a sample file; a cut-off last line is left out.
+
+    Raises:
+        RunnerError: If a line in the middle cannot be read.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1]
+    try:
+        values = [json.loads(line) for line in lines]
+        windows = [_window(value) for value in values[1:]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunnerError(f"{path} is damaged ({error!r}); delete it and measure again") from None
+    return (values[0] if values else None), windows
+
+
+def _window(value: dict[str, Any]) -> Window:
+    samples = tuple(value["samples"])
+    return Window(value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
+
+
+def _drop_cut_off_line(stream: IO[bytes]) -> None:
+    stream.seek(0)
+    content = stream.read()
+    stream.truncate(content.rfind(b"\n") + 1)
+    stream.seek(0, os.SEEK_END)
+
+
+def _check_header(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
+    for key, value in header.items():
+        if found.get(key) != value:
+            raise RunnerError(
+                f"{path} was measured with {key} = {found.get(key)!r}, this is {value!r}; "
+                "delete it or choose another file"
+            )
+
+
+def _lock(stream: IO[bytes], path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has no fcntl; there, two processes are not told apart
+        return
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise RunnerError(
+            f"another process is measuring into {path}; wait for it, or choose another file"
+        ) from None

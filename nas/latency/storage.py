@@ -1,0 +1,54 @@
+"""The table's file: JSON with a schema version and a hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.files import read_json, write_text
+
+SCHEMA = 1
+
+
+def write_table(path: Path, table: Mapping[str, Any]) -> None:
+    """Writes a table's content atomically, one record a line."""
+    fields = ",\n".join(f" {json.dumps(name)}: {_lines(value)}" for name, value in table.items())
+    head = f'"schema": {SCHEMA},\n"sha256": "{_hash(table)}"'
+    write_text(path, f'{{{head},\n"table": {{\n{fields}\n}}}}\n')
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """Reads what ``write_table`` wrote.
+
+    Raises:
+        UserError: If the file is cut off, of another schema version, or was edited.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or "schema" not in value or "table" not in value:
+        raise UserError(f"{path} is not a latency table; name one that nas table wrote")
+    if value["schema"] != SCHEMA:
+        raise UserError(
+            f"{path} has schema version {value['schema']!r}, this program reads {SCHEMA}; "
+            "measure the table again, or use the version of hwnas that wrote it"
+        )
+    table: dict[str, Any] = value["table"]
+    if value.get("sha256") != _hash(table):
+        raise UserError(
+            f"{path} was changed after it was written (its hash does not fit); measure the table again"
+        )
+    return table
+
+
+def _hash(table: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(table, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _lines(value: Any) -> str:
+    """JSON with one line for each item of a list."""
+    if not isinstance(value, list) or not value:
+        return json.dumps(value)
+    return "[\n  " + ",\n  ".join(json.dumps(item) for item in value) + "\n ]"

@@ -1,0 +1,238 @@
+"""The latency table of one device: what blocks cost, how that is known, and how far to trust it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nas.blocks import BlockSpec
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency.correction import Accuracy, Correction
+from nas.latency.probes import FloatArray
+from nas.latency.storage import read_table, write_table
+from nas.network import NetworkSpec
+from nas.resources import find
+
+if TYPE_CHECKING:
+    from nas.space import IntArray, SearchSpace
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BlockCost:
+    """What one block costs inside a network, before the correction.
+
+    Attributes:
+        ms: Milliseconds for one batch.
+        error_ms: The standard error of ``ms``; ``None`` where it is unknown.
+        estimated: Whether it was not measured.
+    """
+
+    ms: float
+    error_ms: float | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing that was run, and how long it took.
+
+    Attributes:
+        role: ``"probe"``, ``"correction"`` or ``"validation"``.
+        blocks: Keys of all its blocks in order.
+        mean_ms: Mean latency.
+        std_ms: Standard deviation of the rounds.
+        count: Number of rounds in the mean.
+        rounds_ms: The latency in each round, where they were kept.
+        target: Keys whose cost a probe was to give.
+        context: The probe's context.
+    """
+
+    role: str
+    blocks: tuple[str, ...]
+    mean_ms: float
+    std_ms: float
+    count: int
+    rounds_ms: tuple[float, ...] = ()
+    target: tuple[str, ...] = ()
+    context: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyTable:
+    """Block latencies of one device, runtime, precision, batch and thread count.
+
+    Attributes:
+        name: The table's name.
+        device: What was measured on.
+        space: Name of the search space whose blocks it holds; empty where there is none.
+        costs: Cost of each block, by key.
+        correction: How costs become a network's latency.
+        accuracy: The error on networks that the correction has not seen; ``None`` where it is unknown.
+        probes: What was run.
+        protocol: How it was run.
+        references_ms: Latency of the reference kernels: the machine's state while it was measured.
+        provenance: Date, versions and the like.
+    """
+
+    name: str
+    device: Device
+    space: str = ""
+    costs: Mapping[str, BlockCost]
+    correction: Correction = field(default_factory=Correction)
+    accuracy: Accuracy | None = None
+    probes: tuple[Record, ...] = ()
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+    references_ms: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> LatencyTable:
+        """Reads a table.
+
+        Args:
+            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
+
+        Raises:
+            UserError: If there is none, or it is cut off, edited, or of another version.
+        """
+        path = find("latency_tables", name_or_path, ".json", what="latency table")
+        try:
+            return _from_dict(read_table(path))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is not a latency table of this version ({error!r}); measure it again"
+            ) from None
+
+    def save(self, path: Path) -> None:
+        """Writes the table, as a whole or not at all."""
+        write_table(path, _to_dict(self))
+
+    def missing(self, network: NetworkSpec) -> tuple[BlockSpec, ...]:
+        """The network's blocks that the table does not hold, each once."""
+        return tuple(dict.fromkeys(block for block in network.blocks if block.key not in self.costs))
+
+    def is_estimate(self, network: NetworkSpec) -> bool:
+        """Whether some block of the network was estimated, not measured."""
+        return any(self.costs[block.key].estimated for block in network.blocks if block.key in self.costs)
+
+    def predict(self, network: NetworkSpec) -> float:
+        """The latency of one batch through ``network``, in ms.
+
+        Raises:
+            UserError: If blocks are missing; the message lists them and says how to measure them.
+        """
+        return self.predict_blocks(network.blocks)
+
+    def predict_blocks(self, blocks: Iterable[BlockSpec]) -> float:
+        """The latency of one batch through a network of these blocks, in ms.
+
+        Raises:
+            UserError: If blocks are missing.
+        """
+        blocks = tuple(blocks)
+        if missing := [block for block in dict.fromkeys(blocks) if block.key not in self.costs]:
+            raise self._lacks(missing)
+        return self.correction.constant_ms + sum(self._block_ms(block) for block in blocks)
+
+    def predict_many(
+        self, space: SearchSpace, rows: IntArray, *, classes: int = 1000, input_channels: int | None = None
+    ) -> FloatArray:
+        """The latencies, (N,), of many architectures in ms; equal to ``predict`` one by one.
+
+        Args:
+            space: The space that the rows belong to.
+            rows: Encoded architectures, (N, genes).
+            classes: Outputs of the networks' classifier.
+            input_channels: Channels of the input image; the space's by default.
+
+        Raises:
+            UserError: If blocks are missing.
+        """
+        lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
+        used = np.unique(lowered.index)
+        blocks = [lowered.blocks[i] for i in used[used >= 0]]
+        if missing := [block for block in blocks if block.key not in self.costs]:
+            raise self._lacks(missing)
+        values = np.zeros(len(lowered.blocks))
+        values[used[used >= 0]] = [self._block_ms(block) for block in blocks]
+        total: FloatArray = self.correction.constant_ms + lowered.total(values).astype(np.float64)
+        return total
+
+    def with_blocks(self, costs: Mapping[str, BlockCost], *, probes: Iterable[Record] = ()) -> LatencyTable:
+        """A table that also holds ``costs``; those it has already are replaced."""
+        return dataclasses.replace(self, costs={**self.costs, **costs}, probes=(*self.probes, *probes))
+
+    @cached_property
+    def _corrected(self) -> dict[BlockSpec, float]:
+        return {}
+
+    def _block_ms(self, block: BlockSpec) -> float:
+        if block not in self._corrected:
+            self._corrected[block] = self.correction.block_ms(block, self.costs[block.key].ms)
+        return self._corrected[block]
+
+    def _lacks(self, missing: Iterable[BlockSpec]) -> UserError:
+        keys = [block.key for block in missing]
+        shown = "".join(f"\n  {key}" for key in keys[:_SHOWN])
+        more = f"\n  and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        space = f" space={self.space}" if self.space else ""
+        plural = "s" if len(keys) > 1 else ""
+        return UserError(
+            f"the latency table {self.name} (space {self.space or 'none'}, device {self.device.name}) lacks "
+            f"{len(keys)} block{plural} of this network:{shown}{more}\n"
+            f"measure them on the device: nas table device={self.device.name}{space} "
+            "(with the space, resolutions, classes and input channels of the network)"
+        )
+
+
+def _to_dict(table: LatencyTable) -> dict[str, Any]:
+    keys = list(dict.fromkeys([*table.costs, *(key for probe in table.probes for key in probe.blocks)]))
+    number = {key: i for i, key in enumerate(keys)}
+    return {
+        "name": table.name,
+        "space": table.space,
+        "device": table.device.to_dict(),
+        "protocol": dict(table.protocol),
+        "references_ms": dict(table.references_ms),
+        "provenance": dict(table.provenance),
+        "correction": table.correction.to_dict(),
+        "accuracy": "unknown" if table.accuracy is None else table.accuracy.to_dict(),
+        "keys": keys,
+        "costs": [[number[key], cost.ms, cost.error_ms, cost.estimated] for key, cost in table.costs.items()],
+        "probes": [_record_to_dict(probe, number) for probe in table.probes],
+    }
+
+
+def _from_dict(value: Mapping[str, Any]) -> LatencyTable:
+    keys = value["keys"]
+    return LatencyTable(
+        name=value["name"],
+        space=value["space"],
+        device=Device.from_dict(value["device"]),
+        protocol=value["protocol"],
+        references_ms=value["references_ms"],
+        provenance=value["provenance"],
+        correction=Correction.from_dict(value["correction"]),
+        accuracy=None if value["accuracy"] == "unknown" else Accuracy.from_dict(value["accuracy"]),
+        costs={keys[number]: BlockCost(*rest) for number, *rest in value["costs"]},
+        probes=tuple(_record_from_dict(probe, keys) for probe in value["probes"]),
+    )
+
+
+def _record_to_dict(record: Record, number: Mapping[str, int]) -> dict[str, Any]:
+    value = dataclasses.asdict(record)
+    return {**value, **{name: [number[key] for key in value[name]] for name in ("blocks", "target")}}
+
+
+def _record_from_dict(value: Mapping[str, Any], keys: list[str]) -> Record:
+    named = {name: tuple(keys[i] for i in value[name]) for name in ("blocks", "target")}
+    return Record(**{**value, **named, "rounds_ms": tuple(value["rounds_ms"])})

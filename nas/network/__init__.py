@@ -1,0 +1,16 @@
+"""Concrete networks, their lowering to blocks, and the networks that the field knows by name."""
+
+from __future__ import annotations
+
+from nas.network.reference import reference_names, reference_network
+from nas.network.spec import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier
+
+__all__ = [
+    "CLASSIFIER",
+    "NetworkSpec",
+    "Place",
+    "lower",
+    "lower_classifier",
+    "reference_names",
+    "reference_network",
+]

@@ -1,0 +1,106 @@
+"""The registry of reference networks: each family is a file beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from nas.blocks import BlockSettings, Rounding
+from nas.errors import UserError, unknown
+from nas.network.spec import NetworkSpec
+
+Blocks = tuple[BlockSettings, ...]
+
+UNROUNDED = Rounding(divisor=1, expand_divisor=1, squeeze_divisor=1)
+"""For families whose publication rounds nothing: to the nearest whole channel."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """A network without its input and its classes."""
+
+    stem: Blocks
+    stages: tuple[Blocks, ...]
+    head: Blocks
+    rounding: Rounding = Rounding()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A published network.
+
+    Attributes:
+        build: Gives its body for a width multiplier.
+        resolution: The published resolution.
+        source: The publication.
+    """
+
+    build: Callable[[float], Body]
+    resolution: int
+    source: str
+
+
+_REFERENCES: dict[str, Reference] = {}
+
+
+def add(name: str, build: Callable[[float], Body], *, resolution: int = 224, source: str) -> None:
+    """Makes a network known by its name."""
+    _REFERENCES[name] = Reference(build=build, resolution=resolution, source=source)
+
+
+def reference_names() -> tuple[str, ...]:
+    """The names that ``reference_network`` knows."""
+    return tuple(sorted(_REFERENCES))
+
+
+def reference(name: str) -> Reference:
+    """A published network by its name.
+
+    Raises:
+        UserError: If there is no such network; the message gives the nearest names.
+    """
+    if name not in _REFERENCES:
+        raise unknown("reference network", name, _REFERENCES)
+    return _REFERENCES[name]
+
+
+def reference_network(
+    name: str,
+    *,
+    resolution: int | None = None,
+    width: float = 1.0,
+    classes: int = 1000,
+    input_channels: int = 3,
+) -> NetworkSpec:
+    """A published network, with torchvision's geometry wherever torchvision has it.
+
+    Args:
+        name: One of ``reference_names()``; torchvision's names, and ``mobilenet_v1``,
+            ``mobilenetv4_conv_small`` and ``resnet20`` (He et al. 2016, section 4.2).
+        resolution: Height and width of the input; the published one by default.
+        width: Multiplies every channel count before rounding (Howard et al. 2017, section 3.3).
+        classes: Outputs of the classifier.
+        input_channels: Channels of the input image.
+
+    Raises:
+        UserError: If the name is unknown (the message gives the nearest ones), a number is out of range, or
+            the resolution too low for the network's strides.
+    """
+    found = reference(name)
+    if isinstance(width, bool) or not isinstance(width, (int, float)) or not width > 0:
+        raise UserError(f"width is {width!r}; a width multiplier is a number above 0, e.g. 0.5")
+    body = found.build(width)
+    network = NetworkSpec(
+        resolution=found.resolution if resolution is None else resolution,
+        input_channels=input_channels,
+        classes=classes,
+        stem=body.stem,
+        stages=body.stages,
+        head=body.head,
+        rounding=body.rounding,
+    )
+    network.blocks  # noqa: B018  fails here, not later, where the resolution is too low
+    return network

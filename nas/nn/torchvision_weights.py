@@ -1,0 +1,93 @@
+"""Taking over the weights of torchvision's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+
+import torch
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.nn.layers import Scale
+from nas.nn.static import StaticNetwork
+
+Values = list[tuple[str, Tensor]]
+
+
+@torch.no_grad()
+def take_torchvision_weights(network: StaticNetwork, source: nn.Module) -> None:
+    """Copies every weight and statistic of a torchvision network of the same geometry.
+
+    Layers correspond by order within three groups: convolutions and matrix products, norms, layer scales. A
+    matrix product may become a 1×1 convolution of the same numbers (ConvNeXt). Where torchvision's BatchNorm
+    has another epsilon (0.001 in MobileNetV3 and the larger EfficientNets), the difference goes into the
+    running variance, which gives the same outputs in evaluation mode and travels with the state.
+
+    Args:
+        network: A static network, e.g. ``StaticNetwork(reference_network("resnet50"))``.
+        source: torchvision's network of the same name.
+
+    Raises:
+        UserError: If the two do not have the same layers; the message names the first that differ.
+    """
+    for group in (_products, _norms, _scales):
+        for mine, other in zip_longest(group(network), group(source)):
+            if mine is None or other is None:
+                raise UserError(_difference(mine, other))
+            _copy(mine, other)
+    for target, norm in zip(_batch_norms(network), _batch_norms(source), strict=True):
+        assert target.running_var is not None
+        target.running_var += norm.eps - target.eps
+
+
+def _batch_norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+def _copy(mine: tuple[str, Values], other: tuple[str, Values]) -> None:
+    for pair in zip_longest(mine[1], other[1]):
+        if None in pair or pair[0][1].numel() != pair[1][1].numel():
+            raise UserError(_difference(mine, other))
+        pair[0][1].copy_(pair[1][1].reshape(pair[0][1].shape))
+
+
+def _difference(mine: tuple[str, Values] | None, other: tuple[str, Values] | None) -> str:
+    def describe(layer: tuple[str, Values] | None) -> str:
+        if layer is None:
+            return "no further layer"
+        return f"{layer[0]} {[tuple(value.shape) for _, value in layer[1]]}"
+
+    return (
+        f"the networks differ: {describe(mine)} here, {describe(other)} in the source; "
+        "give the source the same name, width, classes and input channels"
+    )
+
+
+def _products(module: nn.Module) -> Iterator[tuple[str, Values]]:
+    yield from _layers(module, (nn.Conv2d, nn.Linear), lambda layer: list(layer.named_parameters()))
+
+
+def _norms(module: nn.Module) -> Iterator[tuple[str, Values]]:
+    yield from _layers(module, (nn.BatchNorm2d, nn.LayerNorm), _norm_values)
+
+
+def _norm_values(layer: nn.Module) -> Values:
+    statistics = [item for item in layer.named_buffers() if item[1].ndim]  # without the count of batches
+    return [*layer.named_parameters(), *statistics]
+
+
+def _scales(module: nn.Module) -> Iterator[tuple[str, Values]]:
+    for name, layer in module.named_modules():
+        if isinstance(layer, Scale):
+            yield name, [("weight", layer.weight)]
+        elif "layer_scale" in layer._parameters:
+            yield name, [("layer_scale", layer.get_parameter("layer_scale"))]
+
+
+def _layers(
+    module: nn.Module, types: tuple[type[nn.Module], ...], values: Callable[[nn.Module], Values]
+) -> Iterator[tuple[str, Values]]:
+    for name, layer in module.named_modules():
+        if isinstance(layer, types):
+            yield name, values(layer)

@@ -1,0 +1,9 @@
+"""What a run found: a console table, pictures, and a self-contained HTML page. Reads the files of a run folder only."""
+
+from __future__ import annotations
+
+from nas.report.build import pictures, report
+from nas.report.results import Row, read_table, wilson
+from nas.report.table import print_table
+
+__all__ = ["Row", "pictures", "print_table", "read_table", "report", "wilson"]

@@ -1,0 +1,75 @@
+"""Writes the report page, and the pictures for a README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nas.errors import UserError
+from nas.files import write_text
+from nas.report import html
+from nas.report.figures import draw_comparison, draw_network, draw_pareto
+from nas.report.figures.style import save
+from nas.report.files import PARETO, TRIALS, WINNER, read_search, winner_network
+from nas.report.results import RESULTS, read_table
+from nas.report.sections import SECTIONS, summary
+
+PAGE = "report.html"
+
+
+def report(run_dir: Path) -> Path:
+    """Writes ``report.html`` into a run folder: one file that needs no other and no network.
+
+    Parts whose files are missing are replaced by a line that names the command that makes them.
+
+    Args:
+        run_dir: The run folder.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: If there is no such folder, or a file in it cannot be read.
+    """
+    _check(run_dir)
+    name = run_dir.resolve().name
+    rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
+    body = [html.heading(name, level=1), *([html.paragraph(summary(rows))] if rows else [])]
+    body += [line for section in SECTIONS for line in section.render(run_dir)]
+    path = run_dir / PAGE
+    write_text(path, html.page(f"{name} – hwnas", body))
+    return path
+
+
+def pictures(run_dir: Path, folder: Path) -> list[Path]:
+    """Writes pictures that stand alone, as PNG and SVG: ``comparison``, ``pareto`` and ``network``.
+
+    Args:
+        run_dir: The run folder; what it lacks is left out.
+        folder: Where they are written.
+
+    Returns:
+        The files, in the order named above.
+
+    Raises:
+        UserError: If there is no such run folder, or a file in it cannot be read.
+    """
+    _check(run_dir)
+    figures = {}
+    rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
+    if any(row.latency_ms for row in rows):
+        figures["comparison"] = draw_comparison(rows)
+    if all((run_dir / path).is_file() for path in (PARETO, WINNER, TRIALS)):
+        figures["pareto"] = draw_pareto(read_search(run_dir))
+    if (found := winner_network(run_dir)) is not None:
+        figures["network"] = draw_network(found[1])
+    paths = []
+    for name, figure in figures.items():
+        for suffix in (".png", ".svg"):
+            save(figure, path := folder / f"{name}{suffix}")
+            paths.append(path)
+    return paths
+
+
+def _check(run_dir: Path) -> None:
+    if not run_dir.is_dir():
+        raise UserError(f"{run_dir} is not a folder; name a run folder: run_dir=runs/NAME")

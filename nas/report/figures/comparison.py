@@ -1,0 +1,64 @@
+"""Test accuracy against measured latency of the networks that were trained to completion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas.report.figures.style import GREEN, ROLE_COLOURS, ROLE_MARKERS, label_points, new_figure, styled
+from nas.report.results import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def draw_comparison(rows: Sequence[Row]) -> Figure:
+    """Draws the networks whose latency was measured; bars are the 95 % intervals of accuracy and latency."""
+    figure, axes = new_figure()
+    shown = [row for row in rows if row.latency_ms is not None]
+    baselines = sorted(_point(row) for row in shown if row.role == "baseline")
+    if baselines:
+        axes.plot(*zip(*baselines, strict=True), color=GREEN, linewidth=1, alpha=0.5)
+    for row in shown:
+        _draw(axes, row)
+    axes.set_xlabel("measured latency of the exported file (ms)")
+    axes.set_ylabel("test accuracy (%)")
+    axes.margins(0.14)
+    last = max(baselines, default=None)
+    labels = [(*_point(row), _name(row, whole=_point(row) == last), ROLE_COLOURS[row.role]) for row in shown]
+    label_points(axes, labels, avoid=[point for row in shown for point in _bars(row)])
+    return figure
+
+
+def _point(row: Row) -> tuple[float, float]:
+    assert row.latency_ms is not None
+    return row.latency_ms.median, 100 * row.test_accuracy
+
+
+def _name(row: Row, *, whole: bool) -> str:
+    """Baselines that differ in width only are named in full once, at the slowest of them."""
+    return row.name if whole or row.role != "baseline" else row.name.rsplit(" ", 1)[-1]
+
+
+def _bars(row: Row) -> list[tuple[float, float]]:
+    """Points along the bars of a network."""
+    assert row.latency_ms is not None
+    (x, y), spread, (low, high) = _point(row), row.latency_ms, row.test_interval
+    up = [(x, 100 * (low + share / 20 * (high - low))) for share in range(21)]
+    across = [(spread.low + share / 20 * (spread.high - spread.low), y) for share in range(21)]
+    return [*up, *across]
+
+
+def _draw(axes: object, row: Row) -> None:
+    from matplotlib.axes import Axes
+
+    assert isinstance(axes, Axes)
+    assert row.latency_ms is not None
+    x, y = _point(row)
+    low, high = (100 * end for end in row.test_interval)
+    colour = ROLE_COLOURS[row.role]
+    across = [[max(x - row.latency_ms.low, 0)], [max(row.latency_ms.high - x, 0)]]
+    axes.errorbar(x, y, xerr=across, yerr=[[y - low], [high - y]], color=colour, linewidth=1, alpha=0.55)
+    size = 210 if row.role == "winner" else 55
+    axes.scatter(x, y, s=size, marker=ROLE_MARKERS[row.role], color=colour, edgecolors="white", zorder=3)

@@ -1,0 +1,40 @@
+"""Where a network's predicted time goes, block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas.blocks import BlockSpec
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec
+from nas.report.figures.network import kind_colours
+from nas.report.figures.style import GREY, new_figure, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@styled
+def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
+    """Draws a bar a block, in ms, in the order of execution; every block must be in the table."""
+    placed = network.placed_blocks
+    total = table.predict(network)
+    figure, axes = new_figure(7.2, 0.24 * len(placed) + 1.2)
+    colours = kind_colours([block for _, block in placed])
+    bars = [(str(place), block_ms(block, table), colours[block.KIND]) for place, block in placed]
+    bars.append(("once a network", table.correction.constant_ms, GREY))
+    names, values, shades = zip(*bars, strict=True)
+    axes.barh(range(len(bars)), values, color=shades, height=0.72)
+    for y, value in enumerate(values):
+        axes.annotate(f"{value / total:.0%}", (max(value, 0), y), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(bars)), names, fontsize=9)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("predicted time (ms)")
+    axes.margins(x=0.1, y=0.02)
+    return figure
+
+
+def block_ms(block: BlockSpec, table: LatencyTable) -> float:
+    """What the block adds to its network, in ms."""
+    return table.predict_blocks([block]) - table.correction.constant_ms

@@ -1,0 +1,120 @@
+"""Reads what earlier steps wrote into a run folder."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from nas.errors import UserError
+from nas.files import read_json
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec
+from nas.report.results import RESULTS, read_table
+
+HISTORY = Path("supernet") / "history.csv"
+TRIALS = Path("search") / "trials.csv"
+PARETO = Path("search") / "pareto.json"
+WINNER = Path("search") / "winner.json"
+CONTROL = Path("search") / "control.json"
+SCALE = Path("scale") / "scale.json"
+
+Point = tuple[float, float]
+"""Accuracy from 0 to 1, and predicted latency in ms."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A search by accuracy and one latency.
+
+    Attributes:
+        names: Names of the accuracy and the latency objective.
+        trials: Every evaluation within the bounds.
+        outside: Evaluations that break a bound.
+        front: The Pareto front.
+        winner: The winner.
+        bound_ms: The latency budget, if any.
+        evaluations: How many networks were evaluated.
+        hypervolume: After each evaluation, in ms.
+        random: The same of random search with the same budget; empty without a control.
+        reference: The reference point of the hypervolume.
+    """
+
+    names: tuple[str, str]
+    trials: tuple[Point, ...]
+    outside: tuple[Point, ...]
+    front: tuple[Point, ...]
+    winner: Point
+    bound_ms: float | None
+    evaluations: int
+    hypervolume: tuple[float, ...]
+    random: tuple[float, ...]
+    reference: Point
+
+
+def read_search(run_dir: Path) -> Search:
+    """What ``nas search`` found.
+
+    Raises:
+        UserError: If a file is missing or cannot be read, or the search had no accuracy or no latency objective.
+    """
+    pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
+    control = read_json(run_dir / CONTROL) if (run_dir / CONTROL).is_file() else {}
+    try:
+        accuracy = next(item for item in pareto["objectives"] if item["direction"] == "maximize")
+        latency = next(item for item in pareto["objectives"] if item["name"].startswith("latency_ms"))
+        names = (accuracy["name"], latency["name"])
+        trials = [row for row in read_csv(run_dir / TRIALS) if all(row[name] for name in names)]
+        return Search(
+            names=names,
+            trials=tuple(_point(row, names) for row in trials if row["feasible"] == "True"),
+            outside=tuple(_point(row, names) for row in trials if row["feasible"] != "True"),
+            front=tuple(_point(item["values"], names) for item in pareto["front"]),
+            winner=_point(winner["values"], names),
+            bound_ms=latency["bound"],
+            evaluations=pareto["evaluations"],
+            hypervolume=tuple(pareto["hypervolume_curve"]),
+            random=tuple(control.get("hypervolume_curve", ())),
+            reference=_point(pareto["reference"], names),
+        )
+    except StopIteration:
+        raise UserError(f"{run_dir / PARETO} has no accuracy or no latency objective, so it cannot be drawn") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search") from None
+
+
+def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:
+    return float(values[names[0]]), float(values[names[1]])
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a heading.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; name an existing file") from None
+
+
+def read_latency_table(run_dir: Path) -> LatencyTable | None:
+    """The run's own latency table; ``None`` if it has none."""
+    found = sorted((run_dir / "table").glob("*.json"))
+    paths = [path for path in found if path.name != "step.json" and not path.name.startswith(".")]
+    return LatencyTable.load(paths[0]) if paths else None
+
+
+def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:
+    """The network that ships, from the latest step that names it: what it is, and the network itself."""
+    if (run_dir / RESULTS).is_file():
+        return next((("the trained winner", row.network) for row in read_table(run_dir) if row.role == "winner"), None)
+    for path, what in ((SCALE, "the scaled winner"), (WINNER, "the winner of the search")):
+        if (run_dir / path).is_file():
+            return what, NetworkSpec.from_dict(read_json(run_dir / path)["network"])
+    return None

@@ -1,0 +1,125 @@
+"""The final comparison: what ``final/results.json`` and ``deploy/manifest.json`` say about each network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from nas.deploy.manifest import MANIFEST, Artefact, Spread, read_manifest
+from nas.errors import UserError
+from nas.files import read_json
+from nas.network import NetworkSpec
+
+RESULTS = Path("final") / "results.json"
+ROLES = ("winner", "largest", "smallest", "baseline")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One network of the final comparison.
+
+    Attributes:
+        name: E.g. ``"winner"`` or ``"mobilenet_v2 ×0.5"``.
+        role: One of ``ROLES``.
+        network: The network.
+        code: Its architecture's code, where it is a point of the space.
+        macs: Multiply-accumulates for one image.
+        params: Trainable parameters.
+        validation_accuracy: 0 to 1, of the trained network.
+        test_correct: Test images classified rightly: by the exported file where there is one.
+        test_total: Test images.
+        exported: Whether the test accuracy is the exported file's own.
+        predicted_ms: What the latency table says, if it can.
+        latency_ms: What was measured of the exported file, if it was.
+        best: Whether it is the best baseline.
+    """
+
+    name: str
+    role: str
+    network: NetworkSpec
+    code: str | None
+    macs: int
+    params: int
+    validation_accuracy: float
+    test_correct: int
+    test_total: int
+    exported: bool
+    predicted_ms: float | None
+    latency_ms: Spread | None
+    best: bool
+
+    @property
+    def test_accuracy(self) -> float:
+        """0 to 1."""
+        return self.test_correct / self.test_total
+
+    @property
+    def test_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the test accuracy, 0 to 1."""
+        return wilson(self.test_correct, self.test_total)
+
+
+def wilson(correct: int, total: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """The score interval of a share (Wilson 1927); 95 % by default.
+
+    Args:
+        correct: Successes.
+        total: Trials, at least 1.
+        z: Quantile of the normal distribution.
+    """
+    share = correct / total
+    centre = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:
+    """The networks of a run, in the order of their roles; baselines from the cheapest.
+
+    Args:
+        run_dir: The run folder.
+        format: Whose accuracy and latency are shown, of the formats that were exported.
+
+    Raises:
+        UserError: If ``final/results.json`` is missing or cannot be read.
+    """
+    path = run_dir / RESULTS
+    value = read_json(path)
+    artefacts = _artefacts(run_dir / "deploy", format)
+    try:
+        best = value["best_baseline"]
+        rows = [_row(item, artefacts.get(item["name"]), best) for item in value["networks"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}") from None
+    return sorted(rows, key=lambda row: (ROLES.index(row.role), row.macs))
+
+
+def _artefacts(folder: Path, format: str) -> dict[str, Artefact]:
+    if not (folder / MANIFEST).is_file():
+        return {}
+    return {artefact.name: artefact for artefact in read_manifest(folder) if artefact.format == format}
+
+
+def _row(item: dict[str, Any], artefact: Artefact | None, best: str | None) -> Row:
+    correct, total, exported = item["test_correct"], item["test_total"], False
+    if artefact is not None and artefact.test_correct is not None and artefact.test_total is not None:
+        correct, total, exported = artefact.test_correct, artefact.test_total, True
+    return Row(
+        name=item["name"],
+        role=item["role"],
+        network=NetworkSpec.from_dict(item["network"]),
+        code=item["code"],
+        macs=item["macs"],
+        params=item["params"],
+        validation_accuracy=item["validation_accuracy"],
+        test_correct=correct,
+        test_total=total,
+        exported=exported,
+        predicted_ms=item["predicted_ms"],
+        latency_ms=None if artefact is None else artefact.latency_ms,
+        best=item["role"] == "baseline" and item["name"] == best,
+    )

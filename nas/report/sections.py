@@ -1,0 +1,260 @@
+"""The parts of the page, each made of the files of one step; a part whose files are missing says who makes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from nas.deploy.manifest import MANIFEST, read_manifest
+from nas.files import read_json
+from nas.latency import Figures, LatencyTable
+from nas.report import html
+from nas.report.figures import (
+    draw_comparison,
+    draw_hypervolume,
+    draw_latency,
+    draw_network,
+    draw_pareto,
+    draw_time,
+    draw_training,
+)
+from nas.report.figures.style import to_svg
+from nas.report.files import (
+    HISTORY,
+    PARETO,
+    SCALE,
+    TRIALS,
+    WINNER,
+    read_csv,
+    read_latency_table,
+    read_search,
+    winner_network,
+)
+from nas.report.results import RESULTS, Row, read_table
+from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
+
+DEPLOYED = Path("deploy") / MANIFEST
+PROVENANCE = Path("provenance.json")
+CONFIG = Path("config.yaml")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        title: Its heading.
+        needs: Files of the run folder without which it cannot be made.
+        command: The command that makes them.
+        make: Gives its HTML for a run folder.
+    """
+
+    title: str
+    needs: tuple[Path, ...]
+    command: str
+    make: Callable[[Path], list[str]]
+
+    def render(self, run_dir: Path) -> list[str]:
+        """The part, or the line that says how to get it."""
+        if all((run_dir / path).is_file() for path in self.needs):
+            body = self.make(run_dir)
+        else:
+            body = [html.missing("Not there yet; it is made by", f"{self.command} run_dir={run_dir.as_posix()}")]
+        return ["<section>", html.heading(self.title), *body, "</section>"]
+
+
+def result(run_dir: Path) -> list[str]:
+    """The final table, and its picture once latencies are measured."""
+    rows = read_table(run_dir)
+    table = html.table(
+        list(zip(HEADINGS, UNITS, strict=True)), [(row.role if row.role == "winner" else "", cells(row)) for row in rows]
+    )
+    parts = [table, html.paragraph(footnote(rows), kind="note")]
+    if not any(row.latency_ms for row in rows):
+        command = f"nas export run_dir={run_dir.as_posix()}"
+        return [*parts, html.missing("The exported files were not measured yet; that is done by", command)]
+    svg = to_svg(draw_comparison(rows), name="comparison", title="Test accuracy against measured latency")
+    caption = "Networks trained in the same way. Bars: 95 % intervals. The line joins the baselines."
+    return [*parts, html.figure(svg, caption)]
+
+
+def winner(run_dir: Path) -> list[str]:
+    """The network that ships, and where its time goes."""
+    found = winner_network(run_dir)
+    if found is None:
+        return [html.missing("No network was chosen yet; it is found by", f"nas search run_dir={run_dir.as_posix()}")]
+    what, network = found
+    svg = to_svg(draw_network(network), name="network", title=f"The blocks of {what}")
+    caption = (
+        f"{what[0].upper()}{what[1:]}: {len(network.blocks)} blocks, {network.macs * 1e-6:.2f} million MACs, "
+        f"{network.params * 1e-3:.1f} thousand parameters, input of {network.resolution}×{network.resolution}. "
+        "Height: the side of the block's input. Kernel: its side, two where there are two. Channels and resolution: "
+        "those of the output."
+    )
+    return [html.figure(svg, caption, kind="strip"), *_time(run_dir)]
+
+
+def _time(run_dir: Path) -> list[str]:
+    table, found = read_latency_table(run_dir), winner_network(run_dir)
+    if table is None or found is None:
+        command = f"nas table run_dir={run_dir.as_posix()}"
+        return [html.missing("Where its time goes needs a latency table; it is measured by", command)]
+    network = found[1]
+    if missing := table.missing(network):
+        text = f"The latency table {table.name} lacks {len(missing)} of its blocks; they are measured by"
+        return [html.missing(text, f"nas table run_dir={run_dir.as_posix()}")]
+    svg = to_svg(draw_time(network, table), name="time", title="Predicted time of each block")
+    total, kind = milliseconds(table.predict(network)), "estimated" if table.is_estimate(network) else "predicted"
+    caption = f"Where its {total} ms go, as {kind} by the latency table {table.name}; shares of the whole."
+    return [html.figure(svg, caption)]
+
+
+def search(run_dir: Path) -> list[str]:
+    """The Pareto picture and the hypervolume."""
+    found = read_search(run_dir)
+    pareto = to_svg(draw_pareto(found), name="pareto", title="Accuracy against predicted latency of the networks tried")
+    volume = to_svg(draw_hypervolume(found), name="hypervolume", title="Hypervolume against evaluations")
+    accuracy, ms = found.winner
+    first = (
+        f"{found.evaluations} networks evaluated with the supernet's weights; {len(found.front)} on the front. "
+        f"Winner: {100 * accuracy:.1f} % on the validation images, {milliseconds(ms)} ms predicted."
+    )
+    corner = f"{100 * found.reference[0]:.1f} %, {milliseconds(found.reference[1])} ms"
+    second = f"Dominated area up to the reference point ({corner}). "
+    second += _control(found.hypervolume[-1], found.random) if found.random else "No control was run: search.control=true."
+    return [html.figure(pareto, first), html.figure(volume, second)]
+
+
+def _control(reached: float, random: tuple[float, ...]) -> str:
+    if random[-1] <= 0:
+        return "Random search with the same budget reached nothing."
+    return f"Random search with the same budget reached {random[-1] / reached:.1%} of the search's." if reached else ""
+
+
+def scaling(run_dir: Path) -> list[str]:
+    """The scaling coefficients that were tried."""
+    value = read_json(run_dir / SCALE)
+    budget = value["latency_ms"]
+    text = f"φ = {value['phi']:.3g}: predicted {milliseconds(value['predicted_ms'])} ms"
+    text += "." if budget is None else f" for a budget of {milliseconds(budget)} ms."
+    rows = [("", (f"{item['phi']:.3g}", milliseconds(item["predicted_ms"]))) for item in value["tried"]]
+    return [html.paragraph(text), html.table([("φ", ""), ("predicted", "ms")], rows)]
+
+
+def latency(run_dir: Path) -> list[str]:
+    """Predicted against measured, with the table's error on networks that it has not seen."""
+    table = read_latency_table(run_dir)
+    if table is None:
+        return [html.missing("Not there yet; it is measured by", f"nas table run_dir={run_dir.as_posix()}")]
+    rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
+    svg = to_svg(draw_latency(table, rows), name="latency", title="Predicted against measured latency")
+    device = table.device
+    caption = (
+        f"Table {table.name}: {len(table.costs)} blocks on {device.machine or device.name}, {device.runtime} "
+        f"{device.runtime_version}, {device.precision}, batch {device.batch}, threads {device.threads}."
+    )
+    return [html.figure(svg, caption), *_error(table)]
+
+
+def _error(table: LatencyTable) -> list[str]:
+    if table.accuracy is None:
+        return [html.paragraph("The table's error on networks that it has not seen is unknown.")]
+    judged = table.accuracy
+    lines = [
+        ("the table", judged.table),
+        ("plain sum of its blocks", judged.uncorrected),
+        ("noise floor: half of the rounds against the other", judged.noise_floor),
+        ("a line through MACs", judged.macs),
+    ]
+    head = [("", ""), ("mean error", "%"), ("within 5 %", "% of networks"), ("within 10 %", "% of networks"), ("rank correlation", "")]
+    text = f"Error on {judged.networks} whole networks that the correction has not seen:"
+    return [html.paragraph(text), html.table(head, [("", (name, *_figures(item))) for name, item in lines])]
+
+
+def _figures(item: Figures) -> tuple[str, ...]:
+    shares = (item.mape, item.within_5, item.within_10)
+    return (f"{100 * shares[0]:.1f}", *(f"{100 * share:.0f}" for share in shares[1:]), f"{item.spearman:.3f}")
+
+
+def training(run_dir: Path) -> list[str]:
+    """The supernet's losses, and its extremes' accuracy where that was evaluated."""
+    history = read_csv(run_dir / HISTORY)
+    if not history:
+        return [html.missing("Its history is empty; train again:", f"nas train run_dir={run_dir.as_posix()}")]
+    svg = to_svg(draw_training(history), name="training", title="Training losses of the supernet")
+    return [html.figure(svg, f"Training losses over {len(history)} epochs of the sandwich rule's subnets.")]
+
+
+def artefacts(run_dir: Path) -> list[str]:
+    """The exported files."""
+    head = [("file", ""), ("format", ""), ("size", "kB"), ("parity error", "of the largest output"), ("same class", "%"), ("SHA-256", "")]
+    rows = [
+        (
+            "",
+            (
+                item.file,
+                item.format,
+                f"{item.size_bytes * 1e-3:.1f}",
+                f"{item.parity.largest_relative_error:.1e}",
+                f"{100 * item.parity.top1_agreement:.1f}",
+                item.sha256[:16] + "…",
+            ),
+        )
+        for item in read_manifest(run_dir / DEPLOYED.parent)
+    ]
+    return [html.table(head, rows)]
+
+
+def provenance(run_dir: Path) -> list[str]:
+    """Commit, versions, hardware and configuration."""
+    value = read_json(run_dir / PROVENANCE)
+    parts = [_facts(value), html.folded("provenance.json", json.dumps(value, indent=2, ensure_ascii=False))]
+    if (run_dir / CONFIG).is_file():
+        parts.append(html.folded("config.yaml", (run_dir / CONFIG).read_text(encoding="utf-8")))
+    return parts
+
+
+def _facts(value: dict[str, object]) -> str:
+    overrides = value.get("overrides")
+    command = ["nas", str(value.get("command", "")), *(map(str, overrides) if isinstance(overrides, list) else ())]
+    rows = [("command", " ".join(command))]
+    for name in ("date", "seed", "platform"):
+        if name in value:
+            rows.append((name, str(value[name])))
+    for name in ("source", "machine"):
+        if isinstance(inner := value.get(name), dict):
+            rows.append((name, ", ".join(f"{key} {item}" for key, item in inner.items())))
+    return html.table([("what", ""), ("", "")], [("", row) for row in rows])
+
+
+SECTIONS = (
+    Section(title="Result", needs=(RESULTS,), command="nas finish", make=result),
+    Section(title="The winner", needs=(), command="nas search", make=winner),
+    Section(title="Search", needs=(PARETO, WINNER, TRIALS), command="nas search", make=search),
+    Section(title="Scaling", needs=(SCALE,), command="nas scale", make=scaling),
+    Section(title="Latency table", needs=(), command="nas table", make=latency),
+    Section(title="Supernet training", needs=(HISTORY,), command="nas train", make=training),
+    Section(title="Exported files", needs=(DEPLOYED,), command="nas export", make=artefacts),
+    Section(title="What was run", needs=(PROVENANCE,), command="nas run", make=provenance),
+)
+
+
+def summary(rows: list[Row]) -> str:
+    """The outcome in a sentence: the winner, and how it compares with the best baseline."""
+    chosen = next((row for row in rows if row.role == "winner"), None)
+    if chosen is None:
+        return ""
+    text = f"The winner classifies {100 * chosen.test_accuracy:.1f} % of the test images rightly"
+    if chosen.latency_ms is not None:
+        text += f" in {milliseconds(chosen.latency_ms.median)} ms an image, measured"
+    best = next((row for row in rows if row.best), None)
+    if best is None:
+        return f"{text}."
+    text += f"; the best baseline, {best.name}, {100 * best.test_accuracy:.1f} %"
+    if best.latency_ms is not None:
+        text += f" in {milliseconds(best.latency_ms.median)} ms"
+    return f"{text}."

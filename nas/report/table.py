@@ -1,0 +1,80 @@
+"""The final comparison as a table, the same for the console and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas.report.results import Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HEADINGS = ("network", "test accuracy", "MACs", "params", "predicted", "measured")
+UNITS = ("", "%, 95 % interval", "millions", "thousands", "ms", "ms")
+ABSENT = "–"
+
+
+def title(row: Row) -> str:
+    """The network's name and what it is."""
+    return f"{row.name} (best)" if row.best else row.name
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The row as text, one for each of ``HEADINGS``."""
+    low, high = row.test_interval
+    return (
+        title(row),
+        f"{100 * row.test_accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})",
+        f"{row.macs * 1e-6:.2f}",
+        f"{row.params * 1e-3:.1f}",
+        milliseconds(row.predicted_ms),
+        measured(row),
+    )
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency with three significant digits, without its unit."""
+    if value is None:
+        return ABSENT
+    digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{digits}f}"
+
+
+def measured(row: Row) -> str:
+    """The measured latency and its range."""
+    if row.latency_ms is None:
+        return ABSENT
+    spread = row.latency_ms
+    half = max(spread.high - spread.median, spread.median - spread.low, 0.0)
+    return f"{milliseconds(spread.median)} ± {milliseconds(half)}"
+
+
+def footnote(rows: Sequence[Row]) -> str:
+    """What the columns mean."""
+    total = rows[0].test_total if rows else 0
+    source = "the exported files" if all(row.exported for row in rows) else "the trained networks (not yet exported)"
+    return (
+        f"Test accuracy: of {source}, on {total} images that nothing else has read; Wilson interval. "
+        "Predicted: by the latency table. Measured: median of the exported file and the larger half of its interval."
+    )
+
+
+def print_table(rows: Sequence[Row], console: Console) -> None:
+    """Prints the comparison; the winner is bold, baselines other than the best are dim."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Final comparison", caption=footnote(rows), caption_justify="left", box=box.SIMPLE_HEAD)
+    for number, (heading, unit) in enumerate(zip(HEADINGS, UNITS, strict=True)):
+        text = f"{heading}\n{unit}" if unit else heading
+        table.add_column(text, justify="right" if number else "left", no_wrap=bool(number))
+    for row in rows:
+        table.add_row(*cells(row), style=_style(row))
+    console.print(table)
+
+
+def _style(row: Row) -> str:
+    if row.role == "winner":
+        return "bold"
+    return "dim" if row.role == "baseline" and not row.best else ""

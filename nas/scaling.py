@@ -1,0 +1,241 @@
+"""Compound scaling (Tan and Le 2019, "EfficientNet", section 3.3): a network made deeper, wider and sharper.
+
+``scale`` is the primitive; ``compound_scale`` sets its three factors from one number, and ``fit_to_latency``
+looks for the largest such number that a device can afford. All of them work on ratios: rounding to whole
+channels happens in the lowering of the new network, as for any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nas.blocks import BlockSettings, field_names
+from nas.errors import UserError
+from nas.network import NetworkSpec
+
+ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
+"""Growth of depth, width and resolution for each step of φ; found for EfficientNet-B0 (section 3.3)."""
+
+_SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
+
+
+def scale(
+    network: NetworkSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0
+) -> NetworkSpec:
+    """Multiplies a network's depth, width and resolution.
+
+    Stages grow by repeating the settings of their last block at stride 1, and shrink by dropping their last
+    blocks; depths round up, so that a stage keeps at least one block. Stem and head keep their blocks.
+    Widths, those of stem and head included, are multiplied before any rounding.
+
+    Args:
+        network: The network to start from.
+        depth: Factor for the number of blocks of each stage.
+        width: Factor for the output channels of every block.
+        resolution: Factor for the input's height and width; the result is rounded to whole pixels.
+
+    Raises:
+        UserError: If a factor is not a positive number.
+    """
+    for name, factor in (("depth", depth), ("width", width), ("resolution", resolution)):
+        _check_positive(name, factor)
+    return replace(
+        network,
+        resolution=max(1, math.floor(network.resolution * resolution + 0.5)),
+        stem=_widen(network.stem, width),
+        stages=tuple(_widen(_deepen(stage, depth), width) for stage in network.stages),
+        head=_widen(network.head, width),
+    )
+
+
+def compound_scale(
+    network: NetworkSpec, *, phi: float, alpha: float = ALPHA, beta: float = BETA, gamma: float = GAMMA
+) -> NetworkSpec:
+    """Scales depth by ``alpha**phi``, width by ``beta**phi`` and resolution by ``gamma**phi``.
+
+    With alpha · beta² · gamma² ≈ 2, each step of phi about doubles the multiply-accumulates. A negative
+    ``phi`` shrinks the network.
+
+    Raises:
+        UserError: If a base is not a positive number, or phi is not a number.
+    """
+    for name, base in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
+        _check_positive(name, base)
+    if not math.isfinite(phi):
+        raise UserError(
+            f"phi is {phi}; it must be a finite number, e.g. 1 to double the cost or -1 to halve it"
+        )
+    return scale(network, depth=alpha**phi, width=beta**phi, resolution=gamma**phi)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What ``fit_to_latency`` found.
+
+    Attributes:
+        network: The scaled network.
+        phi: The compound coefficient that gave it.
+        predicted_ms: Its predicted latency.
+        tried: Every (phi, predicted latency in ms) that was looked at, phi ascending.
+    """
+
+    network: NetworkSpec
+    phi: float
+    predicted_ms: float
+    tried: tuple[tuple[float, float], ...]
+
+
+def fit_to_latency(
+    network: NetworkSpec,
+    *,
+    latency_ms: float,
+    predict: Callable[[NetworkSpec], float],
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    gamma: float = GAMMA,
+    lowest: float = -6.0,
+    highest: float = 8.0,
+    step: float = 0.1,
+) -> Scaled:
+    """The network with the largest phi on a grid whose predicted latency is within the budget.
+
+    The whole grid is looked at: channels are rounded, so that latency is not quite monotone in phi. Where
+    several phi give the same network, the one nearest to 0 stands for it.
+
+    Args:
+        network: The network to scale.
+        latency_ms: The budget.
+        predict: Predicted latency in ms of a network.
+        alpha: Growth of the depth, see ``compound_scale``.
+        beta: Growth of the width.
+        gamma: Growth of the resolution.
+        lowest: The smallest phi of the grid.
+        highest: The largest phi of the grid.
+        step: The distance between two neighbours of the grid; it contains 0.
+
+    Raises:
+        UserError: If no phi of the grid meets the budget; the message says the smallest latency that one
+            meets.
+    """
+    _check_positive("latency_ms", latency_ms)
+    tried: list[tuple[float, float]] = []
+    best: Scaled | None = None
+    for phi in _grid(lowest, highest, step):
+        candidate = compound_scale(network, phi=phi, alpha=alpha, beta=beta, gamma=gamma)
+        predicted_ms = _predict_if_valid(candidate, predict)
+        if predicted_ms is None:
+            continue
+        tried.append((phi, predicted_ms))
+        if predicted_ms <= latency_ms and not _repeats(best, candidate):
+            best = Scaled(candidate, phi, predicted_ms, ())
+    if best is None:
+        raise _too_slow(latency_ms, tried)
+    return replace(best, tried=tuple(tried))
+
+
+def _too_slow(latency_ms: float, tried: list[tuple[float, float]]) -> UserError:
+    if not tried:
+        return UserError(
+            "no scaling of the network is valid: at every phi its strides shrink the image to nothing"
+        )
+    phi, least_ms = min(tried, key=lambda pair: pair[1])
+    return UserError(
+        f"no scaling of the network meets {latency_ms:g} ms; the smallest latency that can be met is "
+        f"{math.ceil(least_ms * 1000) / 1000:g} ms, at phi {phi:g}: raise the budget, or start from a smaller network"
+    )
+
+
+def _predict_if_valid(network: NetworkSpec, predict: Callable[[NetworkSpec], float]) -> float | None:
+    """The predicted latency, or ``None`` for a network that has been shrunk to nothing."""
+    try:
+        network.blocks  # noqa: B018 - lowers, and fails where a block no longer fits
+    except UserError:
+        return None
+    return float(predict(network))
+
+
+def _repeats(best: Scaled | None, candidate: NetworkSpec) -> bool:
+    """Whether a larger phi above 0 has only changed ratios, and no channel, block or pixel."""
+    return best is not None and best.phi >= 0 and best.network.blocks == candidate.blocks
+
+
+def _grid(lowest: float, highest: float, step: float) -> list[float]:
+    _check_positive("step", step)
+    if lowest > highest:
+        raise UserError(f"lowest ({lowest:g}) is above highest ({highest:g}); give lowest ≤ highest")
+    first, last = math.ceil(lowest / step - _SLACK), math.floor(highest / step + _SLACK)
+    return [round(i * step, 9) for i in range(first, last + 1)]
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{name} is {value}; it must be a positive number")
+
+
+def _deepen(stage: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSettings, ...]:
+    count = max(1, math.ceil(len(stage) * factor - _SLACK)) if stage else 0
+    if count <= len(stage):
+        return stage[:count]
+    return (*stage, *[_with(stage[-1], "stride", 1)] * (count - len(stage)))
+
+
+def _widen(blocks: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSettings, ...]:
+    if factor == 1:
+        return blocks
+    return tuple(_with(block, "width", block.to_dict().get("width", 0) * factor) for block in blocks)  # type: ignore[operator]
+
+
+def _with(block: BlockSettings, name: str, value: float) -> BlockSettings:
+    """The block with one field changed, if it has that field."""
+    return replace(block, **{name: value}) if name in field_names(type(block)) else block
+
+
+def near_latency(
+    network: NetworkSpec,
+    *,
+    latency_ms: float,
+    now_ms: float,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    gamma: float = GAMMA,
+    lowest: float = -6.0,
+    highest: float = 8.0,
+    step: float = 0.1,
+    margin: float = 0.4,
+) -> tuple[tuple[float, NetworkSpec], ...]:
+    """The scaled networks that may come near a latency budget: those worth measuring.
+
+    Latency is taken to grow with the multiply-accumulates to the power of 0.8, which is rough; the margin makes
+    up for it.
+
+    Args:
+        network: The network to scale.
+        latency_ms: The budget.
+        now_ms: Latency of the network as it is.
+        alpha: Growth of the depth, see ``compound_scale``.
+        beta: Growth of the width.
+        gamma: Growth of the resolution.
+        lowest: The smallest phi of the grid.
+        highest: The largest phi of the grid.
+        step: The distance between two neighbours of the grid.
+        margin: Networks whose rough latency is within this share of the budget are kept; the network itself and
+            the candidate nearest to the budget always are.
+
+    Returns:
+        Pairs of phi and network, phi ascending and next to each other on the grid.
+    """
+    _check_positive("latency_ms", latency_ms)
+    rough: dict[float, float] = {}
+    networks: dict[float, NetworkSpec] = {}
+    for phi in _grid(lowest, highest, step):
+        candidate = compound_scale(network, phi=phi, alpha=alpha, beta=beta, gamma=gamma)
+        ms = _predict_if_valid(candidate, lambda each: now_ms * (each.macs / network.macs) ** 0.8)
+        if ms is not None:
+            rough[phi], networks[phi] = ms, candidate
+    if not rough:
+        raise _too_slow(latency_ms, [])
+    nearest = min(rough, key=lambda phi: abs(rough[phi] - latency_ms))
+    kept = [phi for phi, ms in rough.items() if abs(ms - latency_ms) <= margin * latency_ms] or [nearest]
+    return tuple((phi, networks[phi]) for phi in rough if min(kept) <= phi <= max(kept))

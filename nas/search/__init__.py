@@ -1,0 +1,37 @@
+"""Search: objectives, samplers, the study, Pareto fronts and winners."""
+
+from __future__ import annotations
+
+from nas.search.candidate import Candidate, Problem
+from nas.search.evaluation import Evaluation, Outcome, State
+from nas.search.objectives import LatencyPredictor, Objective, accuracy, latency, macs, params
+from nas.search.pareto import front, hypervolume, hypervolume_curve
+from nas.search.results import SearchResult, Winner, accuracy_noise, read_winner
+from nas.search.samplers import Sampler, make_sampler, sampler_names
+from nas.search.study import Progress, search
+
+__all__ = [
+    "Candidate",
+    "Evaluation",
+    "LatencyPredictor",
+    "Objective",
+    "Outcome",
+    "Problem",
+    "Progress",
+    "Sampler",
+    "SearchResult",
+    "State",
+    "Winner",
+    "accuracy",
+    "accuracy_noise",
+    "front",
+    "hypervolume",
+    "hypervolume_curve",
+    "latency",
+    "macs",
+    "make_sampler",
+    "params",
+    "read_winner",
+    "sampler_names",
+    "search",
+]

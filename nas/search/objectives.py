@@ -1,0 +1,157 @@
+"""Objectives: what a search makes large or small, or keeps within a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+
+from nas.errors import UserError, unknown
+from nas.network import NetworkSpec
+from nas.search.candidate import Candidate, rows_of
+from nas.search.pareto import Direction, FloatArray
+from nas.space import IntArray, SearchSpace
+
+Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
+
+DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
+
+
+def _never(_: Candidate) -> bool:
+    return False
+
+
+@final
+@dataclass(frozen=True)
+class Objective:
+    """A quantity of a network, the direction in which it improves, and how to get it for many networks.
+
+    Attributes:
+        name: A name with its unit, e.g. ``latency_ms``; it is a column of ``trials.csv``.
+        direction: ``"maximize"`` or ``"minimize"``.
+        evaluate: Gives one value for each candidate; NaN where the network is broken.
+        bound: The worst value that is allowed, if any.
+        predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
+            a candidate that breaks one of their bounds is never evaluated for the others.
+        estimated: Tells whether a candidate's value rests on estimates where a measurement was wanted.
+    """
+
+    name: str
+    direction: Direction
+    evaluate: Evaluator
+    bound: float | None = None
+    predicted: bool = False
+    estimated: Callable[[Candidate], bool] = _never
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise unknown(f"direction of {self.name}", self.direction, DIRECTIONS)
+        if self.bound is not None and not math.isfinite(self.bound):
+            raise UserError(f"the bound of {self.name} is {self.bound}; give a finite number, or no bound")
+
+    def violation(self, value: float) -> float:
+        """By how much ``value`` breaks the bound, as a share of the bound; at most 0 where it holds.
+
+        Shares make the violations of several bounds comparable, as Optuna's samplers add them up.
+        """
+        if self.bound is None:
+            return 0.0
+        excess = value - self.bound if self.direction == "minimize" else self.bound - value
+        return excess / (abs(self.bound) or 1.0)
+
+    @property
+    def facts(self) -> dict[str, str | float | None]:
+        """What must be the same for a search to go on."""
+        return {"name": self.name, "direction": self.direction, "bound": self.bound}
+
+
+class LatencyPredictor(Protocol):
+    """What a search needs of a latency table; ``nas.latency.LatencyTable`` is one."""
+
+    def predict_many(
+        self, space: SearchSpace, rows: IntArray, *, classes: int, input_channels: int | None
+    ) -> FloatArray:
+        """Predicted latencies in ms, (N,), of canonical rows (N, genes)."""
+
+    def is_estimate(self, network: NetworkSpec) -> bool:
+        """Whether the prediction for a network rests on estimates instead of measurements."""
+
+
+def accuracy(
+    score: Callable[[Sequence[NetworkSpec]], Sequence[float]],
+    *,
+    name: str = "accuracy",
+    bound: float | None = None,
+) -> Objective:
+    """Accuracy to maximise.
+
+    Args:
+        score: Gives the accuracy, from 0 to 1, of each network on data kept for the search.
+        name: The objective's name.
+        bound: The least accuracy that is allowed, if any.
+    """
+    return Objective(
+        name, "maximize", lambda candidates: score([each.network for each in candidates]), bound=bound
+    )
+
+
+def latency(table: LatencyPredictor, *, name: str = "latency_ms", bound_ms: float | None = None) -> Objective:
+    """Predicted latency to minimise; one such objective for each device.
+
+    Args:
+        table: The device's latency table.
+        name: The objective's name; with several devices, e.g. ``latency_ms_pixel_4``.
+        bound_ms: The budget, if any.
+    """
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        problem, rows = candidates[0].problem, rows_of(candidates)
+        values = table.predict_many(
+            problem.space, rows, classes=problem.classes, input_channels=problem.input_channels
+        )
+        return [float(value) for value in values]
+
+    return Objective(
+        name,
+        "minimize",
+        evaluate,
+        bound=bound_ms,
+        predicted=True,
+        estimated=lambda candidate: table.is_estimate(candidate.network),
+    )
+
+
+def macs(*, bound: float | None = None) -> Objective:
+    """Multiply-accumulates for one image, to minimise."""
+    return _cost("macs", bound)
+
+
+def params(*, bound: float | None = None) -> Objective:
+    """Trainable parameters, to minimise."""
+    return _cost("params", bound)
+
+
+def _cost(name: str, bound: float | None) -> Objective:
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        problem = candidates[0].problem
+        costs = problem.space.costs(rows_of(candidates), classes=problem.classes)[name]
+        return [float(cost) for cost in costs]
+
+    return Objective(name, "minimize", evaluate, bound=bound, predicted=True)
+
+
+def evaluate_one(objective: Objective, candidate: Candidate) -> float:
+    """One candidate's value."""
+    return float(evaluate_many(objective, [candidate])[0])
+
+
+def evaluate_many(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray:
+    """The values of candidates, (N,)."""
+    if not candidates:
+        return np.zeros(0)
+    values = np.asarray(objective.evaluate(candidates), np.float64)
+    assert values.shape == (len(candidates),), f"{objective.name}: {values.shape} for {len(candidates)}"
+    return values

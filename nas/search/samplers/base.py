@@ -1,0 +1,82 @@
+"""What a sampler is, and the registry of samplers."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from nas.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from nas.search.candidate import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler(ABC):
+    """The settings of a sampler, as a frozen dataclass; its fields are its options.
+
+    A new sampler is a new file in this folder with a registered subclass.
+    """
+
+    NAME: ClassVar[str]
+
+    @abstractmethod
+    def build(self, problem: Problem, *, seed: int) -> BaseSampler:
+        """Optuna's sampler for a problem.
+
+        Equal seeds must propose equal points for equal studies: all that a sampler knows stands in the study,
+        so that a search which was killed can go on.
+        """
+
+
+_SAMPLERS: dict[str, type[Sampler]] = {}
+
+SamplerType = TypeVar("SamplerType", bound=type[Sampler])
+
+
+def register(sampler: SamplerType) -> SamplerType:
+    """Class decorator that makes a sampler known by its ``NAME``."""
+    _SAMPLERS[sampler.NAME] = sampler
+    return sampler
+
+
+def sampler_names() -> tuple[str, ...]:
+    """The names of all registered samplers."""
+    return tuple(sorted(_SAMPLERS))
+
+
+def make_sampler(name: str, options: Mapping[str, Any] | None = None) -> Sampler:
+    """A sampler by its name.
+
+    Args:
+        name: A registered name.
+        options: Values for its fields; those left out keep their defaults.
+
+    Raises:
+        UserError: If the name or an option is unknown, or a value does not fit.
+    """
+    if name not in _SAMPLERS:
+        raise unknown("sampler", name, _SAMPLERS)
+    cls = _SAMPLERS[name]
+    allowed = {field.name for field in dataclasses.fields(cls)}
+    for option in options or {}:
+        if option not in allowed:
+            raise unknown(f"option of sampler {name}", option, allowed)
+    return cls(**dict(options or {}))
+
+
+def check_at_least(sampler: Sampler, option: str, value: object, least: int) -> None:
+    """Checks a whole number.
+
+    Raises:
+        UserError: If it is not one, or too small.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(
+            f"{option} of sampler {sampler.NAME} is {value!r}; it must be a whole number of at least {least}"
+        )

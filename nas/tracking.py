@@ -1,0 +1,205 @@
+"""Where the course of a run is recorded, beside its own files: Weights & Biases, or nowhere.
+
+A tracker is a registered subclass of :class:`Tracker`; its fields are its options.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, final
+
+from nas.errors import UserError, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracker(ABC):
+    """Records a run. ``start`` comes first, ``finish`` last."""
+
+    NAME: ClassVar[str]
+
+    @abstractmethod
+    def start(self, *, config: Mapping[str, Any], run_dir: Path, name: str) -> None:
+        """Begins a run.
+
+        Args:
+            config: The resolved configuration.
+            run_dir: The run folder, where a tracker that writes files puts them.
+            name: The run's name.
+        """
+
+    @abstractmethod
+    def log(self, metrics: Mapping[str, float], *, step: int) -> None:
+        """Records numbers.
+
+        Args:
+            metrics: Numbers by name; what stands before the first ``/`` names their axis: ``train/loss``.
+            step: The position on that axis, e.g. the epoch. Each axis counts for itself.
+        """
+
+    @abstractmethod
+    def artifact(self, path: Path, *, kind: str) -> None:
+        """Records a file, e.g. the exported model; ``kind`` says in a word what it is."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Ends the run."""
+
+
+_TRACKERS: dict[str, type[Tracker]] = {}
+TrackerType = TypeVar("TrackerType", bound=type[Tracker])
+
+
+def register(tracker: TrackerType) -> TrackerType:
+    """Class decorator that makes a tracker known by its ``NAME``."""
+    assert tracker.NAME not in _TRACKERS, f"two trackers are called {tracker.NAME}"
+    _TRACKERS[tracker.NAME] = tracker
+    return tracker
+
+
+def tracker_names() -> tuple[str, ...]:
+    """The names of all registered trackers."""
+    return tuple(sorted(_TRACKERS))
+
+
+def make_tracker(options: Mapping[str, Any]) -> Tracker:
+    """A tracker.
+
+    Args:
+        options: ``name``, and values for the tracker's fields.
+
+    Raises:
+        UserError: If the name or an option is unknown.
+    """
+    values = dict(options)
+    name = values.pop("name")
+    if name not in _TRACKERS:
+        raise unknown("tracker", name, _TRACKERS)
+    allowed = [item.name for item in dataclasses.fields(_TRACKERS[name]) if item.init]
+    for option in values:
+        if option not in allowed:
+            raise unknown(f"option of tracker {name}", option, allowed)
+    return _TRACKERS[name](**values)
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class NoTracker(Tracker):
+    """Records nothing."""
+
+    NAME: ClassVar[str] = "none"
+
+    def start(self, *, config: Mapping[str, Any], run_dir: Path, name: str) -> None:
+        pass
+
+    def log(self, metrics: Mapping[str, float], *, step: int) -> None:
+        pass
+
+    def artifact(self, path: Path, *, kind: str) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+MODES = ("offline", "online", "disabled")
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class WandbTracker(Tracker):
+    """Weights & Biases.
+
+    Attributes:
+        mode: ``offline`` needs no account and no network, ``online``, or ``disabled``.
+        project: The project that the run belongs to.
+        entity: The user or team; None for the account's own.
+        group: A name that several runs share; None for none.
+        init_timeout_s: Seconds to wait for the server, in online mode.
+    """
+
+    NAME: ClassVar[str] = "wandb"
+
+    mode: str
+    project: str
+    entity: str | None
+    group: str | None
+    init_timeout_s: float
+    _runs: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    _folders: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+    _axes: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise unknown("tracker.mode", self.mode, MODES)
+
+    def start(self, *, config: Mapping[str, Any], run_dir: Path, name: str) -> None:
+        folder = run_dir.resolve()
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # or offline mode looks up a host's name
+        self._place("WANDB_DATA_DIR", folder / "wandb" / "data")
+        self._place("WANDB_CACHE_DIR", folder / "wandb" / "cache")
+        wandb = _import_wandb()
+        settings = wandb.Settings(init_timeout=self.init_timeout_s, silent=True, console="off")
+        try:
+            run = wandb.init(
+                mode=self.mode,
+                project=self.project,
+                entity=self.entity,
+                group=self.group,
+                name=name,
+                dir=str(folder),
+                config=dict(config),
+                settings=settings,
+            )
+        except wandb.errors.Error as error:
+            raise UserError(
+                f"wandb did not start in {self.mode} mode: {error}; run `wandb login`, or choose "
+                "tracker.mode=offline"
+            ) from None
+        self._runs.append(run)
+
+    def _place(self, variable: str, folder: Path) -> None:
+        """Keeps what wandb would put below the home folder inside the run folder, until ``finish``."""
+        if variable not in os.environ:
+            os.environ[variable] = str(folder)
+            self._folders.append(variable)
+
+    def log(self, metrics: Mapping[str, float], *, step: int) -> None:
+        for run in self._runs:
+            run.log({**metrics, **{f"{axis}/step": step for axis in self._define_axes(run, metrics)}})
+
+    def _define_axes(self, run: Any, metrics: Mapping[str, float]) -> set[str]:
+        """The axes of these metrics; new ones are made known first.
+
+        An own axis each, because wandb's one counter would start again when a run goes on.
+        """
+        axes = {name.partition("/")[0] for name in metrics}
+        for axis in sorted(axes - self._axes):
+            run.define_metric(f"{axis}/step", hidden=True)
+            run.define_metric(f"{axis}/*", step_metric=f"{axis}/step")
+        self._axes.update(axes)
+        return axes
+
+    def artifact(self, path: Path, *, kind: str) -> None:
+        for run in self._runs:
+            run.log_artifact(str(path), name=path.stem, type=kind)
+
+    def finish(self) -> None:
+        while self._runs:
+            self._runs.pop().finish()
+        while self._folders:
+            os.environ.pop(self._folders.pop(), None)
+
+
+def _import_wandb() -> Any:
+    try:
+        import wandb
+    except ImportError:
+        raise UserError("tracker=wandb needs the package wandb: pip install wandb") from None
+    return wandb

@@ -1,0 +1,1 @@
+"""Training of supernets and of single networks, and the images that they are trained on."""

@@ -1,0 +1,83 @@
+"""The fitted correction, and figures of merit."""
+
+import numpy as np
+import pytest
+
+from nas.errors import UserError
+from nas.latency.correction import (
+    FEATURES,
+    Accuracy,
+    Correction,
+    Figures,
+    compare,
+    fit_correction,
+    fit_line,
+    spearman,
+)
+
+TRUTH = Correction(0.02, {"cost": 1.2, "blocks": 0.003, "weights_mb": 0.04})
+
+
+@pytest.fixture
+def networks(tiny_space, rng):
+    return [tiny_space.network(tiny_space.sample(rng), classes=10).blocks for _ in range(40)]
+
+
+@pytest.fixture
+def costs(networks):
+    return {block.key: 1e-3 + 1e-7 * block.macs for blocks in networks for block in blocks}
+
+
+def latency(correction, blocks, costs):
+    return correction.constant_ms + sum(correction.block_ms(block, costs[block.key]) for block in blocks)
+
+
+def test_a_true_correction_is_found(networks, costs):
+    measured = np.array([latency(TRUTH, blocks, costs) for blocks in networks])
+    fitted = fit_correction(networks[:20], measured[:20], cost_ms=costs)
+    predicted = np.array([latency(fitted, blocks, costs) for blocks in networks[20:]])
+    assert compare(predicted, measured[20:]).mape < 0.005
+    assert fitted.networks == 20
+
+
+def test_noise_from_few_networks_does_not_run_away(networks, costs, rng):
+    plain = np.array([latency(Correction(0.01), blocks, costs) for blocks in networks])
+    noisy = plain * (1 + 0.05 * rng.standard_normal(len(plain)))
+    fitted = fit_correction(networks[:5], noisy[:5], cost_ms=costs, constant_ms=0.01)
+    predicted = np.array([latency(fitted, blocks, costs) for blocks in networks])
+    assert compare(predicted, plain).mape < 0.1
+
+
+def test_with_two_networks_the_plain_sum_is_kept(networks, costs):
+    fitted = fit_correction(networks[:2], np.array([1.0, 2.0]), cost_ms=costs, constant_ms=0.5)
+    assert fitted == Correction(constant_ms=0.5)
+    assert fitted.block_ms(networks[0][0], 0.25) == 0.25
+
+
+def test_a_correction_survives_json():
+    assert Correction.from_dict(TRUTH.to_dict()) == TRUTH
+    value = {**TRUTH.to_dict(), "coefficients": {"moon_phase": 1.0}}
+    with pytest.raises(
+        UserError, match=r"correction uses \['moon_phase'\], which this version does not know"
+    ):
+        Correction.from_dict(value)
+    assert set(TRUTH.coefficients) == set(FEATURES)
+
+
+def test_figures_by_hand():
+    figures = compare(np.array([1.0, 1.04, 1.08, 1.2]), np.ones(4))
+    assert figures == Figures(pytest.approx(0.08), 0.5, 0.75, 1.0)
+    assert Accuracy.from_dict(Accuracy(4, figures, figures, figures, figures).to_dict()).table == figures
+
+
+def test_spearman_averages_ties():
+    from scipy.stats import spearmanr
+
+    a, b = np.array([1.0, 2, 2, 4, 5]), np.array([3.0, 1, 2, 5, 5])
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert spearman(a, -a) == pytest.approx(-1)
+
+
+def test_a_line_is_fitted_to_relative_errors():
+    x = np.array([1.0, 2.0, 5.0])
+    assert fit_line(x, 3 + 2 * x)(np.array([10.0])) == pytest.approx([23.0])

@@ -1,0 +1,140 @@
+"""Kits: what is written, read and refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nas.latency.runner as runner
+from nas.errors import UserError
+from nas.files import sha256
+from nas.hardware import Device
+from nas.latency.kit import KitNetwork, read_kit, write_kit
+from nas.latency.probes import plan_probes
+from nas.latency.runner.errors import RunnerError
+from nas.latency.runner.measure import measure_kit
+from nas.latency.runner.protocol import Protocol
+from nas.latency.runner.runtimes import open_runtime
+from nas.latency.runner.samples import read_samples
+from nas.network import NetworkSpec
+
+QUICK = Protocol(sample_ms=0.05, samples=2, min_rounds=2, max_rounds=2)
+
+
+@pytest.fixture
+def network(small_space):
+    return small_space.network(small_space.smallest(), classes=10)
+
+
+def write(folder, network, **fields):
+    return write_kit(
+        folder,
+        device=Device(name="local", **fields).here(),
+        probes=plan_probes(network.blocks[:2], input_channels=3),
+        networks=[KitNetwork("network-0", "validation", network)],
+        protocol=QUICK,
+    )
+
+
+@pytest.fixture
+def kit(tmp_path, network):
+    return write(tmp_path / "kit", network)
+
+
+def test_a_kit_says_what_it_holds(kit, network):
+    read = read_kit(kit.folder)
+    assert read == kit
+    assert [entry["role"] for entry in kit.entries] == ["reference"] * 2 + ["probe"] * 4 + ["validation"]
+    for entry in kit.entries:
+        assert sha256(kit.folder / entry["file"]) == entry["sha256"]
+    assert kit.entries[-2]["target"] == [network.blocks[1].key]
+    assert NetworkSpec.from_dict(kit.entries[-1]["network"]) == network
+    assert kit.device == Device(name="local").here()
+
+
+def test_equal_arguments_give_an_equal_kit(kit, network, tmp_path):
+    assert write(tmp_path / "again", network).manifest == kit.manifest
+
+
+def test_a_changed_kit_is_refused(kit):
+    path = kit.folder / kit.entries[0]["file"]
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(UserError, match="was changed after the kit was written; write the kit again"):
+        read_kit(kit.folder)
+    path.unlink()
+    with pytest.raises(UserError, match="is missing from the kit"):
+        read_kit(kit.folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is damaged"), ('{"schema": 9}', "is a kit of schema 9, this program reads 1")],
+)
+def test_a_faulty_manifest_is_refused(kit, content, message):
+    (kit.folder / "manifest.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_kit(kit.folder)
+
+
+def test_a_folder_without_a_manifest_is_no_kit(tmp_path):
+    with pytest.raises(UserError, match=r"is not a kit: it has no manifest\.json"):
+        read_kit(tmp_path)
+
+
+def test_other_precisions_are_refused(tmp_path, network):
+    with pytest.raises(UserError, match="kits are written in fp32, not in int8"):
+        write(tmp_path, network, precision="int8")
+
+
+def test_a_model_that_is_none_is_refused(tmp_path):
+    (tmp_path / "bad.onnx").write_text("not a model")
+    for name, message in (("bad.onnx", "is not an ONNX model"), ("none.onnx", "does not exist")):
+        entry = KitNetwork("x", "network", tmp_path / name)
+        with pytest.raises(UserError, match=message):
+            write_kit(tmp_path / "kit", device=Device(name="x"), networks=[entry], protocol=QUICK)
+
+
+def test_a_missing_provider_is_an_error():
+    with pytest.raises(RunnerError, match=r"this onnxruntime has no provider 'NoSuchProvider'; it has .*CPU"):
+        open_runtime(Device(name="x", provider="NoSuchProvider").to_dict())
+    with pytest.raises(RunnerError, match="unknown runtime 'abacus'; allowed: onnxruntime"):
+        open_runtime({"runtime": "abacus"})
+
+
+def test_a_provider_that_leaves_the_work_to_the_cpu_is_an_error(tmp_path, network):
+    """Azure's provider comes with every build and runs none of our operations."""
+    import onnxruntime
+
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this build of onnxruntime has no second provider")
+    kit = write(tmp_path / "kit", network, provider="AzureExecutionProvider")
+    with pytest.raises(RunnerError, match=r"cannot run .* with AzureExecutionProvider|fell back from"):
+        measure_kit(kit.folder, tmp_path / "samples.jsonl")
+
+
+def test_the_runner_runs_without_the_rest_of_the_project(kit, tmp_path):
+    """As on a target: only the runner's own folder, under another name."""
+    shutil.copytree(Path(runner.__file__).parent, tmp_path / "carried" / "measure_runner")
+    code = (
+        "import sys; from measure_runner.__main__ import main; code = main(sys.argv[1:]);"
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')]; sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, str(kit.folder), str(tmp_path / "samples.jsonl")]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "carried")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    header, windows = read_samples(tmp_path / "samples.jsonl")
+    assert header["device"] == kit.device.to_dict()
+    assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
+
+
+def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):
+    command = [sys.executable, "-m", "nas.latency.runner", str(tmp_path), str(tmp_path / "samples.jsonl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "is not a kit" in done.stderr
+    assert json.dumps("Traceback") not in done.stderr

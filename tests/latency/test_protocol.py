@@ -1,0 +1,205 @@
+"""The timing protocol on a fake clock: no time passes, so every figure is exact."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from nas.latency.runner.errors import RunnerError
+from nas.latency.runner.protocol import (
+    Model,
+    Progress,
+    Protocol,
+    Session,
+    half_width,
+    is_enough,
+    student_t,
+    undisturbed,
+)
+
+
+class FakeClock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class FakeModel(Model):
+    """Takes ``seconds`` a run, times whatever ``slowdown`` says."""
+
+    def __init__(self, clock, seconds, slowdown):
+        self.clock, self.seconds, self.slowdown, self.closed = clock, seconds, slowdown, False
+
+    def time(self, runs):
+        took = runs * self.seconds * self.slowdown()
+        self.clock.now += took
+        return took
+
+    def close(self):
+        self.closed = True
+
+
+class Bench:
+    """A session with fake models."""
+
+    def __init__(self, costs, *, slowdown=lambda: 1.0, **fields):
+        self.clock, self.saved, self.models, self.told = FakeClock(), [], {}, []
+        self.costs, self.slowdown = costs, slowdown
+        self.protocol = Protocol(**fields)
+
+    def open(self, name):
+        self.models[name] = FakeModel(self.clock, self.costs[name], self.slowdown)
+        return self.models[name]
+
+    def run(self, windows=(), *, references=("ref",), open_at_once=4000, save=None):
+        self.costs.setdefault("ref", 1e-4)
+        Session(
+            [name for name in self.costs if name not in references],
+            references=references,
+            open_model=self.open,
+            save=save or self.saved.append,
+            protocol=self.protocol,
+            clock=self.clock,
+            wall=self.clock,
+            open_at_once=open_at_once,
+            windows=windows,
+            progress=self.told.append,
+        ).run()
+        return self
+
+    def rounds(self, name):
+        return [window.round for window in self.saved if window.entry == name]
+
+
+COSTS = {"fast": 2e-6, "slow": 3e-3, "middle": 2e-4}
+
+
+def test_a_window_is_ten_samples_of_at_least_a_millisecond():
+    bench = Bench(dict(COSTS)).run()
+    for window in bench.saved:
+        cost = bench.costs[window.entry]
+        assert len(window.samples_us) == 10
+        assert window.runs * cost >= 1e-3 * 0.999
+        assert window.runs == 1 or (window.runs - 1) * cost < 1.1e-3
+        assert window.quiet_us == pytest.approx(cost * 1e6)
+
+
+def test_a_quiet_entry_stops_after_the_least_number_of_rounds():
+    bench = Bench(dict(COSTS), min_rounds=4).run()
+    assert all(bench.rounds(name) == [0, 1, 2, 3] for name in COSTS)
+
+
+def test_a_disturbed_entry_gets_more_rounds_and_the_others_do_not():
+    noise = random.Random(0)
+    bench = Bench({"a": 1e-4, "noisy": 1e-4}, max_rounds=9)
+
+    def open_model(name):
+        model = FakeModel(bench.clock, 1e-4, lambda: 1 + 0.2 * noise.random() if name == "noisy" else 1.0)
+        bench.models[name] = model
+        return model
+
+    bench.open = open_model
+    bench.protocol = Protocol(max_rounds=9, samples=1)
+    bench.run()
+    assert bench.rounds("a") == [0, 1, 2]
+    assert len(bench.rounds("noisy")) > 3
+
+
+def test_every_round_has_its_own_order():
+    names = {f"entry{i}": 1e-4 for i in range(20)}
+    bench = Bench(names).run()
+    orders = {tuple(w.entry for w in bench.saved if w.round == r and w.entry != "ref") for r in range(3)}
+    assert len(orders) == 3
+    assert all(sorted(order) == sorted(set(names) - {"ref"}) for order in orders)
+
+
+def test_references_are_timed_before_between_and_after():
+    bench = Bench({f"entry{i}": 1e-3 for i in range(40)}, reference_every_s=0.1).run()
+    times = [window.start_s for window in bench.saved if window.entry == "ref"]
+    assert times[0] == 0
+    assert bench.saved[-1].entry == "ref"
+    assert max(b - a for a, b in pairwise(times)) < 0.15
+    assert bench.rounds("ref") == list(range(len(times)))
+
+
+def test_the_budget_ends_the_measuring_but_every_entry_is_measured_once():
+    generous = Bench({f"entry{i}": 1e-3 for i in range(30)}, budget_s=1.0).run()
+    assert 1.0 <= generous.clock.now < 1.1
+    mean = Bench({f"entry{i}": 1e-3 for i in range(30)}, budget_s=1e-9).run()
+    assert all(mean.rounds(f"entry{i}") == [0] for i in range(30))
+
+
+def test_what_was_measured_is_not_measured_again():
+    whole = Bench(dict(COSTS)).run()
+
+    class Killed(Exception):
+        pass
+
+    killed = Bench(dict(COSTS))
+
+    def save(window):
+        if len(killed.saved) == 5:
+            raise Killed
+        killed.saved.append(window)
+
+    with pytest.raises(Killed):
+        killed.run(save=save)
+    assert all(model.closed for model in killed.models.values())
+    rest = Bench(dict(COSTS)).run(killed.saved)
+    together = [(w.entry, w.round) for w in [*killed.saved, *rest.saved] if w.entry != "ref"]
+    assert sorted(together) == sorted((w.entry, w.round) for w in whole.saved if w.entry != "ref")
+    assert Bench(dict(COSTS)).run(whole.saved).saved == []
+
+
+def test_no_more_models_are_open_than_allowed():
+    bench = Bench({f"entry{i}": 1e-4 for i in range(6)})
+    opened = []
+    plain = bench.open
+
+    def open_model(name):
+        opened.append(plain(name))
+        assert sum(not model.closed for model in opened) <= 2
+        return opened[-1]
+
+    bench.open = open_model
+    bench.run(open_at_once=2)
+    assert all(model.closed for model in opened)
+
+
+def test_progress_counts_up_to_the_total():
+    told = Bench(dict(COSTS)).run().told
+    assert told[-1] == Progress(9, 9, 0.0)
+    assert all(p.seconds_left >= 0 for p in told)
+
+
+def test_undisturbed_values_are_those_near_the_least():
+    assert undisturbed([1.0, 1.01, 1.5, 1.02], share=0.02) == [1.0, 1.01, 1.02]
+    assert undisturbed([], share=0.02) == []
+
+
+def test_confidence_intervals_follow_students_t():
+    assert student_t(1) == 12.706
+    assert student_t(9) == pytest.approx(2.262, rel=0.01)
+    assert student_t(30) == pytest.approx(2.042, rel=0.01)
+    assert half_width([1.0]) == float("inf")
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5)
+
+
+def test_enough_needs_windows_that_agree():
+    protocol = Protocol(min_rounds=3, max_rounds=5)
+    assert not is_enough([100.0, 100.0], protocol)
+    assert is_enough([100.0, 100.1, 100.2], protocol)
+    assert not is_enough([100.0, 130.0, 100.2], protocol)
+    assert is_enough([100.0, 130.0, 100.2, 100.1], protocol)
+    assert is_enough([100.0, 130.0, 160.0, 190.0, 250.0], protocol)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"samples": 0}, "samples is 0; it must be positive"), ({"max_rounds": 2}, "is below min_rounds")],
+)
+def test_a_faulty_protocol_is_an_error(fields, message):
+    with pytest.raises(RunnerError, match=message):
+        Protocol(**fields)

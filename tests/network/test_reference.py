@@ -1,0 +1,182 @@
+"""Published networks: parameters and multiply-accumulates, to the last digit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas.blocks.conv import ConvSpec
+from nas.blocks.depthwise_separable import DepthwiseSeparableSpec
+from nas.blocks.ops import Conv2d, Linear, Shape
+from nas.errors import UserError
+from nas.network import NetworkSpec, reference_names, reference_network
+from nas.nn import StaticNetwork
+
+NAMES = reference_names()
+IN_TORCHVISION = [name for name in NAMES if hasattr(torchvision.models, name)]
+REQUIRED = """mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet1_0 efficientnet_b0 efficientnet_b1
+efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7 efficientnet_v2_s
+mobilenetv4_conv_small resnet18 resnet20 resnet50 resnet152 convnext_tiny""".split()
+
+# Millions of parameters and of multiply-accumulates as published, to the digits that are published.
+PUBLISHED = {
+    "mobilenet_v1": (4.2, 569),
+    "mobilenet_v2": (3.5, 301),
+    "mobilenet_v3_small": (2.5, 57),
+    "mobilenet_v3_large": (5.5, 217),
+    "mnasnet1_0": (4.4, 314),
+    "efficientnet_b0": (5.3, 386),
+    "efficientnet_b3": (12.2, 1827),
+    "efficientnet_v2_s": (21.5, 8366),
+    "mobilenetv4_conv_small": (3.8, 186),
+    "resnet18": (11.7, 1814),
+    "resnet50": (25.6, 4089),
+    "resnet152": (60.2, 11514),
+    "convnext_tiny": (28.6, 4456),
+}
+
+
+def torchvision_params(name: str, **arguments: object) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in getattr(torchvision.models, name)(**arguments).parameters())
+
+
+def counted_macs(network: NetworkSpec) -> int:
+    """What PyTorch's own counter sees in the static module."""
+    with torch.device("meta"):
+        module = StaticNetwork(network).eval()
+        images = torch.empty(1, network.input_channels, network.resolution, network.resolution)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(images)
+    flops = counter.get_total_flops()
+    assert flops % 2 == 0
+    return flops // 2
+
+
+def test_every_network_that_the_field_asks_for_is_there() -> None:
+    assert set(REQUIRED) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", IN_TORCHVISION)
+def test_parameters_equal_torchvision(name: str) -> None:
+    assert reference_network(name).params == torchvision_params(name)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in REQUIRED else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
+)
+def test_macs_and_parameters_equal_what_pytorch_counts(name: str) -> None:
+    network = reference_network(name)
+    assert network.macs == counted_macs(network)
+    with torch.device("meta"):
+        assert network.params == sum(p.numel() for p in StaticNetwork(network).parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        (name, width)
+        for name in ("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large")
+        for width in (0.25, 0.35, 0.5, 0.75, 1.25, 1.4)
+    ],
+)
+def test_width_multipliers_equal_torchvision(name: str, width: float) -> None:
+    expected = torchvision_params(name, width_mult=width, num_classes=10)
+    assert reference_network(name, width=width, classes=10).params == expected
+
+
+@pytest.mark.parametrize("alpha", [0.35, 0.5, 1.3])
+def test_mnasnet_widths_equal_torchvision(alpha: float) -> None:
+    with torch.device("meta"):
+        expected = sum(p.numel() for p in torchvision.models.MNASNet(alpha).parameters())
+    assert reference_network("mnasnet1_0", width=alpha).params == expected
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_numbers(name: str) -> None:
+    network = reference_network(name)
+    assert (round(network.params / 1e6, 1), round(network.macs / 1e6)) == PUBLISHED[name]
+
+
+def test_resnet20_has_the_published_size_on_cifar() -> None:
+    network = reference_network("resnet20", classes=10)
+    assert network.resolution == 32
+    assert network.params == 272_474  # He et al. 2016, table 6: 0.27 M
+
+
+FAMILIES = ("mobilenet_v1", "mobilenet_v3_small", "efficientnet_b0", "mobilenetv4_conv_small", "resnet20", "resnet50", "convnext_tiny")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("resolution", [32, 97])
+def test_any_resolution_width_classes_and_channels(name: str, resolution: int) -> None:
+    network = reference_network(name, resolution=resolution, width=0.5, classes=7, input_channels=1)
+    assert network.blocks[0].in_shape == Shape(1, resolution, resolution)
+    assert network.blocks[-1].out_shape == Shape(7, 1, 1)
+    assert name not in FAMILIES or network.macs == counted_macs(network)
+    assert NetworkSpec.from_dict(network.to_dict()) == network
+
+
+@pytest.mark.parametrize("width", [0.25, 0.35, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("resolution", [8, 16, 24, 32])
+def test_mobilenet_v2_on_small_images(width: float, resolution: int) -> None:
+    network = reference_network("mobilenet_v2", resolution=resolution, width=width, classes=10)
+    images = torch.randn(2, 3, resolution, resolution)
+    assert StaticNetwork(network).eval()(images).shape == (2, 10)
+
+
+def test_a_scaled_b0_is_b3() -> None:
+    wide = reference_network("efficientnet_b0", width=1.2, resolution=300)
+    assert [stage[0].to_dict() for stage in wide.stages] == [
+        stage[0].to_dict() for stage in reference_network("efficientnet_b3").stages
+    ]
+
+
+def test_the_numbers_of_a_standard_and_a_separable_convolution() -> None:
+    conv = Conv2d(in_shape=Shape(256, 56, 56), role="conv", out_channels=256, kernel=3, norm=False)
+    assert (conv.params, conv.macs) == (589_824, 1_849_688_064)
+    spec = {"in_channels": 256, "in_height": 56, "in_width": 56, "out_channels": 256, "kernel": 3, "stride": 1}
+    separable = DepthwiseSeparableSpec(**spec, activation="relu")
+    weights = sum(op.kernel_elements for op in separable.ops if isinstance(op, Conv2d))
+    assert weights == 67_840
+    assert round(ConvSpec(**spec, activation="relu").macs / separable.macs, 1) == 8.7
+    assert round(589_824 / weights, 1) == 8.7
+
+
+def test_a_depthwise_convolution_has_a_low_intensity() -> None:
+    conv = Conv2d(in_shape=Shape(256, 56, 56), role="conv", out_channels=256, kernel=3, groups=256, norm=False)
+    assert conv.intensity("fp32") == pytest.approx(2.25, abs=0.01)
+    assert conv.macs / conv.bytes_moved("fp32") == pytest.approx(1.1, abs=0.03)
+
+
+def test_the_intensity_of_a_square_matrix_product_grows_with_its_size() -> None:
+    def intensity(n: int) -> float:
+        return Conv2d(in_shape=Shape(n, n, 1), role="m", out_channels=n, kernel=1, norm=False).intensity("fp32")
+
+    assert intensity(96) == pytest.approx(96 / 6)  # 2·n³ FLOP for 3·n² numbers of 4 bytes
+    assert intensity(1024) > 10 * intensity(96)
+    vector = Linear(in_shape=Shape(1024, 1, 1), role="m", out_features=1024)
+    assert vector.intensity("fp32") < 0.5
+
+
+def test_an_unknown_name_gives_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"unknown reference network 'mobilenetv2'; did you mean mobilenet_v2"):
+        reference_network("mobilenetv2")
+
+
+@pytest.mark.parametrize("width", [0, -1.0, "1", True, float("nan")])
+def test_a_width_that_is_none(width: object) -> None:
+    with pytest.raises(UserError, match="a width multiplier is a number above 0"):
+        reference_network("resnet18", width=width)  # type: ignore[arg-type]
+
+
+def test_a_resolution_too_low_for_the_network() -> None:
+    with pytest.raises(UserError, match=r"stage 3 block 0: .* shrinks to nothing; use a higher resolution"):
+        reference_network("convnext_tiny", resolution=16)
+
+
+def test_a_resolution_that_is_none() -> None:
+    with pytest.raises(UserError, match="resolution is 0; it must be a whole number of at least 1"):
+        reference_network("resnet18", resolution=0)

@@ -1,0 +1,312 @@
+"""The search itself: what it evaluates, records and refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.errors import UserError
+from nas.network import NetworkSpec
+from nas.search import (
+    Objective,
+    Progress,
+    SearchResult,
+    State,
+    accuracy,
+    latency,
+    macs,
+    make_sampler,
+    params,
+    read_winner,
+    search,
+)
+from nas.space import Architecture, SearchSpace
+from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, smooth, tiny
+
+
+def run(
+    folder: Path,
+    goals: Sequence[Objective],
+    *,
+    space: SearchSpace | None = None,
+    trials: int = 30,
+    seed: int = 0,
+    sampler: str = "nsga2",
+    initial: Sequence[Architecture] | None = None,
+    context: dict[str, str] | None = None,
+    control: bool = False,
+    noise: float = 0.0,
+    reference: Sequence[float] | None = None,
+) -> SearchResult:
+    return search(
+        space or tiny(),
+        objectives=goals,
+        sampler=make_sampler(sampler, {"population": 10} if sampler == "nsga2" else {}),
+        trials=trials,
+        seed=seed,
+        folder=folder,
+        classes=CLASSES,
+        initial=initial,
+        context=context,
+        control=control,
+        noise=noise,
+        reference=reference,
+    )
+
+
+def codes(result: SearchResult) -> list[str]:
+    return [evaluation.candidate.code for evaluation in result.evaluations]
+
+
+def test_the_budget_is_spent_on_different_networks(tmp_path: Path) -> None:
+    scorer = Scorer()
+    result = run(tmp_path, objectives(scorer), trials=40)
+    assert result.evaluated == len(scorer.asked) == len(set(codes(result))) == 40
+    space = tiny()
+    assert codes(result)[:2] == [str(space.smallest()), str(space.largest())]
+
+
+def test_a_search_that_has_ended_evaluates_nothing_more_and_can_be_prolonged(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", objectives(), trials=40)
+    run(tmp_path / "parts", objectives(), trials=25)
+    scorer = Scorer()
+    again = run(tmp_path / "parts", objectives(scorer), trials=25)
+    assert not scorer.asked
+    assert again.evaluated == 25
+    assert codes(run(tmp_path / "parts", objectives(scorer), trials=40)) == codes(whole)
+    assert len(scorer.asked) == 15
+
+
+def test_networks_over_the_budget_are_rejected_before_accuracy_is_evaluated(tmp_path: Path) -> None:
+    scorer = Scorer()
+    result = run(tmp_path, objectives(scorer, bound_ms=0.4))
+    rejected = [each for each in result.evaluations if each.outcome.state is State.REJECTED]
+    assert rejected
+    assert result.evaluated == len(scorer.asked) == 30
+    assert max(0.1 + 0.5e-6 * network.macs for network in scorer.asked) <= 0.4
+    assert "latency_ms" in rejected[0].outcome.reason
+    assert "bound 0.4" in rejected[0].outcome.reason
+    assert all(each.outcome.values[1] <= 0.4 for each in (*result.front, result.winner))
+
+
+@pytest.mark.parametrize(("bound_ms", "evaluated"), [(0.2, 20), (0.19, 10)])
+def test_networks_that_meet_a_tight_bound_are_found(tmp_path: Path, bound_ms: float, evaluated: int) -> None:
+    """Of 64 million networks, exactly ten are within 0.19 ms."""
+    result = run(tmp_path, objectives(bound_ms=bound_ms), trials=20, sampler="random")
+    assert result.evaluated == evaluated
+    assert all(each.outcome.values[1] <= bound_ms for each in result.evaluations if each.counts)
+
+
+def test_a_bound_on_accuracy_is_a_constraint(tmp_path: Path) -> None:
+    goals = [latency(LinearTable()), accuracy(Scorer(), bound=0.7)]
+    result = run(tmp_path, goals)
+    broken = [each for each in result.evaluations if not each.outcome.feasible]
+    assert broken
+    assert all(each.outcome.state is State.COMPLETE for each in broken)
+    assert result.winner.outcome.values[1] >= 0.7
+
+
+def test_an_impossible_budget_is_refused_before_anything_is_evaluated(tmp_path: Path) -> None:
+    scorer, space = Scorer(), tiny()
+    with pytest.raises(
+        UserError, match=r"meets latency_ms 0\.05; the smallest latency_ms that can be met is"
+    ):
+        run(tmp_path, objectives(scorer, bound_ms=0.05))
+    assert not scorer.asked
+    assert not list(tmp_path.iterdir())
+    least = 0.1 + 0.5e-6 * space.network(space.smallest(), classes=CLASSES).macs
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, objectives(bound_ms=0.05))
+    met = float(str(caught.value).split("can be met is ")[1].split()[0])
+    assert least * 0.8 <= met <= least * 1.001
+    assert run(tmp_path, objectives(bound_ms=met), trials=1).evaluated == 1
+
+
+def test_bounds_that_exclude_each_other_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    def opposite(candidates: Sequence[object]) -> list[float]:
+        values = LinearTable().predict_many(
+            tiny(), np.array([c.row for c in candidates]), classes=CLASSES, input_channels=None
+        )  # type: ignore[attr-defined]
+        return [10 - value for value in values]
+
+    goals = [
+        *objectives(bound_ms=0.3),
+        Objective("other_ms", "minimize", opposite, bound=9.0, predicted=True),
+    ]
+    with pytest.raises(UserError, match="no network was found that meets all of latency_ms 0.3, other_ms 9"):
+        run(tmp_path, goals)
+
+
+def test_a_broken_network_fails_with_a_reason_and_the_search_goes_on(tmp_path: Path) -> None:
+    def broken(networks: Sequence[NetworkSpec]) -> list[float]:
+        return [float("nan") if network.resolution == 24 else smooth(network) for network in networks]
+
+    result = run(tmp_path, [accuracy(broken), latency(LinearTable())])
+    failed = [each for each in result.evaluations if each.outcome.state is State.FAILED]
+    assert failed
+    assert failed[0].outcome.reason == "accuracy is nan"
+    assert result.evaluated == 30
+    assert not {each.number for each in failed} & {each.number for each in result.front}
+    again = run(tmp_path, [accuracy(broken), latency(LinearTable())])
+    assert codes(again) == codes(result)
+
+
+def test_nothing_but_broken_networks_is_an_error(tmp_path: Path) -> None:
+    goals = [accuracy(lambda networks: [float("nan")] * len(networks)), latency(LinearTable())]
+    with pytest.raises(
+        UserError, match="none of 3 networks gave a usable result; the last reason: accuracy is nan"
+    ):
+        run(tmp_path, goals, trials=3)
+
+
+def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        "name: small\nresolution: [16, 24]\nstem: [{kind: conv, width: 8, stride: 2}]\n"
+        "stages: [{kind: inverted_residual, depth: [1, 2], width: 8, each_block: {kernel: [3, 5]}}]\n"
+        "head: [{kind: pool}]\n"
+    )
+    space = SearchSpace.load(path)
+    result = run(tmp_path / "search", objectives(), space=space, trials=100)
+    assert result.evaluated == space.size == 12
+
+
+def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, objectives(), trials=3, context={"weights": "a"})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UserError, match="belongs to a search with weights 'a', not 'b'"):
+        run(tmp_path, objectives(), trials=3, context={"weights": "b"})
+    with pytest.raises(UserError, match="belongs to a search with objectives"):
+        run(tmp_path, objectives(bound_ms=1.0), trials=3, context={"weights": "a"})
+    with pytest.raises(UserError, match="belongs to a search with space 'tiny_32 "):
+        run(tmp_path, objectives(), trials=3, space=SearchSpace.load("ofa_mobilenet_v3"))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal.log").write_text("hello\nworld\n")
+    with pytest.raises(UserError, match="is not a journal of a search, or is damaged"):
+        run(tmp_path, objectives(), trials=3)
+    assert (tmp_path / "journal.log").read_text() == "hello\nworld\n"
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written .*; choose a writable run_dir"):
+        run(tmp_path / "file", objectives(), trials=3)
+
+
+@pytest.mark.parametrize(
+    ("trials", "seed", "goals", "message"),
+    [
+        (0, 0, 1, "a search of 0 trials evaluates nothing"),
+        (1, -1, 1, "seed is -1; it must be 0 or more"),
+        (1, 0, 0, "needs objectives with different names"),
+    ],
+)
+def test_bad_settings_are_refused(tmp_path: Path, trials: int, seed: int, goals: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, objectives()[:goals], trials=trials, seed=seed)
+
+
+def test_unknown_directions_and_endless_bounds_are_refused() -> None:
+    with pytest.raises(UserError, match="unknown direction of x 'maximise'; did you mean maximize"):
+        Objective("x", "maximise", lambda candidates: [0.0] * len(candidates))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="the bound of latency_ms is inf"):
+        latency(LinearTable(), bound_ms=float("inf"))
+
+
+def test_three_objectives_and_two_devices(tmp_path: Path) -> None:
+    goals = [
+        accuracy(Scorer()),
+        latency(LinearTable(), name="latency_ms_a", bound_ms=0.8),
+        latency(LinearTable(), name="latency_ms_b", bound_ms=0.6),
+        params(),
+    ]
+    result = run(tmp_path, goals, trials=20)
+    assert all(each.outcome.values[2] <= 0.6 for each in result.front)
+    assert result.hypervolume[-1] > 0
+
+
+def test_costs_are_those_of_the_network(tmp_path: Path) -> None:
+    result = run(tmp_path, [macs(), params()], trials=5)
+    for each in result.evaluations:
+        assert each.outcome.values == (each.candidate.network.macs, each.candidate.network.params)
+
+
+def test_progress_tells_of_every_proposal(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    result = search(
+        tiny(),
+        objectives=objectives(bound_ms=0.5),
+        sampler=make_sampler("random"),
+        trials=10,
+        seed=0,
+        folder=tmp_path,
+        classes=CLASSES,
+        progress=told.append,
+    )
+    assert [each.evaluation for each in told] == list(result.evaluations)
+    assert told[-1].evaluated == told[-1].trials == 10
+
+
+def test_the_files_say_what_was_found(tmp_path: Path) -> None:
+    result = run(tmp_path, objectives(bound_ms=0.5), control=True)
+    with (tmp_path / "trials.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["code"] for row in rows] == codes(result)
+    assert all((row["accuracy"] == "") == (row["state"] == "rejected") for row in rows)
+    pareto = json.loads((tmp_path / "pareto.json").read_text())
+    assert [point["code"] for point in pareto["front"]] == [each.candidate.code for each in result.front]
+    assert len(pareto["hypervolume_curve"]) == 30
+    winner = read_winner(tmp_path)
+    assert winner.network == result.winner.candidate.network
+    assert tiny().canonical(winner.architecture) == result.winner.candidate.architecture
+    assert winner.values == dict(zip(("accuracy", "latency_ms"), result.winner.outcome.values, strict=True))
+    assert winner.estimated == {"accuracy": False, "latency_ms": winner.network.resolution == 32}
+    control = json.loads((tmp_path / "control.json").read_text())
+    assert len(control["hypervolume_curve"]) == len(control["search_hypervolume_curve"]) == 30
+    assert control["search_hypervolume"] == pareto["hypervolume"]
+
+
+def test_the_control_takes_over_what_the_search_has_evaluated(tmp_path: Path) -> None:
+    scorer = Scorer()
+    run(tmp_path, objectives(scorer), control=True)
+    asked = [network.to_dict() for network in scorer.asked]
+    assert len({json.dumps(network) for network in asked}) == len(asked)
+
+
+def test_of_networks_within_the_noise_the_fastest_wins(tmp_path: Path) -> None:
+    sharp = run(tmp_path, objectives())
+    coarse = run(tmp_path, objectives(), noise=0.02)
+    assert sharp.winner.outcome.values[0] == max(e.outcome.values[0] for e in sharp.evaluations)
+    assert coarse.winner.outcome.values[0] >= sharp.winner.outcome.values[0] - 0.02
+    equals = [e for e in sharp.evaluations if e.outcome.values[0] >= sharp.winner.outcome.values[0] - 0.02]
+    assert coarse.winner.outcome.values[1] == min(e.outcome.values[1] for e in equals)
+
+
+def test_a_missing_winner_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"winner.json does not exist"):
+        read_winner(tmp_path)
+
+
+def test_nsga2_beats_random_search_on_a_smooth_problem(tmp_path: Path) -> None:
+    gains = []
+    for seed in range(5):
+        run(
+            tmp_path / str(seed),
+            objectives(),
+            trials=120,
+            seed=seed,
+            control=True,
+            reference=(0.5, 1.5),
+        )
+        control = json.loads((tmp_path / str(seed) / "control.json").read_text())
+        gains.append(control["search_hypervolume"] - control["hypervolume"])
+    assert np.mean(gains) > 0
+    assert sum(gain > 0 for gain in gains) >= 4

@@ -1,0 +1,88 @@
+"""Devices and the roofline."""
+
+import dataclasses
+
+import pytest
+
+from nas.blocks import Shape
+from nas.blocks.conv import ConvSpec
+from nas.blocks.ops import INPUT, Lowering
+from nas.errors import UserError
+from nas.hardware import Device, describe_machine, detect, installed_version, roofline_ms
+
+DEVICE = Device(
+    name="toy",
+    provider_options={"b": 1, "a": "x"},
+    peak_flops={"fp32": 1e9, "int8": 4e9},
+    bandwidth_bytes_per_s=1e9,
+    preferred_blocks=["conv"],
+    sources={"peak_flops": "made up"},
+)
+
+
+def test_a_device_survives_json_and_is_hashable():
+    assert Device.from_dict(DEVICE.to_dict()) == DEVICE
+    assert DEVICE.provider_options == (("a", "x"), ("b", 1))
+    assert hash(DEVICE) == hash(Device.from_dict(DEVICE.to_dict()))
+    assert "bandwidth_bytes_per_s" not in Device(name="bare").to_dict()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "x", "thread": 2}, "unknown device field 'thread'; did you mean threads"),
+        ({"threads": 2}, "a device needs a name"),
+        ({"name": "x", "threads": 0}, "threads is 0; it must be a whole number of at least 1"),
+        ({"name": "x", "precision": "fp23"}, "unknown precision of device x 'fp23'; did you mean"),
+        (
+            {"name": "x", "provider_options": "fast"},
+            "provider_options is 'fast'; it must map names to values",
+        ),
+    ],
+)
+def test_a_faulty_device_is_a_user_error(fields, message):
+    with pytest.raises(UserError, match=message):
+        Device.from_dict(fields)
+
+
+def test_this_machine_is_described():
+    found = detect()
+    assert found["cores"] >= 1
+    assert str(found["cpu"]) in describe_machine()
+
+
+def test_here_fills_in_what_is_empty_and_refuses_another_version():
+    here = Device(name="x").here()
+    assert here.runtime_version == installed_version("onnxruntime")
+    assert here.machine == describe_machine()
+    assert here.here() == here
+    with pytest.raises(UserError, match=r"is onnxruntime 0\.1, but .* is installed; install that version"):
+        dataclasses.replace(here, runtime_version="0.1").here()
+    with pytest.raises(UserError, match="the runtime no_such_runtime is not installed here; pip install"):
+        installed_version("no_such_runtime")
+
+
+def test_roofline_is_the_longer_of_computing_and_moving_for_each_operation():
+    net = Lowering(Shape(8, 4, 4))
+    net.activation(net.conv(INPUT, 8, role="conv", kernel=3), "relu")
+    conv, relu = net.ops
+    compute_ms = 1e3 * 2 * conv.macs / 1e9
+    move_ms = 1e3 * 4 * (2 * 8 * 16) / 1e9
+    assert roofline_ms(net.ops, device=DEVICE) == pytest.approx(compute_ms + move_ms)
+    assert roofline_ms([relu], device=DEVICE) == pytest.approx(move_ms)
+
+
+def test_a_batch_moves_its_weights_once():
+    block = ConvSpec(
+        in_channels=512, in_height=1, in_width=1, out_channels=512, kernel=1, stride=1, activation="identity"
+    )
+    batch = dataclasses.replace(DEVICE, batch=2, peak_flops={"fp32": 1e15})
+    one = dataclasses.replace(batch, batch=1)
+    extra = roofline_ms(block, device=batch) - roofline_ms(block, device=one)
+    assert extra == pytest.approx(1e3 * 4 * 1024 / 1e9)
+    assert roofline_ms([block, block], device=one) == pytest.approx(2 * roofline_ms(block, device=one))
+
+
+def test_a_device_without_peaks_has_no_roofline():
+    with pytest.raises(UserError, match=r"device bare has no roofline in fp32; give it peak_flops"):
+        roofline_ms([], device=Device(name="bare"))
