@@ -143,7 +143,8 @@ def _too_slow(latency_ms: float, tried: list[tuple[float, float]]) -> UserError:
     phi, least_ms = min(tried, key=lambda pair: pair[1])
     return UserError(
         f"no scaling of the network meets {latency_ms:g} ms; the smallest latency that can be met is "
-        f"{math.ceil(least_ms * 1000) / 1000:g} ms, at phi {phi:g}: raise the budget, or start from a smaller network"
+        f"{math.ceil(least_ms * 1000) / 1000:g} ms, at phi {phi:g}: "
+        "raise the budget, or start from a smaller network"
     )
 
 

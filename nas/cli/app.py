@@ -94,6 +94,8 @@ class Command:
             config_name=compose.CONFIG_NAME,
             version_base=compose.VERSION_BASE,
         )(self._task())
+        if {"-m", "--multirun"} & set(arguments):
+            arguments = [*arguments, compose.name_jobs(arguments)]
         with _command_line([sys.argv[0], *arguments]):
             entry()
         return 0

@@ -10,13 +10,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,6 +30,7 @@ from nas.resources import shipped
 CONFIG_NAME = "nas"
 VERSION_BASE = "1.3"
 _LONGEST_FOLDER_NAME = 120
+_NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # they are in the name of the run folder
 
 _ORIGINALS: dict[type, type] = {}
 
@@ -57,6 +61,23 @@ def typed(cfg: DictConfig) -> Config:
     config = _freeze(OmegaConf.to_object(cfg), "")
     assert isinstance(config, Config)
     return config
+
+
+def name_jobs(arguments: Sequence[str]) -> str:
+    """The override that names the jobs of a multirun after what differs between them.
+
+    Args:
+        arguments: The command line; what is no readable override is left to Hydra to complain about.
+    """
+    fixed = set(_NOT_IN_JOB_NAMES)
+    for argument in arguments:
+        try:
+            override = OverridesParser.create().parse_override(argument)
+        except HydraException:
+            continue
+        if not override.is_sweep_override():
+            fixed.add(override.key_or_group)
+    return f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sorted(fixed))}]"
 
 
 class _OwnConf(SearchPathPlugin):

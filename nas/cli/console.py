@@ -34,6 +34,7 @@ def error(message: str, *, prefix: str = "error: ") -> None:
 def log_to(path: Path) -> Iterator[None]:
     """Logs what is said, and what libraries warn of, to a file, which is appended to."""
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level

@@ -115,13 +115,13 @@ class Linear(nn.Linear):
     def __init__(self, op: ops.Linear) -> None:
         super().__init__(op.in_shape.channels, op.out_features, bias=op.bias)
         nn.init.normal_(self.weight, std=0.01)
-        if self.bias is not None:
+        if op.bias:
             nn.init.zeros_(self.bias)
 
     def run(self, x: Tensor, op: ops.Linear) -> Tensor:
         """(N, C, 1, 1) to (N, C', 1, 1)."""
         weight = crop(self.weight, (op.out_features, op.in_shape.channels))
-        bias = None if self.bias is None else crop(self.bias, (op.out_features,))
+        bias = crop(self.bias, (op.out_features,)) if op.bias else None
         return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
 
 

@@ -39,7 +39,7 @@ class Architecture:
         return cls(resolution, tuple(tuple(sorted(_cut(stage).items())) for stage in stages))
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Architecture:
+    def from_dict(cls, value: Any) -> Architecture:
         """Reads ``{"resolution": 224, "stages": [{"depth": 2, "kernel": [3, 5]}, …]}``.
 
         Raises:

@@ -52,7 +52,9 @@ def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute) -> Accuracy:
+def evaluate(
+    model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute
+) -> Accuracy:
     """Counts the images that a network, in evaluation mode, gives their label first.
 
     Args:

@@ -85,4 +85,3 @@ def train_network(
         validation=measure(data.splits.validation),
         test=measure(data.splits.test),
     )
-

@@ -69,7 +69,7 @@ def train_supernet(
     """
     torch.manual_seed(seed)
     supernet = Supernet(space, classes=len(data.splits.classes), input_channels=data.splits.channels)
-    supernet = supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     hyper = recipe.hyper
     step = Sandwich(
         supernet=supernet,

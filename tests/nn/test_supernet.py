@@ -62,7 +62,9 @@ def agree(space: SearchSpace, *, samples: int, seed: int) -> None:
         static = supernet.extract(network)
         alone = static(x)
         scale = shared.abs().max()
-        assert scale > 0 and (shared[0] - shared[1]).abs().max() > 1e-3 * scale, "the outputs must differ between images"
+        assert scale > 0 and (shared[0] - shared[1]).abs().max() > 1e-3 * scale, (
+            "the outputs must differ between images"
+        )
         assert (shared - alone).abs().max() <= 1e-4 * scale
         assert sum(p.numel() for p in static.parameters()) == space.network(arch, classes=7).params
         shared.sum().backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
@@ -18,6 +19,7 @@ from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
 from nas.pipeline import Step
+from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
 
@@ -26,23 +28,42 @@ StepBuilder = Callable[[Context], Step]
 
 @contextmanager
 def _context(config: Config, job: Job) -> Iterator[Context]:
-    """A run's context; tracked, and with its provenance written."""
+    """A run's context; tracked, and with a record of where its results come from.
+
+    A new run folder gets its record at once; over an older record it is written after success.
+    """
     values = dataclasses.asdict(config)
     tracker = make_tracker(values["tracker"])
     context = Context(config, job.run_dir, tracker)
-    write_provenance(
-        job.run_dir,
-        command=job.command,
-        overrides=job.overrides,
-        seed=config.seed,
-        config=values,
-        inputs={"search space": context.space_path},
-    )
+    files = outside_files(context)
+
+    def record() -> None:
+        write_provenance(
+            job.run_dir,
+            command=job.command,
+            overrides=job.overrides,
+            seed=config.seed,
+            config=values,
+            inputs=files,
+        )
+
+    if is_new := not (job.run_dir / PROVENANCE).exists():
+        record()
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
     try:
         yield context
     finally:
         tracker.finish()
+    if not is_new:
+        record()
+
+
+def outside_files(context: Context) -> dict[str, Path]:
+    """Files from outside of the run folder that decide its results."""
+    files = {"search space": context.space_path}
+    if context.config.table.name is not None:
+        files["latency table"] = _table.path(context)
+    return files
 
 
 def _single(build: StepBuilder) -> Callable[[Config, Job], None]:

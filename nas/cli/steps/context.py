@@ -75,7 +75,9 @@ class Context:
         if crop is not None and len(crop) != 2:
             from nas.errors import UserError
 
-            raise UserError(f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]")
+            raise UserError(
+                f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]"
+            )
         augment = Augment(
             flip=data.augment.flip,
             crop_padding=data.augment.crop_padding,

@@ -88,7 +88,9 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
     result = []
     for artefact in written:
         found = evaluate_artefact(
-            folder / artefact.file, data.plain(data.splits.test, resolution=resolution), format=artefact.format
+            folder / artefact.file,
+            data.plain(data.splits.test, resolution=resolution),
+            format=artefact.format,
         )
         result.append(dataclasses.replace(artefact, test_correct=found.correct, test_total=found.total))
     return result

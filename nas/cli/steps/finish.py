@@ -60,15 +60,18 @@ def step(context: Context) -> Step:
 def entries(context: Context) -> Iterator[Entry]:
     """The networks that are trained and compared, the winner first."""
     config, splits = context.config.finish, context.data.splits
-    sizes = {"classes": len(splits.classes), "input_channels": splits.channels}
+    classes, channels = len(splits.classes), splits.channels
     winner, code = _winner(context)
-    yield Entry("winner", "winner", replace(winner, **sizes), code)
+    yield Entry("winner", "winner", replace(winner, classes=classes, input_channels=channels), code)
     if config.extremes:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
-            yield Entry(role, role, context.space.network(arch, **sizes), str(arch))
+            network = context.space.network(arch, classes=classes, input_channels=channels)
+            yield Entry(role, role, network, str(arch))
     resolution = max(context.space.resolutions)
     for width in config.baseline_widths:
-        network = reference_network("mobilenet_v2", resolution=resolution, width=width, **sizes)
+        network = reference_network(
+            "mobilenet_v2", resolution=resolution, width=width, classes=classes, input_channels=channels
+        )
         yield Entry(f"mobilenet_v2 ×{width:g}", "baseline", network)
 
 

@@ -43,7 +43,9 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
     """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
     search, splits = context.config.search, context.data.splits
     if search.latency_ms is not None and search.latency_fraction is not None:
-        raise UserError("search.latency_ms and search.latency_fraction both bound the latency; set one of them")
+        raise UserError(
+            "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
+        )
     if search.latency_fraction is None:
         return search.latency_ms
     largest = context.space.network(

@@ -50,13 +50,17 @@ def _train(context: Context, folder: Path) -> None:
     from nas.training.supernet import train_supernet
 
     chosen, data = recipe(context), context.data
-    say(f"supernet: {context.space.name}, {context.space.size:,} networks, training on {context.compute.device}")
+    say(
+        f"supernet: {context.space.name}, {context.space.size:,} networks, training on {context.compute.device}"
+    )
     with progress_bar("training the supernet") as bar:
 
         def epoch_done(row: dict[str, float]) -> None:
             speed = f"{row['images_per_s']:.0f} images/s"
             bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {row['loss_largest']:.3f} {speed}")
-            context.tracker.log({f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"]))
+            context.tracker.log(
+                {f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"])
+            )
 
         train_supernet(
             context.space,
