@@ -208,8 +208,8 @@ def near_latency(
 ) -> tuple[tuple[float, NetworkSpec], ...]:
     """The scaled networks that may come near a latency budget: those worth measuring.
 
-    Latency is taken to grow with the multiply-accumulates to the power of 0.8, which is rough; the margin makes
-    up for it.
+    Latency is taken to grow with the multiply-accumulates to the power of 0.8, which is rough; the margin
+    makes up for it.
 
     Args:
         network: The network to scale.
@@ -221,11 +221,14 @@ def near_latency(
         lowest: The smallest phi of the grid.
         highest: The largest phi of the grid.
         step: The distance between two neighbours of the grid.
-        margin: Networks whose rough latency is within this share of the budget are kept; the network itself and
-            the candidate nearest to the budget always are.
+        margin: Networks whose rough latency is within this share of the budget are kept, with all between
+            them; where there are none, the one nearest to the budget is.
 
     Returns:
         Pairs of phi and network, phi ascending and next to each other on the grid.
+
+    Raises:
+        UserError: If no scaling is valid.
     """
     _check_positive("latency_ms", latency_ms)
     rough: dict[float, float] = {}

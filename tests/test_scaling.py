@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nas.blocks import BlockSettings, Rounding, make_settings
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.scaling import compound_scale, fit_to_latency, scale
+from nas.scaling import compound_scale, fit_to_latency, near_latency, scale
 from nas.space import SearchSpace
 
 SPACE = SearchSpace.load("tiny_32")
@@ -140,11 +140,11 @@ def test_efficientnet_b3_has_the_published_macs() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
 def test_factors_must_be_positive_numbers(value: float) -> None:
     network = _plain(1, 8, 8)
-    with pytest.raises(UserError, match="width is .*; it must be a positive number"):
+    with pytest.raises(UserError, match=r"width is .*; it must be a positive number"):
         scale(network, width=value)
-    with pytest.raises(UserError, match="gamma is .*; it must be a positive number"):
+    with pytest.raises(UserError, match=r"gamma is .*; it must be a positive number"):
         compound_scale(network, phi=1, gamma=value)
-    with pytest.raises(UserError, match="latency_ms is .*; it must be a positive number"):
+    with pytest.raises(UserError, match=r"latency_ms is .*; it must be a positive number"):
         fit_to_latency(network, latency_ms=value, predict=_ms)
 
 
@@ -189,5 +189,25 @@ def test_a_budget_that_nothing_meets_names_the_smallest_latency() -> None:
 
 
 def test_a_grid_upside_down_is_refused() -> None:
-    with pytest.raises(UserError, match="lowest .* is above highest"):
+    with pytest.raises(UserError, match=r"lowest .* is above highest"):
         fit_to_latency(_plain(1, 8, 8), latency_ms=1, predict=_ms, lowest=1, highest=0)
+
+
+def test_what_is_near_a_budget_holds_what_meets_it() -> None:
+    """With latency proportional to MACs^0.8, the best within the budget is among those kept."""
+    network = SPACE.network(SPACE.smallest(), classes=10)
+
+    def predict(each: NetworkSpec) -> float:
+        return float((each.macs / network.macs) ** 0.8)
+
+    near = near_latency(network, latency_ms=2.5, now_ms=1.0, lowest=0, highest=4)
+    phis = [phi for phi, _ in near]
+    best = fit_to_latency(network, latency_ms=2.5, predict=predict, lowest=0, highest=4)
+    assert best.phi in phis and len(phis) < 41
+    assert all(candidate == compound_scale(network, phi=phi) for phi, candidate in near)
+
+
+def test_a_budget_out_of_reach_keeps_the_nearest() -> None:
+    network = SPACE.network(SPACE.smallest(), classes=10)
+    ((phi, _),) = near_latency(network, latency_ms=1e-6, now_ms=1.0, lowest=-1, highest=1)
+    assert phi == -1.0

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
 from nas.blocks import Shape
 from nas.blocks.conv import ConvSpec
@@ -143,7 +144,7 @@ def _load(path: Path) -> onnx.ModelProto:
         return onnx.load(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing .onnx file") from None
-    except Exception as error:  # protobuf's own types
+    except DecodeError as error:
         raise UserError(f"{path} is not an ONNX model ({error}); export it again") from None
 
 

@@ -72,7 +72,7 @@ def _numbers(values: FloatArray) -> FloatArray:
 
 
 def neighbour_rows(problem: Problem, candidate: Candidate) -> IntArray:
-    """All rows that differ from a candidate in one choice; what then comes to be read takes its first choice."""
+    """All rows that differ from a candidate in one choice; what is then read anew takes its first choice."""
     base = np.array(candidate.row, np.int64)
     rows = [
         np.where(np.arange(len(base)) == column, position, np.maximum(base, 0))

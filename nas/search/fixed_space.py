@@ -16,8 +16,8 @@ class FixedSpace(BaseSampler):
     """Passes everything on to another sampler, and spares it the search for the parameters in use.
 
     Optuna's samplers go through all earlier trials to find the parameters that these have in common. Here all
-    trials have the same. This makes a new sampler cheap enough to be built for every trial, each with a seed of
-    its own, so that what is proposed depends on the trials alone and not on when a search was killed.
+    trials have the same. This makes a new sampler cheap enough to be built for every trial, each with a seed
+    of its own, so that what is proposed depends on the trials alone and not on when a search was killed.
     """
 
     def __init__(self, inner: BaseSampler, parameters: dict[str, BaseDistribution]) -> None:

@@ -63,8 +63,8 @@ class Journal:
             self._study.add_trial(trial)
         except OSError as error:
             raise UserError(
-                f"the journal {self._path} cannot be written ({error}); make room and start the search again: "
-                "finished trials are kept"
+                f"the journal {self._path} cannot be written ({error}); make room and start the search "
+                "again: finished trials are kept"
             ) from None
 
 
@@ -122,7 +122,8 @@ def _open_study(path: Path, facts: Mapping[str, Any], directions: Sequence[Direc
         ValueError,
     ) as error:
         raise UserError(
-            f"{path} is not a journal of a search, or is damaged ({error}); move it away, or choose another run_dir"
+            f"{path} is not a journal of a search, or is damaged ({error}); move it away, "
+            "or choose another run_dir"
         ) from None
     if _FACTS not in study.user_attrs:
         study.set_user_attr(_FACTS, dict(facts))

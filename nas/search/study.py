@@ -207,7 +207,7 @@ class _Loop:
             self._enter(from_attributes(trial.user_attrs, len(self.entries), candidate))
 
     def propose(self, initial: Sequence[Candidate]) -> tuple[Trial, str] | None:
-        """A trial with a network that has not been seen, and where it comes from; ``None`` if none is left."""
+        """A trial with a network not seen before, and where it comes from; ``None`` if none is left."""
         pending = next((candidate for candidate in initial if candidate not in self._seen), None)
         if pending is not None:
             return self._ask(0, pending), "initial"
@@ -243,7 +243,7 @@ class _Loop:
         return self._study.ask(self._parameters.distributions)
 
     def _seeds(self, purpose: int) -> int:
-        """A seed that depends on how far the journal is, so that a resumed search does the same as another."""
+        """A seed that follows from the journal's length: a resumed search does the same as another."""
         sequence = np.random.SeedSequence([self._seed, len(self.entries), purpose])
         return int(sequence.generate_state(1)[0])
 

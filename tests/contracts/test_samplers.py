@@ -14,7 +14,7 @@ pytestmark = pytest.mark.parametrize("name", sampler_names())
 
 
 def run(
-    name: str, folder: Path, *, seed: int = 0, trials: int = 40, scorer: Scorer | None = None
+    name: str, folder: Path, *, seed: int = 0, trials: int = 30, scorer: Scorer | None = None
 ) -> SearchResult:
     return search(
         tiny(),
@@ -35,7 +35,7 @@ def test_spends_its_budget_on_different_networks_within_the_bound(name: str, tmp
     scorer = Scorer()
     result = run(name, tmp_path, scorer=scorer)
     assert len(set(codes(result))) == len(result.evaluations)
-    assert result.evaluated == len(scorer.asked) == 40
+    assert result.evaluated == len(scorer.asked) == 30
     assert max(0.1 + 0.5e-6 * network.macs for network in scorer.asked) <= 0.6
 
 
@@ -51,7 +51,7 @@ def test_equal_seeds_give_equal_searches_and_others_others(name: str, tmp_path: 
 
 def test_goes_on_as_if_it_had_not_been_interrupted(name: str, tmp_path: Path) -> None:
     whole = run(name, tmp_path / "whole")
-    for trials in (7, 23, 40):
+    for trials in (7, 23, 30):
         parts = run(name, tmp_path / "parts", trials=trials)
     assert codes(parts) == codes(whole)
 

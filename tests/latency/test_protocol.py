@@ -134,17 +134,17 @@ def test_the_budget_ends_the_measuring_but_every_entry_is_measured_once():
 def test_what_was_measured_is_not_measured_again():
     whole = Bench(dict(COSTS)).run()
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     killed = Bench(dict(COSTS))
 
     def save(window):
         if len(killed.saved) == 5:
-            raise Killed
+            raise KilledError
         killed.saved.append(window)
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed.run(save=save)
     assert all(model.closed for model in killed.models.values())
     rest = Bench(dict(COSTS)).run(killed.saved)

@@ -33,8 +33,9 @@ class Slow(Scorer):
             print(len(scores), file=stream)
         return scores
 
-search(tiny(), objectives=objectives(Slow(), bound_ms=0.6), sampler=make_sampler("nsga2", {{"population": 10}}),
-       trials={TRIALS}, seed=1, folder=Path(sys.argv[1]), classes=CLASSES)
+search(tiny(), objectives=objectives(Slow(), bound_ms=0.6),
+       sampler=make_sampler("nsga2", {{"population": 10}}), trials={TRIALS}, seed=1,
+       folder=Path(sys.argv[1]), classes=CLASSES)
 """
 
 
@@ -81,9 +82,9 @@ def test_a_killed_search_ends_like_another_and_counts_every_evaluation_once(tmp_
 
 
 def test_two_searches_cannot_share_a_folder(tmp_path: Path) -> None:
-    with only_searcher(tmp_path), pytest.raises(UserError, match="another search is running in"):
-        with only_searcher(tmp_path):
-            pass
+    message = "another search is running in"
+    with only_searcher(tmp_path), pytest.raises(UserError, match=message), only_searcher(tmp_path):
+        pass
 
 
 def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -92,10 +93,10 @@ def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with quiet():
         journal = Journal(folder / "journal.log", facts={}, directions=["minimize"])
         shutil.rmtree(folder)
-        with pytest.raises(UserError, match="cannot be written .* finished trials are kept"):
+        with pytest.raises(UserError, match=r"cannot be written .* finished trials are kept"):
             journal.append(optuna.trial.create_trial(value=1.0))
 
 
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be used .*; choose a writable folder"):
+    with pytest.raises(UserError, match=r"cannot be used .*; choose a writable folder"):
         Journal(tmp_path, facts={}, directions=["minimize"])

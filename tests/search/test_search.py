@@ -138,7 +138,7 @@ def test_bounds_that_exclude_each_other_are_refused_with_the_nearest(tmp_path: P
         *objectives(bound_ms=0.3),
         Objective("other_ms", "minimize", opposite, bound=9.0, predicted=True),
     ]
-    with pytest.raises(UserError, match="no network was found that meets all of latency_ms 0.3, other_ms 9"):
+    with pytest.raises(UserError, match=r"no network was found that meets all of latency_ms 0.3, other_ms 9"):
         run(tmp_path, goals)
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written .*; choose a writable run_dir"):
+    with pytest.raises(UserError, match=r"cannot be written .*; choose a writable run_dir"):
         run(tmp_path / "file", objectives(), trials=3)
 
 

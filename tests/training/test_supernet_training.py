@@ -81,9 +81,7 @@ def test_sandwich_sums_the_gradients_and_hides_the_labels_from_the_students(spac
 def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
     recipe = SupernetRecipe(hyper=hyper(5), random_subnets=1, distill=True, calibration_images=256)
     rows: list[dict[str, float]] = []
-    supernet = train_supernet(
-        space, data=data, recipe=recipe, seed=0, folder=tmp_path, on_epoch=rows.append
-    )
+    supernet = train_supernet(space, data=data, recipe=recipe, seed=0, folder=tmp_path, on_epoch=rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=0)
     network = space.network(space.largest())

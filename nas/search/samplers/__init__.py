@@ -1,5 +1,5 @@
-"""Samplers: what proposes the next network. Every module in this folder is imported, so a new sampler is a new
-file."""
+"""Samplers: what proposes the next network. Every module in this folder is imported, so a new sampler is a
+new file."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class _OnnxRuntime(Runtime):
             session = self._library.InferenceSession(
                 str(path), self._session_options(), providers=[(provider, options)], enable_fallback=False
             )
-        except Exception as error:  # the library raises its own types, and RuntimeError
+        except Exception as error:  # noqa: BLE001 - the library's own types have no common base
             raise RunnerError(f"onnxruntime cannot run {path} with {provider} {options}: {error}") from None
         if session.get_providers()[0] != provider:
             raise RunnerError(
