@@ -118,12 +118,20 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
     overrides = tuple(map(str, OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False) or ()))
     cfg.run_dir = str(_relative(Path(hydra_cfg.runtime.output_dir)))
     run_dir = Path(cfg.run_dir)
+    with _reported(run_dir, sweep=sweep):
+        config = compose.typed(cfg)
+    with log_to(run_dir / "nas.log"), _reported(run_dir, sweep=sweep):
+        if sweep:
+            say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
+        LOG.info(shlex.join(["nas", command.name, *overrides]))
+        command.body(config, Job(command=command.name, overrides=overrides, run_dir=run_dir))
+
+
+@contextmanager
+def _reported(run_dir: Path, *, sweep: bool) -> Iterator[None]:
+    """Says what the user did wrong and ends the job; a bug passes through."""
     try:
-        with log_to(run_dir / "nas.log"):
-            if sweep:
-                say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
-            LOG.info(shlex.join(["nas", command.name, *overrides]))
-            command.body(compose.typed(cfg), Job(command=command.name, overrides=overrides, run_dir=run_dir))
+        yield
     except Exception as fault:
         with suppress(OSError):
             run_dir.rmdir()  # if nothing has come into it

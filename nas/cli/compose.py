@@ -47,7 +47,7 @@ def register() -> None:
     store.store(group="schema/tracker", name="wandb", node=_twin(WandbConfig))
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
-    OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
     Plugins.instance().register(_OwnConf)
 
 
@@ -140,7 +140,7 @@ def _run_name(date: str, name: str, *, _root_: DictConfig) -> str:
     return str(found) if found else f"{date}-{name}"
 
 
-def _folder_name(overrides: str) -> str:
+def folder_name(overrides: str) -> str:
     """The folder of one job of a multirun: its overrides, without what a folder's name cannot hold."""
     name = re.sub(r"[^\w.,=+-]+", "-", overrides)
     if len(name) <= _LONGEST_FOLDER_NAME:

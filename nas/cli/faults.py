@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -39,11 +40,12 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
         return _unreadable(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _unknown_option(error)
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(cause, where=_place(error))
-    if isinstance(cause, MissingMandatoryValue):
-        return UserError(f"{cause.full_key or 'a setting'} has no value; give it one: {cause.full_key}=VALUE")
+    if missing := re.search(r"missing mandatory value: (\S+)", str(cause), re.IGNORECASE):
+        name = cause.full_key if isinstance(cause, MissingMandatoryValue) else missing[1]
+        return UserError(f"{name} has no value; give it one: {name}=VALUE")
     if isinstance(cause, OmegaConfBaseException):
         return _wrong_value(cause, where=_place(error))
     reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
@@ -71,6 +73,8 @@ def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
     node = cause.parent_node
     siblings = [f"{parent}{dot}{key}" for key in (node if node is not None else ()) if key != "hydra"]
     elsewhere = [name for name in setting_names() if name.rpartition(".")[2] == leaf]
+    if cause.object_type is dict:
+        return UserError(f"{where}{parent} has no {leaf!r} yet; add it with a plus: +{full}=VALUE")
     hint = f"There is {' and '.join(elsewhere)}" if elsewhere else ""
     error = unknown("setting", full, siblings, hint=hint)
     return UserError(f"{where}{error}")

@@ -1,4 +1,4 @@
-"""From a trained network to the files that ship: export, parity with PyTorch, accuracy of the artefact, manifest.
+"""From a trained network to the files that ship: export, parity, accuracy of the artefact, manifest.
 
 Nothing heavy is imported before it is used, so that a report can read a manifest without PyTorch.
 """

@@ -49,10 +49,10 @@ def write_artefacts(
         name: The network's name; the files are called after it.
         classes: Name of each output.
         normalize: What the training images were normalised with.
-        images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on them,
-            and formats that quantise are calibrated on them.
+        images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on
+            them, and formats that quantise are calibrated on them.
         formats: Names of formats.
-        tolerance: The largest error that passes, relative to the largest output; each format's own by default.
+        tolerance: The largest error that passes, relative to the largest output; default: the format's own.
 
     Raises:
         UserError: If a format is unknown or cannot be written, or parity fails.

@@ -1,4 +1,4 @@
-"""Finishing touches on an exported ONNX graph: the form that runtimes run best, and nothing of the exporter left."""
+"""Finishing touches on an exported ONNX graph: the form that runs best, nothing of the exporter left."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 def finish_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrites ``model`` in place, checks it, and returns it.
 
-    Global average pooling gets its own operation, for which ONNX Runtime has a kernel in its blocked layout (a mean
-    is preceded by a reorder), and reshapes behind the classifier are dropped: together 2 % of a small network.
+    Global average pooling gets its own operation, for which ONNX Runtime has a kernel in its blocked layout
+    (a mean is preceded by a reorder), and reshapes behind the classifier are dropped: together 2 % of a
+    small network's time.
     """
     import onnx
 
@@ -57,7 +58,7 @@ def pool_globally(graph: onnx.GraphProto) -> None:
 
 
 def drop_idle_tail(graph: onnx.GraphProto) -> None:
-    """Drops reshapes between the last matrix product and the output: its result has the right shape already."""
+    """Drops reshapes behind the last matrix product, whose result has the right shape already."""
     makers = {name: node for node in graph.node for name in node.output}
     output, tail = graph.output[0].name, []
     node = makers[output]
@@ -80,7 +81,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Removes the exporter's notes: they hold paths of the machine that exported, and outweigh small networks."""
+    """Removes the exporter's notes: they hold paths of its machine, and outweigh small networks."""
     graph = model.graph
     del graph.value_info[:]
     del model.functions[:]

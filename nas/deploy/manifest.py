@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A measured quantity: the median of its samples and a range around it, in the unit that its field names."""
+    """A measured quantity: the median of its samples and a range around it, in the unit of its field."""
 
     median: float
     low: float

@@ -54,9 +54,9 @@ def export_onnx(
 ) -> Path:
     """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
 
-    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised, with a free N;
-    the output ``logits`` is (N, classes). ONNX Runtime is as fast with a free N as with N fixed to 1. Class names,
-    mean, standard deviation, resolution and the network itself are in the file's metadata.
+    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised, with a free
+    N, which costs ONNX Runtime nothing; the output ``logits`` is (N, classes). Class names, mean, standard
+    deviation, resolution and the network itself are in the file's metadata.
 
     Args:
         model: In evaluation mode, on any device.
@@ -128,6 +128,7 @@ def fold_norms(model: StaticNetwork) -> StaticNetwork:
     for module in model.modules():
         if isinstance(module, ConvNorm) and module.norm is not None:
             conv, norm = module.conv, module.norm
+            assert norm.running_mean is not None and norm.running_var is not None
             conv.weight, conv.bias = fuse_conv_bn_weights(
                 conv.weight,
                 conv.bias,
@@ -166,7 +167,7 @@ def read_metadata(path: Path) -> Metadata:
         value: dict[str, Any] = {key: json.loads(props[key]) for key in ("classes", "mean", "std", "network")}
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…") from None
-    except Exception as error:  # protobuf's DecodeError shares no base with the others
+    except Exception as error:  # noqa: BLE001  protobuf's DecodeError shares no base with the others
         raise UserError(
             f"{path} is not a network that nas export wrote ({error!r}); export it again"
         ) from None

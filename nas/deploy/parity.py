@@ -45,8 +45,8 @@ def measure_parity(model: StaticNetwork, path: Path, images: Tensor, *, format: 
     found = find_format(format).open(path)(images.cpu().float().numpy())
     if found.shape != expected.shape:
         raise UserError(
-            f"{path} gives outputs of shape {found.shape}, the network {expected.shape}: it is another network's file; "
-            "export it again: nas export run_dir=…"
+            f"{path} gives outputs of shape {found.shape}, the network {expected.shape}: it holds another "
+            "network; export it again: nas export run_dir=…"
         )
     scale = float(np.abs(expected).max())
     error = float("inf") if scale == 0 else float(np.abs(found - expected).max()) / scale
@@ -73,9 +73,9 @@ def check_parity(
     parity = measure_parity(model, path, images, format=format)
     if not parity.largest_relative_error <= limit:
         raise UserError(
-            f"{path} does not compute what the trained network computes: over {parity.images} images its outputs "
-            f"differ by up to {parity.largest_relative_error:.2g} of the largest output ({limit:g} is allowed), and "
-            f"{parity.top1_agreement:.1%} of the images get the same class. Export it again from these weights: "
-            "nas export run_dir=…"
+            f"{path} does not compute what the trained network computes: over {parity.images} images its "
+            f"outputs differ by up to {parity.largest_relative_error:.2g} of the largest output "
+            f"({limit:g} is allowed), and {parity.top1_agreement:.1%} of the images get the same class. "
+            "Export it again from these weights: nas export run_dir=…"
         )
     return parity

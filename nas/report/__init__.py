@@ -1,4 +1,4 @@
-"""What a run found: a console table, pictures, and a self-contained HTML page. Reads the files of a run folder only."""
+"""What a run found: a console table, pictures, and an HTML page, all from the files of a run folder."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from nas.errors import UserError
@@ -19,7 +20,8 @@ PAGE = "report.html"
 def report(run_dir: Path) -> Path:
     """Writes ``report.html`` into a run folder: one file that needs no other and no network.
 
-    Parts whose files are missing are replaced by a line that names the command that makes them.
+    Parts whose files are missing are replaced by a line that names the command that makes them, parts whose
+    files cannot be read by a line that says why.
 
     Args:
         run_dir: The run folder.
@@ -28,16 +30,23 @@ def report(run_dir: Path) -> Path:
         The page's path.
 
     Raises:
-        UserError: If there is no such folder, or a file in it cannot be read.
+        UserError: If there is no such folder.
     """
     _check(run_dir)
     name = run_dir.resolve().name
-    rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
-    body = [html.heading(name, level=1), *([html.paragraph(summary(rows))] if rows else [])]
+    body = [html.heading(name, level=1), *_summary(run_dir)]
     body += [line for section in SECTIONS for line in section.render(run_dir)]
     path = run_dir / PAGE
     write_text(path, html.page(f"{name} – hwnas", body))
     return path
+
+
+def _summary(run_dir: Path) -> list[str]:
+    if not (run_dir / RESULTS).is_file():
+        return []
+    with suppress(UserError):  # what is wrong is said where the table would stand
+        return [html.paragraph(summary(read_table(run_dir)))]
+    return []
 
 
 def pictures(run_dir: Path, folder: Path) -> list[Path]:

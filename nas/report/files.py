@@ -22,23 +22,23 @@ CONTROL = Path("search") / "control.json"
 SCALE = Path("scale") / "scale.json"
 
 Point = tuple[float, float]
-"""Accuracy from 0 to 1, and predicted latency in ms."""
+"""Accuracy from 0 to 1, and the cost that it was weighed against."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search by accuracy and one latency.
+    """A search by accuracy and one cost, as a rule a latency.
 
     Attributes:
-        names: Names of the accuracy and the latency objective.
+        names: Names of the two objectives.
         trials: Every evaluation within the bounds.
         outside: Evaluations that break a bound.
         front: The Pareto front.
         winner: The winner.
-        bound_ms: The latency budget, if any.
+        bound: The cost's budget, if any.
         evaluations: How many networks were evaluated.
-        hypervolume: After each evaluation, in ms.
+        hypervolume: After each evaluation.
         random: The same of random search with the same budget; empty without a control.
         reference: The reference point of the hypervolume.
     """
@@ -48,25 +48,31 @@ class Search:
     outside: tuple[Point, ...]
     front: tuple[Point, ...]
     winner: Point
-    bound_ms: float | None
+    bound: float | None
     evaluations: int
     hypervolume: tuple[float, ...]
     random: tuple[float, ...]
     reference: Point
+
+    @property
+    def cost(self) -> tuple[str, str]:
+        """What the cost is, and its unit: ``("predicted latency", "ms")`` for a latency."""
+        name = self.names[1]
+        return ("predicted latency", "ms") if name.startswith("latency_ms") else (name, "")
 
 
 def read_search(run_dir: Path) -> Search:
     """What ``nas search`` found.
 
     Raises:
-        UserError: If a file is missing or cannot be read, or the search had no accuracy or no latency objective.
+        UserError: If a file is missing or cannot be read, or there was nothing to maximise or to minimise.
     """
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     control = read_json(run_dir / CONTROL) if (run_dir / CONTROL).is_file() else {}
     try:
         accuracy = next(item for item in pareto["objectives"] if item["direction"] == "maximize")
-        latency = next(item for item in pareto["objectives"] if item["name"].startswith("latency_ms"))
-        names = (accuracy["name"], latency["name"])
+        cost = next(item for item in pareto["objectives"] if item["direction"] == "minimize")
+        names = (accuracy["name"], cost["name"])
         trials = [row for row in read_csv(run_dir / TRIALS) if all(row[name] for name in names)]
         return Search(
             names=names,
@@ -74,16 +80,20 @@ def read_search(run_dir: Path) -> Search:
             outside=tuple(_point(row, names) for row in trials if row["feasible"] != "True"),
             front=tuple(_point(item["values"], names) for item in pareto["front"]),
             winner=_point(winner["values"], names),
-            bound_ms=latency["bound"],
+            bound=cost["bound"],
             evaluations=pareto["evaluations"],
             hypervolume=tuple(pareto["hypervolume_curve"]),
             random=tuple(control.get("hypervolume_curve", ())),
             reference=_point(pareto["reference"], names),
         )
     except StopIteration:
-        raise UserError(f"{run_dir / PARETO} has no accuracy or no latency objective, so it cannot be drawn") from None
+        raise UserError(
+            f"{run_dir / PARETO} has no accuracy to maximise or no cost to minimise, so it cannot be drawn"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search") from None
+        raise UserError(
+            f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search"
+        ) from None
 
 
 def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:
@@ -113,7 +123,9 @@ def read_latency_table(run_dir: Path) -> LatencyTable | None:
 def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:
     """The network that ships, from the latest step that names it: what it is, and the network itself."""
     if (run_dir / RESULTS).is_file():
-        return next((("the trained winner", row.network) for row in read_table(run_dir) if row.role == "winner"), None)
+        return next(
+            (("the trained winner", row.network) for row in read_table(run_dir) if row.role == "winner"), None
+        )
     for path, what in ((SCALE, "the scaled winner"), (WINNER, "the winner of the search")):
         if (run_dir / path).is_file():
             return what, NetworkSpec.from_dict(read_json(run_dir / path)["network"])

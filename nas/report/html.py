@@ -1,4 +1,4 @@
-"""The few pieces of HTML that a page is made of. All text is escaped here, and nothing is loaded from elsewhere."""
+"""The few pieces of HTML that a page is made of. All text is escaped; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1b1d21; --paper: #ffffff; --line: #d5d8dd; --soft: #f4f5f7; --mark: #b34700 }
+:root { color-scheme: light dark;
+  --ink: #1b1d21; --paper: #ffffff; --line: #d5d8dd; --soft: #f4f5f7; --mark: #b34700 }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e7e9ec; --paper: #15171a; --line: #3a3e45; --soft: #1f2226; --mark: #ff9d5c }
 }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem;
+  background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem }
 p { margin: .5rem 0; max-width: 46rem } .note { opacity: .8; font-size: .9rem }
@@ -22,9 +24,11 @@ figcaption { font-size: .9rem; opacity: .8; max-width: 46rem } svg text { font-f
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0 }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
 th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
-th small { font-weight: 400; opacity: .75; display: block } tr.winner td { font-weight: 700; color: var(--mark) }
+th small { font-weight: 400; opacity: .75; display: block }
+tr.winner td { font-weight: 700; color: var(--mark) }
 code, pre { font-family: ui-monospace, monospace; font-size: .85rem } code { overflow-wrap: anywhere }
-pre { background: var(--soft); padding: .75rem; overflow-x: auto } summary { cursor: pointer; margin: .5rem 0 }
+pre { background: var(--soft); padding: .75rem; overflow-x: auto }
+summary { cursor: pointer; margin: .5rem 0 }
 """
 
 
@@ -34,7 +38,8 @@ def page(title: str, body: Iterable[str]) -> str:
         [
             "<!DOCTYPE html>",
             '<html lang="en">',
-            '<head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>',
+            '<head><meta charset="utf-8"/>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head>",
             "<body>",
             *body,
@@ -74,9 +79,11 @@ def table(headings: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequenc
     """
     head = "".join(f"<th>{escape(text)}{_unit(unit)}</th>" for text, unit in headings)
     lines = [
-        f'<tr class="{kind}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for kind, cells in rows
+        f'<tr class="{kind}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        for kind, cells in rows
     ]
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="wide"><table>{body}</table></div>'
 
 
 def _unit(unit: str) -> str:

@@ -94,7 +94,9 @@ def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:
         best = value["best_baseline"]
         rows = [_row(item, artefacts.get(item["name"]), best) for item in value["networks"]]
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}") from None
+        raise UserError(
+            f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}"
+        ) from None
     return sorted(rows, key=lambda row: (ROLES.index(row.role), row.macs))
 
 

@@ -1,4 +1,4 @@
-"""The parts of the page, each made of the files of one step; a part whose files are missing says who makes them."""
+"""The parts of the page, each made of one step's files; without them it says which command makes them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from nas.deploy.manifest import MANIFEST, read_manifest
+from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import Figures, LatencyTable
 from nas.report import html
@@ -28,6 +29,7 @@ from nas.report.files import (
     SCALE,
     TRIALS,
     WINNER,
+    Point,
     read_csv,
     read_latency_table,
     read_search,
@@ -59,11 +61,15 @@ class Section:
     make: Callable[[Path], list[str]]
 
     def render(self, run_dir: Path) -> list[str]:
-        """The part, or the line that says how to get it."""
-        if all((run_dir / path).is_file() for path in self.needs):
-            body = self.make(run_dir)
+        """The part, or the line that says how to get it, or why it cannot be shown."""
+        if not all((run_dir / path).is_file() for path in self.needs):
+            command = f"{self.command} run_dir={run_dir.as_posix()}"
+            body = [html.missing("Not there yet; it is made by", command)]
         else:
-            body = [html.missing("Not there yet; it is made by", f"{self.command} run_dir={run_dir.as_posix()}")]
+            try:
+                body = self.make(run_dir)
+            except UserError as error:  # one damaged file does not hide the rest
+                body = [html.paragraph(f"Cannot be shown: {error}", kind="missing")]
         return ["<section>", html.heading(self.title), *body, "</section>"]
 
 
@@ -71,7 +77,8 @@ def result(run_dir: Path) -> list[str]:
     """The final table, and its picture once latencies are measured."""
     rows = read_table(run_dir)
     table = html.table(
-        list(zip(HEADINGS, UNITS, strict=True)), [(row.role if row.role == "winner" else "", cells(row)) for row in rows]
+        list(zip(HEADINGS, UNITS, strict=True)),
+        [(row.role if row.role == "winner" else "", cells(row)) for row in rows],
     )
     parts = [table, html.paragraph(footnote(rows), kind="note")]
     if not any(row.latency_ms for row in rows):
@@ -86,13 +93,17 @@ def winner(run_dir: Path) -> list[str]:
     """The network that ships, and where its time goes."""
     found = winner_network(run_dir)
     if found is None:
-        return [html.missing("No network was chosen yet; it is found by", f"nas search run_dir={run_dir.as_posix()}")]
+        return [
+            html.missing(
+                "No network was chosen yet; it is found by", f"nas search run_dir={run_dir.as_posix()}"
+            )
+        ]
     what, network = found
     svg = to_svg(draw_network(network), name="network", title=f"The blocks of {what}")
     caption = (
         f"{what[0].upper()}{what[1:]}: {len(network.blocks)} blocks, {network.macs * 1e-6:.2f} million MACs, "
-        f"{network.params * 1e-3:.1f} thousand parameters, input of {network.resolution}×{network.resolution}. "
-        "Height: the side of the block's input. Kernel: its side, two where there are two. Channels and resolution: "
+        f"{network.params * 1e-3:.1f} thousand parameters, resolution {network.resolution}. "
+        "Height: the side of the block's input. Kernel: its side, or sides. Channels and resolution: "
         "those of the output."
     )
     return [html.figure(svg, caption, kind="strip"), *_time(run_dir)]
@@ -108,7 +119,10 @@ def _time(run_dir: Path) -> list[str]:
         text = f"The latency table {table.name} lacks {len(missing)} of its blocks; they are measured by"
         return [html.missing(text, f"nas table run_dir={run_dir.as_posix()}")]
     svg = to_svg(draw_time(network, table), name="time", title="Predicted time of each block")
-    total, kind = milliseconds(table.predict(network)), "estimated" if table.is_estimate(network) else "predicted"
+    total, kind = (
+        milliseconds(table.predict(network)),
+        "estimated" if table.is_estimate(network) else "predicted",
+    )
     caption = f"Where its {total} ms go, as {kind} by the latency table {table.name}; shares of the whole."
     return [html.figure(svg, caption)]
 
@@ -116,28 +130,39 @@ def _time(run_dir: Path) -> list[str]:
 def search(run_dir: Path) -> list[str]:
     """The Pareto picture and the hypervolume."""
     found = read_search(run_dir)
-    pareto = to_svg(draw_pareto(found), name="pareto", title="Accuracy against predicted latency of the networks tried")
+    what, unit = found.cost
+    pareto = to_svg(draw_pareto(found), name="pareto", title=f"Accuracy against {what}")
     volume = to_svg(draw_hypervolume(found), name="hypervolume", title="Hypervolume against evaluations")
-    accuracy, ms = found.winner
     first = (
-        f"{found.evaluations} networks evaluated with the supernet's weights; {len(found.front)} on the front. "
-        f"Winner: {100 * accuracy:.1f} % on the validation images, {milliseconds(ms)} ms predicted."
+        f"{found.evaluations} networks evaluated with the supernet's weights, {len(found.front)} on the "
+        f"front. Winner: {_point(found.winner, unit)}, on the validation images."
     )
-    corner = f"{100 * found.reference[0]:.1f} %, {milliseconds(found.reference[1])} ms"
-    second = f"Dominated area up to the reference point ({corner}). "
-    second += _control(found.hypervolume[-1], found.random) if found.random else "No control was run: search.control=true."
+    second = f"Dominated area up to {_point(found.reference, unit)}: {found.hypervolume[-1]:.4g}; "
+    second += (
+        f"random search with the same budget: {found.random[-1]:.4g}."
+        if found.random
+        else "no control was run."
+    )
     return [html.figure(pareto, first), html.figure(volume, second)]
 
 
-def _control(reached: float, random: tuple[float, ...]) -> str:
-    if random[-1] <= 0:
-        return "Random search with the same budget reached nothing."
-    return f"Random search with the same budget reached {random[-1] / reached:.1%} of the search's." if reached else ""
+def _point(point: Point, unit: str) -> str:
+    accuracy, cost = point
+    return (
+        f"{100 * accuracy:.1f} % at {milliseconds(cost) if unit == 'ms' else f'{cost:.4g}'} {unit}".rstrip()
+    )
 
 
 def scaling(run_dir: Path) -> list[str]:
     """The scaling coefficients that were tried."""
     value = read_json(run_dir / SCALE)
+    try:
+        return _scaling(value)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run_dir / SCALE} cannot be read ({error!r}); make it again: nas scale") from None
+
+
+def _scaling(value: dict[str, Any]) -> list[str]:
     budget = value["latency_ms"]
     text = f"φ = {value['phi']:.3g}: predicted {milliseconds(value['predicted_ms'])} ms"
     text += "." if budget is None else f" for a budget of {milliseconds(budget)} ms."
@@ -170,7 +195,13 @@ def _error(table: LatencyTable) -> list[str]:
         ("noise floor: half of the rounds against the other", judged.noise_floor),
         ("a line through MACs", judged.macs),
     ]
-    head = [("", ""), ("mean error", "%"), ("within 5 %", "% of networks"), ("within 10 %", "% of networks"), ("rank correlation", "")]
+    head = [
+        ("", ""),
+        ("mean error", "%"),
+        ("within 5 %", "% of networks"),
+        ("within 10 %", "% of networks"),
+        ("rank correlation", ""),
+    ]
     text = f"Error on {judged.networks} whole networks that the correction has not seen:"
     return [html.paragraph(text), html.table(head, [("", (name, *_figures(item))) for name, item in lines])]
 
@@ -191,7 +222,14 @@ def training(run_dir: Path) -> list[str]:
 
 def artefacts(run_dir: Path) -> list[str]:
     """The exported files."""
-    head = [("file", ""), ("format", ""), ("size", "kB"), ("parity error", "of the largest output"), ("same class", "%"), ("SHA-256", "")]
+    head = [
+        ("file", ""),
+        ("format", ""),
+        ("size", "kB"),
+        ("parity error", "of the largest output"),
+        ("same class", "%"),
+        ("SHA-256", ""),
+    ]
     rows = [
         (
             "",
@@ -220,14 +258,19 @@ def provenance(run_dir: Path) -> list[str]:
 
 def _facts(value: dict[str, object]) -> str:
     overrides = value.get("overrides")
-    command = ["nas", str(value.get("command", "")), *(map(str, overrides) if isinstance(overrides, list) else ())]
+    command = [
+        "nas",
+        str(value.get("command", "")),
+        *(map(str, overrides) if isinstance(overrides, list) else ()),
+    ]
     rows = [("command", " ".join(command))]
-    for name in ("date", "seed", "platform"):
-        if name in value:
-            rows.append((name, str(value[name])))
-    for name in ("source", "machine"):
-        if isinstance(inner := value.get(name), dict):
-            rows.append((name, ", ".join(f"{key} {item}" for key, item in inner.items())))
+    rows += [(name, str(value[name])) for name in ("date", "seed", "platform") if name in value]
+    inner = [(name, value[name]) for name in ("source", "machine") if name in value]
+    rows += [
+        (name, ", ".join(f"{k} {v}" for k, v in item.items()))
+        for name, item in inner
+        if isinstance(item, dict)
+    ]
     return html.table([("what", ""), ("", "")], [("", row) for row in rows])
 
 

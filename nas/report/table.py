@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 HEADINGS = ("network", "test accuracy", "MACs", "params", "predicted", "measured")
-UNITS = ("", "%, 95 % interval", "millions", "thousands", "ms", "ms")
+UNITS = ("", "%, 95 % interval", "M", "k", "ms", "ms")
 ABSENT = "–"
 
 
@@ -53,10 +53,15 @@ def measured(row: Row) -> str:
 def footnote(rows: Sequence[Row]) -> str:
     """What the columns mean."""
     total = rows[0].test_total if rows else 0
-    source = "the exported files" if all(row.exported for row in rows) else "the trained networks (not yet exported)"
+    source = (
+        "the exported files"
+        if all(row.exported for row in rows)
+        else "the trained networks (not yet exported)"
+    )
     return (
         f"Test accuracy: of {source}, on {total} images that nothing else has read; Wilson interval. "
-        "Predicted: by the latency table. Measured: median of the exported file and the larger half of its interval."
+        "Predicted: by the latency table. Measured: median of the exported file, and the larger half of its "
+        "interval."
     )
 
 
@@ -65,7 +70,13 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(title="Final comparison", caption=footnote(rows), caption_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="Final comparison",
+        caption=footnote(rows),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for number, (heading, unit) in enumerate(zip(HEADINGS, UNITS, strict=True)):
         text = f"{heading}\n{unit}" if unit else heading
         table.add_column(text, justify="right" if number else "left", no_wrap=bool(number))

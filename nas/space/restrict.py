@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nas.blocks import BlockSpec, Shape
-from nas.blocks.ops import Conv2d, Linear
+from nas.blocks import BlockSpec, Shape, field_names, settings_type
+from nas.blocks.ops import Conv2d
 from nas.errors import UserError
 from nas.network import Place, lower
 from nas.space.architecture import Choice
@@ -17,60 +17,119 @@ if TYPE_CHECKING:
     from nas.space.space import SearchSpace
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a device likes; see ``SearchSpace.restricted``."""
 
-    kinds: tuple[str, ...]
-    multiple: int
-    max_width: int | None
+    preferred_blocks: tuple[str, ...] = ()
+    channel_multiple: int = 1
+    max_width: int | None = None
 
     def allows(self, channels: int) -> bool:
-        return channels % self.multiple == 0 and (self.max_width is None or channels <= self.max_width)
+        """Whether the device likes a channel count."""
+        fits = self.max_width is None or channels <= self.max_width
+        return fits and channels % self.channel_multiple == 0
 
     def __str__(self) -> str:
-        limit = "" if self.max_width is None else f" of at most {self.max_width}"
-        return f"multiples of {self.multiple}{limit}"
+        limit = "" if self.max_width is None else f" and at most {self.max_width}"
+        return f"a multiple of {self.channel_multiple}{limit}"
 
 
 def restrict(space: SearchSpace, limits: Limits) -> SearchSpace:
-    """The space without disliked choices; a value that the space fixes is none.
+    """The space without disliked choices; a value that the space fixes is not a choice, and stays.
 
     Raises:
-        UserError: If a stage is left without any choice; the message names stage, field and choices.
+        UserError: If nothing is left of a stage's choices; the message names stage, field and choices.
     """
+    for kind in limits.preferred_blocks:
+        settings_type(kind)
     stages = [_prefer(stage, limits) for stage in space.stages]
-    stages = [_keep(stage, "width", lambda w: limits.allows(space.rounding.width(float(w))), limits) for stage in stages]
+    stages = [_widths(space, stage, limits) for stage in stages]
     narrowed = dataclasses.replace(space, stages=tuple(stages), stated_size=None)
-    return dataclasses.replace(narrowed, stages=tuple(_expansions(narrowed, stage, limits) for stage in stages))
+    shapes = _entering(narrowed)
+    stages = [_expansions(narrowed, stage, shapes, limits) for stage in narrowed.stages]
+    return dataclasses.replace(narrowed, stages=tuple(stages))
 
 
 def _prefer(stage: StageSpace, limits: Limits) -> StageSpace:
-    if not limits.kinds or len(stage.kinds) == 1:
+    if not limits.preferred_blocks or len(stage.kinds) == 1:
         return stage
-    kinds = tuple(kind for kind in stage.kinds if kind in limits.kinds)
+    kinds = tuple(kind for kind in stage.kinds if kind in limits.preferred_blocks)
     if not kinds:
         raise UserError(
             f"stage {stage.number}: none of its kinds ({', '.join(stage.kinds)}) is among those that the device "
-            f"prefers ({', '.join(limits.kinds)}); choose another space, or change the device's preferred_blocks"
+            f"prefers ({', '.join(limits.preferred_blocks)}); choose another space, or change the device's "
+            "preferred_blocks"
         )
-    return _without_unread(dataclasses.replace(stage, kinds=kinds), stage)
+    read = frozenset[str]().union(*(field_names(settings_type(kind)) for kind in kinds))
+    return dataclasses.replace(
+        stage,
+        kinds=kinds,
+        shared={name: choices for name, choices in stage.shared.items() if name in read},
+        per_block={name: choices for name, choices in stage.per_block.items() if name in read},
+    )
 
 
-def _without_unread(stage: StageSpace, _: StageSpace) -> StageSpace:
-    return stage
+def _widths(space: SearchSpace, stage: StageSpace, limits: Limits) -> StageSpace:
+    widths = _choices(stage, "width")
+    liked = tuple(width for width in widths if limits.allows(space.rounding.width(float(width))))
+    return _with(stage, "width", liked, limits)
 
 
-def _keep(stage: StageSpace, name: str, liked: Callable[[Choice], bool], limits: Limits) -> StageSpace:
-    """The stage without the disliked ones among several choices of a field."""
-    choices = {**stage.shared, **stage.per_block}.get(name, ())
-    if len(choices) < 2:
+def _expansions(
+    space: SearchSpace, stage: StageSpace, shapes: dict[Place, list[Shape]], limits: Limits
+) -> StageSpace:
+    def liked(choice: Choice) -> bool:
+        blocks = _blocks_with(space, stage, shapes, choice)
+        return all(limits.allows(channels) for block in blocks for channels in _inner_channels(block))
+
+    expansions = _choices(stage, "expand")
+    return _with(stage, "expand", tuple(choice for choice in expansions if liked(choice)), limits)
+
+
+def _choices(stage: StageSpace, name: str) -> Choices:
+    """The choices of a field, nothing where it is fixed or absent."""
+    choices = stage.shared.get(name) or stage.per_block.get(name) or ()
+    return choices if len(choices) > 1 else ()
+
+
+def _with(stage: StageSpace, name: str, liked: Choices, limits: Limits) -> StageSpace:
+    choices = _choices(stage, name)
+    if liked == choices:
         return stage
-    kept = tuple(choice for choice in choices if liked(choice))
-    if not kept:
+    if not liked:
         raise UserError(
-            f"stage {stage.number}: no {name} of {', '.join(map(str, choices))} is left, since the device likes "
-            f"channel counts that are {limits}; choose another space, or change the device's channel_multiple "
-            "or max_width"
+            f"stage {stage.number}: nothing is left of {name} {', '.join(map(str, choices))}, since the device wants "
+            f"every channel count to be {limits}; choose another space, or change the device's channel_multiple or "
+            "max_width"
         )
-    return _with_choices(stage, name, kept)
+    if name in stage.shared:
+        return dataclasses.replace(stage, shared={**stage.shared, name: liked})
+    return dataclasses.replace(stage, per_block={**stage.per_block, name: liked})
+
+
+def _entering(space: SearchSpace) -> dict[Place, list[Shape]]:
+    """The shapes that reach each place, at the highest resolution."""
+    places = space.blocks_by_place(resolutions=(max(space.resolutions),))
+    return {place: sorted({block.in_shape for block in blocks}) for place, blocks in places.items()}
+
+
+def _blocks_with(
+    space: SearchSpace, stage: StageSpace, shapes: dict[Place, list[Shape]], expand: Choice
+) -> Iterator[BlockSpec]:
+    """The blocks of a stage with one expansion; the second block stands for all later ones."""
+    for index in range(min(2, max(stage.depths))):
+        place = Place("stages", stage.number, index)
+        for shared in stage.shared_assignments():
+            for own in stage.block_assignments(str(shared["kind"])):
+                chosen = shared | own
+                if chosen.get("expand") == expand:
+                    settings = stage.block(chosen, index)
+                    yield from (lower(settings, shape, space.rounding, place) for shape in shapes[place])
+
+
+def _inner_channels(block: BlockSpec) -> set[int]:
+    """Channel counts between a block's input and output, without those of squeeze-excite."""
+    convolutions = [op for op in block.ops if isinstance(op, Conv2d) and op.in_shape.pixels > 1]
+    outside = {block.in_shape.channels, block.out_shape.channels}
+    return {op.out_channels for op in convolutions} - outside

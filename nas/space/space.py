@@ -19,6 +19,7 @@ from nas.space.architecture import Architecture, Choice
 from nas.space.checks import check_stride, find_warnings
 from nas.space.lowering import IntArray, Interner, Lowered, PlaceRule, PlaceTable
 from nas.space.reading import describe, read_yaml
+from nas.space.restrict import Limits, restrict
 from nas.space.stage import Choices, StageSpace
 
 ABSENT = -1
@@ -123,6 +124,33 @@ class SearchSpace:
         """What is allowed but useless: kernels larger than their feature map, choices that round to the same
         block, a wrong ``size`` in the file. Each sentence names the place."""
         return find_warnings(self)
+
+    def restricted(
+        self,
+        *,
+        preferred_blocks: Sequence[str] = (),
+        channel_multiple: int | None = None,
+        max_width: int | None = None,
+    ) -> SearchSpace:
+        """The space without the choices that a device dislikes; what the space fixes stays.
+
+        Its networks are networks of this space too, and run in this space's supernet. Its architectures lack
+        the dimensions of which only one choice is left.
+
+        Args:
+            preferred_blocks: Block kinds to keep where a stage offers several; all of them if empty.
+            channel_multiple: Widths and expansions must give multiples of it.
+            max_width: The largest channel count to keep, expanded ones included.
+
+        Raises:
+            UserError: If nothing is left of a stage's choices; the message names stage, field and choices.
+        """
+        limits = Limits(
+            preferred_blocks=tuple(preferred_blocks),
+            channel_multiple=1 if channel_multiple is None else channel_multiple,
+            max_width=max_width,
+        )
+        return restrict(self, limits)
 
     # -- architectures ------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def test_changed_file_is_noticed(deployed: tuple[Path, tuple[Artefact, ...]], tm
     (tmp_path / artefacts[0].file).write_bytes((folder / artefacts[0].file).read_bytes() + b"x")
     write_manifest(tmp_path, artefacts)
     assert read_manifest(tmp_path) == artefacts
-    with pytest.raises(UserError, match="was changed after manifest.json was written"):
+    with pytest.raises(UserError, match=r"was changed after manifest\.json was written"):
         read_manifest(tmp_path, check_files=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from torch import nn
+from randomising import randomise, tame
 
 from nas.errors import UserError
 from nas.network import reference_names, reference_network
@@ -23,39 +23,6 @@ SMALL = {
     "resnet50": 64,
 }
 SLOW = sorted(name for name in reference_names() if hasattr(torchvision.models, name) and name not in SMALL)
-
-
-@torch.no_grad()
-def randomise(network: nn.Module) -> None:
-    """Random statistics, BN scales and layer scales, so that every layer shows in the output."""
-    for module in network.modules():
-        if isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
-            module.weight.uniform_(0.5, 1.5)
-            module.bias.uniform_(-0.3, 0.3)
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.3, 0.3)
-            module.running_var.uniform_(0.01, 1.5)
-        if "layer_scale" in module._parameters:
-            module.layer_scale.uniform_(0.1, 0.5)
-
-
-@torch.no_grad()
-def tame(network: nn.Module, images: torch.Tensor) -> None:
-    """Moves and scales what every BatchNorm gives, so that images differ to the end of a deep network."""
-
-    def scale(norm: nn.BatchNorm2d, _: object, output: torch.Tensor) -> torch.Tensor:
-        centred = output - 0.9 * output.mean((0, 2, 3), keepdim=True)
-        size = centred.std()
-        norm.bias -= 0.9 * output.mean((0, 2, 3))
-        norm.weight /= size
-        norm.bias /= size
-        return centred / size
-
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    handles = [norm.register_forward_hook(scale) for norm in norms]
-    network.eval()(images)
-    for handle in handles:
-        handle.remove()
 
 
 def check(name: str, resolution: int) -> None:

@@ -2,21 +2,188 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from nas.errors import UserError
+from nas.files import read_json, write_json
 from nas.report import pictures, report
+from nas.report.sections import SECTIONS
+
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+SVG = "{http://www.w3.org/2000/svg}svg"
 
 
-def parsed(path: Path) -> ElementTree.Element:
-    return ElementTree.fromstring(path.read_text(encoding="utf-8"))
+def text_of(path: Path) -> str:
+    """All text of a page, which must be well-formed XML."""
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    return " ".join(" ".join(root.itertext()).split())
 
 
-def test_page(run_dir: Path) -> None:
+def test_complete_run_gives_every_part(run_dir: Path) -> None:
     path = report(run_dir)
-    shutil.copytree(run_dir, "/tmp/exp/demo", dirs_exist_ok=True)
-    pictures(run_dir, Path("/tmp/exp/pics"))
-    parsed(path)
+    assert path == run_dir / "report.html"
+    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    assert [element.text for element in root.iter("h2")] == [section.title for section in SECTIONS]
+    assert not [element for element in root.iter("p") if element.get("class") == "missing"]
+    titles = [element[0].text for element in root.iter(SVG)]
+    assert titles == [
+        "Test accuracy against measured latency",
+        "The blocks of the trained winner",
+        "Predicted time of each block",
+        "Accuracy against predicted latency",
+        "Hypervolume against evaluations",
+        "Predicted against measured latency",
+        "Training losses of the supernet",
+    ]
+    text = text_of(path)
+    assert "the best baseline, mobilenet_v2 ×0.35," in text
+    assert "random search with the same budget" in text
+    assert "Error on 12 whole networks" in text
+    assert "note: a < b & c" in text  # escaped in the file
+
+
+def test_page_needs_nothing_from_elsewhere(run_dir: Path) -> None:
+    page = report(run_dir).read_text(encoding="utf-8")
+    assert set(re.findall(r"https?://[^\"'\s<)]+", page)) <= NAMESPACES
+    assert "<script" not in page
+    assert "<link" not in page
+    assert "@import" not in page
+    assert set(re.findall(r'(?:href|src)="(.)', page)) <= {"#"}
+    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+
+
+def test_ids_are_unique_and_references_meet_them(run_dir: Path) -> None:
+    page = report(run_dir).read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    references = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
+    assert references <= set(ids)
+
+
+def test_text_and_axes_take_the_colour_of_the_page(run_dir: Path) -> None:
+    page = report(run_dir).read_text(encoding="utf-8")
+    pictures_only = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert "currentColor" in pictures_only
+    assert not re.search(r"(?:fill|stroke): (?:#000000|black|#1b1d21)", pictures_only)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_same_files_give_the_same_page(run_dir: Path) -> None:
+    first = report(run_dir).read_bytes()
+    assert report(run_dir).read_bytes() == first
+
+
+def test_empty_run_names_the_commands(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "new"
+    folder.mkdir(parents=True)
+    text = text_of(report(folder))
+    for command in ("finish", "search", "scale", "table", "train", "export", "run"):
+        assert f"nas {command} run_dir={folder.as_posix()}" in text
+
+
+@pytest.mark.parametrize(
+    ("absent", "command"),
+    [
+        ("supernet", "nas train"),
+        ("search", "nas search"),
+        ("scale", "nas scale"),
+        ("final", "nas finish"),
+        ("deploy", "nas export"),
+        ("table", "nas table"),
+    ],
+)
+def test_missing_step_leaves_the_others(run_dir: Path, absent: str, command: str) -> None:
+    shutil.rmtree(run_dir / absent)
+    root = ElementTree.fromstring(report(run_dir).read_text(encoding="utf-8"))
+    lines = ["".join(p.itertext()) for p in root.iter("p") if p.get("class") == "missing"]
+    assert lines
+    assert all(command in line for line in lines)
+    assert len(list(root.iter(SVG))) >= 4
+
+
+def test_winner_is_drawn_before_it_is_trained(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / "final")
+    assert "The scaled winner: " in text_of(report(run_dir))
+    shutil.rmtree(run_dir / "scale")
+    assert "The winner of the search: " in text_of(report(run_dir))
+
+
+def test_unmeasured_blocks_are_named(run_dir: Path) -> None:
+    path = run_dir / "final" / "results.json"
+    value = read_json(path)
+    next(item for item in value["networks"] if item["role"] == "winner")["network"]["resolution"] = 30
+    write_json(path, value)
+    assert re.search(r"The latency table here lacks \d+ of its blocks", text_of(report(run_dir)))
+
+
+def test_search_without_control_or_latency(run_dir: Path) -> None:
+    (run_dir / "search" / "control.json").unlink()
+    text = text_of(report(run_dir))
+    assert "no control was run" in text
+    for name in ("pareto.json", "winner.json", "trials.csv"):
+        path = run_dir / "search" / name
+        path.write_text(path.read_text().replace("latency_ms", "macs"))
+    assert "Accuracy against macs" in text_of(report(run_dir))
+
+
+@pytest.mark.parametrize(
+    "name", ["search/pareto.json", "final/results.json", "deploy/manifest.json", "scale/scale.json"]
+)
+def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
+    (run_dir / name).write_text("{")
+    text = text_of(report(run_dir))
+    assert "Cannot be shown:" in text
+    assert f"{Path(name).name} is not valid JSON" in text
+    assert "Training losses over 12 epochs" in text
+
+
+def test_foreign_content_is_a_clear_error(run_dir: Path) -> None:
+    (run_dir / "scale" / "scale.json").write_text("{}")
+    (run_dir / "search" / "pareto.json").write_text('{"objectives": []}')
+    text = text_of(report(run_dir))
+    assert "no accuracy to maximise or no cost to minimise" in text
+    assert "scale.json cannot be read" in text
+
+
+def test_no_such_run(tmp_path: Path) -> None:
+    for make in (report, lambda folder: pictures(folder, tmp_path)):
+        with pytest.raises(UserError, match="nowhere is not a folder; name a run folder"):
+            make(tmp_path / "nowhere")
+
+
+def test_pictures(run_dir: Path, tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    paths = pictures(run_dir, tmp_path / "pictures")
+    names = [f"{name}{suffix}" for name in ("comparison", "pareto", "network") for suffix in (".png", ".svg")]
+    assert [path.name for path in paths] == names
+    for path in paths:
+        if path.suffix == ".png":
+            assert imread(path).std() > 0.05  # something was drawn
+        else:
+            ElementTree.parse(path)
+
+
+def test_pictures_of_an_unfinished_run(run_dir: Path, tmp_path: Path) -> None:
+    for name in ("final", "deploy", "search"):
+        shutil.rmtree(run_dir / name)
+    assert [path.name for path in pictures(run_dir, tmp_path / "pictures")] == ["network.png", "network.svg"]
+
+
+def test_report_loads_no_pytorch_and_no_window(run_dir: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nas.report import report\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "report(Path(sys.argv[1]))\n"
+        "sys.exit(' '.join({'torch', 'onnxruntime', 'matplotlib.pyplot'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run_dir)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""
+    assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""Target formats, one file each: a file in this folder that registers a ``Format`` is all that a new one takes."""
+"""Target formats: a file in this folder that registers a ``Format`` is all that a new one takes."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises types of its own, and RuntimeError
+    except Exception as error:  # noqa: BLE001  ONNX Runtime raises types of its own, and RuntimeError
         raise UserError(
             f"ONNX Runtime cannot load {path} ({error}); export it again: nas export run_dir=…"
         ) from None

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.report.figures.style import GREEN, ROLE_COLOURS, ROLE_MARKERS, label_points, new_figure, styled
+from nas.report.figures.style import (
+    GREEN,
+    ROLE_COLOURS,
+    ROLE_MARKERS,
+    between,
+    label_points,
+    new_figure,
+    styled,
+)
 from nas.report.results import Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -27,7 +36,8 @@ def draw_comparison(rows: Sequence[Row]) -> Figure:
     axes.margins(0.14)
     last = max(baselines, default=None)
     labels = [(*_point(row), _name(row, whole=_point(row) == last), ROLE_COLOURS[row.role]) for row in shown]
-    label_points(axes, labels, avoid=[point for row in shown for point in _bars(row)])
+    bars = [point for row in shown for point in _bars(row)]
+    label_points(axes, labels, avoid=[*bars, *between(baselines)])
     return figure
 
 
@@ -45,15 +55,10 @@ def _bars(row: Row) -> list[tuple[float, float]]:
     """Points along the bars of a network."""
     assert row.latency_ms is not None
     (x, y), spread, (low, high) = _point(row), row.latency_ms, row.test_interval
-    up = [(x, 100 * (low + share / 20 * (high - low))) for share in range(21)]
-    across = [(spread.low + share / 20 * (spread.high - spread.low), y) for share in range(21)]
-    return [*up, *across]
+    return [*between([(x, 100 * low), (x, 100 * high)]), *between([(spread.low, y), (spread.high, y)])]
 
 
-def _draw(axes: object, row: Row) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
+def _draw(axes: Axes, row: Row) -> None:
     assert row.latency_ms is not None
     x, y = _point(row)
     low, high = (100 * end for end in row.test_interval)

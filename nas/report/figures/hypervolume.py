@@ -18,12 +18,22 @@ def draw_hypervolume(search: Search) -> Figure:
     curves = [("search", search.hypervolume, BLUE, "-"), ("random search", search.random, GREY, (0, (4, 2)))]
     ends = sorted((curve[-1], name, colour, len(curve)) for name, curve, colour, _ in curves if curve)
     for _, curve, colour, style in curves:
-        axes.plot(range(1, len(curve) + 1), curve, color=colour, linestyle=style, linewidth=1.8)  # type: ignore[arg-type]
+        axes.plot(range(1, len(curve) + 1), curve, color=colour, linestyle=style, linewidth=1.8)
     for number, (value, name, colour, length) in enumerate(ends):
-        side = 0 if len(ends) == 1 else 6 if number else -6  # the upper one's label upwards, the lower one's down
-        axes.annotate(name, (length, value), (6, side), textcoords="offset points", color=colour, va="center", fontsize=9)
+        side = (
+            0 if len(ends) == 1 else 6 if number else -6
+        )  # the upper one's label upwards, the lower one's down
+        axes.annotate(
+            name,
+            (length, value),
+            (6, side),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=9,
+        )
     axes.set_xlabel("evaluations")
-    axes.set_ylabel("hypervolume (accuracy × ms)")
+    axes.set_ylabel(f"hypervolume (accuracy × {search.cost[1] or search.cost[0]})")
     axes.margins(x=0)
     axes.set_ylim(bottom=0)
     return figure

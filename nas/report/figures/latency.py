@@ -11,6 +11,7 @@ from nas.report.figures.style import BLUE, GREY, INK, ROLE_COLOURS, ROLE_MARKERS
 from nas.report.results import Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Pairs = list[tuple[float, float]]
@@ -22,14 +23,21 @@ def draw_latency(table: LatencyTable, rows: Sequence[Row] = ()) -> Figure:
     figure, axes = new_figure(5.2, 4.8)
     fitted, held_out = whole_networks(table, "correction"), whole_networks(table, "validation")
     if fitted:
-        axes.scatter(*zip(*fitted, strict=True), s=22, facecolors="none", edgecolors=GREY, label="fitted on")
+        x, y = zip(*fitted, strict=True)
+        axes.scatter(x, y, s=22, facecolors="none", edgecolors=GREY, label="fitted on")
     if held_out:
-        axes.scatter(*zip(*held_out, strict=True), s=24, color=BLUE, label="held out")
+        x, y = zip(*held_out, strict=True)
+        axes.scatter(x, y, s=24, color=BLUE, label="held out")
     exported = [row for row in rows if row.latency_ms is not None and row.predicted_ms is not None]
     for role in dict.fromkeys(row.role for row in exported):
-        pairs = [_pair(row) for row in exported if row.role == role]
+        x, y = zip(*(_pair(row) for row in exported if row.role == role), strict=True)
         axes.scatter(
-            *zip(*pairs, strict=True), s=70 if role == "winner" else 34, marker=ROLE_MARKERS[role], color=ROLE_COLOURS[role], zorder=3,
+            x,
+            y,
+            s=70 if role == "winner" else 34,
+            marker=ROLE_MARKERS[role],
+            color=ROLE_COLOURS[role],
+            zorder=3,
             label=f"exported {role}",
         )
     everything = [value for pair in (*fitted, *held_out, *map(_pair, exported)) for value in pair]
@@ -54,13 +62,18 @@ def whole_networks(table: LatencyTable, role: str) -> Pairs:
     return [(table.predict_blocks(map(parse_key, record.blocks)), record.mean_ms) for record in known]
 
 
-def _draw_diagonal(axes: object, low: float, high: float) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
+def _draw_diagonal(axes: Axes, low: float, high: float) -> None:
     ends = [low, high]
     axes.plot(ends, ends, color=INK, linewidth=1)
-    axes.fill_between(ends, [0.95 * end for end in ends], [1.05 * end for end in ends], color=INK, alpha=0.1, linewidth=0, label="within ± 5 %")
+    axes.fill_between(
+        ends,
+        [0.95 * end for end in ends],
+        [1.05 * end for end in ends],
+        color=INK,
+        alpha=0.1,
+        linewidth=0,
+        label="within ± 5 %",
+    )
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal", adjustable="box")

@@ -10,6 +10,7 @@ from nas.network import NetworkSpec, Place
 from nas.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, new_figure, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, RED)
@@ -51,21 +52,20 @@ def kind_colours(blocks: list[BlockSpec]) -> dict[str, str]:
 
 
 def facts(block: BlockSpec) -> tuple[str, str, str, str]:
-    """Kernels, expansion ratio, output channels and output pixels of a block of any kind, read from its operations."""
+    """Kernels, expansion, output channels and resolution of a block of any kind, from its operations."""
     convolutions = [op for op in block.ops if isinstance(op, ops.Conv2d)]
     spatial = [op.kernel for op in convolutions if op.kernel > 1]
     kernels = "+".join(map(str, spatial)) or ("1" if convolutions else "–")
     out = block.out_shape
     inner = max((op.out_channels for op in convolutions[:-1]), default=0)
-    ratio = f"×{inner / block.in_channels:.2g}" if len(convolutions) > 1 and inner != block.in_channels else "–"
+    ratio = (
+        f"×{inner / block.in_channels:.2g}" if len(convolutions) > 1 and inner != block.in_channels else "–"
+    )
     return kernels, ratio, str(out.channels), str(out.height)
 
 
-def _draw_sections(axes: object, places: list[Place]) -> None:
+def _draw_sections(axes: Axes, places: list[Place]) -> None:
     """Brackets below the columns, one a stage."""
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
     names = [f"stage {place.stage}" if place.section == "stages" else place.section for place in places]
     for name, group in groupby(enumerate(names), key=lambda item: item[1]):
         columns = [x for x, _ in group]

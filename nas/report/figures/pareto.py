@@ -1,10 +1,11 @@
-"""Accuracy against predicted latency: every network of the search, the front, the winner."""
+"""Accuracy against cost: every network of the search, the front, the winner."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nas.report.figures.style import BLUE, GREY, INK, RED, label_points, new_figure, styled
+from nas.report.figures.style import BLUE, GREY, INK, RED, between, label_points, new_figure, styled
 from nas.report.files import Point, Search
 
 if TYPE_CHECKING:
@@ -15,34 +16,50 @@ if TYPE_CHECKING:
 def draw_pareto(search: Search) -> Figure:
     """Draws the plane of the two objectives."""
     figure, axes = new_figure()
-    for points, face, name in ((search.trials, GREY, "evaluated"), (search.outside, "none", "breaks a bound")):
+    for points, face, name in (
+        (search.trials, GREY, "evaluated"),
+        (search.outside, "none", "breaks a bound"),
+    ):
         if points:
-            axes.scatter(*_columns(points), s=18, c=face, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name)
+            axes.scatter(
+                *_columns(points), s=18, c=face, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name
+            )
     front = sorted(search.front, key=lambda point: point[1])
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
     axes.scatter(*_columns(front), s=26, color=BLUE, zorder=3, label="Pareto front")
     axes.scatter(*_columns([search.winner]), s=190, marker="*", color=RED, edgecolors="white", zorder=4)
-    axes.set_xlabel("predicted latency (ms)")
+    what, unit = search.cost
+    axes.set_xlabel(f"{what} ({unit})" if unit else what)
     axes.set_ylabel("validation accuracy, inherited weights (%)")
-    if search.bound_ms is not None:
-        axes.axvline(search.bound_ms, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    if search.bound is not None:
+        axes.axvline(search.bound, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"budget {search.bound_ms:g} ms", (search.bound_ms, 0.02), xycoords=("data", "axes fraction"),
-            xytext=(-4, 0), textcoords="offset points", rotation=90, ha="right", va="bottom", fontsize=9,
+            f"budget {search.bound:g} {unit}",
+            (search.bound, 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=9,
         )
     axes.margins(0.06)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, borderaxespad=0, handletextpad=0.2)
-    accuracy, ms = search.winner
-    everything = [(ms, 100 * accuracy) for accuracy, ms in (*search.trials, *search.outside)]
-    label_points(axes, [(ms, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, borderaxespad=0, handletextpad=0.2
+    )
+    accuracy, cost = search.winner
+    everything = [(cost, 100 * accuracy) for accuracy, cost in (*search.trials, *search.outside)]
+    label_points(axes, [(cost, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
     return figure
 
 
 def _steps(front: list[Point]) -> list[tuple[float, float]]:
-    """Points along the level parts of the front's line."""
-    parts = zip(front[:-1], front[1:], strict=True)
-    return [(low + k / 20 * (high - low), 100 * accuracy) for (accuracy, low), (_, high) in parts for k in range(21)]
+    """Points along the front's line."""
+    corners = [(cost, 100 * left) for (left, _), (_, cost) in pairwise(front)]
+    ends = [(cost, 100 * accuracy) for accuracy, cost in front]
+    return between([point for pair in zip(ends, [*corners, ends[-1]], strict=True) for point in pair])
 
 
 def _columns(points: tuple[Point, ...] | list[Point]) -> tuple[list[float], list[float]]:
-    return [ms for _, ms in points], [100 * accuracy for accuracy, _ in points]
+    return [cost for _, cost in points], [100 * accuracy for accuracy, _ in points]

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#1b1d21"
-"""Text and axes. Inside a page it becomes the page's own text colour, so that a picture suits light and dark."""
+"""Text and axes. Inside a page it becomes the page's own text colour, which suits light and dark."""
 
 # Okabe and Ito 2008: told apart by colour-blind readers, on white and on black.
 ORANGE, SKY, GREEN, BLUE, RED, PINK = "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
@@ -42,6 +43,11 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+def _settings(name: str = "") -> Any:
+    """The settings of matplotlib; ``name`` makes the ids in an SVG repeatable."""
+    return {**_SETTINGS, "svg.hashsalt": name or None}
+
+
 Parameters = ParamSpec("Parameters")
 
 
@@ -52,7 +58,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
         import matplotlib
 
-        with matplotlib.rc_context(_SETTINGS):
+        with matplotlib.rc_context(_settings()):
             return draw(*args, **kwargs)
 
     return drawn
@@ -72,7 +78,7 @@ def new_figure(width: float = 7.2, height: float = 4.2) -> tuple[Figure, Axes]:
 
 
 def to_svg(figure: Figure, *, name: str, title: str) -> str:
-    """The figure as an ``<svg>`` element for a page: no ids that clash, no fixed size, the page's text colour.
+    """The figure as an ``<svg>`` element: no ids that clash, no fixed size, the page's text colour.
 
     Args:
         figure: The figure.
@@ -82,29 +88,57 @@ def to_svg(figure: Figure, *, name: str, title: str) -> str:
     import matplotlib
 
     stream = io.StringIO()
-    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    with matplotlib.rc_context(_settings(name)):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id|href)="(#?)', rf'\1="\2{name}-', svg).replace("url(#", f"url(#{name}-")
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1)
+    svg = re.sub(
+        r'(<svg[^>]*?) width="[^"]*"',
+        r"\1",
+        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1),
+        count=1,
+    )
     width = int(figure.get_figwidth() * 96)
     opening = f'<svg role="img" style="max-width:{width}px" '
-    return svg.replace(INK, "currentColor").replace("<svg ", opening, 1).replace(">", f"><title>{escape(title)}</title>", 1)
+    return (
+        svg.replace(INK, "currentColor")
+        .replace("<svg ", opening, 1)
+        .replace(">", f"><title>{escape(title)}</title>", 1)
+    )
 
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a picture that stands alone, on white; the ending of ``path`` says whether as PNG or SVG."""
     import matplotlib
 
-    with matplotlib.rc_context({**_SETTINGS, "svg.hashsalt": path.stem}), atomic(path) as temporary:
+    with matplotlib.rc_context(_settings(path.stem)), atomic(path) as temporary:
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(temporary, dpi=160, facecolor="white", metadata=metadata)
 
 
-_OFFSETS = ((9, 0, "left", "center"), (-9, 0, "right", "center"), (0, 9, "center", "bottom"), (0, -9, "center", "top"))
-_CORNERS = ((7, 7, "left", "bottom"), (-7, 7, "right", "bottom"), (7, -7, "left", "top"), (-7, -7, "right", "top"))
+def between(corners: Sequence[tuple[float, float]], *, count: int = 24) -> list[tuple[float, float]]:
+    """Points along a line through ``corners``, ``count`` for each piece."""
+    return [
+        (x + part / count * (next_x - x), y + part / count * (next_y - y))
+        for (x, y), (next_x, next_y) in pairwise(corners)
+        for part in range(count + 1)
+    ]
+
+
+_OFFSETS = (
+    (9, 0, "left", "center"),
+    (-9, 0, "right", "center"),
+    (0, 9, "center", "bottom"),
+    (0, -9, "center", "top"),
+)
+_CORNERS = (
+    (7, 7, "left", "bottom"),
+    (-7, 7, "right", "bottom"),
+    (7, -7, "left", "top"),
+    (-7, -7, "right", "top"),
+)
 
 
 def label_points(
@@ -124,13 +158,24 @@ def label_points(
     inside, taken = axes.get_window_extent(), list[Bbox]()
     for x, y, text, colour in labels:
         best = None
-        for dx, dy, ha, va in (*_OFFSETS, *_CORNERS, *(((2 * a, 2 * b, c, d)) for a, b, c, d in (*_OFFSETS, *_CORNERS))):
+        for dx, dy, ha, va in (
+            *_OFFSETS,
+            *_CORNERS,
+            *(((2 * a, 2 * b, c, d)) for a, b, c, d in (*_OFFSETS, *_CORNERS)),
+        ):
             note = axes.annotate(
                 text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour, fontsize=9
             )
             box = note.get_window_extent().padded(3)
             cost = 100 * sum(box.overlaps(other) for other in taken)
-            cost += 100 * (not (inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1))
+            cost += 100 * (
+                not (
+                    inside.x0 <= box.x0
+                    and box.x1 <= inside.x1
+                    and inside.y0 <= box.y0
+                    and box.y1 <= inside.y1
+                )
+            )
             cost += sum(box.contains(*mark) for mark in marks)
             if best is None or cost < best[0]:
                 if best is not None:

@@ -26,7 +26,14 @@ def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
     names, values, shades = zip(*bars, strict=True)
     axes.barh(range(len(bars)), values, color=shades, height=0.72)
     for y, value in enumerate(values):
-        axes.annotate(f"{value / total:.0%}", (max(value, 0), y), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axes.annotate(
+            f"{value / total:.0%}",
+            (max(value, 0), y),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
     axes.set_yticks(range(len(bars)), names, fontsize=9)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
