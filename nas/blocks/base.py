@@ -105,6 +105,10 @@ class BlockSpec(ABC):
         """Trainable parameters, BatchNorm's included."""
         return sum(op.params for op in self.ops)
 
+    def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
+        """Bytes that its operations read and write, one after another."""
+        return sum(op.bytes_moved(precision, batch=batch) for op in self.ops)
+
     @cached_property
     def key(self) -> str:
         """The canonical string ``kind(field=value,…)``: the block's identity in tables."""
@@ -184,7 +188,7 @@ def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block")
     for name, value in fields.items():
         if name not in known:
             raise unknown(f"field of {kind} in {where}", name, known)
-        _check_value(f"{where}: {name}", name, value, str(known[name].type))
+        _check_value(f"{where}: {name}", name, value, _type_name(known[name]))
     for name, field in known.items():
         if name not in fields and field.default is dataclasses.MISSING:
             raise UserError(f"{where}: a block of kind {kind} needs {name!r}; give it a value")
@@ -192,6 +196,11 @@ def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block")
         return cls(**dict(fields))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
+
+
+def _type_name(field: dataclasses.Field[Any]) -> str:
+    """A field's type as text, whether or not its module postpones the evaluation of annotations."""
+    return field.type if isinstance(field.type, str) else field.type.__name__
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
@@ -240,7 +249,7 @@ def parse_key(key: str) -> BlockSpec:
     if match is None:
         raise UserError(f"{key!r} is not a block key; keys look like kind(field=value,…)")
     spec = settings_type(match[1]).SPEC
-    types = {field.name: str(field.type) for field in dataclasses.fields(spec)}
+    types = {field.name: _type_name(field) for field in dataclasses.fields(spec)}
     try:
         texts = dict(item.split("=", 1) for item in match[2].split(","))
         return spec(**{name: _PARSE[types[name]](text) for name, text in texts.items()})

@@ -1,5 +1,5 @@
-"""The ConvNeXt block (Liu et al. 2022, "A ConvNet for the 2020s", figure 4), with the downsampling layer between
-stages (section 2.6) as a part of the block that follows it."""
+"""The ConvNeXt block (Liu et al. 2022, "A ConvNet for the 2020s", figure 4), with the downsampling layer
+between stages (section 2.6) as a part of the block that follows it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The fused inverted residual block (Tan and Le 2021, "EfficientNetV2", section 3.2): one ordinary convolution
-in place of the expansion and the depthwise convolution."""
+"""The fused inverted residual block (Tan and Le 2021, "EfficientNetV2", section 3.2): one ordinary
+convolution in place of the expansion and the depthwise convolution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from nas.blocks.ops import INPUT, Lowering, Op, Shape
 @final
 @dataclass(frozen=True, kw_only=True)
 class FusedInvertedResidualSpec(BlockSpec):
-    """Expand (K×K), project (1×1); a single K×K convolution when ``expanded_channels`` equals ``in_channels``."""
+    """Expand (K×K), project (1×1).
+
+    A single K×K convolution when ``expanded_channels`` equals ``in_channels``.
+    """
 
     KIND: ClassVar[str] = "fused_inverted_residual"
 

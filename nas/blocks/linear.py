@@ -43,7 +43,8 @@ def classifier(shape: Shape, classes: int) -> LinearSpec:
 def _check_vector(shape: Shape) -> None:
     if shape.pixels != 1:
         raise UserError(
-            f"a fully connected layer gets {shape.height}×{shape.width} pixels; put a block of kind pool before it in the head"
+            f"a fully connected layer gets {shape.height}×{shape.width} pixels; put a block of kind pool "
+            "before it in the head"
         )
 
 

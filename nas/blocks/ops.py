@@ -2,8 +2,8 @@
 
 A block lowers to a short list of operations in static single assignment form: each operation names its
 inputs by their position in the list, and ``INPUT`` stands for the block's own input. Multiply-accumulates,
-parameters, bytes moved, arithmetic intensity, the PyTorch modules and the ONNX micro-models all come from this
-one list, so a new block kind is one file.
+parameters, bytes moved, arithmetic intensity, the PyTorch modules and the ONNX micro-models all come from
+this one list, so a new block kind is one file.
 """
 
 from __future__ import annotations
@@ -91,13 +91,14 @@ class Op(ABC):
         """Elements read and written if every input, weight and output crosses memory once."""
         return self.input_elements + self.out_shape.elements + self.weight_elements
 
-    def bytes_moved(self, precision: str = "fp32") -> int:
-        """Bytes read and written in ``precision``, each tensor once."""
-        return self.moved_elements * BYTES_PER_ELEMENT[precision]
+    def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
+        """Bytes read and written in ``precision``, each tensor once; weights are read once for a batch."""
+        activations = self.moved_elements - self.weight_elements
+        return (batch * activations + self.weight_elements) * BYTES_PER_ELEMENT[precision]
 
-    def intensity(self, precision: str = "fp32") -> float:
+    def intensity(self, precision: str = "fp32", *, batch: int = 1) -> float:
         """Arithmetic intensity in FLOP per byte (Williams et al. 2009, "Roofline", section 3)."""
-        return self.flops / self.bytes_moved(precision)
+        return batch * self.flops / self.bytes_moved(precision, batch=batch)
 
 
 @final
@@ -404,7 +405,7 @@ class Lowering:
         return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role))
 
     def squeeze_excite(self, x: int, squeeze: int, *, activation: str, gate: str) -> int:
-        """Channel attention (Hu et al. 2018, section 3): pool, two biased 1×1 convolutions, a gate, a product."""
+        """Channel attention (Hu et al. 2018, section 3): pool, two 1×1 convolutions, a gate, a product."""
         y = self.conv(self.global_pool(x), squeeze, role="squeeze", norm=False, bias=True)
         y = self.conv(
             self.activation(y, activation), self.shape(x).channels, role="excite", norm=False, bias=True

@@ -1,5 +1,5 @@
-"""The patchify stem (Liu et al. 2022, "A ConvNet for the 2020s", section 2.2): a convolution of patches that do
-not overlap, and a layer norm."""
+"""The patchify stem (Liu et al. 2022, "A ConvNet for the 2020s", section 2.2): a convolution of patches that
+do not overlap, and a layer norm."""
 
 from __future__ import annotations
 

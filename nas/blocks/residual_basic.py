@@ -1,4 +1,4 @@
-"""The basic residual block of two 3×3 convolutions (He et al. 2016, "Deep Residual Learning", figure 5 left)."""
+"""The basic residual block of two 3×3 convolutions (He et al. 2016, "Deep Residual Learning", figure 5)."""
 
 from __future__ import annotations
 

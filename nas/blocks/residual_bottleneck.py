@@ -1,5 +1,5 @@
-"""The bottleneck residual block (He et al. 2016, "Deep Residual Learning", figure 5 right), with the stride in
-its 3×3 convolution, as torchvision and Once-for-All have it."""
+"""The bottleneck residual block (He et al. 2016, "Deep Residual Learning", figure 5), with the stride in its
+3×3 convolution, as torchvision and Once-for-All have it."""
 
 from __future__ import annotations
 

@@ -18,11 +18,20 @@ MANIFEST = "manifest.json"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A measured quantity: the median of its samples and a range around it, in the unit of its field."""
+    """A measured quantity, in the unit of its field.
 
-    median: float
+    Attributes:
+        value: What it is while nothing else disturbs the machine: the figure that a table predicts.
+        low: Lower end of its 95 % confidence interval.
+        high: Its upper end.
+        median: The median of all samples, disturbed ones included.
+        samples: How many there are.
+    """
+
+    value: float
     low: float
     high: float
+    median: float
     samples: int
 
 

@@ -107,6 +107,10 @@ class NetworkSpec:
         """Trainable parameters."""
         return sum(block.params for block in self.blocks)
 
+    def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
+        """Bytes that its operations read and write, one after another."""
+        return sum(block.bytes_moved(precision, batch=batch) for block in self.blocks)
+
     def to_dict(self) -> dict[str, Any]:
         """The network as JSON values."""
         return {
@@ -159,7 +163,8 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
         raise UserError(f"{place}: {error}") from None
     if block.out_shape.height < 1 or block.out_shape.width < 1:
         raise UserError(
-            f"{place}: an image of {shape.height}×{shape.width} pixels shrinks to nothing; use a higher resolution"
+            f"{place}: an image of {shape.height}×{shape.width} pixels shrinks to nothing; use a higher "
+            "resolution"
         )
     return block
 

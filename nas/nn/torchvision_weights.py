@@ -81,8 +81,9 @@ def _scales(module: nn.Module) -> Iterator[tuple[str, Values]]:
     for name, layer in module.named_modules():
         if isinstance(layer, Scale):
             yield name, [("weight", layer.weight)]
-        elif "layer_scale" in layer._parameters:
-            yield name, [("layer_scale", layer.get_parameter("layer_scale"))]
+        for own, parameter in layer.named_parameters(recurse=False):
+            if own == "layer_scale":
+                yield name, [(own, parameter)]
 
 
 def _layers(

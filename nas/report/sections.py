@@ -293,11 +293,11 @@ def summary(rows: list[Row]) -> str:
         return ""
     text = f"The winner classifies {100 * chosen.test_accuracy:.1f} % of the test images rightly"
     if chosen.latency_ms is not None:
-        text += f" in {milliseconds(chosen.latency_ms.median)} ms an image, measured"
+        text += f" in {milliseconds(chosen.latency_ms.value)} ms an image, measured"
     best = next((row for row in rows if row.best), None)
     if best is None:
         return f"{text}."
     text += f"; the best baseline, {best.name}, {100 * best.test_accuracy:.1f} %"
     if best.latency_ms is not None:
-        text += f" in {milliseconds(best.latency_ms.median)} ms"
+        text += f" in {milliseconds(best.latency_ms.value)} ms"
     return f"{text}."

@@ -109,7 +109,8 @@ def _read_stage(part: str, code: str) -> dict[str, Choice | tuple[Choice, ...]]:
         match = _ITEM.fullmatch(item.removesuffix("+"))
         if match is None:
             raise UserError(
-                f"{item!r} in the architecture code {code!r} cannot be read; a code looks like r32-d2:e4+6:k3+5"
+                f"{item!r} in the architecture code {code!r} cannot be read; a code looks like "
+                "r32-d2:e4+6:k3+5"
             )
         values = tuple(_value(text, code) for text in match[2].split("+"))
         stage[_NAMES.get(match[1], match[1])] = values if "+" in item else values[0]

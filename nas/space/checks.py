@@ -39,7 +39,10 @@ def find_warnings(space: SearchSpace) -> tuple[str, ...]:
 
 def _wrong_size(space: SearchSpace) -> Iterator[str]:
     if space.stated_size not in (None, space.size):
-        yield f"size is stated as {space.stated_size}, but there are {space.size} networks; correct the file's 'size'"
+        yield (
+            f"size is stated as {space.stated_size}, but there are {space.size} networks; "
+            "correct the file's 'size'"
+        )
 
 
 def _large_kernels(space: SearchSpace) -> Iterator[str]:
@@ -53,8 +56,9 @@ def _large_kernels(space: SearchSpace) -> Iterator[str]:
                 if useless and (place.stage, kernel) not in seen:
                     seen.add((place.stage, kernel))
                     yield (
-                        f"{place}: a kernel of {kernel} is larger than the feature map of {size}×{size} pixels at "
-                        f"resolution {resolution}; leave it out, raise the resolution, or use fewer strides"
+                        f"{place}: a kernel of {kernel} is larger than the feature map of {size}×{size} "
+                        f"pixels at resolution {resolution}; leave it out, raise the resolution, or use "
+                        "fewer strides"
                     )
 
 
@@ -106,7 +110,7 @@ def _coinciding(
 
 
 def _append_new(items: list[dict[str, Choice]], item: dict[str, Choice]) -> None:
-    if not items or items[-1] is not item and item not in items:
+    if not items or (items[-1] is not item and item not in items):
         items.append(item)
 
 

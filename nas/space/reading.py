@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,19 @@ from nas.errors import UserError, unknown
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
 
-KEYS = ("name", "description", "source", "size", "resolution", "input_channels", "rounding", "stem", "stages", "head")
+KEYS = (
+    "name",
+    "modules",
+    "description",
+    "source",
+    "size",
+    "resolution",
+    "input_channels",
+    "rounding",
+    "stem",
+    "stages",
+    "head",
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -27,9 +41,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     try:
+        _import_modules(value, path.resolve().parent)
         return read_space(value, name=path.stem)
     except UserError as error:
         raise UserError(f"{path.name}: {error}") from None
+
+
+def _import_modules(value: Any, folder: Path) -> None:
+    """Imports the modules that register block kinds of the user's own, from beside the file or anywhere.
+
+    Raises:
+        UserError: If one of them is not a name, or cannot be found.
+    """
+    modules = value.get("modules", []) if isinstance(value, Mapping) else []
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        raise UserError(f"'modules' is {modules!r}; it is a list of names of Python modules")
+    sys.path.insert(0, str(folder))
+    try:
+        for name in modules:
+            importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"module {error.name!r} cannot be found; put {error.name}.py beside the file, or install it"
+        ) from None
+    finally:
+        sys.path.remove(str(folder))
 
 
 def read_space(value: Any, *, name: str) -> dict[str, Any]:

@@ -57,9 +57,9 @@ def _prefer(stage: StageSpace, limits: Limits) -> StageSpace:
     kinds = tuple(kind for kind in stage.kinds if kind in limits.preferred_blocks)
     if not kinds:
         raise UserError(
-            f"stage {stage.number}: none of its kinds ({', '.join(stage.kinds)}) is among those that the device "
-            f"prefers ({', '.join(limits.preferred_blocks)}); choose another space, or change the device's "
-            "preferred_blocks"
+            f"stage {stage.number}: none of its kinds ({', '.join(stage.kinds)}) is among those that the "
+            f"device prefers ({', '.join(limits.preferred_blocks)}); choose another space, or change the "
+            "device's preferred_blocks"
         )
     read = frozenset[str]().union(*(field_names(settings_type(kind)) for kind in kinds))
     return dataclasses.replace(
@@ -99,9 +99,9 @@ def _with(stage: StageSpace, name: str, liked: Choices, limits: Limits) -> Stage
         return stage
     if not liked:
         raise UserError(
-            f"stage {stage.number}: nothing is left of {name} {', '.join(map(str, choices))}, since the device wants "
-            f"every channel count to be {limits}; choose another space, or change the device's channel_multiple or "
-            "max_width"
+            f"stage {stage.number}: nothing is left of {name} {', '.join(map(str, choices))}, since the "
+            f"device wants every channel count to be {limits}; choose another space, or change the device's "
+            "channel_multiple or max_width"
         )
     if name in stage.shared:
         return dataclasses.replace(stage, shared={**stage.shared, name: liked})

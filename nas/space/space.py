@@ -427,12 +427,20 @@ class SearchSpace:
             shapes[present] = np.array(self._interner.out_shapes, np.int64)[found]
         return Lowered(tuple(self._interner.blocks), index)
 
-    def costs(self, rows: IntArray, *, classes: int = 1000) -> dict[str, NDArray[np.int64]]:
-        """Multiply-accumulates and parameters of many architectures: ``{"macs": (N,), "params": (N,)}``."""
+    def costs(
+        self, rows: IntArray, *, classes: int = 1000, precision: str = "fp32"
+    ) -> dict[str, NDArray[np.int64]]:
+        """Costs of many architectures at once, for one image.
+
+        Returns:
+            ``"macs"`` (multiply-accumulates), ``"params"`` and ``"bytes"`` (moved in ``precision``), each of
+            shape (N,).
+        """
         lowered = self.lower_many(rows, classes=classes)
         values = {
-            name: np.array([getattr(b, name) for b in lowered.blocks], np.int64)
-            for name in ("macs", "params")
+            "macs": np.array([block.macs for block in lowered.blocks], np.int64),
+            "params": np.array([block.params for block in lowered.blocks], np.int64),
+            "bytes": np.array([block.bytes_moved(precision) for block in lowered.blocks], np.int64),
         }
         return {name: lowered.total(value).astype(np.int64) for name, value in values.items()}
 

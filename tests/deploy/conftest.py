@@ -29,9 +29,9 @@ def randomised(model: StaticNetwork, *, seed: int = 0) -> StaticNetwork:
             with torch.no_grad():
                 module.weight.uniform_(0.5, 1.5, generator=rng)
                 module.bias.normal_(std=0.3, generator=rng)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear | nn.Conv2d):
             with torch.no_grad():
-                module.weight.normal_(std=0.3, generator=rng)
+                module.weight.normal_(std=1.5 * module.weight[0].numel() ** -0.5, generator=rng)
     return model.eval()
 
 
@@ -47,8 +47,10 @@ def normalize() -> Normalization:
 
 @pytest.fixture(scope="session")
 def images() -> torch.Tensor:
-    """(16, 1, 32, 32)"""
-    return torch.randn(16, 1, 32, 32, generator=torch.Generator().manual_seed(7))
+    """(16, 1, 32, 32), of different brightness and contrast."""
+    noise = torch.randn(16, 1, 32, 32, generator=torch.Generator().manual_seed(7))
+    steps = torch.linspace(-1, 1, 16)[:, None, None, None]
+    return noise * (1.2 + steps) + 2 * steps
 
 
 @pytest.fixture

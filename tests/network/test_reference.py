@@ -16,9 +16,28 @@ from nas.nn import StaticNetwork
 
 NAMES = reference_names()
 IN_TORCHVISION = [name for name in NAMES if hasattr(torchvision.models, name)]
-REQUIRED = """mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet1_0 efficientnet_b0 efficientnet_b1
-efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7 efficientnet_v2_s
-mobilenetv4_conv_small resnet18 resnet20 resnet50 resnet152 convnext_tiny""".split()
+REQUIRED = [
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "mnasnet1_0",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    "efficientnet_v2_s",
+    "mobilenetv4_conv_small",
+    "resnet18",
+    "resnet20",
+    "resnet50",
+    "resnet152",
+    "convnext_tiny",
+]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
 PUBLISHED = {
@@ -106,7 +125,15 @@ def test_resnet20_has_the_published_size_on_cifar() -> None:
     assert network.params == 272_474  # He et al. 2016, table 6: 0.27 M
 
 
-FAMILIES = ("mobilenet_v1", "mobilenet_v3_small", "efficientnet_b0", "mobilenetv4_conv_small", "resnet20", "resnet50", "convnext_tiny")
+FAMILIES = (
+    "mobilenet_v1",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "mobilenetv4_conv_small",
+    "resnet20",
+    "resnet50",
+    "convnext_tiny",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,7 +164,14 @@ def test_a_scaled_b0_is_b3() -> None:
 def test_the_numbers_of_a_standard_and_a_separable_convolution() -> None:
     conv = Conv2d(in_shape=Shape(256, 56, 56), role="conv", out_channels=256, kernel=3, norm=False)
     assert (conv.params, conv.macs) == (589_824, 1_849_688_064)
-    spec = {"in_channels": 256, "in_height": 56, "in_width": 56, "out_channels": 256, "kernel": 3, "stride": 1}
+    spec = {
+        "in_channels": 256,
+        "in_height": 56,
+        "in_width": 56,
+        "out_channels": 256,
+        "kernel": 3,
+        "stride": 1,
+    }
     separable = DepthwiseSeparableSpec(**spec, activation="relu")
     weights = sum(op.kernel_elements for op in separable.ops if isinstance(op, Conv2d))
     assert weights == 67_840
@@ -146,14 +180,18 @@ def test_the_numbers_of_a_standard_and_a_separable_convolution() -> None:
 
 
 def test_a_depthwise_convolution_has_a_low_intensity() -> None:
-    conv = Conv2d(in_shape=Shape(256, 56, 56), role="conv", out_channels=256, kernel=3, groups=256, norm=False)
+    conv = Conv2d(
+        in_shape=Shape(256, 56, 56), role="conv", out_channels=256, kernel=3, groups=256, norm=False
+    )
     assert conv.intensity("fp32") == pytest.approx(2.25, abs=0.01)
     assert conv.macs / conv.bytes_moved("fp32") == pytest.approx(1.1, abs=0.03)
 
 
 def test_the_intensity_of_a_square_matrix_product_grows_with_its_size() -> None:
     def intensity(n: int) -> float:
-        return Conv2d(in_shape=Shape(n, n, 1), role="m", out_channels=n, kernel=1, norm=False).intensity("fp32")
+        return Conv2d(in_shape=Shape(n, n, 1), role="m", out_channels=n, kernel=1, norm=False).intensity(
+            "fp32"
+        )
 
     assert intensity(96) == pytest.approx(96 / 6)  # 2·n³ FLOP for 3·n² numbers of 4 bytes
     assert intensity(1024) > 10 * intensity(96)
@@ -162,7 +200,9 @@ def test_the_intensity_of_a_square_matrix_product_grows_with_its_size() -> None:
 
 
 def test_an_unknown_name_gives_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"unknown reference network 'mobilenetv2'; did you mean mobilenet_v2"):
+    with pytest.raises(
+        UserError, match=r"unknown reference network 'mobilenetv2'; did you mean mobilenet_v2"
+    ):
         reference_network("mobilenetv2")
 
 

@@ -64,5 +64,7 @@ def _blocks(
         chosen = dict(assignment)
         for own in stage.block_assignments(str(chosen["kind"])):
             settings = stage.block(chosen | own, index)
-            found[lower(settings, shape, space.rounding, Place("stages", stage.number, index))].add(assignment)
+            found[lower(settings, shape, space.rounding, Place("stages", stage.number, index))].add(
+                assignment
+            )
     return found

@@ -116,6 +116,6 @@ def _track_results(context: Context) -> None:
     from nas.report import read_table
 
     for row in read_table(context.run_dir):
-        measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.median}
+        measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.value}
         values = {"test_accuracy": row.test_accuracy, "macs": float(row.macs), **measured}
         context.tracker.log({f"final/{row.name}/{name}": value for name, value in values.items()}, step=0)

@@ -54,7 +54,7 @@ def _deploy(context: Context, folder: Path) -> None:
     assert winner.latency_ms is not None
     say(
         f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
-        f"{winner.latency_ms.median:.3f} ms measured on {context.device.here().machine}"
+        f"{winner.latency_ms.value:.3f} ms measured on {context.device.here().machine}"
     )
 
 
@@ -115,7 +115,11 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
     for artefact in artefacts:
         found = measured[artefact.file]
         latency = Spread(
-            median=found.median_ms, low=found.low_ms, high=found.high_ms, samples=len(found.samples_ms)
+            value=found.latency_ms,
+            low=found.low_ms,
+            high=found.high_ms,
+            median=found.median_ms,
+            samples=len(found.samples_ms),
         )
         result.append(dataclasses.replace(artefact, latency_ms=latency, device=device))
     return result
@@ -125,11 +129,11 @@ def _check_budget(context: Context, winner: Artefact) -> None:
     """Says, or with ``export.enforce`` insists, that what ships keeps the latency budget."""
     budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
     assert winner.latency_ms is not None
-    if budget is None or winner.latency_ms.median <= budget:
+    if budget is None or winner.latency_ms.value <= budget:
         return
     text = (
-        f"{winner.file} takes {winner.latency_ms.median:.3f} ms, above the budget of {budget:.3f} ms; "
-        f"lower the budget by {1 - budget / winner.latency_ms.median:.0%} and run again"
+        f"{winner.file} takes {winner.latency_ms.value:.3f} ms, above the budget of {budget:.3f} ms; "
+        f"lower the budget by {1 - budget / winner.latency_ms.value:.0%} and run again"
     )
     if context.config.export.enforce:
         raise UserError(text)

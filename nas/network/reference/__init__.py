@@ -6,7 +6,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from nas.network.reference.base import UNROUNDED, Body, Reference, reference, reference_names, reference_network
+from nas.network.reference.base import (
+    UNROUNDED,
+    Body,
+    Reference,
+    reference,
+    reference_names,
+    reference_network,
+)
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

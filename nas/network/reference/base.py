@@ -90,7 +90,7 @@ def reference_network(
             the resolution too low for the network's strides.
     """
     found = reference(name)
-    if isinstance(width, bool) or not isinstance(width, (int, float)) or not width > 0:
+    if type(width) not in (int, float) or not width > 0:
         raise UserError(f"width is {width!r}; a width multiplier is a number above 0, e.g. 0.5")
     body = found.build(width)
     network = NetworkSpec(

@@ -18,9 +18,24 @@ MNASNET_SOURCE = "Tan et al. 2019, 'MnasNet', figure 7 (MnasNet-B1, without sque
 # Output channels, number of blocks, stride of the first one.
 _V1 = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
 # Expansion, output channels, number of blocks, stride of the first one.
-_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+_V2 = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 # Expansion, kernel, output channels, number of blocks, stride of the first one.
-_MNASNET = ((3, 3, 24, 3, 2), (3, 5, 40, 3, 2), (6, 5, 80, 3, 2), (6, 3, 96, 2, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1))
+_MNASNET = (
+    (3, 3, 24, 3, 2),
+    (3, 5, 40, 3, 2),
+    (6, 5, 80, 3, 2),
+    (6, 3, 96, 2, 1),
+    (6, 5, 192, 4, 2),
+    (6, 3, 320, 1, 1),
+)
 # Kernel, expanded channels, output channels, squeeze-excite, activation, stride; an empty row ends a stage.
 _V3_LARGE = """
 3 16 16 no relu 1

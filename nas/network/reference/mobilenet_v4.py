@@ -10,11 +10,21 @@ from nas.network.reference.base import Blocks, Body, add
 
 SOURCE = "Qin et al. 2024, 'MobileNetV4', appendix D (MNv4-Conv-S)"
 
-# Kernel before and after the expansion (0: none), stride, output channels, expansion; one stage each.
+# Kernel before and after the expansion (0: none), stride, output channels, expansion; a tuple a stage.
 _STAGES = (
-    ((5, 5, 2, 96, 3), (0, 3, 1, 96, 2), (0, 3, 1, 96, 2), (0, 3, 1, 96, 2), (0, 3, 1, 96, 2), (3, 0, 1, 96, 4)),
-    ((3, 3, 2, 128, 6), (5, 5, 1, 128, 4), (0, 5, 1, 128, 4), (0, 5, 1, 128, 3), (0, 3, 1, 128, 4), (0, 3, 1, 128, 4)),
-)  # fmt: skip
+    (
+        (5, 5, 2, 96, 3),
+        *((0, 3, 1, 96, 2),) * 4,
+        (3, 0, 1, 96, 4),
+    ),
+    (
+        (3, 3, 2, 128, 6),
+        (5, 5, 1, 128, 4),
+        (0, 5, 1, 128, 4),
+        (0, 5, 1, 128, 3),
+        *((0, 3, 1, 128, 4),) * 2,
+    ),
+)
 
 
 def _block(start: int, middle: int, stride: int, width: float, expand: int) -> BlockSettings:

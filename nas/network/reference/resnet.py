@@ -13,7 +13,9 @@ from nas.blocks.residual_bottleneck import ResidualBottleneck
 from nas.network.reference.base import UNROUNDED, Body, add
 
 SOURCE = "He et al. 2016, 'Deep Residual Learning for Image Recognition', table 1"
-CIFAR_SOURCE = "He et al. 2016, 'Deep Residual Learning for Image Recognition', section 4.2, with projection shortcuts"
+CIFAR_SOURCE = (
+    "He et al. 2016, 'Deep Residual Learning for Image Recognition', section 4.2, with projection shortcuts"
+)
 
 
 def _basic(width: float, stride: int) -> BlockSettings:

@@ -43,7 +43,7 @@ def draw_comparison(rows: Sequence[Row]) -> Figure:
 
 def _point(row: Row) -> tuple[float, float]:
     assert row.latency_ms is not None
-    return row.latency_ms.median, 100 * row.test_accuracy
+    return row.latency_ms.value, 100 * row.test_accuracy
 
 
 def _name(row: Row, *, whole: bool) -> str:

@@ -52,7 +52,7 @@ def draw_latency(table: LatencyTable, rows: Sequence[Row] = ()) -> Figure:
 def _pair(row: Row) -> tuple[float, float]:
     assert row.predicted_ms is not None
     assert row.latency_ms is not None
-    return row.predicted_ms, row.latency_ms.median
+    return row.predicted_ms, row.latency_ms.value
 
 
 def whole_networks(table: LatencyTable, role: str) -> Pairs:

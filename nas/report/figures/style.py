@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -16,12 +17,14 @@ from nas.files import atomic
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 INK = "#1b1d21"
 """Text and axes. Inside a page it becomes the page's own text colour, which suits light and dark."""
 
-# Okabe and Ito 2008: told apart by colour-blind readers, on white and on black.
-ORANGE, SKY, GREEN, BLUE, RED, PINK = "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
+# Okabe and Ito 2008: told apart by colour-blind readers; the blue is lighter, to be read on black too.
+ORANGE, SKY, GREEN, BLUE, RED, PINK = "#e69f00", "#56b4e9", "#009e73", "#1f80c4", "#d55e00", "#cc79a7"
 GREY = "#8a8f98"
 
 ROLE_COLOURS = {"winner": RED, "largest": BLUE, "smallest": SKY, "baseline": GREEN}
@@ -127,63 +130,54 @@ def between(corners: Sequence[tuple[float, float]], *, count: int = 24) -> list[
     ]
 
 
-_OFFSETS = (
-    (9, 0, "left", "center"),
-    (-9, 0, "right", "center"),
-    (0, 9, "center", "bottom"),
-    (0, -9, "center", "top"),
-)
-_CORNERS = (
-    (7, 7, "left", "bottom"),
-    (-7, 7, "right", "bottom"),
-    (7, -7, "left", "top"),
-    (-7, -7, "right", "top"),
-)
+_SIDES = ((9, 0), (-9, 0), (0, 9), (0, -9), (7, 7), (-7, 7), (7, -7), (-7, -7))
+_PLACES = (*_SIDES, *((2 * dx, 2 * dy) for dx, dy in _SIDES))
+_ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")}
 
 
 def label_points(
     axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, avoid: Iterable[tuple[float, float]] = ()
 ) -> None:
-    """Writes a label beside each point, where it covers no other label and as few points as can be.
+    """Writes a label beside each point, where it covers no other label and as little else as can be.
 
     Args:
         axes: With their final limits.
         labels: x, y, text and colour of each.
-        avoid: Further points that are better left uncovered.
+        avoid: Points along lines that are better left uncovered.
     """
-    from matplotlib.transforms import Bbox
-
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    marks = [tuple(axes.transData.transform(point)) for point in [*avoid, *((x, y) for x, y, *_ in labels)]]
-    inside, taken = axes.get_window_extent(), list[Bbox]()
-    for x, y, text, colour in labels:
-        best = None
-        for dx, dy, ha, va in (
-            *_OFFSETS,
-            *_CORNERS,
-            *(((2 * a, 2 * b, c, d)) for a, b, c, d in (*_OFFSETS, *_CORNERS)),
-        ):
-            note = axes.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, color=colour, fontsize=9
-            )
-            box = note.get_window_extent().padded(3)
-            cost = 100 * sum(box.overlaps(other) for other in taken)
-            cost += 100 * (
-                not (
-                    inside.x0 <= box.x0
-                    and box.x1 <= inside.x1
-                    and inside.y0 <= box.y0
-                    and box.y1 <= inside.y1
-                )
-            )
-            cost += sum(box.contains(*mark) for mark in marks)
-            if best is None or cost < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (cost, note, box)
-            else:
+    points = axes.transData.transform([(x, y) for x, y, *_ in labels])
+    lines = [axes.transData.transform(point) for point in avoid]
+    inside = axes.get_window_extent()
+    taken: list[Bbox] = []
+    for label, own in zip(labels, points, strict=True):
+        notes = [_note(axes, label, place) for place in _PLACES]
+        boxes = [note.get_window_extent().padded(3) for note in notes]
+        costs = [
+            100 * sum(box.overlaps(other) for other in taken)
+            + 100 * (box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1)
+            + 20 * sum(box.contains(*point) for point in points)
+            + 15 * (min(_distance(box, point) for point in points) < _distance(box, own))
+            + sum(box.contains(*point) for point in lines)
+            + (3 if number >= len(_SIDES) else 0)  # further off is harder to read
+            for number, box in enumerate(boxes)
+        ]
+        best = costs.index(min(costs))
+        for number, note in enumerate(notes):
+            if number != best:
                 note.remove()
-            if cost == 0:
-                break
-        assert best is not None
-        taken.append(best[2])
+        taken.append(boxes[best])
+
+
+def _distance(box: Bbox, point: Sequence[float]) -> float:
+    """From the middle of a label's nearer end to a point, in pixels."""
+    x, y = point
+    return math.hypot(max(box.x0 - x, x - box.x1, 0), (box.y0 + box.y1) / 2 - y)
+
+
+def _note(axes: Axes, label: tuple[float, float, str, str], place: tuple[int, int]) -> Annotation:
+    x, y, text, colour = label
+    across, up = (_ALIGNED[(d > 0) - (d < 0)][i] for i, d in enumerate(place))
+    return axes.annotate(
+        text, (x, y), place, textcoords="offset points", ha=across, va=up, color=colour, fontsize=9
+    )

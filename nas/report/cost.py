@@ -1,0 +1,313 @@
+"""What a network costs, block by block, and what bounds it on a device: the logic of ``nas cost``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+from nas.blocks import BlockSpec, Op, Shape
+from nas.errors import UserError
+from nas.files import read_json, write_text
+from nas.hardware import Device, roofline_ms
+from nas.network import NetworkSpec, Place, reference_names, reference_network
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OpCost:
+    """One operation of a batch on a device.
+
+    Attributes:
+        op: The operation.
+        flops: Twice the multiply-accumulates; 0 for what the cost model does not count, e.g. an activation.
+        bytes: Read and written if every tensor crosses memory once.
+        estimated_ms: Roofline bound; ``None`` where the device's peaks are unknown.
+        memory_bound: Whether moving takes longer than computing; ``None`` where the peaks are unknown.
+    """
+
+    op: Op
+    flops: int
+    bytes: int
+    estimated_ms: float | None
+    memory_bound: bool | None
+
+    @property
+    def intensity(self) -> float:
+        """FLOP per byte."""
+        return self.flops / self.bytes
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BlockCost:
+    """One block, with its operations."""
+
+    place: Place
+    block: BlockSpec
+    ops: tuple[OpCost, ...]
+
+    @property
+    def flops(self) -> int:
+        return sum(op.flops for op in self.ops)
+
+    @property
+    def bytes(self) -> int:
+        return sum(op.bytes for op in self.ops)
+
+    @property
+    def intensity(self) -> float:
+        """FLOP per byte; 0 for a block that does nothing."""
+        return self.flops / self.bytes if self.bytes else 0.0
+
+    @property
+    def estimated_ms(self) -> float | None:
+        return _total(op.estimated_ms for op in self.ops)
+
+    @property
+    def memory_share(self) -> float | None:
+        """Share of the estimated time that memory-bound operations take."""
+        total = self.estimated_ms
+        if total is None:
+            return None
+        return sum(op.estimated_ms or 0 for op in self.ops if op.memory_bound) / total if total else 0.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NetworkCost:
+    """A network on a device."""
+
+    name: str
+    network: NetworkSpec
+    device: Device
+    blocks: tuple[BlockCost, ...]
+
+    @property
+    def estimated_ms(self) -> float | None:
+        """Roofline bound of one batch; a real device needs longer."""
+        return _total(block.estimated_ms for block in self.blocks)
+
+    @cached_property
+    def ops(self) -> tuple[OpCost, ...]:
+        return tuple(op for block in self.blocks for op in block.ops)
+
+    @property
+    def ridge(self) -> float | None:
+        """The intensity, in FLOP per byte, from which on the device is bound by computing."""
+        return ridge(self.device)
+
+    @property
+    def slowest_kinds(self) -> tuple[tuple[str, float], ...]:
+        """Share of the estimated time by name of operation, largest first."""
+        total, found = self.estimated_ms or 0.0, dict.fromkeys((op.op.name for op in self.ops), 0.0)
+        for op in self.ops:
+            found[op.op.name] += (op.estimated_ms or 0.0) / total if total else 0.0
+        return tuple(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def has_roofline(device: Device) -> bool:
+    """Whether the device's peaks are known in its precision."""
+    return device.precision in dict(device.peak_flops) and device.bandwidth_bytes_per_s is not None
+
+
+def ridge(device: Device) -> float | None:
+    """Peak FLOP/s by peak bytes/s; ``None`` where they are unknown."""
+    if not has_roofline(device):
+        return None
+    assert device.bandwidth_bytes_per_s is not None
+    return dict(device.peak_flops)[device.precision] / device.bandwidth_bytes_per_s
+
+
+def find_network(
+    name: str,
+    *,
+    resolution: int | None = None,
+    width: float = 1.0,
+    classes: int = 1000,
+    input_channels: int = 3,
+) -> NetworkSpec:
+    """A network by name, or from a JSON file.
+
+    Args:
+        name: A reference network, or the path of a JSON file that holds a network (or one under ``network``,
+            as a run's ``winner.json`` does).
+        resolution: Height and width of the input; only for a reference network, as are the following.
+        width: Width multiplier.
+        classes: Outputs of the classifier.
+        input_channels: Channels of the image.
+
+    Raises:
+        UserError: If there is no such network or file, or the file holds none.
+    """
+    if not name.endswith(".json"):
+        return reference_network(
+            name, resolution=resolution, width=width, classes=classes, input_channels=input_channels
+        )
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(
+            f"network file {name} does not exist; give an existing file, or one of "
+            + ", ".join(reference_names())
+        )
+    value = read_json(path)
+    return NetworkSpec.from_dict(value.get("network", value))
+
+
+def network_cost(network: NetworkSpec, *, name: str, device: Device) -> NetworkCost:
+    """The cost of each operation of one batch on a device."""
+    blocks = tuple(
+        BlockCost(place=place, block=block, ops=tuple(_op_cost(op, device) for op in block.ops))
+        for place, block in network.placed_blocks
+    )
+    return NetworkCost(name=name, network=network, device=device, blocks=blocks)
+
+
+def _op_cost(op: Op, device: Device) -> OpCost:
+    flops, moved = device.batch * op.flops, op.bytes_moved(device.precision, batch=device.batch)
+    knee = ridge(device)
+    return OpCost(
+        op=op,
+        flops=flops,
+        bytes=moved,
+        estimated_ms=None if knee is None else roofline_ms([op], device=device),
+        memory_bound=None if knee is None else flops / moved < knee,
+    )
+
+
+HEADINGS: tuple[tuple[str, str], ...] = (
+    ("block", ""),
+    ("kind", ""),
+    ("output", ""),
+    ("params", "thousand"),
+    ("MACs", "million"),
+    ("moved", "MB"),
+    ("intensity", "FLOP/byte"),
+    ("time, estimated", "µs"),
+    ("share", "%"),
+    ("bound by", ""),
+)
+
+
+def rows(cost: NetworkCost) -> list[tuple[str, ...]]:
+    """The table of blocks, as text, in the order of ``HEADINGS``; a last row holds the totals."""
+    lines = [
+        (
+            str(block.place),
+            block.block.KIND.replace("_", " "),
+            _shape(block.block.out_shape),
+            *_figures(
+                cost, block.block.params, block.block.macs, block.bytes, block.flops, block.estimated_ms
+            ),
+            _bound(block.memory_share),
+        )
+        for block in cost.blocks
+    ]
+    moved, flops = sum(block.bytes for block in cost.blocks), sum(block.flops for block in cost.blocks)
+    total = _figures(cost, cost.network.params, cost.network.macs, moved, flops, cost.estimated_ms)
+    time = cost.estimated_ms
+    in_memory = sum(op.estimated_ms or 0.0 for op in cost.ops if op.memory_bound)
+    share = in_memory / time if time else None
+    return [*lines, ("total", "", "", *total, _bound(share))]
+
+
+def _shape(shape: Shape) -> str:
+    return f"{shape.channels}×{shape.height}×{shape.width}"
+
+
+def _figures(
+    cost: NetworkCost, params: int, macs: int, moved: int, flops: int, time_ms: float | None
+) -> tuple[str, ...]:
+    total = cost.estimated_ms
+    return (
+        f"{params / 1e3:,.1f}",
+        f"{macs / 1e6:,.2f}",
+        f"{moved / 1e6:,.2f}",
+        f"{flops / moved if moved else 0:,.1f}",
+        "–" if time_ms is None else f"{1e3 * time_ms:,.1f}",
+        "–" if time_ms is None or not total else f"{100 * time_ms / total:.1f}",
+    )
+
+
+def _bound(memory_share: float | None) -> str:
+    if memory_share is None:
+        return "–"
+    if 0.05 < memory_share < 0.95:
+        return f"memory {100 * memory_share:.0f} %"
+    return "memory" if memory_share >= 0.95 else "compute"
+
+
+def summary(cost: NetworkCost) -> list[str]:
+    """Where the time goes, in sentences."""
+    device, network = cost.device, cost.network
+    lines = [
+        (
+            f"{cost.name} at {network.resolution}×{network.resolution}: {network.params:,} parameters, "
+            f"{network.macs:,} MACs ({2 * network.macs:,} FLOPs) an image."
+        )
+    ]
+    if cost.estimated_ms is None:
+        return [
+            *lines,
+            (
+                f"The peaks of {device.name} in {device.precision} are unknown: no roofline. Give it "
+                "peak_flops and bandwidth_bytes_per_s, or choose another device."
+            ),
+        ]
+    assert cost.ridge is not None
+    memory = sum(op.estimated_ms or 0.0 for op in cost.ops if op.memory_bound) / cost.estimated_ms
+    parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in cost.slowest_kinds[:4])
+    return [
+        *lines,
+        (
+            f"On {device.name} ({device.precision}, batch {device.batch}): at least "
+            f"{cost.estimated_ms:.3f} ms, estimated by roofline, not measured; {100 * memory:.0f} % of it "
+            f"bound by memory. Below {cost.ridge:.1f} FLOP a byte an operation waits for memory."
+        ),
+        f"Where the estimated time goes: {parts}.",
+    ]
+
+
+def text_table(cost: NetworkCost) -> str:
+    """The table of blocks with aligned columns, for a terminal."""
+    head = tuple(f"{name} ({unit})" if unit else name for name, unit in HEADINGS)
+    lines = [head, *rows(cost)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+
+    def align(line: tuple[str, ...]) -> str:
+        cells = [
+            c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(align(line) for line in lines)
+
+
+def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
+    """Writes ``cost.html``, and ``roofline.svg`` where the device's peaks are known.
+
+    Returns:
+        The files.
+    """
+    from nas.report.cost_page import cost_page
+    from nas.report.figures.roofline import draw_roofline
+    from nas.report.figures.style import save
+
+    page = folder / "cost.html"
+    write_text(page, cost_page(cost))
+    if cost.ridge is None:
+        return (page,)
+    picture = folder / "roofline.svg"
+    save(draw_roofline(cost), picture)
+    return (page, picture)

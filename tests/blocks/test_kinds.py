@@ -1,0 +1,162 @@
+"""Geometry and cost of every kind of block, against figures worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nas.blocks import BlockSpec, Rounding, Shape, block_kinds, make_settings, parse_key
+from nas.blocks.operation import OPERATIONS
+from nas.blocks.ops import Conv2d, Pool
+
+IN = Shape(16, 9, 9)
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "conv": {"width": 24, "stride": 2},
+    "depthwise_separable": {"width": 24, "stride": 2},
+    "inverted_residual": {"width": 24, "stride": 2, "squeeze": 0.25},
+    "fused_inverted_residual": {"width": 24, "stride": 2},
+    "universal_inverted_bottleneck": {"width": 24, "stride": 2, "start_kernel": 3},
+    "residual_basic": {"width": 24, "stride": 2},
+    "residual_bottleneck": {"width": 32, "stride": 2},
+    "convnext": {"width": 24, "stride": 2},
+    "patchify": {"width": 24, "stride": 4},
+    "operation": {"width": 24, "stride": 2, "operation": "depthwise3x3"},
+    "max_pool": {},
+    "pool": {},
+    "layer_norm": {},
+}
+
+
+def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:
+    return make_settings(kind, fields).lower(shape, Rounding())
+
+
+def roles(spec: BlockSpec) -> list[str]:
+    return [op.role for op in spec.ops if op.role]
+
+
+def test_every_kind_has_an_example() -> None:
+    assert set(block_kinds()) - {"linear"} - {k for k in block_kinds() if k.endswith("for_a_test")} == set(
+        EXAMPLES
+    )
+
+
+@pytest.mark.parametrize(("kind", "fields"), EXAMPLES.items())
+def test_geometry(kind: str, fields: dict[str, Any]) -> None:
+    spec = lower(kind, **fields)
+    assert spec.in_shape == IN
+    assert parse_key(spec.key) == spec
+    assert spec.out_shape.channels == fields.get("width", 16)
+    expected = {"pool": 1, "layer_norm": 9, "convnext": 4, "patchify": 2}.get(kind, 5)
+    assert spec.out_shape.height == spec.out_shape.width == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("inverted_residual", {"kernel": 3}),
+        ("fused_inverted_residual", {"kernel": 3}),
+        ("universal_inverted_bottleneck", {}),
+        ("residual_basic", {}),
+        ("residual_bottleneck", {}),
+    ],
+)
+def test_the_identity_shortcut_is_there_where_it_fits(kind: str, fields: dict[str, Any]) -> None:
+    assert lower(kind, width=16, **fields).shortcut == "identity"  # type: ignore[attr-defined]
+    assert lower(kind, width=24, **fields).shortcut != "identity"  # type: ignore[attr-defined]
+    assert lower(kind, width=16, stride=2, **fields).shortcut != "identity"  # type: ignore[attr-defined]
+
+
+def test_fused_inverted_residual() -> None:
+    assert lower("fused_inverted_residual", width=24, expand=4).macs == 81 * (9 * 16 * 64 + 64 * 24)
+    single = lower("fused_inverted_residual", width=16, expand=1)
+    assert roles(single) == ["single"]
+    assert single.macs == 81 * 9 * 16 * 16
+
+
+@pytest.mark.parametrize(
+    ("start", "middle", "macs"),
+    [
+        (0, 3, 81 * 16 * 64 + 25 * (9 * 64 + 64 * 24)),  # inverted residual
+        (3, 0, 25 * (9 * 16 + 16 * 64 + 64 * 24)),  # ConvNeXt-like
+        (5, 3, 81 * (25 * 16 + 16 * 64) + 25 * (9 * 64 + 64 * 24)),  # ExtraDW
+        (0, 0, 25 * (16 * 64 + 64 * 24)),  # feed-forward
+    ],
+)
+def test_universal_inverted_bottleneck(start: int, middle: int, macs: int) -> None:
+    spec = lower(
+        "universal_inverted_bottleneck",
+        width=24,
+        stride=2,
+        expand=4,
+        start_kernel=start,
+        middle_kernel=middle,
+    )
+    assert spec.macs == macs
+    assert spec.out_shape == Shape(24, 5, 5)
+
+
+def test_residual_basic_has_its_stride_in_the_first_convolution() -> None:
+    spec = lower("residual_basic", width=32, stride=2)
+    assert roles(spec) == ["first", "second", "shortcut"]
+    assert spec.macs == 25 * (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
+    assert spec.ops[-1].name == "relu"
+
+
+def test_residual_bottleneck_has_its_stride_in_the_middle() -> None:
+    spec = lower("residual_bottleneck", width=64, stride=2, expand=0.25)
+    assert roles(spec) == ["reduce", "spatial", "restore", "shortcut"]
+    assert spec.macs == 81 * 16 * 16 + 25 * (9 * 16 * 16 + 16 * 64 + 16 * 64)
+
+
+def test_shortcuts() -> None:
+    pooled = lower("residual_bottleneck", width=64, stride=2, shortcut="pool_projection")
+    assert any(isinstance(op, Pool) for op in pooled.ops)
+    assert pooled.macs == lower("residual_bottleneck", width=64, stride=2).macs
+    assert lower("residual_bottleneck", width=64, shortcut="pool_projection").shortcut == "projection"  # type: ignore[attr-defined]
+    assert "shortcut" not in roles(lower("residual_basic", width=64, shortcut="none"))
+
+
+def test_convnext() -> None:
+    block = lower("convnext", width=16)
+    assert roles(block) == ["depthwise", "norm", "expand", "project", "scale"]
+    assert block.macs == 81 * 16 * (49 + 2 * 64)
+    assert block.params == 16 * 49 + 16 + 32 + 16 * 64 + 64 + 64 * 16 + 16 + 16
+    first = lower("convnext", width=24, stride=2)
+    assert roles(first)[:2] == ["downsample_norm", "downsample"]
+    assert first.macs == 16 * (4 * 16 * 24 + 24 * (49 + 2 * 96))
+    wider = lower("convnext", width=24)
+    assert next(op.kernel for op in wider.ops if isinstance(op, Conv2d)) == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "same", "changed"),
+    [
+        ("conv3x3", 81 * 9 * 256, 25 * 9 * 16 * 24),
+        ("conv5x5", 81 * 25 * 256, 25 * 25 * 16 * 24),
+        ("depthwise3x3", 81 * 9 * 16, 25 * (9 * 16 + 16 * 24)),
+        ("depthwise5x5", 81 * 25 * 16, 25 * (25 * 16 + 16 * 24)),
+        ("max_pool", 0, 25 * 16 * 24),
+        ("identity", 0, 25 * 16 * 24),
+    ],
+)
+def test_operations(operation: str, same: int, changed: int) -> None:
+    assert operation in OPERATIONS
+    assert lower("operation", width=16, operation=operation).macs == same
+    other = lower("operation", width=24, stride=2, operation=operation)
+    assert (other.macs, other.out_shape) == (changed, Shape(24, 5, 5))
+
+
+def test_operations_share_no_weights() -> None:
+    seen = [roles(lower("operation", width=24, stride=2, operation=operation)) for operation in OPERATIONS]
+    flat = [role for group in seen for role in group]
+    assert len(flat) == len(set(flat))
+
+
+def test_inverted_residual_takes_squeeze_of_what_it_says() -> None:
+    of_expanded = lower("inverted_residual", width=24, expand=6, squeeze=0.25)
+    of_input = make_settings(
+        "inverted_residual", {"width": 24, "expand": 6, "squeeze": 0.25, "squeeze_of": "input"}
+    ).lower(IN, Rounding(squeeze_divisor=1))
+    assert (of_expanded.squeeze_channels, of_input.squeeze_channels) == (24, 4)  # type: ignore[attr-defined]

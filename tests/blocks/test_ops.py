@@ -1,0 +1,112 @@
+"""Costs of primitive operations, and their shapes against PyTorch's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nas.blocks.ops import (
+    INPUT,
+    Activation,
+    Add,
+    Conv2d,
+    GlobalAveragePool,
+    LayerNorm,
+    Linear,
+    Lowering,
+    Multiply,
+    Op,
+    Pool,
+    Scale,
+    Shape,
+)
+
+SHAPE = Shape(8, 7, 5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 7, 8])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 1, None), (3, 2, None), (1, 2, None), (2, 2, 0), (7, 2, None)]
+)
+def test_a_convolution_s_shape_is_pytorch_s(size: int, kernel: int, stride: int, padding: int | None) -> None:
+    op = Conv2d(
+        in_shape=Shape(2, size, size), role="c", out_channels=4, kernel=kernel, stride=stride, padding=padding
+    )
+    if size + 2 * op.pad < kernel:
+        assert op.out_shape.height < 1
+        return
+    out = F.conv2d(
+        torch.zeros(1, 2, size, size), torch.zeros(4, 2, kernel, kernel), stride=stride, padding=op.pad
+    )
+    assert op.out_shape == Shape(*out.shape[1:])
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, 8])
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "kernel", "stride", "padding"), [("max", 3, 2, 1), ("average", 2, 2, 0), ("max", 3, 1, 1)]
+)
+def test_a_pool_s_shape_is_pytorch_s(
+    size: int, ceil: bool, mode: str, kernel: int, stride: int, padding: int
+) -> None:
+    op = Pool(
+        in_shape=Shape(2, size, size), mode=mode, kernel=kernel, stride=stride, padding=padding, ceil=ceil
+    )
+    pool = F.max_pool2d if mode == "max" else F.avg_pool2d
+    out = pool(torch.zeros(1, 2, size, size), kernel, stride, padding, ceil_mode=ceil)
+    assert op.out_shape == Shape(*out.shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("op", "macs", "params", "moved"),
+    [
+        (Conv2d(in_shape=SHAPE, role="c", out_channels=4, kernel=1), 4 * 8 * 35, 32 + 8, 280 + 140 + 36),
+        (
+            Conv2d(in_shape=SHAPE, role="c", out_channels=4, kernel=1, norm=False, bias=True),
+            4 * 8 * 35,
+            36,
+            280 + 140 + 36,
+        ),
+        (
+            Conv2d(in_shape=SHAPE, role="c", out_channels=8, kernel=3, groups=8, norm=False),
+            72 * 35,
+            72,
+            280 + 280 + 72,
+        ),
+        (Linear(in_shape=Shape(8, 1, 1), role="l", out_features=3), 24, 27, 8 + 3 + 27),
+        (Activation(in_shape=SHAPE, function="silu"), 0, 0, 560),
+        (Pool(in_shape=SHAPE, mode="max", kernel=1, stride=1), 0, 0, 560),
+        (GlobalAveragePool(in_shape=SHAPE), 0, 0, 280 + 8),
+        (Add(in_shape=SHAPE), 0, 0, 3 * 280),
+        (Multiply(in_shape=SHAPE), 0, 0, 280 + 8 + 280),
+        (Scale(in_shape=SHAPE, role="s"), 0, 8, 560 + 8),
+        (LayerNorm(in_shape=SHAPE, role="n"), 0, 16, 560 + 16),
+    ],
+    ids=lambda value: value.name if isinstance(value, Op) else str(value),
+)
+def test_costs(op: Op, macs: int, params: int, moved: int) -> None:
+    assert (op.macs, op.params, op.moved_elements) == (macs, params, moved)
+    assert op.flops == 2 * macs
+    assert op.bytes_moved("fp32") == 4 * moved == 4 * op.bytes_moved("int8")
+    assert op.intensity("fp16") == pytest.approx(2 * macs / (2 * moved))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"kernel": 3}, "convolution"),
+        ({"kernel": 1}, "pointwise convolution"),
+        ({"kernel": 3, "groups": 8}, "depthwise convolution"),
+    ],
+)
+def test_convolutions_are_named_as_the_field_names_them(arguments: dict[str, int], name: str) -> None:
+    assert Conv2d(in_shape=SHAPE, role="c", out_channels=8, **arguments).name == name
+
+
+def test_a_lowering_is_a_graph() -> None:
+    net = Lowering(SHAPE)
+    x = net.squeeze_excite(INPUT, 2, activation="relu", gate="sigmoid")
+    net.add(net.activation(x, "identity"), INPUT)
+    assert [op.inputs for op in net.ops] == [(-1,), (0,), (1,), (2,), (3,), (-1, 4), (5, -1)]
+    assert net.ops[-1].out_shape == SHAPE

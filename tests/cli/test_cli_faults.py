@@ -1,0 +1,76 @@
+"""Every fault of the user gives exit code 2 and one message: the fault, what is allowed, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+FAULTS = {
+    "train.epochz=1": "unknown setting 'train.epochz'; did you mean train.epochs or .*; allowed: train",
+    "epochs=1": "unknown setting 'epochs'; .*There is train.epochs and finish.epochs",
+    "+train.epochz=1": "unknown setting 'train.epochz'; did you mean train.epochs",
+    "train.epochs=abc": "train.epochs: Value 'abc' of type 'str' could not be converted to Integer; `--help`",
+    "train.epochs=null": "train.epochs: .*not Optional",
+    "data.augment.flip=perhaps": "data.augment.flip: Value 'perhaps' is not a valid bool",
+    "data=cifar": "unknown data option 'cifar'; did you mean cifar10 or .*Your own can stand in ./conf/data/",
+    "experiment=quikstart": "unknown experiment option 'quikstart'; did you mean quickstart",
+    "tracker.mode=online": "unknown setting 'tracker.mode'; .*allowed: tracker.name",
+    "train=1": r"Config group override must be a string.*\(given: train=1\)",
+    "a=b=c": "cannot read 'a=b=c' .* write key=value",
+    "seed=1,2": "Ambiguous value for argument 'seed=1,2'.*add --multirun",
+    "seed=${nope}": "seed: Interpolation key 'nope' not found",
+    "device.peak_flops={fp32: 1e11}": r"device.peak_flops has no 'fp32' yet; .* \+device.peak_flops.fp32=",
+    "~seed": ".*missing .*'seed'",
+    "space=tiny32": "unknown search space 'tiny32'; did you mean tiny_32",
+    "space=no/such.yaml": "search space file no/such.yaml does not exist; give an existing path, or a name: ",
+}
+
+
+@pytest.mark.parametrize("argument", FAULTS)
+def test_a_fault_in_the_command_line(nas: Callable, own_folder: Path, argument: str) -> None:
+    outcome = nas("train", argument)
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert re.match(f"error: {FAULTS[argument]}", line), line
+    assert "Traceback" not in outcome.out
+
+
+@pytest.mark.parametrize("argument", [a for a in FAULTS if not a.startswith("space")])
+def test_a_fault_in_the_command_line_leaves_no_file(nas: Callable, own_folder: Path, argument: str) -> None:
+    nas("train", argument)
+    assert not [path for path in own_folder.rglob("*") if path.is_file()]
+
+
+def test_an_unknown_flag(nas: Callable) -> None:
+    outcome = nas("train", "--epochs=3")
+    assert outcome.code == 2
+    assert "unrecognized arguments: --epochs=3" in outcome.err
+
+
+def own_file(folder: Path, name: str, text: str) -> None:
+    path = folder / "conf" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name: image_folder\nrooot: x\n",
+            "in data/mine.yaml: unknown setting 'data.rooot'; did you mean data.root",
+        ),
+        ("name: image_folder\nworkers: many\n", "in data/mine.yaml: data.workers: .*could not be converted"),
+        ("root: x\n", "data.name has no value; give it one: data.name=VALUE"),
+        ("root: [\n", "while parsing|in data/mine"),
+    ],
+)
+def test_a_fault_in_a_file_of_ones_own(nas: Callable, own_folder: Path, text: str, message: str) -> None:
+    own_file(own_folder, "data/mine.yaml", text)
+    outcome = nas("train", "data=mine")
+    assert outcome.code == 2
+    assert re.match(f"error: ({message})", outcome.err), outcome.err
+    assert "Traceback" not in outcome.err

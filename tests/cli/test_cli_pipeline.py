@@ -1,0 +1,261 @@
+"""``nas run`` as a whole: a folder of pictures of three classes and many sizes, at the smallest budgets."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.cli.__main__ import main
+from nas.files import sha256
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SPACE = """
+name: mini
+description: Two sizes of one stage.
+source: For tests.
+resolution: [16, 20]
+stem:
+  - {kind: conv, width: 8, kernel: 3, stride: 2, activation: relu}
+stages:
+  - kind: inverted_residual
+    depth: [1, 2]
+    width: 16
+    stride: 2
+    activation: relu
+    each_block:
+      kernel: [3, 5]
+      expand: [2, 3]
+head:
+  - {kind: conv, width: 32, kernel: 1, activation: relu}
+  - {kind: pool}
+"""
+
+EXPERIMENT = """
+# @package _global_
+defaults:
+  - override /data: image_folder
+space: mini
+data: {root: pets}
+train: {epochs: 1, batch_size: 16, calibration_images: 16}
+table: {budget: 1s, correction_networks: 2, validation_networks: 2}
+search: {trials: 6, population: 4, latency_fraction: 0.9}
+scale: {latency_ratio: 1.3, min_phi: 0, max_phi: 1}
+finish: {epochs: 1, batch_size: 16, extremes: false, baseline_widths: [0.1]}
+export: {measure_budget: 1s, parity_images: 8}
+"""
+
+STEPS = ("supernet", "table", "search", "scale", "final", "deploy")
+
+
+def write_pets(folder: Path, *, classes: tuple[str, ...] = ("red", "green", "blue"), count: int = 20) -> None:
+    """Pictures of different sizes, in colours that tell the classes apart."""
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(classes):
+        (folder / "train" / name).mkdir(parents=True)
+        mean = np.roll([200, 60, 60], index)
+        for number in range(count):
+            height, width = rng.integers(18, 50, 2)
+            pixels = np.clip(rng.normal(mean, 40, (height, width, 3)), 0, 255).astype(np.uint8)
+            suffix = ("png", "jpg")[number % 2]
+            Image.fromarray(pixels).save(folder / "train" / name / f"{number}.{suffix}")
+
+
+def write_project(folder: Path) -> None:
+    """What a user would have: pictures, a space and an experiment."""
+    write_pets(folder / "pets")
+    for name, text in (("search_spaces/mini.yaml", SPACE), ("conf/experiment/mini.yaml", EXPERIMENT)):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text.lstrip())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    out: str
+
+    @property
+    def run_dir(self) -> Path:
+        return self.folder / "runs" / "mini"
+
+    def nas(self, *arguments: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = main(arguments)
+            except SystemExit as end:
+                code = int(str(end.code))
+        return code, out.getvalue(), err.getvalue()
+
+    def results(self) -> dict[str, str]:
+        """The content of all that steps have written."""
+        files = [path for step in STEPS for path in (self.run_dir / step).rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.run_dir)): sha256(path) for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    code, out, err = Run(folder, "").nas("run", "experiment=mini")
+    assert code == 0, err
+    return Run(folder, out)
+
+
+def test_a_run_holds_what_the_design_lists(finished: Run) -> None:
+    names = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*")}
+    assert {
+        "config.yaml",
+        "provenance.json",
+        "nas.log",
+        "report.html",
+        "search/journal.log",
+        "search/trials.csv",
+        "search/pareto.json",
+        "search/winner.json",
+        "deploy/manifest.json",
+        "deploy/winner.onnx",
+        *STEPS,
+        *(f"{step}/step.json" for step in STEPS),
+    } <= names
+    assert [name for name in names if name.startswith("table/") and name.endswith(".json")]
+    hidden = [name for name in names if "/" not in name and name.startswith(".")]
+    assert hidden == []
+    assert {path.name for path in finished.folder.iterdir()} == {"pets", "search_spaces", "conf", "runs"}
+
+
+def test_a_run_ends_with_the_table(finished: Run) -> None:
+    last = finished.out[finished.out.rindex("deploy: done") :]
+    for text in ("winner", "mobilenet_v2", "test accuracy", "MACs", "predicted", "measured"):
+        assert text in last
+
+
+def test_the_provenance_names_the_space_by_its_content(finished: Run) -> None:
+    record = json.loads((finished.run_dir / "provenance.json").read_text())
+    assert record["overrides"] == ["experiment=mini"]
+    hashes = {item["sha256"] for item in record["inputs"].values()}
+    assert sha256(finished.folder / "search_spaces" / "mini.yaml") in hashes
+
+
+def test_a_second_run_skips_every_step(finished: Run) -> None:
+    before = finished.results()
+    code, out, _ = finished.nas("run", "experiment=mini")
+    assert code == 0
+    assert [line for line in out.splitlines() if "skipped" in line] == [
+        f"{step}: done already, skipped" for step in STEPS
+    ]
+    assert finished.results() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data.root=nowhere"], "nowhere"),
+        (["data.root=empty"], "empty"),
+        (["data.root=one"], "one"),
+        (["data.root=broken"], r"0.png"),
+        (
+            ["search.latency_ms=0.000001", "search.latency_fraction=null"],
+            "the smallest latency_ms that can be met is",
+        ),
+        (["space=other"], "unknown search space 'other'; allowed: "),
+        (["device=phone"], "unknown device option 'phone'; allowed: "),
+        (["table=phone"], "phone"),
+        (["table.budget=5"], "'5' is not a duration"),
+        (["search.sampler=nsga"], "unknown sampler 'nsga'; did you mean nsga2"),
+        (["data.name=digit"], "unknown data set 'digit'; did you mean digits"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_bad_input_is_one_message_and_leaves_results_untouched(
+    finished: Run, arguments: list[str], message: str
+) -> None:
+    for name, classes in (("empty", ()), ("one", ("red",)), ("broken", ("red", "blue"))):
+        if not (finished.folder / name).exists():
+            (finished.folder / name / "train").mkdir(parents=True)
+            for kind in classes:
+                (finished.folder / name / "train" / kind).mkdir()
+                (finished.folder / name / "train" / kind / "0.png").write_bytes(b"no picture")
+    before = finished.results()
+    code, _, err = finished.nas("run", "experiment=mini", *arguments)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert finished.results() == before
+
+
+def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) -> None:
+    kept = (finished.run_dir / "scale" / "step.json").read_text()
+    code, out, _ = finished.nas("scale", "experiment=mini", "scale.latency_ratio=1.1")
+    assert code == 0
+    assert "scale: done again, because" in out
+    assert "1.3 -> 1.1" in out
+    assert (finished.run_dir / "scale.previous" / "step.json").read_text() == kept
+    assert finished.nas("scale", "experiment=mini")[0] == 0  # and back, for the other tests
+
+
+def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    code, _, err = Run(tmp_path, "").nas("scale", "experiment=mini")
+    assert code == 2
+    assert err.startswith("error: ")
+    assert "winner" in err or "search" in err
+
+
+def kill_in(folder: Path, step: str, sent: signal.Signals) -> None:
+    """Starts ``nas run`` and kills it while it is at a step."""
+    command = [sys.executable, "-m", "nas.cli", "run", "experiment=mini"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
+        partial = folder / "runs" / "mini" / f".{step}.partial"
+        wait_for(lambda: partial.exists() or process.poll() is not None)
+        time.sleep(0.2)  # into the work
+        process.send_signal(sent)
+        process.wait(60)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_every_step_it_ends_with_the_same_files(
+    finished: Run, tmp_path: Path, sent: signal.Signals
+) -> None:
+    write_project(tmp_path)
+    run = Run(tmp_path, "")
+    for step in STEPS:
+        kill_in(tmp_path, step, sent)
+    assert run.nas("run", "experiment=mini")[0] == 0
+    assert set(stable(run)) == set(stable(finished))
+    same = (*(f"supernet/{name}" for name in ("weights.safetensors", "supernet.json")),)
+    for name in same:
+        assert run.results()[name] == finished.results()[name]
+
+
+def stable(run: Run) -> Iterator[str]:
+    """The names of files that do not depend on what was measured or chosen."""
+    for path in run.run_dir.rglob("*"):
+        name = str(path.relative_to(run.run_dir))
+        if "kit" not in name and ".previous" not in name:
+            yield name

@@ -1,0 +1,50 @@
+"""Networks of every space, extracted and exported, give the same outputs in ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from randomising import randomise, tame
+
+from nas.deploy.onnx import export_onnx
+from nas.deploy.parity import measure_parity
+from nas.nn import Supernet
+from nas.resources import shipped
+from nas.space import Architecture, SearchSpace
+from nas.training.data import Normalization
+
+SPACES = sorted(path.stem for path in shipped("search_spaces").glob("*.yaml"))
+
+
+def export_and_compare(supernet: Supernet, arch: Architecture, folder: Path) -> None:
+    static = supernet.extract(supernet.space.network(arch)).eval()
+    size = static.network.resolution
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    randomise(static)
+    tame(static, images)
+    outputs = static(images)
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-3 * outputs.abs().max()
+    norm = Normalization(mean=(0.5,) * 3, std=(0.25,) * 3)
+    path = export_onnx(static, folder / "network.onnx", classes=[str(i) for i in range(5)], normalize=norm)
+    assert measure_parity(static, path, images).largest_relative_error < 1e-4
+
+
+@pytest.mark.parametrize("name", ["cell", "convnext", "mixed_32"])
+def test_one_small_network(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    space = replace(SearchSpace.load(name), resolutions=(40,))
+    export_and_compare(Supernet(space, classes=5), space.sample(np.random.default_rng(0)), tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SPACES)
+def test_ten_networks(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    space, rng = SearchSpace.load(name), np.random.default_rng(0)
+    supernet = Supernet(space, classes=5)
+    for arch in (space.smallest(), space.largest(), *(space.sample(rng) for _ in range(8))):
+        export_and_compare(supernet, arch, tmp_path)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from nas.errors import UserError
+from nas.files import read_json, write_json
+from nas.report import print_table, read_table, wilson
+
+
+def printed(run_dir: Path, *, width: int = 120) -> str:
+    stream = io.StringIO()
+    print_table(read_table(run_dir), Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611), (20, 20, 0.8389, 1.0), (15, 148, 0.0624, 0.1605)],
+)
+def test_wilson_equals_published_intervals(correct: int, total: int, low: float, high: float) -> None:
+    """Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3."""
+    assert wilson(correct, total) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_rows(run_dir: Path) -> None:
+    rows = read_table(run_dir)
+    assert [row.role for row in rows] == ["winner", "largest", "smallest", *["baseline"] * 4]
+    assert [row.name for row in rows if row.best] == ["mobilenet_v2 ×0.35"]
+    baselines = [row.macs for row in rows if row.role == "baseline"]
+    assert baselines == sorted(baselines)
+    winner = rows[0]
+    assert winner.network.macs == winner.macs
+    assert winner.exported
+    assert winner.latency_ms is not None
+    low, high = winner.test_interval
+    assert low < winner.test_accuracy < high
+
+
+def test_accuracy_of_the_exported_file_wins(run_dir: Path) -> None:
+    exported = read_table(run_dir)[0].test_correct
+    shutil.rmtree(run_dir / "deploy")
+    trained = read_table(run_dir)[0]
+    assert trained.test_correct == exported - 1
+    assert not trained.exported
+    assert trained.latency_ms is None
+
+
+def test_table_is_printed(run_dir: Path) -> None:
+    text = printed(run_dir)
+    winner = read_table(run_dir)[0]
+    line = next(line for line in text.splitlines() if line.strip().startswith("winner"))
+    assert f"{100 * winner.test_accuracy:.1f} (" in line
+    assert f"{winner.macs * 1e-6:.2f}" in line
+    assert winner.predicted_ms is not None
+    assert f"{winner.predicted_ms:.3f}" in line
+    assert "±" in line
+    assert "mobilenet_v2 ×0.35 (best)" in text
+    assert "360 images" in text
+
+
+def test_table_fits_a_narrow_terminal(run_dir: Path) -> None:
+    text = printed(run_dir, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+def test_unknown_values_are_not_invented(run_dir: Path) -> None:
+    shutil.rmtree(run_dir / "deploy")
+    path = run_dir / "final" / "results.json"
+    value = read_json(path)
+    for item in value["networks"]:
+        item["predicted_ms"] = None
+    write_json(path, value)
+    text = printed(run_dir)
+    assert "not yet exported" in text
+    line = next(line for line in text.splitlines() if line.strip().startswith("winner"))
+    assert line.split()[-2:] == ["–", "–"]
+
+
+def test_missing_and_foreign_results(run_dir: Path) -> None:
+    path = run_dir / "final" / "results.json"
+    path.write_text('{"networks": [{}], "best_baseline": null}')
+    with pytest.raises(UserError, match=r"results\.json cannot be read.*nas finish run_dir="):
+        read_table(run_dir)
+    path.unlink()
+    with pytest.raises(UserError, match="does not exist"):
+        read_table(run_dir)

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.errors import UserError
+from nas.pipeline import RECORD, Step, execute, is_done
+
+
+def write(text: str = "result") -> Callable[[Path], None]:
+    return lambda folder: (folder / "out.txt").write_text(text) and None
+
+
+def never(folder: Path) -> None:
+    raise AssertionError("the step was run")
+
+
+def make_step(run_dir: Path, run: Callable[[Path], None] | None = None, **settings: Any) -> Step:
+    """A step with one input and one output."""
+    source = run_dir / "source.txt"
+    if not source.exists():
+        source.write_text("input")
+    return Step(
+        name="supernet",
+        folder=run_dir / "supernet",
+        settings=settings or {"train": {"epochs": 10}},
+        inputs={"source": source},
+        outputs=("out.txt",),
+        run=run or write(),
+    )
+
+
+def said(step: Step) -> list[str]:
+    lines: list[str] = []
+    execute(step, say=lines.append)
+    return lines
+
+
+def visible(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_step_writes_its_outputs_and_a_record(tmp_path: Path) -> None:
+    assert execute(make_step(tmp_path), say=lambda _: None)
+    record = json.loads((tmp_path / "supernet" / RECORD).read_text())
+    assert record["settings"] == {"train": {"epochs": 10}}
+    assert set(record["inputs"]) == {"source"}
+    assert set(record["outputs"]) == {"out.txt"}
+    assert record["seconds"] >= 0
+    assert "python" in record["versions"]
+    assert visible(tmp_path) == ["source.txt", "supernet"]
+
+
+def test_a_finished_step_is_skipped(tmp_path: Path) -> None:
+    execute(make_step(tmp_path))
+    assert said(make_step(tmp_path, never)) == ["supernet: done already, skipped"]
+    assert is_done(make_step(tmp_path, never))
+
+
+def test_equal_settings_are_recognised_whatever_their_types(tmp_path: Path) -> None:
+    execute(make_step(tmp_path, widths=(1, 2), nothing=None))
+    assert is_done(make_step(tmp_path, never, widths=[1, 2], nothing=None))
+
+
+def test_an_input_with_the_same_content_elsewhere_counts_as_the_same(tmp_path: Path) -> None:
+    execute(make_step(tmp_path))
+    step = make_step(tmp_path, never)
+    copy = tmp_path / "copy.txt"
+    copy.write_text("input")
+    assert is_done(
+        Step(
+            name=step.name,
+            folder=step.folder,
+            settings=step.settings,
+            inputs={"source": copy},
+            outputs=step.outputs,
+            run=never,
+        )
+    )
+
+
+def test_a_changed_setting_is_named_and_the_previous_result_kept(tmp_path: Path) -> None:
+    execute(make_step(tmp_path, write("old"), train={"epochs": 10, "rate": 0.1}, gone=1))
+    lines = said(make_step(tmp_path, write("new"), train={"epochs": 20, "rate": 0.1}, fresh="x"))
+    assert lines[0] == (
+        'supernet: done again, because train.epochs: 10 -> 20; gone: 1 -> (not set); fresh: (not set) -> "x"'
+    )
+    assert (tmp_path / "supernet" / "out.txt").read_text() == "new"
+    assert (tmp_path / "supernet.previous" / "out.txt").read_text() == "old"
+
+
+def test_only_one_previous_result_is_kept(tmp_path: Path) -> None:
+    for text in ("first", "second", "third"):
+        execute(make_step(tmp_path, write(text), text=text))
+    assert visible(tmp_path) == ["source.txt", "supernet", "supernet.previous"]
+    assert (tmp_path / "supernet.previous" / "out.txt").read_text() == "second"
+
+
+def test_a_changed_input_is_named(tmp_path: Path) -> None:
+    execute(make_step(tmp_path))
+    (tmp_path / "source.txt").write_text("other input")
+    assert "because the source changed" in said(make_step(tmp_path))[0]
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "record"])
+def test_a_damaged_result_is_made_anew(tmp_path: Path, damage: str) -> None:
+    execute(make_step(tmp_path))
+    folder = tmp_path / "supernet"
+    {
+        "change": lambda: (folder / "out.txt").write_text("resul"),
+        "remove": (folder / "out.txt").unlink,
+        "record": lambda: (folder / RECORD).write_text('{"schema": 1'),
+    }[damage]()
+    expected = {"change": "was changed", "remove": "is missing", "record": "missing or damaged"}[damage]
+    assert expected in said(make_step(tmp_path))[0]
+    assert is_done(make_step(tmp_path))
+
+
+def test_a_missing_input_is_a_user_error(tmp_path: Path) -> None:
+    step = make_step(tmp_path)
+    (tmp_path / "source.txt").unlink()
+    with pytest.raises(UserError, match=r"supernet needs the source, but .*source\.txt does not exist"):
+        execute(step)
+
+
+def test_a_failing_step_leaves_the_earlier_result_untouched(tmp_path: Path) -> None:
+    execute(make_step(tmp_path, write("old"), epochs=1))
+
+    def fail(folder: Path) -> None:
+        (folder / "out.txt").write_text("half")
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        execute(make_step(tmp_path, fail, epochs=2))
+    assert is_done(make_step(tmp_path, epochs=1))
+    assert not (tmp_path / "supernet.previous").exists()
+
+
+def test_a_user_error_before_any_work_leaves_nothing_behind(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> None:
+        raise UserError("no images")
+
+    with pytest.raises(UserError):
+        execute(make_step(tmp_path, refuse))
+    assert visible(tmp_path) == ["source.txt"]
+
+
+def test_an_interrupted_step_goes_on_where_it_was(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        (folder / "checkpoint").write_text("epoch 3")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(make_step(tmp_path, interrupted))
+    found: list[str] = []
+
+    def resume(folder: Path) -> None:
+        found.append((folder / "checkpoint").read_text())
+        write()(folder)
+
+    assert said(make_step(tmp_path, resume))[0] == "supernet: goes on where it was interrupted"
+    assert found == ["epoch 3"]
+
+
+def test_an_interrupted_attempt_with_other_settings_is_cleared(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        (folder / "checkpoint").write_text("epoch 3")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(make_step(tmp_path, interrupted, epochs=1))
+
+    def fresh(folder: Path) -> None:
+        assert visible(folder) == [RECORD]
+        write()(folder)
+
+    execute(make_step(tmp_path, fresh, epochs=2))
+
+
+def test_a_step_killed_before_its_last_rename_is_not_run_again(tmp_path: Path) -> None:
+    step = make_step(tmp_path, never)
+    execute(make_step(tmp_path))
+    step.folder.rename(step.partial)
+    execute(step)
+    assert is_done(step)
+
+
+def test_a_step_that_forgets_an_output_is_a_bug(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"did not write \['out.txt'\]"):
+        execute(make_step(tmp_path, lambda folder: None))
+
+
+def _hold(run_dir: Path, started: Any, release: Any) -> None:
+    def wait(folder: Path) -> None:
+        started.set()
+        release.wait(30)
+        write()(folder)
+
+    execute(make_step(run_dir, wait))
+
+
+def test_two_processes_cannot_do_the_same_step(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    started, release = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, started, release))
+    other.start()
+    assert started.wait(30)
+    with pytest.raises(UserError, match=r"another process is working on .*supernet; wait for it"):
+        execute(make_step(tmp_path, never))
+    release.set()
+    other.join(30)
+    assert is_done(make_step(tmp_path, never))
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from nas.pipeline import Step, execute
+
+def work(folder):
+    (folder / "out.txt").write_text("half")
+    print("working", flush=True)
+    time.sleep(60)
+
+source = Path(sys.argv[1]) / "source.txt"
+source.write_text("input")
+execute(Step(name="supernet", folder=Path(sys.argv[1]) / "supernet", settings={"train": {"epochs": 10}},
+             inputs={"source": source}, outputs=("out.txt",), run=work))
+"""
+
+
+def test_a_killed_process_leaves_no_lock_and_no_half_result(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "supernet").exists()
+    start = time.monotonic()
+    assert said(make_step(tmp_path))[0] == "supernet: goes on where it was interrupted"
+    assert time.monotonic() - start < 5
+    assert (tmp_path / "supernet" / "out.txt").read_text() == "result"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt", "supernet"]
