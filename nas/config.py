@@ -177,12 +177,16 @@ class FinishConfig(OptimizationConfig):
     Attributes:
         network: A JSON file with the network to train; null trains the scaled winner.
         extremes: Whether the largest and the smallest network of the space are trained too.
-        baseline_widths: Width multipliers of the MobileNetV2 that are trained for comparison; [] for none.
+        baseline: The reference network that is trained for comparison, at several widths.
+        baseline_widths: Its width multipliers; [] for no comparison.
+        baseline_resolution: Its input resolution; null takes the space's largest.
     """
 
     network: str | None
     extremes: bool
+    baseline: str
     baseline_widths: list[float]
+    baseline_resolution: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,12 +67,12 @@ def entries(context: Context) -> Iterator[Entry]:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
             network = context.space.network(arch, classes=classes, input_channels=channels)
             yield Entry(role, role, network, str(arch))
-    resolution = max(context.space.resolutions)
+    resolution = config.baseline_resolution or max(context.space.resolutions)
     for width in config.baseline_widths:
         network = reference_network(
-            "mobilenet_v2", resolution=resolution, width=width, classes=classes, input_channels=channels
+            config.baseline, resolution=resolution, width=width, classes=classes, input_channels=channels
         )
-        yield Entry(f"mobilenet_v2 ×{width:g}", "baseline", network)
+        yield Entry(f"{config.baseline} ×{width:g}", "baseline", network)
 
 
 def _winner(context: Context) -> tuple[NetworkSpec, str | None]:

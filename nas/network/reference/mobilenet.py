@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nas.blocks import Rounding
 from nas.blocks.conv import Conv
 from nas.blocks.depthwise_separable import DepthwiseSeparable
@@ -87,6 +89,14 @@ def _mobilenet_v1(width: float) -> Body:
     )
 
 
+def _mobilenet_v2_cifar(width: float) -> Body:
+    """MobileNetV2 that shrinks the image by 8 instead of 32, as is usual for images of 32 pixels."""
+    body = _mobilenet_v2(width)
+    keep = (body.stem, body.stages[1])
+    stem, second = (tuple(replace(block, stride=1) for block in blocks) for blocks in keep)  # type: ignore[call-arg]
+    return replace(body, stem=stem, stages=(body.stages[0], second, *body.stages[2:]))
+
+
 def _mobilenet_v2(width: float) -> Body:
     def stage(expand: int, out: int, depth: int, stride: int) -> Blocks:
         return tuple(
@@ -162,6 +172,12 @@ def _mobilenet_v3(width: float, table: str, *, out: int, last: int) -> Body:
 
 add("mobilenet_v1", _mobilenet_v1, source=V1_SOURCE)
 add("mobilenet_v2", _mobilenet_v2, source=V2_SOURCE)
+add(
+    "mobilenet_v2_cifar",
+    _mobilenet_v2_cifar,
+    resolution=32,
+    source=f"{V2_SOURCE}; stride 1 in the stem and the second stage",
+)
 add("mobilenet_v3_large", lambda w: _mobilenet_v3(w, _V3_LARGE, out=160, last=1280), source=V3_SOURCE)
 add("mobilenet_v3_small", lambda w: _mobilenet_v3(w, _V3_SMALL, out=96, last=1024), source=V3_SOURCE)
 add("mnasnet0_5", lambda w: _mnasnet(0.5 * w), source=MNASNET_SOURCE)
