@@ -2,58 +2,168 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency import LatencyTable
+from nas.latency.runner import runtimes
 from nas.space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```(?:yaml|python)\n(.*?)```", TEXT, re.DOTALL)
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+TINY = (
+    "train.epochs=1",
+    "train.calibration_images=32",
+    "search.trials=8",
+    "table.budget=1s",
+    "table.correction_networks=2",
+    "table.validation_networks=2",
+    "finish.epochs=1",
+    "finish.extremes=false",
+    "finish.baseline_widths=[]",
+    "export.measure_budget=1s",
+)
+MAKE = ("make test", "make format", "make test-long")
+TABLE = "nas table space=mine device=desk table.budget=1m run_dir=runs/desk"
+PARTS = "python my_nas.py run data=numpy_files search.sampler=early_tpe tracker=jsonl run_dir=runs/mine"
+
+MICRO_MODELS = """
+import numpy, onnx
+from nas.latency.graphs import block_model
+from nas.space import SearchSpace
+
+kinds = [block for block in SearchSpace.load("mine").block_specs() if block.KIND == "conv_excite"]
+for block in kinds:
+    model = onnx.shape_inference.infer_shapes(block_model(block, rng=numpy.random.default_rng(0)))
+    pixels = {v.name: numpy.prod([d.dim_value for d in v.type.tensor_type.shape.dim][2:])
+              for v in [*model.graph.value_info, *model.graph.output]}
+    sizes = {w.name: numpy.prod(w.dims) for w in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    macs = sum(sizes[node.input[1]] * pixels[node.output[0]] for node in convolutions)
+    assert macs == block.macs, block.key
+print(len(kinds))
+"""
+
+TRAIN_A_LITTLE = """
+network = space.network(space.largest(), classes=10)
+images, labels = torch.randn(4, 3, network.resolution, network.resolution), torch.tensor([0, 1, 2, 0])
+optimizer = torch.optim.SGD(supernet.train().parameters(), lr=0.1)
+losses = []
+for _ in range(5):
+    optimizer.zero_grad()
+    loss = torch.nn.functional.cross_entropy(supernet(images, network), labels)
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+assert losses[-1] < losses[0], losses
+
+block = network.blocks[1]
+convolution = block.out_channels * block.in_channels * 5**2 * block.in_height * block.in_width
+assert block.macs == convolution + 2 * block.out_channels * block.squeeze_channels, block.key
+"""
+
+
+def name_of(block: str) -> str | None:
+    """The file that a block is, which its first line names."""
+    found = re.match(r"# (\S+\.(?:py|yaml))\n", block)
+    return found and found[1]
+
+
+FILES = {name: text for language, text in BLOCKS if language != "sh" and (name := name_of(text))}
+CODE = [text for language, text in BLOCKS if language == "python" and not name_of(text)]
+COMMANDS = [
+    line.split("#")[0].strip() for language, text in BLOCKS if language == "sh" for line in text.splitlines()
+]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the files that the text names in their first line."""
-    for example in EXAMPLES:
-        if name := re.match(r"# (\S+)\n", example):
-            path = tmp_path / name[1]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(example, encoding="utf-8")
+    """A folder with the files that the text shows."""
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return tmp_path
 
 
-def run(code: str, folder: Path) -> str:
-    """Runs code in a new process, in a folder of the user's."""
+def run(words: list[str], folder: Path) -> str:
+    """Runs Python in a new process, in a folder of the user's."""
     result = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"],
+        [sys.executable, *words],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
-def test_the_text_s_space_and_kind_run_in_a_supernet(folder: Path) -> None:
-    assert sorted(path.name for path in (folder / "search_spaces").iterdir()) == ["mine.yaml", "my_blocks.py"]
-    assert "conv_excite(in_channels=16," in run(EXAMPLES[-1], folder)
+def test_every_block_of_the_text_is_tested() -> None:
+    assert {language for language, _ in BLOCKS} == {"sh", "yaml", "python"}
+    assert sorted(FILES) == [
+        "conf/data/numpy_files.yaml",
+        "conf/device/desk.yaml",
+        "conf/tracker/jsonl.yaml",
+        "my_nas.py",
+        "my_parts.py",
+        "nas/latency/runner/runtimes/onnx.py",
+        "search_spaces/mine.yaml",
+        "search_spaces/my_blocks.py",
+    ]
+    assert len(CODE) == 1
+    assert sorted(COMMANDS) == sorted((*MAKE, TABLE, PARTS))
+
+
+def test_links_lead_somewhere() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", line).strip().replace(" ", "-").lower()
+        for line in re.findall(r"^##? (.*)", TEXT, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert target[1:] in headings if target.startswith("#") else (ROOT / target).exists(), target
+
+
+def test_the_targets_of_make_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in MAKE:
+        assert re.search(rf"^{command.split()[1]}:", makefile, re.MULTILINE), command
+
+
+# -- a space with a block kind -----------------------------------------------------------------------------
+
+
+def test_the_text_s_space_and_kind_run_and_learn_in_a_supernet(folder: Path) -> None:
+    assert "conv_excite(in_channels=16," in run(["-c", CODE[0] + TRAIN_A_LITTLE], folder)
 
 
 def test_the_text_s_space_states_its_size_and_offers_nothing_useless(folder: Path) -> None:
-    code = "from nas.space import SearchSpace\ns = SearchSpace.load('mine')\nprint(s.size == s.stated_size, s.warnings())"
-    assert run(code, folder).strip() == "True ()"
+    load = "from nas.space import SearchSpace; space = SearchSpace.load('mine')"
+    code = f"{load}; print(space.size == space.stated_size, space.warnings())"
+    assert run(["-c", code], folder).strip() == "True ()"
+
+
+def test_the_micro_models_of_the_text_s_kind_have_its_macs(folder: Path) -> None:
+    assert int(run(["-c", MICRO_MODELS], folder)) >= 8
 
 
 def test_a_module_that_is_not_there(folder: Path) -> None:
     (folder / "search_spaces" / "my_blocks.py").unlink()
-    with pytest.raises(UserError, match=r"mine.yaml: module 'my_blocks' cannot be found; put my_blocks.py beside"):
+    with pytest.raises(
+        UserError, match=r"mine.yaml: module 'my_blocks' cannot be found; put my_blocks.py beside"
+    ):
         SearchSpace.load(folder / "search_spaces" / "mine.yaml")
 
 
@@ -62,3 +172,51 @@ def test_modules_that_are_no_list(folder: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("[my_blocks]", "my_blocks"), encoding="utf-8")
     with pytest.raises(UserError, match="'modules' is 'my_blocks'; it is a list of names of Python modules"):
         SearchSpace.load(path)
+
+
+# -- a device ----------------------------------------------------------------------------------------------
+
+
+def test_a_table_of_the_text_s_space_on_the_text_s_device(folder: Path) -> None:
+    words = TABLE.replace("table.budget=1m", "").split()[1:]
+    run(["-m", "nas.cli", *words, *(tiny for tiny in TINY if tiny.startswith("table."))], folder)
+    table = LatencyTable.load(folder / "runs/desk/table/mine-desk.json")
+    assert table.device.name == "desk"
+    assert dict(table.device.peak_flops) == {"fp32": 2e11}
+    assert any(key.startswith("conv_excite(") for key in table.costs)
+
+
+# -- a data set, a sampler, a tracker ----------------------------------------------------------------------
+
+
+def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    (folder / "arrays").mkdir()
+    np.save(folder / "arrays/labels.npy", labels)
+    images = (80 * labels)[:, None, None, None] + rng.integers(0, 60, (60, 1, 16, 16))
+    np.save(folder / "arrays/images.npy", images.astype(np.uint8))
+    run([*shlex.split(PARTS)[1:], *TINY], folder)
+    metrics = (folder / "runs/mine/metrics.jsonl").read_text(encoding="utf-8")
+    assert "train/loss_largest" in metrics
+    assert "final/winner/test_accuracy" in metrics
+
+
+# -- a runtime ---------------------------------------------------------------------------------------------
+
+
+def test_the_text_s_runtime_runs_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnx
+
+    from nas.latency.graphs import network_model
+
+    space = SearchSpace.load("tiny_32")
+    path = folder / "network.onnx"
+    onnx.save(network_model(space.network(space.smallest()), rng=np.random.default_rng(0)), str(path))
+    monkeypatch.setattr(
+        runtimes, "__path__", [*runtimes.__path__, str(folder / "nas/latency/runner/runtimes")]
+    )
+    assert "onnx" in runtimes.runtimes()
+    runtime = runtimes.open_runtime(Device(name="any", runtime="onnx").to_dict())
+    assert runtime.version == onnx.__version__
+    assert runtime.open(path).time(1) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -80,7 +81,6 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "make test": Make(),
     "nas run --multirun experiment=quickstart seed=0,1,2": Run(
         makes=("runs/quickstart/seed=0/report.html", "runs/quickstart/seed=1/report.html"),
-        adds=("finish.baseline_widths=[0.25]",),
         changes={"seed=0,1,2": "seed=0,1"},
     ),
     "python experiments/quickstart/summary.py runs/quickstart": Script(
@@ -98,6 +98,8 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas run experiment=pets device=board table=tiny_32-board run_dir=runs/pets-board": Run(
         makes=("runs/pets-board/report.html",), adds=("device.threads=1",)
     ),
+    "nas export experiment=pets device=board run_dir=runs/pets-board": Run(adds=("device.threads=1",)),
+    "nas report run_dir=runs/pets-board": Run(),
     "nas train experiment=quickstart": Run(makes=("runs/quickstart/supernet/weights.safetensors",)),
     "nas table experiment=quickstart": Run(makes=("runs/quickstart/table/tiny_32-this_machine.json",)),
     "nas search experiment=quickstart": Run(makes=("runs/quickstart/search/winner.json",)),
@@ -244,6 +246,7 @@ def copy_table(command: str, folder: Path) -> None:
 
 
 def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

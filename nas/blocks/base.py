@@ -143,8 +143,22 @@ Settings = TypeVar("Settings", bound=type[BlockSettings])
 
 
 def register(settings: Settings) -> Settings:
-    """Class decorator that makes a block kind known by its ``KIND``, together with its ``SPEC``."""
-    assert settings.KIND == settings.SPEC.KIND, (settings.KIND, settings.SPEC.KIND)
+    """Class decorator that makes a block kind known by its ``KIND``, together with its ``SPEC``.
+
+    Raises:
+        UserError: If the two do not agree on their kind, or a field is no number, word or truth value.
+    """
+    if settings.KIND != settings.SPEC.KIND:
+        raise UserError(
+            f"{settings.__name__} is of kind {settings.KIND!r}, its SPEC of {settings.SPEC.KIND!r}; use one"
+        )
+    for cls in (settings, settings.SPEC):
+        for field in dataclasses.fields(cls):
+            if _type_name(field) not in _TYPES:
+                raise UserError(
+                    f"{cls.__name__}.{field.name} is of type {_type_name(field)}; "
+                    f"allowed: {', '.join(_TYPES)}"
+                )
     _KINDS[settings.KIND] = settings
     return settings
 

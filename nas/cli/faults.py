@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
+from typing import get_type_hints
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import (
@@ -88,17 +89,13 @@ def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
 
 def _place(error: BaseException) -> str:
     """The file that is at fault, where Hydra names one."""
-    first = str(error).splitlines()[0] if str(error) else ""
-    if first.startswith("In '") and "'" in first[4:]:
-        return f"in {first[4:].split(chr(39))[0]}.yaml: "
-    return ""
+    file = re.match(r"In '([^']+)'", str(error))
+    return f"in {file[1]}.yaml: " if file else ""
 
 
 def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
     """The dotted names of all settings."""
-    import typing
-
-    hints = typing.get_type_hints(cls)
+    hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):

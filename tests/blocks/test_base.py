@@ -147,6 +147,32 @@ def test_a_kind_of_one_s_own_needs_no_change_here() -> None:
     assert (spec.macs, spec.params, spec.out_shape) == (0, 0, Shape(4, 2, 2))
 
 
+def test_a_kind_whose_parts_do_not_fit_is_refused() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Other(BlockSettings):
+        KIND: ClassVar[str] = "other"
+        SPEC: ClassVar[type[BlockSpec]] = ConvSpec
+
+        def lower(self, shape: Shape, rounding: Rounding) -> BlockSpec:
+            raise NotImplementedError
+
+    with pytest.raises(UserError, match="Other is of kind 'other', its SPEC of 'conv'; use one"):
+        register(Other)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Listed(BlockSettings):
+        KIND: ClassVar[str] = "conv"
+        SPEC: ClassVar[type[BlockSpec]] = ConvSpec
+
+        kernels: tuple[int, ...]
+
+        def lower(self, shape: Shape, rounding: Rounding) -> BlockSpec:
+            raise NotImplementedError
+
+    with pytest.raises(UserError, match=r"Listed.kernels is of type tuple.*; allowed: int, float, str, bool"):
+        register(Listed)
+
+
 def test_costs_are_sums_over_operations() -> None:
     spec = ConvSpec(
         in_channels=3, in_height=8, in_width=8, out_channels=4, kernel=3, stride=2, activation="relu"

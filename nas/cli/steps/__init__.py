@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
@@ -18,23 +19,23 @@ from nas.cli.steps import table as _table
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
-from nas.pipeline import Step
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
 
-StepBuilder = Callable[[Context], Step]
-
 
 @contextmanager
-def _context(config: Config, job: Job) -> Iterator[Context]:
-    """A run's context; tracked, and with a record of where its results come from.
+def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[Context]:
+    """A run's context: checked, tracked, and with a record of where its results come from.
 
     A new run folder gets its record at once; over an older record it is written after success.
     """
     values = dataclasses.asdict(config)
     tracker = make_tracker(values["tracker"])
     context = Context(config, job.run_dir, tracker)
+    context.space  # noqa: B018 - a fault in it is found before anything is read or written
+    for part in parts:  # and so is whatever else can be found early
+        part.check(context)
     files = outside_files(context)
 
     def record() -> None:
@@ -66,26 +67,26 @@ def outside_files(context: Context) -> dict[str, Path]:
     return files
 
 
-def _single(build: StepBuilder) -> Callable[[Config, Job], None]:
+def _single(part: ModuleType) -> Callable[[Config, Job], None]:
     def body(config: Config, job: Job) -> None:
-        with _context(config, job) as context:
-            context.execute(build(context))
+        with _context(config, job, [part]) as context:
+            context.execute(part.step(context))
 
     return body
 
 
-train = _single(_supernet.step)
-search = _single(_search.step)
-scale = _single(_scale.step)
-finish = _single(_finish.step)
-export = _single(_export.step)
+train = _single(_supernet)
+search = _single(_search)
+scale = _single(_scale)
+finish = _single(_finish)
+export = _single(_export)
 
 
 def table(config: Config, job: Job) -> None:
     """Measures a latency table on this machine."""
     if config.table.name is not None:
         raise UserError(f"table.name={config.table.name} names a finished table; leave it out to measure one")
-    _single(_table.step)(config, job)
+    _single(_table)(config, job)
 
 
 def report(config: Config, job: Job) -> None:
@@ -102,12 +103,11 @@ def report(config: Config, job: Job) -> None:
 
 def run(config: Config, job: Job) -> None:
     """The whole pipeline, each step skipped where it is done."""
-    with _context(config, job) as context:
-        context.execute(_supernet.step(context))
-        if config.table.name is None:
-            context.execute(_table.step(context))
-        for build in (_search.step, _scale.step, _finish.step, _export.step):
-            context.execute(build(context))
+    measured = [_table] if config.table.name is None else []
+    parts = [_supernet, *measured, _search, _scale, _finish, _export]
+    with _context(config, job, parts) as context:
+        for part in parts:
+            context.execute(part.step(context))
         _track_results(context)
     report(config, job)
 

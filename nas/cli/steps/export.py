@@ -37,6 +37,16 @@ def step(context: Context) -> Step:
     )
 
 
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    from nas.deploy.formats import find_format
+
+    if not _formats(context):
+        raise UserError("nothing to export; set export.onnx=true")
+    for name in _formats(context):
+        find_format(name)
+
+
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 

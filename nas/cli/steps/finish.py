@@ -57,6 +57,17 @@ def step(context: Context) -> Step:
     )
 
 
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    config = context.config.finish
+    for width in config.baseline_widths:
+        reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
+
+
+def _baseline_resolution(context: Context) -> int:
+    return context.config.finish.baseline_resolution or max(context.space.resolutions)
+
+
 def entries(context: Context) -> Iterator[Entry]:
     """The networks that are trained and compared, the winner first."""
     config, splits = context.config.finish, context.data.splits
@@ -67,7 +78,7 @@ def entries(context: Context) -> Iterator[Entry]:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
             network = context.space.network(arch, classes=classes, input_channels=channels)
             yield Entry(role, role, network, str(arch))
-    resolution = config.baseline_resolution or max(context.space.resolutions)
+    resolution = _baseline_resolution(context)
     for width in config.baseline_widths:
         network = reference_network(
             config.baseline, resolution=resolution, width=width, classes=classes, input_channels=channels

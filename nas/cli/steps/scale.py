@@ -37,11 +37,16 @@ def step(context: Context) -> Step:
     )
 
 
-def budget_ms(context: Context, winner_ms: float) -> float | None:
-    """The scaled network's latency budget: absolute, or a multiple of the winner's predicted latency."""
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
     scale = context.config.scale
     if scale.latency_ms is not None and scale.latency_ratio is not None:
         raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
+
+
+def budget_ms(context: Context, winner_ms: float) -> float | None:
+    """The scaled network's latency budget: absolute, or a multiple of the winner's predicted latency."""
+    scale = context.config.scale
     return scale.latency_ms if scale.latency_ratio is None else scale.latency_ratio * winner_ms
 
 

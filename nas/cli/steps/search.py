@@ -14,7 +14,7 @@ from nas.files import sha256
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
-from nas.search.samplers import make_sampler
+from nas.search.samplers import Sampler, make_sampler
 
 OUTPUTS = ("journal.log", "trials.csv", "pareto.json", "winner.json", "control.json")
 
@@ -39,13 +39,27 @@ def step(context: Context) -> Step:
     )
 
 
-def bound_ms(context: Context, table: LatencyTable) -> float | None:
-    """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
-    search, splits = context.config.search, context.data.splits
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    search = context.config.search
     if search.latency_ms is not None and search.latency_fraction is not None:
         raise UserError(
             "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
         )
+    sampler(context)
+
+
+def sampler(context: Context) -> Sampler:
+    """What proposes networks, out of the configuration."""
+    search = context.config.search
+    return make_sampler(
+        search.sampler, {"population": search.population} if search.sampler == "nsga2" else {}
+    )
+
+
+def bound_ms(context: Context, table: LatencyTable) -> float | None:
+    """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
+    search, splits = context.config.search, context.data.splits
     if search.latency_fraction is None:
         return search.latency_ms
     largest = context.space.network(
@@ -66,7 +80,6 @@ def _search(context: Context, folder: Path) -> None:
     def score(networks: Sequence[NetworkSpec]) -> list[float]:
         return [judge.accuracy(network).value for network in networks]
 
-    options = {"population": config.population} if config.sampler == "nsga2" else {}
     with progress_bar("searching") as bar:
 
         def progress(now: Progress) -> None:
@@ -80,7 +93,7 @@ def _search(context: Context, folder: Path) -> None:
         result = search(
             context.space,
             objectives=[accuracy(score), latency(table, bound_ms=budget)],
-            sampler=make_sampler(config.sampler, options),
+            sampler=sampler(context),
             trials=config.trials,
             seed=context.config.seed,
             folder=folder,

@@ -31,13 +31,17 @@ def step(context: Context) -> Step:
     )
 
 
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    if context.config.train.recipe not in RECIPES:
+        raise unknown("training recipe", context.config.train.recipe, RECIPES)
+
+
 def recipe(context: Context) -> SupernetRecipe:
     """How the supernet is trained, out of the configuration."""
     from nas.training.supernet import SupernetRecipe
 
     train = context.config.train
-    if train.recipe not in RECIPES:
-        raise unknown("training recipe", train.recipe, RECIPES)
     return SupernetRecipe(
         hyper=hyperparameters(train),
         random_subnets=train.random_subnets,
@@ -50,9 +54,8 @@ def _train(context: Context, folder: Path) -> None:
     from nas.training.supernet import train_supernet
 
     chosen, data = recipe(context), context.data
-    say(
-        f"supernet: {context.space.name}, {context.space.size:,} networks, training on {context.compute.device}"
-    )
+    where = context.compute.device
+    say(f"supernet: {context.space.name}, {context.space.size:,} networks; training on {where}")
     with progress_bar("training the supernet") as bar:
 
         def epoch_done(row: dict[str, float]) -> None:

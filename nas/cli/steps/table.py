@@ -45,6 +45,12 @@ def step(context: Context) -> Step:
     )
 
 
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    seconds(context.config.table.budget)
+    context.device.here()
+
+
 def _measure(context: Context, folder: Path) -> None:
     from nas.latency.build import build_table
 
