@@ -158,7 +158,7 @@ class TrainConfig(OptimizationConfig):
     """How the supernet is trained.
 
     Attributes:
-        recipe: How subnets are drawn and taught: sandwich.
+        recipe: How subnets are drawn and taught: sandwich, or single_path (one uniform path a step).
         random_subnets: Random subnets a step, beside the largest and the smallest.
         distill: Whether the other subnets learn from the largest.
         calibration_images: Training images on which a subnet's BatchNorm statistics are computed anew.
@@ -194,16 +194,21 @@ class TableConfig:
     """The latency table; table=X stands for table.name=X.
 
     Attributes:
-        name: NAME or PATH of an existing table that is used; null measures one on this machine.
+        name: NAME or PATH of an existing table that is used; roofline estimates one from the device's peaks; null
+            measures one on this machine.
         budget: Time for measuring: 90s, 5m, 1h.
         correction_networks: Whole networks that the table's correction is fitted on.
         validation_networks: Whole networks that the table's error is computed on.
+        classes: Outputs of the networks' classifier; null takes the data set's.
+        input_channels: Channels of the images; null takes the data set's.
     """
 
     name: str | None
     budget: str
     correction_networks: int
     validation_networks: int
+    classes: int | None
+    input_channels: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +221,8 @@ class SearchConfig:
         population: Networks of a generation (nsga2).
         latency_ms: Latency that the winner must keep; null for no bound.
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
-        devices: Names of several devices to search for at once; [] stands for device.
+        respect_device: Leave out the choices that the device dislikes: its preferred_blocks, channel_multiple and
+            max_width.
     """
 
     sampler: str
@@ -224,7 +230,7 @@ class SearchConfig:
     population: int
     latency_ms: float | None
     latency_fraction: float | None
-    devices: list[str]
+    respect_device: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,18 +261,16 @@ class ExportConfig:
     """What ships.
 
     Attributes:
-        onnx: Whether to write an FP32 ONNX file.
-        opset: Its operator set.
-        int8: Whether to write an INT8 ONNX file too.
+        formats: What to write: onnx.
+        opset: The operator set of ONNX files.
         parity_images: Images on which the exported outputs are compared with the trained network's.
         tolerance: Largest difference allowed, relative to the largest output.
         measure_budget: Time for measuring the exported files.
         enforce: Whether a measured latency above scale.latency_ms is an error.
     """
 
-    onnx: bool
+    formats: list[str]
     opset: int
-    int8: bool
     parity_images: int
     tolerance: float
     measure_budget: str

@@ -95,18 +95,29 @@ class Device:
         return cls(**value)
 
     def here(self) -> Device:
-        """The device with its machine and runtime version filled in from this machine, where they are empty.
+        """The device with its machine and runtime version filled in from this machine.
 
         Raises:
-            UserError: If the runtime is not installed, or another version of it than the device names.
+            UserError: If the device names another machine, the runtime is not installed, or another version of
+                it than the device names.
         """
+        if self.machine not in ("", describe_machine()):
+            raise UserError(
+                f"device {self.name} is {self.machine}, but this is {describe_machine()}; measure there, "
+                "or leave device.machine empty to measure this machine"
+            )
         version = installed_version(self.runtime)
         if self.runtime_version not in ("", version):
             raise UserError(
                 f"device {self.name} is {self.runtime} {self.runtime_version}, but {version} is installed; "
                 f"install that version, or leave runtime_version empty to measure with what is here"
             )
-        return dataclasses.replace(self, machine=self.machine or describe_machine(), runtime_version=version)
+        return dataclasses.replace(self, machine=describe_machine(), runtime_version=version)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this machine is the device."""
+        return self.machine == describe_machine()
 
 
 def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.deploy.formats import Format, Source, find_format, open_artefact
 from nas.deploy.manifest import Artefact
-from nas.deploy.onnx import export_onnx
+from nas.deploy.onnx import OPSET, export_onnx
 from nas.deploy.parity import check_parity
 from nas.files import sha256
 
@@ -37,6 +37,7 @@ def write_artefacts(
     normalize: Normalization,
     images: Tensor,
     formats: Sequence[str] = ("onnx",),
+    opset: int = OPSET,
     tolerance: float | None = None,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
@@ -52,6 +53,7 @@ def write_artefacts(
         images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on
             them, and formats that quantise are calibrated on them.
         formats: Names of formats.
+        opset: Operator set of the ONNX file that every format starts from.
         tolerance: The largest error that passes, relative to the largest output; default: the format's own.
 
     Raises:
@@ -59,7 +61,7 @@ def write_artefacts(
     """
     chosen = [find_format(name) for name in formats]  # all names are checked before any work
     base = folder / f"{file_stem(name)}.onnx"
-    export_onnx(model, base, classes=classes, normalize=normalize)
+    export_onnx(model, base, classes=classes, normalize=normalize, opset=opset)
     source = Source(model=model, onnx=base, calibration=images.cpu().float().numpy())
     return tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
 
