@@ -194,8 +194,8 @@ class TableConfig:
     """The latency table; table=X stands for table.name=X.
 
     Attributes:
-        name: NAME or PATH of an existing table that is used; roofline estimates one from the device's peaks; null
-            measures one on this machine.
+        name: NAME or PATH of an existing table that is used; roofline estimates one from the device's
+            peaks; null measures one on this machine.
         budget: Time for measuring: 90s, 5m, 1h.
         correction_networks: Whole networks that the table's correction is fitted on.
         validation_networks: Whole networks that the table's error is computed on.
@@ -221,8 +221,8 @@ class SearchConfig:
         population: Networks of a generation (nsga2).
         latency_ms: Latency that the winner must keep; null for no bound.
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
-        respect_device: Leave out the choices that the device dislikes: its preferred_blocks, channel_multiple and
-            max_width.
+        respect_device: Leave out the choices that the device dislikes: its preferred_blocks, channel_multiple
+            and max_width.
     """
 
     sampler: str

@@ -95,11 +95,11 @@ class Device:
         return cls(**value)
 
     def here(self) -> Device:
-        """The device with its machine and runtime version filled in from this machine.
+        """The device with its machine and runtime version filled in from this one.
 
         Raises:
-            UserError: If the device names another machine, the runtime is not installed, or another version of
-                it than the device names.
+            UserError: If the device names another machine, the runtime is not installed, or another version
+                of it than the device names.
         """
         if self.machine not in ("", describe_machine()):
             raise UserError(

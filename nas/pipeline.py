@@ -137,15 +137,20 @@ def _publish(step: Step) -> None:
 
 def _fingerprint(step: Step) -> dict[str, Any]:
     """What decides the result. It goes through JSON, to equal what is read back."""
+    check_inputs(step)
+    inputs = {name: sha256(path) for name, path in step.inputs.items()}
+    value = {"schema": SCHEMA, "step": step.name, "settings": dict(step.settings), "inputs": inputs}
+    return dict(json.loads(json.dumps(value)))
+
+
+def check_inputs(step: Step) -> None:
+    """Raises a ``UserError`` if a file that the step reads is missing."""
     for name, path in step.inputs.items():
         if not path.is_file():
             raise UserError(
                 f"{step.name} needs the {name}, but {path} does not exist; `nas run` makes it, "
                 "or name the run_dir that holds it"
             )
-    inputs = {name: sha256(path) for name, path in step.inputs.items()}
-    value = {"schema": SCHEMA, "step": step.name, "settings": dict(step.settings), "inputs": inputs}
-    return dict(json.loads(json.dumps(value)))
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:

@@ -43,9 +43,8 @@ def find(folder: str, name: str | Path, suffix: str, *, what: str) -> Path:
     if path.suffix == suffix or len(path.parts) > 1:
         if path.is_file():
             return path
-        raise UserError(
-            f"{what} file {path} does not exist; give an existing path, or a name: {', '.join(names(folder, suffix))}"
-        )
+        known = ", ".join(names(folder, suffix))
+        raise UserError(f"{what} file {path} does not exist; give an existing path, or a name: {known}")
     for place in folders(folder):
         candidate = place / f"{name}{suffix}"
         if candidate.is_file():

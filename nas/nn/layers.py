@@ -1,8 +1,8 @@
 """The PyTorch form of every primitive operation, elastic in channels and kernel.
 
 Sharing follows one rule, ``crop``: a smaller layer has the *first* channels of a larger one and the *centre*
-of its kernel (Cai et al. 2020, "Once-for-All", section 3.3). Running a subnet crops on the fly, extracting one
-crops for good, and a layer of the full size is used as it is.
+of its kernel (Cai et al. 2020, "Once-for-All", section 3.3). Running a subnet crops on the fly, extracting
+one crops for good, and a layer of the full size is used as it is.
 """
 
 from __future__ import annotations

@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.files import write_json
 from nas.nn import Supernet
 from nas.space import SearchSpace
 from nas.training.evaluation import SubnetEvaluator
-from nas.training.optimization import Hyperparameters, fit
+from nas.training.optimization import Compute, Hyperparameters, Losses, fit
 from nas.training.prepared import Prepared
 from nas.training.sandwich import Sandwich
+from nas.training.single_path import SinglePath
 from nas.training.tables import write_csv
 from nas.training.weights import load_weights, save_weights
 
@@ -33,6 +35,7 @@ class SupernetRecipe:
 
     Attributes:
         hyper: The optimisation.
+        rule: How subnets are drawn and taught, one of ``RULES``.
         random_subnets: Random subnets a step, beside the largest and the smallest.
         distill: Whether they learn from the largest.
         calibration_images: Training images that a subnet's BatchNorm statistics are computed on.
@@ -42,6 +45,43 @@ class SupernetRecipe:
     random_subnets: int
     distill: bool
     calibration_images: int
+    rule: str = "sandwich"
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise unknown("training recipe", self.rule, RULES)
+
+
+class Rule(Protocol):
+    """What runs forward and backward for one batch."""
+
+    def backward(self, x: Tensor, y: Tensor) -> Losses:
+        """Adds the gradients of images (N, C, H, W) with labels (N,); returns detached losses by name."""
+
+
+def _sandwich(supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe) -> Rule:
+    return Sandwich(
+        supernet=supernet,
+        compute=compute,
+        rng=rng,
+        random_subnets=recipe.random_subnets,
+        label_smoothing=recipe.hyper.label_smoothing,
+        distill=recipe.distill,
+    )
+
+
+def _single_path(
+    supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe
+) -> Rule:
+    return SinglePath(
+        supernet=supernet, compute=compute, rng=rng, label_smoothing=recipe.hyper.label_smoothing
+    )
+
+
+RULES: dict[str, Callable[[Supernet, Compute, np.random.Generator, SupernetRecipe], Rule]] = {
+    "sandwich": _sandwich,
+    "single_path": _single_path,
+}
 
 
 def train_supernet(
@@ -71,14 +111,7 @@ def train_supernet(
     supernet = Supernet(space, classes=len(data.splits.classes), input_channels=data.splits.channels)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     hyper = recipe.hyper
-    step = Sandwich(
-        supernet=supernet,
-        compute=data.compute,
-        rng=np.random.default_rng(seed),
-        random_subnets=recipe.random_subnets,
-        label_smoothing=hyper.label_smoothing,
-        distill=recipe.distill,
-    )
+    step = RULES[recipe.rule](supernet, data.compute, np.random.default_rng(seed), recipe)
     order = torch.Generator().manual_seed(seed)
     resolution = max(space.resolutions)
     history: list[dict[str, float]] = []
@@ -97,7 +130,7 @@ def train_supernet(
         on_step=on_step,
         on_epoch=epoch_done,
     )
-    _save(supernet, data=data, recipe=recipe, seed=seed, folder=folder, history=history, step=step)
+    _save(supernet, data=data, recipe=recipe, seed=seed, folder=folder, history=history)
     return supernet
 
 
@@ -109,10 +142,10 @@ def _save(
     seed: int,
     folder: Path,
     history: list[dict[str, float]],
-    step: Sandwich,
 ) -> None:
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
-    extremes = {"largest": step.largest, "smallest": step.smallest}
+    space = supernet.space
+    extremes = {"largest": space.network(space.largest()), "smallest": space.network(space.smallest())}
     accuracy = {name: evaluator.accuracy(network).value for name, network in extremes.items()}
     summary: dict[str, Any] = {
         "space": supernet.space.name,

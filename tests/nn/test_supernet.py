@@ -19,7 +19,7 @@ SPACES = resources.names("search_spaces", ".yaml")
 
 
 def randomize(supernet: Supernet, *, seed: int) -> None:
-    """Random statistics, scales and layer scales, of a size at which the outputs still depend on the image."""
+    """Random statistics and scales, of a size at which the outputs still depend on the image."""
     rng = torch.Generator().manual_seed(seed)
     norms = [m for m in supernet.modules() if isinstance(m, nn.BatchNorm2d)]
     for module in supernet.modules():

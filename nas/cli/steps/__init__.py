@@ -19,6 +19,7 @@ from nas.cli.steps import table as _table
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
+from nas.pipeline import check_inputs
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
@@ -36,6 +37,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
     for part in parts:  # and so is whatever else can be found early
         part.check(context)
+    check_inputs(parts[0].step(context))
     files = outside_files(context)
 
     def record() -> None:
@@ -62,7 +64,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
 def outside_files(context: Context) -> dict[str, Path]:
     """Files from outside of the run folder that decide its results."""
     files = {"search space": context.space_path}
-    if context.config.table.name is not None:
+    if not _table.is_made(context):
         files["latency table"] = _table.path(context)
     return files
 
@@ -84,7 +86,7 @@ export = _single(_export)
 
 def table(config: Config, job: Job) -> None:
     """Measures a latency table on this machine."""
-    if config.table.name is not None:
+    if config.table.name not in (None, _table.ROOFLINE):
         raise UserError(f"table.name={config.table.name} names a finished table; leave it out to measure one")
     _single(_table)(config, job)
 
@@ -94,6 +96,8 @@ def report(config: Config, job: Job) -> None:
     from nas.report import print_table, read_table
     from nas.report import report as write_report
 
+    if not (job.run_dir / PROVENANCE).is_file():
+        raise UserError(f"{job.run_dir} holds no run; name one that exists: nas report run_dir=FOLDER")
     page = write_report(job.run_dir)
     if (job.run_dir / "final" / "results.json").is_file():
         rows = read_table(job.run_dir)
@@ -103,11 +107,11 @@ def report(config: Config, job: Job) -> None:
 
 def run(config: Config, job: Job) -> None:
     """The whole pipeline, each step skipped where it is done."""
-    measured = [_table] if config.table.name is None else []
-    parts = [_supernet, *measured, _search, _scale, _finish, _export]
+    parts = [_supernet, _table, _search, _scale, _finish, _export]
     with _context(config, job, parts) as context:
         for part in parts:
-            context.execute(part.step(context))
+            if part is not _table or _table.is_made(context):
+                context.execute(part.step(context))
         _track_results(context)
     report(config, job)
 

@@ -35,7 +35,10 @@ class Context:
 
     @cached_property
     def space(self) -> SearchSpace:
-        return SearchSpace.load(self.space_path)
+        space = SearchSpace.load(self.space_path)
+        for warning in space.warnings():
+            say(f"warning: {space.name}: {warning}")
+        return space
 
     @cached_property
     def device(self) -> Device:

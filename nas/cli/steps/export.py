@@ -143,7 +143,9 @@ def _check_budget(context: Context, winner: Artefact) -> None:
         return
     target = LatencyTable.load(context.path("scale", "table.json")).device
     if not target.is_here:
-        say(f"deploy: the budget of {budget:.3f} ms is one of {target.name}; run nas export there to check it")
+        say(
+            f"deploy: the budget of {budget:.3f} ms is one of {target.name}; run nas export there to check it"
+        )
         return
     measured_ms = winner.latency_ms.value
     if measured_ms <= budget:

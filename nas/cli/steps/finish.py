@@ -121,13 +121,15 @@ def _train_once(context: Context, entry: Entry, table: LatencyTable | None, fold
         found: dict[str, Any] = read_json(record)
         if found["network"] == entry.network.to_dict() and found["sha256"] == sha256(folder / entry.file):
             return found
-    found = {**_train(context, entry, folder), "predicted_ms": _predicted(table, entry.network)}
+    found = {**_train(context, entry, folder), **_predicted(table, entry.network)}
     write_json(record, found)
     return found
 
 
-def _predicted(table: LatencyTable | None, network: NetworkSpec) -> float | None:
-    return None if table is None or table.missing(network) else table.predict(network)
+def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, Any]:
+    if table is None or table.missing(network):
+        return {"predicted_ms": None, "estimated": False}
+    return {"predicted_ms": table.predict(network), "estimated": table.is_estimate(network)}
 
 
 def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
 from nas.errors import UserError
 from nas.files import read_json, write_json
-from nas.hardware import describe_machine
 from nas.latency import LatencyTable
+from nas.latency.roofline import with_estimates
 from nas.network import NetworkSpec
 from nas.pipeline import Step
 from nas.scaling import Scaled, fit_to_latency, near_latency
@@ -60,12 +60,15 @@ def _scale(context: Context, folder: Path) -> None:
     else:
         scaled, table = _fit(context, winner.network, table, budget, folder)
     table.save(folder / TABLE)
-    write_json(folder / "scale.json", _record(scaled, winner, budget))
+    write_json(
+        folder / "scale.json", _record(scaled, winner, budget, estimated=table.is_estimate(scaled.network))
+    )
+    how = "estimated" if table.is_estimate(scaled.network) else "predicted"
     change = "not scaled" if scaled.phi == 0 else f"scaled with phi {scaled.phi:+.1f}"
     limit = "" if budget is None else f", budget {budget:.3f} ms"
     say(
         f"scale: {change} to {scaled.network.macs / 1e6:.2f} M MACs at {scaled.network.resolution} px; "
-        f"{scaled.predicted_ms:.3f} ms predicted{limit}"
+        f"{scaled.predicted_ms:.3f} ms {how}{limit}"
     )
 
 
@@ -94,9 +97,14 @@ def _fit(
 def extended(table: LatencyTable, networks: list[NetworkSpec], *, folder: Path, seed: int) -> LatencyTable:
     """The table with the blocks of ``networks`` that it lacks, measured now if it is this machine's.
 
-    A table of another machine stays as it is; it says itself what it lacks when it is asked.
+    Where all costs are estimates, the new ones are too. A table of another machine stays as it is; it says
+    itself what it lacks when it is asked.
     """
-    if table.device.machine != describe_machine() or not any(table.missing(network) for network in networks):
+    if not any(table.missing(network) for network in networks):
+        return table
+    if all(cost.estimated for cost in table.costs.values()):
+        return with_estimates(table, (block for network in networks for block in network.blocks))
+    if not table.device.is_here:
         return table
     from nas.latency.build import extend_table
 
@@ -111,11 +119,12 @@ def extended(table: LatencyTable, networks: list[NetworkSpec], *, folder: Path, 
         )
 
 
-def _record(scaled: Scaled, winner: Winner, budget: float | None) -> dict[str, Any]:
+def _record(scaled: Scaled, winner: Winner, budget: float | None, *, estimated: bool) -> dict[str, Any]:
     return {
         "phi": scaled.phi,
         "latency_ms": budget,
         "predicted_ms": scaled.predicted_ms,
+        "estimated": estimated,
         "code": str(winner.architecture),
         "network": scaled.network.to_dict(),
         "tried": [{"phi": phi, "predicted_ms": predicted} for phi, predicted in scaled.tried],

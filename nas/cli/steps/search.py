@@ -15,6 +15,7 @@ from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
 from nas.search.samplers import Sampler, make_sampler
+from nas.space import SearchSpace
 
 OUTPUTS = ("journal.log", "trials.csv", "pareto.json", "winner.json", "control.json")
 
@@ -47,6 +48,19 @@ def check(context: Context) -> None:
             "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
         )
     sampler(context)
+    searched_space(context)
+
+
+def searched_space(context: Context) -> SearchSpace:
+    """The space, without what the device dislikes if it is to be respected."""
+    if not context.config.search.respect_device:
+        return context.space
+    device = context.config.device
+    return context.space.restricted(
+        preferred_blocks=device.preferred_blocks,
+        channel_multiple=device.channel_multiple,
+        max_width=device.max_width,
+    )
 
 
 def sampler(context: Context) -> Sampler:
@@ -91,7 +105,7 @@ def _search(context: Context, folder: Path) -> None:
                 context.tracker.log(metrics, step=now.evaluated)
 
         result = search(
-            context.space,
+            searched_space(context),
             objectives=[accuracy(score), latency(table, bound_ms=budget)],
             sampler=sampler(context),
             trials=config.trials,
@@ -108,7 +122,8 @@ def _search(context: Context, folder: Path) -> None:
         )
     found = dict(zip(("accuracy", "latency"), result.winner.outcome.values, strict=True))
     limit = "" if budget is None else f" (budget {budget:.3f} ms)"
+    how = "estimated" if table.is_estimate(result.winner.candidate.network) else "predicted"
     say(
         f"search: {result.evaluated} networks; winner {result.winner.candidate.code}: "
-        f"{found['accuracy']:.1%} on search-validation, {found['latency']:.3f} ms predicted{limit}"
+        f"{found['accuracy']:.1%} on search-validation, {found['latency']:.3f} ms {how}{limit}"
     )

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps.context import Context, hyperparameters
-from nas.errors import unknown
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
     from nas.training.evaluation import SubnetEvaluator
     from nas.training.supernet import SupernetRecipe
 
-RECIPES = ("sandwich",)
 FOLDER = "supernet"
 OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
 
@@ -33,8 +31,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
-    if context.config.train.recipe not in RECIPES:
-        raise unknown("training recipe", context.config.train.recipe, RECIPES)
+    recipe(context)
 
 
 def recipe(context: Context) -> SupernetRecipe:
@@ -47,6 +44,7 @@ def recipe(context: Context) -> SupernetRecipe:
         random_subnets=train.random_subnets,
         distill=train.distill,
         calibration_images=train.calibration_images,
+        rule=train.recipe,
     )
 
 
@@ -59,8 +57,9 @@ def _train(context: Context, folder: Path) -> None:
     with progress_bar("training the supernet") as bar:
 
         def epoch_done(row: dict[str, float]) -> None:
+            loss = next(value for key, value in row.items() if key.startswith("loss"))
             speed = f"{row['images_per_s']:.0f} images/s"
-            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {row['loss_largest']:.3f} {speed}")
+            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {loss:.3f} {speed}")
             context.tracker.log(
                 {f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"])
             )

@@ -90,9 +90,8 @@ def batches(
         crops = draw_crops(len(images), area=augment.resized_crop, rng=rng).cpu()
     reads = _plan(images, batch_size=batch_size, order=order, crops=crops, drop_last=drop_last)
     pixels = images.read(reads, resolution=resolution, device=device, workers=workers)
-    for read, x in zip(reads, pixels, strict=True):
-        if augment is not None and rng is not None:
-            x = augmented(x, augment, rng)
+    for read, stored in zip(reads, pixels, strict=True):
+        x = stored if augment is None or rng is None else augmented(stored, augment, rng)
         x = normalize.apply(resize(x.float(), resolution)).contiguous(memory_format=torch.channels_last)
         yield x, images.labels[read.indices.to(images.labels.device)].to(device)
 

@@ -102,9 +102,6 @@ def file_images(
 def _files(folder: Path) -> list[str]:
     found = []
     for parent, _, names in os.walk(folder):
-        found += [
-            os.path.join(parent, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
-        ]
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [str(path) for path in paths if path.suffix.lower() in SUFFIXES]
     return sorted(found)
