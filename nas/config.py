@@ -308,11 +308,51 @@ class WandbConfig(TrackerConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SavingsConfig:
+    """The convolution whose cheaper forms are compared; all five numbers, or none.
+
+    Attributes:
+        kernel: Side of the kernel; odd.
+        in_channels: Input channels.
+        out_channels: Output channels.
+        height: Height of the feature map in pixels.
+        width: Its width.
+    """
+
+    kernel: int | None
+    in_channels: int | None
+    out_channels: int | None
+    height: int | None
+    width: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostConfig:
+    """What ``nas cost`` looks at, beside the network and the device.
+
+    Attributes:
+        resolution: Side of the input in pixels; null takes the network's own.
+        width: Width multiplier, for reference networks only; null is 1.
+        classes: Outputs of the classifier; null takes 1000, or what a network's file says.
+        input_channels: Channels of the image; null takes the network's own.
+        savings: The convolution whose cheaper forms are compared; all five numbers, or none.
+    """
+
+    resolution: int | None
+    width: float | None
+    classes: int | None
+    input_channels: int | None
+    savings: SavingsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration.
 
     Attributes:
         space: The search space: a name in search_spaces/, or a path to a YAML file.
+        network: What `nas cost` looks at: a reference network, an architecture code of the space, or a JSON
+            file with a network; null takes the space's largest.
         seed: Decides splits, initial weights, samples and the order of everything random.
         name: The run's name; it stands in run_dir.
         run_dir: The folder of the run. Steps that are found there, with the same settings, are not repeated.
@@ -326,9 +366,11 @@ class Config:
         finish: Training the winner and its baselines from scratch.
         export: What ships.
         tracker: Where the run is tracked.
+        cost: What `nas cost` looks at, beside the network and the device.
     """
 
     space: str
+    network: str | None
     seed: int
     name: str
     run_dir: str
@@ -342,3 +384,4 @@ class Config:
     finish: FinishConfig
     export: ExportConfig
     tracker: TrackerConfig
+    cost: CostConfig

@@ -101,7 +101,7 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas export experiment=pets device=board run_dir=runs/pets-board": Run(adds=("device.threads=1",)),
     "nas report run_dir=runs/pets-board": Run(),
     "nas train experiment=quickstart": Run(makes=("runs/quickstart/supernet/weights.safetensors",)),
-    "nas table experiment=quickstart": Run(makes=("runs/quickstart/table/tiny_32-this_machine.json",)),
+    "nas table experiment=quickstart": Run(makes=("runs/quickstart/table/tiny_24-this_machine.json",)),
     "nas search experiment=quickstart": Run(makes=("runs/quickstart/search/winner.json",)),
     "nas scale experiment=quickstart": Run(makes=("runs/quickstart/scale/scale.json",)),
     "nas finish experiment=quickstart": Run(makes=("runs/quickstart/final/results.json",)),

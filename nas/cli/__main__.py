@@ -12,8 +12,8 @@ from nas.cli.app import USER_ERROR, Command
 from nas.cli.console import error
 from nas.errors import unknown
 
-COMMANDS = ("run", "train", "table", "search", "scale", "finish", "export", "report")
-"""In the order of the pipeline. Each is a module of this package with a ``COMMAND``."""
+COMMANDS = ("run", "train", "table", "search", "scale", "finish", "export", "report", "cost")
+"""In the order of the pipeline, then what needs no run. Each is a module of this package with a ``COMMAND``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,10 @@ from nas.config import Config
 USER_ERROR = 2
 INTERRUPTED = 130
 
+_INFO = ("--info", "-i")
+_WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp")
+_WITH_VALUE += ("--config-dir", "-cd", "--experimental-rerun")
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +89,8 @@ class Command:
 
     def _run(self, arguments: list[str]) -> int:
         compose.register()
-        if {"-h", "--help"} & set(arguments):
-            overrides = [argument for argument in arguments if not argument.startswith("-")]
+        flags, overrides = split_flags(arguments)
+        if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
             return 0
         entry = hydra.main(
@@ -94,9 +98,9 @@ class Command:
             config_name=compose.CONFIG_NAME,
             version_base=compose.VERSION_BASE,
         )(self._task())
-        if {"-m", "--multirun"} & set(arguments):
-            arguments = [*arguments, compose.name_jobs(arguments)]
-        with _command_line([sys.argv[0], *arguments]):
+        if {"-m", "--multirun"} & set(flags):
+            overrides = [*overrides, compose.name_jobs(overrides)]
+        with _command_line([sys.argv[0], *flags, *overrides]):
             entry()
         return 0
 
@@ -150,6 +154,25 @@ def _relative(path: Path) -> Path:
 def _expand(argument: str) -> str:
     """``table=X`` picks a table as ``device=X`` picks a device; but X may be a path, so it is no group."""
     return f"table.name={argument.removeprefix('table=')}" if argument.startswith("table=") else argument
+
+
+def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags, each with its value, and the overrides; Hydra reads no flag behind an override."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        flags.append(argument)
+        if argument in _INFO:  # its value may be left out, and then an override would be taken for it
+            given = bool(waiting) and not waiting[0].startswith("-") and "=" not in waiting[0]
+            flags.append(waiting.pop(0) if given else "all")
+        elif argument in _WITH_VALUE and waiting:
+            flags.append(waiting.pop(0))
+    return flags, overrides
 
 
 @contextmanager

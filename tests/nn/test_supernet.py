@@ -73,7 +73,10 @@ def agree(space: SearchSpace, *, samples: int, seed: int) -> None:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_supernet_equals_extracted_network(name: str) -> None:
-    agree(SearchSpace.load(name), samples=3, seed=0)
+    space = SearchSpace.load(name)
+    if min(space.resolutions) > 64:  # the weights are the same at every resolution, the time is not
+        space = replace(space, resolutions=(64,))
+    agree(space, samples=3, seed=0)
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from nas.training.weights import load_weights, save_weights
 
 @pytest.fixture(scope="module")
 def space() -> SearchSpace:
-    return SearchSpace.load("tiny_32")
+    return SearchSpace.load("tiny_24")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def sandwich(supernet: Supernet, *, distill: bool = True, random_subnets: int = 
 def test_sandwich_sums_the_gradients_and_hides_the_labels_from_the_students(space: SearchSpace) -> None:
     torch.manual_seed(0)
     supernet = Supernet(space, classes=4).double().train()
-    x, y = torch.randn(8, 3, 32, 32, dtype=torch.float64), torch.tensor([0, 1, 2, 3] * 2)
+    x, y = torch.randn(8, 3, 24, 24, dtype=torch.float64), torch.tensor([0, 1, 2, 3] * 2)
     step = sandwich(supernet, random_subnets=0)
     step.backward(x, y)
     summed = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
@@ -94,7 +95,7 @@ def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp
     loaded = load_supernet(space, tmp_path, device=torch.device("cpu"))
     again = subnet_evaluator(loaded, data=data, recipe=recipe, seed=0).accuracy(network)
     assert again == evaluator.accuracy(network)
-    with pytest.raises(UserError, match=r"trained for the space tiny_32, not ofa_mobilenet_v3"):
+    with pytest.raises(UserError, match=r"trained for the space tiny_24, not ofa_mobilenet_v3"):
         load_supernet(SearchSpace.load("ofa_mobilenet_v3"), tmp_path, device=torch.device("cpu"))
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:1000])
     with pytest.raises(UserError, match="cut off"):
@@ -102,6 +103,22 @@ def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp
     (tmp_path / SUMMARY).unlink()
     with pytest.raises(UserError, match="nas train"):
         load_supernet(space, tmp_path, device=torch.device("cpu"))
+
+
+def test_single_path_training_learns(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
+    recipe = SupernetRecipe(
+        hyper=hyper(8, batch_size=32),
+        random_subnets=0,
+        distill=False,
+        calibration_images=256,
+        rule="single_path",
+    )
+    supernet = train_supernet(space, data=data, recipe=recipe, seed=0, folder=tmp_path)
+    network = space.network(space.largest())
+    trained = subnet_evaluator(supernet, data=data, recipe=recipe, seed=0).accuracy(network).value
+    assert trained > 0.4, "chance is 0.1"
+    with pytest.raises(UserError, match="unknown training recipe 'sandwhich'; did you mean sandwich"):
+        replace(recipe, rule="sandwhich")
 
 
 def test_a_network_trained_alone_learns(space: SearchSpace, data: Prepared) -> None:
