@@ -240,6 +240,7 @@ class ScaleConfig:
     Attributes:
         latency_ms: Latency budget of the scaled network; null for none.
         latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
+        margin: Share of the budget that is kept free, as a table errs by a few percent.
         alpha: Growth of the depth.
         beta: Growth of the width.
         gamma: Growth of the resolution.
@@ -249,6 +250,7 @@ class ScaleConfig:
 
     latency_ms: float | None
     latency_ratio: float | None
+    margin: float
     alpha: float
     beta: float
     gamma: float

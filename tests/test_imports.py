@@ -65,6 +65,7 @@ TORCH_FREE += (
     "nas.cli.run",
     "nas.cli.train",
     "nas.cli.search",
+    "nas.cli.cost",
 )
 
 

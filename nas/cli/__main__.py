@@ -13,7 +13,7 @@ from nas.cli.console import error
 from nas.errors import unknown
 
 COMMANDS = ("run", "train", "table", "search", "scale", "finish", "export", "report", "cost")
-"""In the order of the pipeline, then what needs no run. Each is a module of this package with a ``COMMAND``."""
+"""In the order of the pipeline, then what needs no run. Each is a module with a ``COMMAND``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

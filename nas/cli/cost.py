@@ -112,10 +112,8 @@ def _savings(asked: SavingsConfig) -> dict[str, int] | None:
     if len(missing) == len(sizes):
         return None
     if missing:
-        raise UserError(
-            f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no value; the savings need all of "
-            + ", ".join(sizes)
-        )
+        verb = "has" if len(missing) == 1 else "have"
+        raise UserError(f"{', '.join(missing)} {verb} no value; the savings need all of " + ", ".join(sizes))
     return sizes
 
 

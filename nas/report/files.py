@@ -41,6 +41,7 @@ class Search:
         hypervolume: After each evaluation.
         random: The same of random search with the same budget; empty without a control.
         reference: The reference point of the hypervolume.
+        estimated: Of the winner and the front, in this order: whether the cost rests on estimates.
     """
 
     names: tuple[str, str]
@@ -53,12 +54,15 @@ class Search:
     hypervolume: tuple[float, ...]
     random: tuple[float, ...]
     reference: Point
+    estimated: tuple[bool, ...]
 
     @property
     def cost(self) -> tuple[str, str]:
         """What the cost is, and its unit: ``("predicted latency", "ms")`` for a latency."""
         name = self.names[1]
-        return ("predicted latency", "ms") if name.startswith("latency_ms") else (name, "")
+        if name.startswith("latency_ms"):
+            return f"{'estimated' if any(self.estimated) else 'predicted'} latency", "ms"
+        return name, ""
 
 
 def read_search(run_dir: Path) -> Search:
@@ -85,6 +89,7 @@ def read_search(run_dir: Path) -> Search:
             hypervolume=tuple(pareto["hypervolume_curve"]),
             random=tuple(control.get("hypervolume_curve", ())),
             reference=_point(pareto["reference"], names),
+            estimated=tuple(item["estimated"][cost["name"]] for item in (winner, *pareto["front"])),
         )
     except StopIteration:
         raise UserError(

@@ -33,6 +33,7 @@ class Row:
         test_total: Test images.
         exported: Whether the test accuracy is the exported file's own.
         predicted_ms: What the latency table says, if it can.
+        estimated: Whether that rests on a roofline estimate, and not on measured blocks alone.
         latency_ms: What was measured of the exported file, if it was.
         best: Whether it is the best baseline.
     """
@@ -48,6 +49,7 @@ class Row:
     test_total: int
     exported: bool
     predicted_ms: float | None
+    estimated: bool
     latency_ms: Spread | None
     best: bool
 
@@ -122,6 +124,7 @@ def _row(item: dict[str, Any], artefact: Artefact | None, best: str | None) -> R
         test_total=total,
         exported=exported,
         predicted_ms=item["predicted_ms"],
+        estimated=item["estimated"],
         latency_ms=None if artefact is None else artefact.latency_ms,
         best=item["role"] == "baseline" and item["name"] == best,
     )

@@ -11,12 +11,10 @@ from typing import Any, final
 from nas.deploy.manifest import MANIFEST, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
-from nas.latency import Figures, LatencyTable
 from nas.report import html
 from nas.report.figures import (
     draw_comparison,
     draw_hypervolume,
-    draw_latency,
     draw_network,
     draw_pareto,
     draw_time,
@@ -35,12 +33,14 @@ from nas.report.files import (
     read_search,
     winner_network,
 )
+from nas.report.latency_section import kind_of, latency
 from nas.report.results import RESULTS, Row, read_table
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
 
 DEPLOYED = Path("deploy") / MANIFEST
 PROVENANCE = Path("provenance.json")
 CONFIG = Path("config.yaml")
+ESTIMATES = " Latencies are estimated by the device's roofline, not measured."
 
 
 @final
@@ -118,11 +118,8 @@ def _time(run_dir: Path) -> list[str]:
     if missing := table.missing(network):
         text = f"The latency table {table.name} lacks {len(missing)} of its blocks; they are measured by"
         return [html.missing(text, f"nas table run_dir={run_dir.as_posix()}")]
-    svg = to_svg(draw_time(network, table), name="time", title="Predicted time of each block")
-    total, kind = (
-        milliseconds(table.predict(network)),
-        "estimated" if table.is_estimate(network) else "predicted",
-    )
+    total, kind = milliseconds(table.predict(network)), kind_of(estimated=table.is_estimate(network))
+    svg = to_svg(draw_time(network, table), name="time", title=f"{kind.capitalize()} time of each block")
     caption = f"Where its {total} ms go, as {kind} by the latency table {table.name}; shares of the whole."
     return [html.figure(svg, caption)]
 
@@ -131,11 +128,12 @@ def search(run_dir: Path) -> list[str]:
     """The Pareto picture and the hypervolume."""
     found = read_search(run_dir)
     what, unit = found.cost
+    note = ESTIMATES if unit and any(found.estimated) else ""
     pareto = to_svg(draw_pareto(found), name="pareto", title=f"Accuracy against {what}")
     volume = to_svg(draw_hypervolume(found), name="hypervolume", title="Hypervolume against evaluations")
     first = (
         f"{found.evaluations} networks evaluated with the supernet's weights, {len(found.front)} on the "
-        f"front. Winner: {_point(found.winner, unit)}, on the validation images."
+        f"front. Winner: {_point(found.winner, unit)}, on the validation images.{note}"
     )
     second = f"Dominated area up to {_point(found.reference, unit)}: {found.hypervolume[-1]:.4g}; "
     second += (
@@ -143,7 +141,7 @@ def search(run_dir: Path) -> list[str]:
         if found.random
         else "no control was run."
     )
-    return [html.figure(pareto, first), html.figure(volume, second)]
+    return [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
 
 
 def _point(point: Point, unit: str) -> str:
@@ -163,52 +161,13 @@ def scaling(run_dir: Path) -> list[str]:
 
 
 def _scaling(value: dict[str, Any]) -> list[str]:
-    budget = value["latency_ms"]
-    text = f"φ = {value['phi']:.3g}: predicted {milliseconds(value['predicted_ms'])} ms"
+    budget, kind = value["latency_ms"], kind_of(estimated=value["estimated"])
+    text = f"φ = {value['phi']:.3g}: {kind} {milliseconds(value['predicted_ms'])} ms"
     text += "." if budget is None else f" for a budget of {milliseconds(budget)} ms."
     rows = [("", (f"{item['phi']:.3g}", milliseconds(item["predicted_ms"]))) for item in value["tried"]]
-    return [html.paragraph(text), html.table([("φ", ""), ("predicted", "ms")], rows)]
-
-
-def latency(run_dir: Path) -> list[str]:
-    """Predicted against measured, with the table's error on networks that it has not seen."""
-    table = read_latency_table(run_dir)
-    if table is None:
-        return [html.missing("Not there yet; it is measured by", f"nas table run_dir={run_dir.as_posix()}")]
-    rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
-    svg = to_svg(draw_latency(table, rows), name="latency", title="Predicted against measured latency")
-    device = table.device
-    caption = (
-        f"Table {table.name}: {len(table.costs)} blocks on {device.machine or device.name}, {device.runtime} "
-        f"{device.runtime_version}, {device.precision}, batch {device.batch}, threads {device.threads}."
-    )
-    return [html.figure(svg, caption), *_error(table)]
-
-
-def _error(table: LatencyTable) -> list[str]:
-    if table.accuracy is None:
-        return [html.paragraph("The table's error on networks that it has not seen is unknown.")]
-    judged = table.accuracy
-    lines = [
-        ("the table", judged.table),
-        ("plain sum of its blocks", judged.uncorrected),
-        ("noise floor: half of the rounds against the other", judged.noise_floor),
-        ("a line through MACs", judged.macs),
-    ]
-    head = [
-        ("", ""),
-        ("mean error", "%"),
-        ("within 5 %", "% of networks"),
-        ("within 10 %", "% of networks"),
-        ("rank correlation", ""),
-    ]
-    text = f"Error on {judged.networks} whole networks that the correction has not seen:"
-    return [html.paragraph(text), html.table(head, [("", (name, *_figures(item))) for name, item in lines])]
-
-
-def _figures(item: Figures) -> tuple[str, ...]:
-    shares = (item.mape, item.within_5, item.within_10)
-    return (f"{100 * shares[0]:.1f}", *(f"{100 * share:.0f}" for share in shares[1:]), f"{item.spearman:.3f}")
+    if value["estimated"]:
+        text += ESTIMATES
+    return [html.paragraph(text), html.table([("φ", ""), (kind, "ms")], rows)]
 
 
 def training(run_dir: Path) -> list[str]:

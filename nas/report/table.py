@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 HEADINGS = ("network", "test accuracy", "MACs", "params", "predicted", "measured")
 UNITS = ("", "%, 95 % interval", "M", "k", "ms", "ms")
 ABSENT = "–"
+ESTIMATED = "est."
 
 
 def title(row: Row) -> str:
@@ -28,7 +29,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{100 * row.test_accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})",
         f"{row.macs * 1e-6:.2f}",
         f"{row.params * 1e-3:.1f}",
-        milliseconds(row.predicted_ms),
+        predicted(row),
         measured(row),
     )
 
@@ -39,6 +40,13 @@ def milliseconds(value: float | None) -> str:
         return ABSENT
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f}"
+
+
+def predicted(row: Row) -> str:
+    """The predicted latency; marked where it was estimated."""
+    return (
+        f"{milliseconds(row.predicted_ms)} {ESTIMATED}" if row.estimated else milliseconds(row.predicted_ms)
+    )
 
 
 def measured(row: Row) -> str:
@@ -58,9 +66,11 @@ def footnote(rows: Sequence[Row]) -> str:
         if all(row.exported for row in rows)
         else "the trained networks (not yet exported)"
     )
+    mark = f"; {ESTIMATED}: estimated by roofline, not measured" if any(row.estimated for row in rows) else ""
     return (
         f"Test accuracy: of {source}, on {total} images that nothing else has read; Wilson interval. "
-        "Predicted: by the latency table. Measured: the exported file, undisturbed, and its 95 % interval."
+        f"Predicted: by the latency table{mark}. "
+        "Measured: the exported file, undisturbed, and its 95 % interval."
     )
 
 

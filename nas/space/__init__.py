@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nas.space.architecture import Architecture, Choice
 from nas.space.lowering import IntArray, Lowered
-from nas.space.space import ABSENT, Dimension, SearchSpace
+from nas.space.rows import ABSENT, Dimension
+from nas.space.space import SearchSpace
 from nas.space.stage import StageSpace
 
 __all__ = [

@@ -5,47 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas import resources
-from nas.blocks import BlockSettings, BlockSpec, Rounding, Shape
+from nas.blocks import BlockSettings, BlockSpec, Rounding
 from nas.errors import UserError
-from nas.network import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier
+from nas.network import NetworkSpec, Place
 from nas.space.architecture import Architecture, Choice
-from nas.space.checks import check_stride, find_warnings
-from nas.space.lowering import IntArray, Interner, Lowered, PlaceRule, PlaceTable
-from nas.space.reading import describe, read_yaml
+from nas.space.checks import find_warnings
+from nas.space.enumeration import enumerate_blocks
+from nas.space.lowering import IntArray, Lowered
+from nas.space.many import ManyLowering
+from nas.space.reading import read_yaml
 from nas.space.restrict import Limits, restrict
+from nas.space.rows import ABSENT, Dimension, RowCoding
 from nas.space.stage import Choices, StageSpace
-
-ABSENT = -1
-"""In a row, the value of a gene that nothing reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """One free choice, which is one column of a row.
-
-    Attributes:
-        stage: Number of the stage; -1 for the resolution.
-        index: Number of the block, or -1 for a choice of the whole stage.
-        name: ``resolution``, ``kind``, ``depth`` or a field of a block kind.
-        choices: The values; rows hold positions in this tuple.
-    """
-
-    stage: int
-    index: int
-    name: str
-    choices: Choices
-
-    def __str__(self) -> str:
-        stage = f"stage {self.stage} " if self.stage >= 0 else ""
-        block = f"block {self.index} " if self.index >= 0 else ""
-        return f"{stage}{block}{self.name}"
 
 
 @dataclass(frozen=True)
@@ -96,24 +74,14 @@ class SearchSpace:
     # -- dimensions ---------------------------------------------------------------------------------------
 
     @cached_property
+    def coding(self) -> RowCoding:
+        """How architectures stand in rows."""
+        return RowCoding(self.name, self.resolutions, self.stages)
+
+    @property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The free choices, in the order of a row's columns."""
-        result = [Dimension(-1, -1, "resolution", self.resolutions)] if len(self.resolutions) > 1 else []
-        for stage in self.stages:
-            result += [Dimension(stage.number, -1, name, stage.choices(name)) for name in stage.free_shared()]
-            for index in range(max(stage.depths)):
-                result += [
-                    Dimension(stage.number, index, n, stage.choices(n)) for n in stage.free_per_block()
-                ]
-        return tuple(result)
-
-    @cached_property
-    def _columns(self) -> dict[tuple[int, int, str], int]:
-        return {(d.stage, d.index, d.name): column for column, d in enumerate(self.dimensions)}
-
-    @cached_property
-    def _radices(self) -> IntArray:
-        return np.array([len(d.choices) for d in self.dimensions], np.int64)
+        return self.coding.dimensions
 
     @property
     def size(self) -> int:
@@ -190,7 +158,7 @@ class SearchSpace:
     ) -> Architecture:
         """Draws each free choice anew with ``probability``."""
         row = self.encode([arch])
-        fresh = rng.integers(0, self._radices, size=row.shape)
+        fresh = rng.integers(0, self.coding.radices, size=row.shape)
         change = (rng.random(row.shape) < probability) | (row == ABSENT)
         return self.decode(self.canonical_rows(np.where(change, fresh, row)))[0]
 
@@ -229,30 +197,11 @@ class SearchSpace:
 
     def sample_many(self, count: int, rng: np.random.Generator) -> IntArray:
         """Canonical rows of ``count`` architectures, (count, genes), every free choice drawn uniformly."""
-        return self.canonical_rows(rng.integers(0, self._radices, size=(count, len(self.dimensions))))
+        return self.coding.sample(count, rng)
 
     def canonical_rows(self, rows: IntArray) -> IntArray:
         """Sets what nothing reads to -1: rows (N, genes) to rows (N, genes)."""
-        result = rows.copy()
-        for stage in self.stages:
-            self._clear_unread(stage, result)
-        return result
-
-    def _clear_unread(self, stage: StageSpace, rows: IntArray) -> None:
-        depth = self._values(rows, stage, "depth")
-        kind = self._values(rows, stage, "kind", positions=True)
-        for column, d in enumerate(self.dimensions):
-            if d.stage != stage.number or d.name in ("kind", "depth"):
-                continue
-            reads = np.array([d.name in stage.reads(k) for k in stage.kinds])
-            rows[(d.index >= depth) | ~reads[kind], column] = ABSENT
-
-    def _values(self, rows: IntArray, stage: StageSpace, name: str, *, positions: bool = False) -> IntArray:
-        """A stage's kind or depth for each row, (N,), as values or as positions in the list of choices."""
-        choices = stage.choices(name)
-        column = self._columns.get((stage.number, -1, name))
-        chosen = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
-        return chosen if positions else np.array(choices, np.int64)[chosen]
+        return self.coding.canonical(rows)
 
     def encode(self, archs: Sequence[Architecture]) -> IntArray:
         """Canonical rows (N, genes) of architectures; -1 where nothing reads the gene.
@@ -260,78 +209,11 @@ class SearchSpace:
         Raises:
             UserError: If an architecture is not of this space; the message names the choice.
         """
-        rows = np.array([self._row(arch) for arch in archs], np.int64).reshape(
-            len(archs), len(self.dimensions)
-        )
-        canonical = self.canonical_rows(rows)
-        needed = self.canonical_rows(np.where(rows == ABSENT, 0, rows))
-        for row, need in zip(canonical, needed, strict=True):
-            for column in np.flatnonzero((row == ABSENT) & (need != ABSENT)).tolist():
-                raise UserError(f"the architecture lacks {self.dimensions[column]}; {self._offer(column)}")
-        return canonical
+        return self.coding.encode(archs)
 
     def decode(self, rows: IntArray) -> list[Architecture]:
         """Architectures of canonical rows (N, genes); the inverse of ``encode``."""
-        return [self._architecture(row) for row in np.asarray(rows).tolist()]
-
-    def _architecture(self, row: Sequence[int]) -> Architecture:
-        resolution: int | None = None
-        stages: list[dict[str, Choice | tuple[Choice, ...]]] = [{} for _ in self.stages]
-        for d, position in zip(self.dimensions, row, strict=True):
-            if position == ABSENT:
-                continue
-            value = d.choices[position]
-            if d.stage < 0:
-                resolution = int(value)
-            elif d.index < 0:
-                stages[d.stage][d.name] = value
-            else:
-                stages[d.stage][d.name] = (*stages[d.stage].get(d.name, ()), value)  # type: ignore[misc]
-        return Architecture.of(resolution, stages)
-
-    def _row(self, arch: Architecture) -> list[int]:
-        if len(arch.stages) != len(self.stages):
-            raise UserError(
-                f"the architecture has {len(arch.stages)} stages; {self.name} has {len(self.stages)}"
-            )
-        values = self._chosen(arch)
-        for stage, index, name in values:
-            if (stage, index, name) not in self._columns:
-                where = "resolution" if stage < 0 else f"stage {stage}"
-                raise UserError(f"{where}: {name!r} is not a free choice of {self.name}; {self._free(stage)}")
-        return [self._position(column, values) for column in range(len(self.dimensions))]
-
-    def _chosen(self, arch: Architecture) -> dict[tuple[int, int, str], Choice]:
-        """The choices of an architecture by (stage, block, name)."""
-        values: dict[tuple[int, int, str], Choice] = {}
-        if arch.resolution is not None:
-            values[-1, -1, "resolution"] = arch.resolution
-        for number, stage in enumerate(arch.stages):
-            for name, value in stage:
-                if isinstance(value, tuple):
-                    values.update({(number, i, name): item for i, item in enumerate(value)})
-                else:
-                    values[number, -1, name] = value
-        return values
-
-    def _position(self, column: int, values: dict[tuple[int, int, str], Choice]) -> int:
-        d = self.dimensions[column]
-        value = values.get((d.stage, d.index, d.name))
-        if value is None:
-            return ABSENT if d.name not in ("kind", "depth", "resolution") else self._lacking(column)
-        if value not in d.choices:
-            raise UserError(f"{d} is {value!r}, which {self.name} does not offer; {self._offer(column)}")
-        return d.choices.index(value)
-
-    def _lacking(self, column: int) -> int:
-        raise UserError(f"the architecture lacks {self.dimensions[column]}; {self._offer(column)}")
-
-    def _offer(self, column: int) -> str:
-        return f"allowed: {describe(self.dimensions[column].choices)}"
-
-    def _free(self, stage: int) -> str:
-        names = sorted({d.name for d in self.dimensions if d.stage == stage})
-        return f"free there: {', '.join(names) or 'nothing'}"
+        return self.coding.decode(rows)
 
     # -- blocks -------------------------------------------------------------------------------------------
 
@@ -349,55 +231,12 @@ class SearchSpace:
             classes: Outputs of the classifier.
             input_channels: Channels of the input image.
         """
-        found: dict[Place, dict[BlockSpec, None]] = {}
-        channels = self.input_channels if input_channels is None else input_channels
-        for resolution in self.resolutions if resolutions is None else resolutions:
-            shapes = {Shape(channels, resolution, resolution)}
-            shapes = self._fixed("stem", self.stem, shapes, found)
-            for stage in self.stages:
-                shapes = self._stage(stage, shapes, found)
-            for shape in self._fixed("head", self.head, shapes, found):
-                found.setdefault(CLASSIFIER, {})[lower_classifier(shape, classes)] = None
-        return {place: tuple(blocks) for place, blocks in found.items()}
-
-    def _fixed(
-        self,
-        section: str,
-        blocks: tuple[BlockSettings, ...],
-        shapes: set[Shape],
-        found: dict[Place, dict[BlockSpec, None]],
-    ) -> set[Shape]:
-        for i, settings in enumerate(blocks):
-            shapes = self._reach(Place(section, 0, i), [settings], shapes, found)
-        return shapes
-
-    def _stage(
-        self, stage: StageSpace, entering: set[Shape], found: dict[Place, dict[BlockSpec, None]]
-    ) -> set[Shape]:
-        leaving: set[Shape] = set()
-        for shared in stage.shared_assignments():
-            shapes = entering
-            for index in range(max(stage.depths)):
-                each = [
-                    stage.block(shared | own, index) for own in stage.block_assignments(str(shared["kind"]))
-                ]
-                shapes = self._reach(Place("stages", stage.number, index), each, shapes, found)
-                if index + 1 in stage.depths:
-                    leaving |= shapes
-        return leaving
-
-    def _reach(
-        self,
-        place: Place,
-        settings: list[BlockSettings],
-        shapes: set[Shape],
-        found: dict[Place, dict[BlockSpec, None]],
-    ) -> set[Shape]:
-        for shape in shapes:
-            check_stride(settings[0], shape, place)
-        blocks = [lower(item, shape, self.rounding, place) for shape in sorted(shapes) for item in settings]
-        found.setdefault(place, {}).update(dict.fromkeys(blocks))
-        return {block.out_shape for block in blocks}
+        return enumerate_blocks(
+            self,
+            resolutions=self.resolutions if resolutions is None else resolutions,
+            classes=classes,
+            input_channels=self.input_channels if input_channels is None else input_channels,
+        )
 
     def block_specs(
         self,
@@ -415,17 +254,9 @@ class SearchSpace:
     ) -> Lowered:
         """Lowers canonical rows (N, genes) at once; equal, place by place, to ``network(…).blocks``."""
         channels = self.input_channels if input_channels is None else input_channels
-        tables = self._tables(classes, channels)
-        starts = np.array([self._interner.shape(Shape(channels, r, r)) for r in self.resolutions], np.int64)
-        column = self._columns.get((-1, -1, "resolution"))
-        shapes = starts[rows[:, column]] if column is not None else np.full(len(rows), starts[0])
-        index = np.full((len(rows), len(self._rules)), ABSENT, np.int64)
-        for number, (rule, table) in enumerate(zip(self._rules, tables, strict=True)):
-            present = rule.depth(rows) > rule.place.index
-            found = table.look_up(self._interner, shapes[present], rule.codes(rows[present]))
-            index[present, number] = found
-            shapes[present] = np.array(self._interner.out_shapes, np.int64)[found]
-        return Lowered(tuple(self._interner.blocks), index)
+        if (classes, channels) not in self._many:
+            self._many[classes, channels] = ManyLowering(self, classes=classes, input_channels=channels)
+        return self._many[classes, channels].lower(rows)
 
     def costs(
         self, rows: IntArray, *, classes: int = 1000, precision: str = "fp32"
@@ -445,60 +276,8 @@ class SearchSpace:
         return {name: lowered.total(value).astype(np.int64) for name, value in values.items()}
 
     @cached_property
-    def _interner(self) -> Interner:
-        return Interner()
-
-    @cached_property
-    def _table_cache(self) -> dict[tuple[int, int], list[PlaceTable]]:
+    def _many(self) -> dict[tuple[int, int], ManyLowering]:
         return {}
-
-    def _tables(self, classes: int, channels: int) -> list[PlaceTable]:
-        if (classes, channels) not in self._table_cache:
-            self._table_cache[classes, channels] = [
-                PlaceTable(rule.count, partial(self._lower_code, rule, classes)) for rule in self._rules
-            ]
-        return self._table_cache[classes, channels]
-
-    def _lower_code(self, rule: PlaceRule, classes: int, shape: Shape, code: int) -> BlockSpec:
-        if rule.place == CLASSIFIER:
-            return lower_classifier(shape, classes)
-        return lower(rule.settings(rule.decode(code)), shape, self.rounding, rule.place)
-
-    @cached_property
-    def _rules(self) -> tuple[PlaceRule, ...]:
-        rules = [_fixed_rule(Place("stem", 0, i), block) for i, block in enumerate(self.stem)]
-        for stage in self.stages:
-            rules += [self._rule(stage, index) for index in range(max(stage.depths))]
-        rules += [_fixed_rule(Place("head", 0, i), block) for i, block in enumerate(self.head)]
-        return (*rules, _fixed_rule(CLASSIFIER, None))
-
-    def _rule(self, stage: StageSpace, index: int) -> PlaceRule:
-        columns = [
-            column
-            for column, d in enumerate(self.dimensions)
-            if d.stage == stage.number and d.index in (-1, index) and d.name != "depth"
-        ]
-        dimensions = [self.dimensions[column] for column in columns]
-
-        def settings(positions: tuple[int, ...]) -> BlockSettings:
-            pairs = zip(dimensions, positions, strict=True)
-            return stage.block({d.name: d.choices[p] for d, p in pairs if p != ABSENT}, index)
-
-        return PlaceRule(
-            place=Place("stages", stage.number, index),
-            genes=tuple(columns),
-            radices=tuple(len(d.choices) + 1 for d in dimensions),
-            settings=settings,
-            depth=lambda rows: self._values(rows, stage, "depth"),
-        )
-
-
-def _fixed_rule(place: Place, block: BlockSettings | None) -> PlaceRule:
-    def settings(_: tuple[int, ...]) -> BlockSettings:
-        assert block is not None, "the classifier has no settings"
-        return block
-
-    return PlaceRule(place, (), (), settings, lambda rows: np.full(len(rows), place.index + 1, np.int64))
 
 
 def _stage_blocks(

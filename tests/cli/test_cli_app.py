@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.app import Body, Command, Job
+from nas.cli.app import Body, Command, Job, split_flags
 from nas.cli.console import progress_bar, say
 from nas.config import Config
 from nas.errors import UserError
@@ -111,6 +112,52 @@ def test_each_job_of_a_multirun_has_its_own_folder(own_folder: Path, flag: str) 
 
     assert run(body, flag, "seed=0,1", "train.epochs=3", "run_dir=out") == 0
     assert seen == {0: "out/seed=0", 1: "out/seed=1"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("seed=0,1", "run_dir=out", "--multirun"),
+        ("seed=0,1", "-m", "run_dir=out"),
+        ("--multirun", "seed=0,1", "run_dir=out"),
+    ],
+)
+def test_flags_may_stand_anywhere(own_folder: Path, arguments: tuple[str, ...]) -> None:
+    seen: list[tuple[int, str]] = []
+    assert run(lambda config, job: seen.append((config.seed, str(job.run_dir))), *arguments) == 0
+    assert seen == [(0, "out/seed=0"), (1, "out/seed=1")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("seed=3", "--cfg", "job", "run_dir=out"),
+        ("seed=3", "run_dir=out", "-c", "job"),
+        ("--cfg=job", "seed=3", "run_dir=out"),
+        ("seed=3", "--cfg", "job", "-p", "_global_", "run_dir=out"),
+    ],
+)
+def test_flags_take_their_values_along(
+    own_folder: Path, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(lambda config, job: pytest.fail("it ran"), *arguments) == 0
+    assert re.search(r"^(  )?seed: 3$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flags"),
+    [
+        ("seed=1 -i", ["-i", "all"]),
+        ("-i seed=1", ["-i", "all"]),
+        ("--info defaults seed=1", ["--info", "defaults"]),
+        ("--info --resolve seed=1", ["--info", "all", "--resolve"]),
+        ("seed=1 --cfg", ["--cfg"]),
+        ("seed=1 --epochs=3", ["--epochs=3"]),
+        ("-cd mine seed=1 -cn nas -h", ["-cd", "mine", "-cn", "nas", "-h"]),
+    ],
+)
+def test_flags_and_overrides_are_told_apart(arguments: str, flags: list[str]) -> None:
+    assert split_flags(arguments.split()) == (flags, ["seed=1"])
 
 
 def test_experiments_of_a_multirun_go_into_their_own_folders(own_folder: Path) -> None:

@@ -40,7 +40,9 @@ def test_the_version_is_ours(nas: Callable) -> None:
 def test_an_unknown_command_is_an_error_with_the_nearest(nas: Callable) -> None:
     outcome = nas("serach", "seed=1")
     assert outcome.code == 2
-    assert outcome.err.startswith("error: unknown command 'serach'; did you mean search?; allowed: export, ")
+    assert outcome.err.startswith(
+        "error: unknown command 'serach'; did you mean search?; allowed: cost, export, "
+    )
     assert outcome.out == ""
 
 

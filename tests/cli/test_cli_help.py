@@ -9,12 +9,13 @@ from nas.cli.__main__ import COMMANDS, command
 from nas.cli.faults import setting_names
 
 
-def test_run_shows_every_setting_with_value_and_meaning(nas: Callable) -> None:
-    shown = nas("run", "--help").out.partition("Settings")[2]
+def test_run_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
+    shown = "".join(nas(name, "--help").out.partition("Settings")[2] for name in ("run", "cost"))
     leaves = [name.rpartition(".")[2] for name in setting_names()]
     for leaf in leaves:
-        [line, *_] = [line for line in shown.splitlines() if line.strip().startswith(f"{leaf}:")]
-        assert " # " in line, line
+        lines = [line for line in shown.splitlines() if line.strip().startswith(f"{leaf}:")]
+        assert lines, leaf
+        assert all(" # " in line for line in lines), lines
     assert "  epochs: " in shown
     assert "Passes over the training images." in shown
 

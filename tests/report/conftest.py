@@ -94,6 +94,7 @@ def write_final(run_dir: Path, networks: dict[str, NetworkSpec], table: LatencyT
             "test_correct": correct - 1,
             "test_total": 360,
             "predicted_ms": predicted,
+            "estimated": False,
             "weights": f"{name}.safetensors",
         }
         artefact = Artefact(
@@ -150,7 +151,13 @@ def write_search(run_dir: Path) -> None:
 
 def write_scale(run_dir: Path, network: NetworkSpec) -> None:
     tried = [{"phi": phi, "predicted_ms": 0.1 * 1.3**phi} for phi in (0.0, 1.0, 0.5)]
-    value = {"phi": 0.5, "latency_ms": 0.12, "predicted_ms": 0.114, "network": network.to_dict()}
+    value = {
+        "phi": 0.5,
+        "latency_ms": 0.12,
+        "predicted_ms": 0.114,
+        "estimated": False,
+        "network": network.to_dict(),
+    }
     write_json(run_dir / "scale" / "scale.json", {**value, "tried": tried})
 
 

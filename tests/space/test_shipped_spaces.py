@@ -31,6 +31,7 @@ EXPECTED = {
         "resnet50",
         "convnext",
         "cell",
+        "tiny_24",
         "tiny_32",
         "mobilenet_32",
         "mixed",

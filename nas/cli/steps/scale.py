@@ -42,6 +42,8 @@ def check(context: Context) -> None:
     scale = context.config.scale
     if scale.latency_ms is not None and scale.latency_ratio is not None:
         raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
+    if not 0 <= scale.margin < 1:
+        raise UserError(f"scale.margin is {scale.margin}; it is a share of the budget: 0 ≤ margin < 1")
 
 
 def budget_ms(context: Context, winner_ms: float) -> float | None:
@@ -58,7 +60,8 @@ def _scale(context: Context, folder: Path) -> None:
     if budget is None:
         scaled = Scaled(winner.network, 0.0, winner_ms, ((0.0, winner_ms),))
     else:
-        scaled, table = _fit(context, winner.network, table, budget, folder)
+        target_ms = budget * (1 - context.config.scale.margin)
+        scaled, table = _fit(context, winner.network, table, target_ms, folder)
     table.save(folder / TABLE)
     write_json(
         folder / "scale.json", _record(scaled, winner, budget, estimated=table.is_estimate(scaled.network))

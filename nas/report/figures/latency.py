@@ -43,7 +43,7 @@ def draw_latency(table: LatencyTable, rows: Sequence[Row] = ()) -> Figure:
     everything = [value for pair in (*fitted, *held_out, *map(_pair, exported)) for value in pair]
     if everything:
         _draw_diagonal(axes, min(everything) * 0.92, max(everything) * 1.08)
-    axes.set_xlabel("predicted latency (ms)")
+    axes.set_xlabel(f"{'estimated' if is_estimated(table) else 'predicted'} latency (ms)")
     axes.set_ylabel("measured latency (ms)")
     axes.legend(loc="upper left", fontsize=9)
     return figure
@@ -53,6 +53,11 @@ def _pair(row: Row) -> tuple[float, float]:
     assert row.predicted_ms is not None
     assert row.latency_ms is not None
     return row.predicted_ms, row.latency_ms.value
+
+
+def is_estimated(table: LatencyTable) -> bool:
+    """Whether some of the table's costs are estimates."""
+    return any(cost.estimated for cost in table.costs.values())
 
 
 def whole_networks(table: LatencyTable, role: str) -> Pairs:

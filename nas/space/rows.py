@@ -1,0 +1,187 @@
+"""Architectures as integer rows, many at once: one column for each free choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.space.architecture import Architecture, Choice
+from nas.space.lowering import IntArray
+from nas.space.reading import describe
+from nas.space.stage import Choices, StageSpace
+
+ABSENT = -1
+"""In a row, the value of a gene that nothing reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One free choice, which is one column of a row.
+
+    Attributes:
+        stage: Number of the stage; -1 for the resolution.
+        index: Number of the block, or -1 for a choice of the whole stage.
+        name: ``resolution``, ``kind``, ``depth`` or a field of a block kind.
+        choices: The values; rows hold positions in this tuple.
+    """
+
+    stage: int
+    index: int
+    name: str
+    choices: Choices
+
+    def __str__(self) -> str:
+        stage = f"stage {self.stage} " if self.stage >= 0 else ""
+        block = f"block {self.index} " if self.index >= 0 else ""
+        return f"{stage}{block}{self.name}"
+
+
+@dataclass(frozen=True)
+class RowCoding:
+    """How the architectures of a space stand in rows.
+
+    Attributes:
+        space_name: For messages.
+        resolutions: Input resolutions to choose from.
+        stages: The elastic part.
+    """
+
+    space_name: str
+    resolutions: tuple[int, ...]
+    stages: tuple[StageSpace, ...]
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The free choices, in the order of a row's columns."""
+        result = [Dimension(-1, -1, "resolution", self.resolutions)] if len(self.resolutions) > 1 else []
+        for stage in self.stages:
+            result += [Dimension(stage.number, -1, name, stage.choices(name)) for name in stage.free_shared()]
+            for index in range(max(stage.depths)):
+                result += [
+                    Dimension(stage.number, index, n, stage.choices(n)) for n in stage.free_per_block()
+                ]
+        return tuple(result)
+
+    @cached_property
+    def columns(self) -> dict[tuple[int, int, str], int]:
+        """The column of each dimension, by stage, block and name."""
+        return {(d.stage, d.index, d.name): column for column, d in enumerate(self.dimensions)}
+
+    @cached_property
+    def radices(self) -> IntArray:
+        """The number of choices of each column."""
+        return np.array([len(d.choices) for d in self.dimensions], np.int64)
+
+    def sample(self, count: int, rng: np.random.Generator) -> IntArray:
+        """Canonical rows of ``count`` architectures, (count, genes), every free choice drawn uniformly."""
+        return self.canonical(rng.integers(0, self.radices, size=(count, len(self.dimensions))))
+
+    def canonical(self, rows: IntArray) -> IntArray:
+        """Sets what nothing reads to -1: rows (N, genes) to rows (N, genes)."""
+        result = rows.copy()
+        for stage in self.stages:
+            self._clear_unread(stage, result)
+        return result
+
+    def _clear_unread(self, stage: StageSpace, rows: IntArray) -> None:
+        depth = self.values(rows, stage, "depth")
+        kind = self.values(rows, stage, "kind", positions=True)
+        for column, d in enumerate(self.dimensions):
+            if d.stage != stage.number or d.name in ("kind", "depth"):
+                continue
+            reads = np.array([d.name in stage.reads(k) for k in stage.kinds])
+            rows[(d.index >= depth) | ~reads[kind], column] = ABSENT
+
+    def values(self, rows: IntArray, stage: StageSpace, name: str, *, positions: bool = False) -> IntArray:
+        """A stage's kind or depth for each row, (N,), as values or as positions in the list of choices."""
+        choices = stage.choices(name)
+        column = self.columns.get((stage.number, -1, name))
+        chosen = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
+        return chosen if positions else np.array(choices, np.int64)[chosen]
+
+    def encode(self, archs: Sequence[Architecture]) -> IntArray:
+        """Canonical rows (N, genes) of architectures; -1 where nothing reads the gene.
+
+        Raises:
+            UserError: If an architecture is not of this space; the message names the choice.
+        """
+        rows = np.array([self._row(arch) for arch in archs], np.int64).reshape(
+            len(archs), len(self.dimensions)
+        )
+        canonical = self.canonical(rows)
+        needed = self.canonical(np.where(rows == ABSENT, 0, rows))
+        for row, need in zip(canonical, needed, strict=True):
+            for column in np.flatnonzero((row == ABSENT) & (need != ABSENT)).tolist():
+                raise UserError(f"the architecture lacks {self.dimensions[column]}; {self._offer(column)}")
+        return canonical
+
+    def decode(self, rows: IntArray) -> list[Architecture]:
+        """Architectures of canonical rows (N, genes); the inverse of ``encode``."""
+        return [self._architecture(row) for row in np.asarray(rows).tolist()]
+
+    def _architecture(self, row: Sequence[int]) -> Architecture:
+        resolution: int | None = None
+        stages: list[dict[str, Choice | tuple[Choice, ...]]] = [{} for _ in self.stages]
+        for d, position in zip(self.dimensions, row, strict=True):
+            if position == ABSENT:
+                continue
+            value = d.choices[position]
+            if d.stage < 0:
+                resolution = int(value)
+            elif d.index < 0:
+                stages[d.stage][d.name] = value
+            else:
+                stages[d.stage][d.name] = (*stages[d.stage].get(d.name, ()), value)  # type: ignore[misc]
+        return Architecture.of(resolution, stages)
+
+    def _row(self, arch: Architecture) -> list[int]:
+        if len(arch.stages) != len(self.stages):
+            raise UserError(
+                f"the architecture has {len(arch.stages)} stages; {self.space_name} has {len(self.stages)}"
+            )
+        values = self._chosen(arch)
+        for stage, index, name in values:
+            if (stage, index, name) not in self.columns:
+                where = "resolution" if stage < 0 else f"stage {stage}"
+                raise UserError(
+                    f"{where}: {name!r} is not a free choice of {self.space_name}; {self._free(stage)}"
+                )
+        return [self._position(column, values) for column in range(len(self.dimensions))]
+
+    def _chosen(self, arch: Architecture) -> dict[tuple[int, int, str], Choice]:
+        """The choices of an architecture by (stage, block, name)."""
+        values: dict[tuple[int, int, str], Choice] = {}
+        if arch.resolution is not None:
+            values[-1, -1, "resolution"] = arch.resolution
+        for number, stage in enumerate(arch.stages):
+            for name, value in stage:
+                if isinstance(value, tuple):
+                    values.update({(number, i, name): item for i, item in enumerate(value)})
+                else:
+                    values[number, -1, name] = value
+        return values
+
+    def _position(self, column: int, values: dict[tuple[int, int, str], Choice]) -> int:
+        d = self.dimensions[column]
+        value = values.get((d.stage, d.index, d.name))
+        if value is None:
+            return ABSENT if d.name not in ("kind", "depth", "resolution") else self._lacking(column)
+        if value not in d.choices:
+            raise UserError(
+                f"{d} is {value!r}, which {self.space_name} does not offer; {self._offer(column)}"
+            )
+        return d.choices.index(value)
+
+    def _lacking(self, column: int) -> int:
+        raise UserError(f"the architecture lacks {self.dimensions[column]}; {self._offer(column)}")
+
+    def _offer(self, column: int) -> str:
+        return f"allowed: {describe(self.dimensions[column].choices)}"
+
+    def _free(self, stage: int) -> str:
+        names = sorted({d.name for d in self.dimensions if d.stage == stage})
+        return f"free there: {', '.join(names) or 'nothing'}"

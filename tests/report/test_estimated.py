@@ -1,0 +1,144 @@
+"""A latency that rests on a roofline is called estimated wherever it is shown."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nas.files import read_json, write_json
+from nas.hardware import Device
+from nas.latency import LatencyTable
+from nas.latency.roofline import roofline_table
+from nas.report import print_table, read_table, report
+from nas.report.files import read_search
+from nas.report.sections import SECTIONS
+
+
+@pytest.fixture
+def estimated(run_dir: Path) -> Path:
+    """The run as it is with ``table=roofline``: every latency but the measured ones is an estimate."""
+    table = LatencyTable.load(run_dir / "table" / "here.json")
+    networks = [row.network for row in read_table(run_dir)]
+    blocks = [block for network in networks for block in network.blocks]
+    device = Device(name="board", peak_flops={"fp32": 1e11}, bandwidth_bytes_per_s=1e10)  # type: ignore[arg-type]
+    roofline_table(blocks, device=device, name="board-estimated").save(run_dir / "table" / "board.json")
+    (run_dir / "table" / "here.json").unlink()
+    assert table.costs
+    for name in ("final/results.json", "scale/scale.json", "search/winner.json", "search/pareto.json"):
+        value = read_json(run_dir / name)
+        for item in with_mark(value):
+            item["estimated"] = _estimates(item["estimated"])
+        write_json(run_dir / name, value)
+    return run_dir
+
+
+def _estimates(mark: bool | dict[str, bool]) -> bool | dict[str, bool]:
+    return {name: name.startswith("latency_ms") for name in mark} if isinstance(mark, dict) else True
+
+
+def with_mark(value: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a JSON value that says whether it is estimated."""
+    if isinstance(value, dict):
+        if "estimated" in value:
+            yield value
+        for item in value.values():
+            yield from with_mark(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from with_mark(item)
+
+
+def part(run_dir: Path, title: str) -> str:
+    """A part of the page."""
+    page = report(run_dir).read_text(encoding="utf-8")
+    [found] = re.findall(f"<section>\n<h2>{title}</h2>(.*?)</section>", page, re.DOTALL)
+    return str(found)
+
+
+def words(text: str) -> str:
+    """What a part says, without its pictures."""
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)).split())
+
+
+def printed(run_dir: Path, *, width: int) -> str:
+    stream = io.StringIO()
+    print_table(read_table(run_dir), Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_a_measured_run_says_it_nowhere(run_dir: Path) -> None:
+    assert "est." not in printed(run_dir, width=120)
+    for section in SECTIONS:
+        assert "estimate" not in part(run_dir, section.title)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_console_table(estimated: Path, width: int) -> None:
+    text = printed(estimated, width=width)
+    assert text.count(" est. ") == len(read_table(estimated))
+    assert "est.: estimated by roofline, not measured" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_only_what_is_estimated_is_marked(run_dir: Path) -> None:
+    value = read_json(run_dir / "final" / "results.json")
+    value["networks"][1]["estimated"] = True
+    write_json(run_dir / "final" / "results.json", value)
+    lines = [line for line in printed(run_dir, width=120).splitlines() if " est. " in line]
+    assert [line.split()[0] for line in lines] == ["largest"]
+
+
+def test_the_page_table(estimated: Path) -> None:
+    found = part(estimated, "Result")
+    assert len(re.findall(r"<td>[\d.]+ est\.</td>", found)) == len(read_table(estimated))
+    assert "est.: estimated by roofline, not measured" in words(found)
+
+
+def test_where_the_time_goes(estimated: Path) -> None:
+    found = part(estimated, "The winner")
+    assert "<title>Estimated time of each block</title>" in found
+    assert "as estimated by the latency table board-estimated" in words(found)
+    assert "redicted" not in found
+
+
+def test_the_search(estimated: Path) -> None:
+    assert read_search(estimated).cost == ("estimated latency", "ms")
+    found = part(estimated, "Search")
+    assert "<title>Accuracy against estimated latency</title>" in found
+    assert found.count("Latencies are estimated by the device") == 2  # of the winner, of the hypervolume
+    assert "redicted" not in found
+
+
+def test_the_scaling(estimated: Path) -> None:
+    found = part(estimated, "Scaling")
+    assert "φ = 0.5: estimated 0.114 ms" in words(found)
+    assert "<th>estimated<small>ms</small></th>" in found
+    assert "redicted" not in found
+
+
+def test_the_latency_table(estimated: Path) -> None:
+    found = part(estimated, "Latency table")
+    count = len(LatencyTable.load(estimated / "table" / "board.json").costs)
+    assert f"{count} of the {count} blocks are estimated by the device" in words(found)
+    assert "<title>Estimated against measured latency</title>" in found
+    assert "error on networks that it has not seen is unknown" in words(found)
+
+
+def test_an_estimated_table_without_measured_networks_has_no_picture(estimated: Path) -> None:
+    (estimated / "deploy" / "manifest.json").unlink()
+    found = part(estimated, "Latency table")
+    assert "<svg" not in found
+    assert "are estimated by the device" in found
+
+
+def test_an_older_result_that_does_not_say_is_refused(run_dir: Path) -> None:
+    value = read_json(run_dir / "scale" / "scale.json")
+    del value["estimated"]
+    write_json(run_dir / "scale" / "scale.json", value)
+    assert "make it again: nas scale" in part(run_dir, "Scaling")
