@@ -79,7 +79,7 @@ class Completion:
 COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "make quickstart": Make(),
     "make test": Make(),
-    "nas run --multirun experiment=quickstart seed=0,1,2": Run(
+    "nas run experiment=quickstart seed=0,1,2 --multirun": Run(
         makes=("runs/quickstart/seed=0/report.html", "runs/quickstart/seed=1/report.html"),
         changes={"seed=0,1,2": "seed=0,1"},
     ),
@@ -100,6 +100,32 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     ),
     "nas export experiment=pets device=board run_dir=runs/pets-board": Run(adds=("device.threads=1",)),
     "nas report run_dir=runs/pets-board": Run(),
+    "nas table space=tiny_32 device=board table.classes=3 table.input_channels=3 run_dir=runs/board-3": Run(
+        makes=("runs/board-3/table/tiny_32-board.json",), adds=("device.threads=1", "data.root=nowhere")
+    ),
+    "nas run experiment=pets device=raspberry_pi_4 table=roofline search.respect_device=true "
+    "run_dir=runs/pets-pi": Run(
+        makes=("runs/pets-pi/table/tiny_32-raspberry_pi_4-estimated.json", "runs/pets-pi/report.html")
+    ),
+    "nas cost network=resnet50 device=a100": Run(
+        makes=("runs/cost/cost/resnet50-a100/roofline.svg",), adds=("run_dir=runs/cost",)
+    ),
+    "nas cost network=mobilenet_v2 device=raspberry_pi_4 cost.width=0.5 cost.resolution=96 "
+    "cost.classes=10": Run(
+        makes=("runs/cost/cost/mobilenet_v2-raspberry_pi_4/cost.html",), adds=("run_dir=runs/cost",)
+    ),
+    # So far only the seeds of the sweep were run, each in its own folder.
+    "nas cost network=runs/quickstart/search/winner.json device=laptop_cpu": Run(
+        makes=("runs/cost/cost/winner-laptop_cpu/cost.html",),
+        adds=("run_dir=runs/cost",),
+        changes={
+            "network=runs/quickstart/search/winner.json": "network=runs/quickstart/seed=0/search/winner.json"
+        },
+    ),
+    "nas cost cost.savings.kernel=3 cost.savings.in_channels=256 cost.savings.out_channels=256 "
+    "cost.savings.height=56 cost.savings.width=56": Run(
+        makes=("runs/cost/cost/savings-3x3-256-256-56x56.svg",), adds=("run_dir=runs/cost",)
+    ),
     "nas train experiment=quickstart": Run(makes=("runs/quickstart/supernet/weights.safetensors",)),
     "nas table experiment=quickstart": Run(makes=("runs/quickstart/table/tiny_24-this_machine.json",)),
     "nas search experiment=quickstart": Run(makes=("runs/quickstart/search/winner.json",)),
@@ -107,8 +133,11 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas finish experiment=quickstart": Run(makes=("runs/quickstart/final/results.json",)),
     "nas export experiment=quickstart": Run(makes=("runs/quickstart/deploy/manifest.json",)),
     "nas report experiment=quickstart": Run(makes=("runs/quickstart/report.html",)),
-    "nas train --multirun experiment=pets train.random_subnets=1,2 run_dir=runs/subnets": Run(
+    "nas train experiment=pets train.random_subnets=1,2 run_dir=runs/subnets --multirun": Run(
         makes=("runs/subnets/train.random_subnets=1/supernet/history.csv",)
+    ),
+    "nas train experiment=pets train.recipe=single_path run_dir=runs/single_path": Run(
+        makes=("runs/single_path/supernet/history.csv",)
     ),
     "nas train experiment=pets tracker=wandb run_dir=runs/tracked": Run(makes=("runs/tracked/wandb",)),
     "nas run data=imagenet data.root=imagenet space=ofa_mobilenet_v3 search.latency_ms=20 "

@@ -26,8 +26,12 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 _INFO = ("--info", "-i")
-_WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp")
-_WITH_VALUE += ("--config-dir", "-cd", "--experimental-rerun")
+_WITH_VALUE = frozenset(
+    (
+        *("--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp"),
+        *("--config-dir", "-cd", "--experimental-rerun"),
+    )
+)
 
 
 @final

@@ -111,6 +111,7 @@ def test_the_search(estimated: Path) -> None:
     assert read_search(estimated).cost == ("estimated latency", "ms")
     found = part(estimated, "Search")
     assert "<title>Accuracy against estimated latency</title>" in found
+    assert ">estimated latency (ms)<" in found  # the picture's axis
     assert found.count("Latencies are estimated by the device") == 2  # of the winner, of the hypervolume
     assert "redicted" not in found
 
