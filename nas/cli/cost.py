@@ -10,6 +10,7 @@ from pathlib import Path
 from nas import resources
 from nas.cli.app import Command, Job
 from nas.cli.console import say
+from nas.cli.steps.table import known_peaks
 from nas.config import Config, CostConfig, SavingsConfig
 from nas.errors import UserError, unknown
 from nas.hardware import Device
@@ -35,7 +36,8 @@ def _show_cost(config: Config, folder: Path) -> None:
     from nas.report.cost import network_cost, summary, text_table, write_cost
 
     name, network = chosen_network(config)
-    found = network_cost(network, name=name, device=Device(**dataclasses.asdict(config.device)))
+    device = known_peaks(Device(**dataclasses.asdict(config.device)))
+    found = network_cost(network, name=name, device=device)
     first, *where = summary(found)
     say("\n".join([first, "", text_table(found), "", *where]))
     for path in write_cost(found, folder / f"{_file_name(name)}-{found.device.name}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas.deploy.manifest import MANIFEST, read_manifest
 from nas.latency import Figures, LatencyTable
 from nas.report import html
 from nas.report.figures import draw_latency
@@ -28,7 +29,23 @@ def latency(run_dir: Path) -> list[str]:
         return [html.paragraph(_about(table)), *_error(table)]
     title = f"{kind_of(estimated=is_estimated(table)).capitalize()} against measured latency"
     svg = to_svg(draw_latency(table, rows), name="latency", title=title)
-    return [html.figure(svg, _about(table)), *_error(table)]
+    caption = " ".join([_about(table), *_elsewhere(table, run_dir)])
+    return [html.figure(svg, caption), *_error(table)]
+
+
+def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
+    """Says so if the exported files were measured on another machine than the table is for."""
+    if not (run_dir / "deploy" / MANIFEST).is_file():
+        return []
+    measured = {
+        str((item.device or {}).get("machine", "an unknown machine"))
+        for item in read_manifest(run_dir / "deploy")
+        if item.latency_ms is not None
+    }
+    others = sorted(measured - {table.device.machine})
+    if not others:
+        return []
+    return [f"The exported files were measured on {' and '.join(others)}, not on {table.device.name}."]
 
 
 def _about(table: LatencyTable) -> str:

@@ -74,6 +74,7 @@ def printed(run_dir: Path, *, width: int) -> str:
 
 def test_a_measured_run_says_it_nowhere(run_dir: Path) -> None:
     assert "est." not in printed(run_dir, width=120)
+    assert "were measured on" not in part(run_dir, "Latency table")
     for section in SECTIONS:
         assert "estimate" not in part(run_dir, section.title)
 
@@ -128,6 +129,7 @@ def test_the_latency_table(estimated: Path) -> None:
     count = len(LatencyTable.load(estimated / "table" / "board.json").costs)
     assert f"{count} of the {count} blocks are estimated by the device" in words(found)
     assert "<title>Estimated against measured latency</title>" in found
+    assert "The exported files were measured on a laptop, 2 cores, not on board." in words(found)
     assert "error on networks that it has not seen is unknown" in words(found)
 
 

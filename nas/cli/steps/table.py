@@ -8,11 +8,12 @@ from nas import resources
 from nas.cli.console import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.config import seconds
-from nas.hardware import describe_machine
+from nas.hardware import Device, describe_machine
 from nas.latency import LatencyTable
 from nas.pipeline import Step
 
 ROOFLINE = "roofline"
+THIS_MACHINE = "this_machine"
 
 
 def is_made(context: Context) -> bool:
@@ -73,6 +74,15 @@ def sizes(context: Context) -> tuple[int, int]:
     return config.classes or len(splits.classes), config.input_channels or splits.channels
 
 
+def known_peaks(device: Device) -> Device:
+    """The device; this machine's peaks are measured, which takes a second."""
+    if device.name != THIS_MACHINE or device.peak_flops:
+        return device
+    from nas.latency.peaks import with_peaks_of_here
+
+    return with_peaks_of_here(device)
+
+
 def _measure(context: Context, folder: Path) -> None:
     from nas.latency.build import build_table
 
@@ -100,8 +110,9 @@ def _estimate(context: Context, folder: Path) -> None:
     from nas.latency.roofline import roofline_table
 
     classes, channels = sizes(context)
+    device = known_peaks(context.device)
     blocks = context.space.block_specs(classes=classes, input_channels=channels)
-    table = roofline_table(blocks, device=context.device, name=name(context), space=context.space.name)
+    table = roofline_table(blocks, device=device, name=name(context), space=context.space.name)
     table.save(folder / f"{name(context)}.json")
     say(f"table: {len(table.costs)} blocks of {context.device.name} estimated by its roofline, none measured")
 
