@@ -38,7 +38,7 @@ def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
     if not (run_dir / "deploy" / MANIFEST).is_file():
         return []
     measured = {
-        str((item.device or {}).get("machine", "an unknown machine"))
+        str(item.device.get("machine", "an unknown machine"))
         for item in read_manifest(run_dir / "deploy")
         if item.latency_ms is not None
     }
