@@ -80,7 +80,7 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "make quickstart": Make(),
     "make test": Make(),
     "nas run experiment=quickstart seed=0,1,2 --multirun": Run(
-        makes=("runs/quickstart/seed=0/report.html", "runs/quickstart/seed=1/report.html"),
+        makes=("runs/quickstart/seed-0/report.html", "runs/quickstart/seed-1/report.html"),
         changes={"seed=0,1,2": "seed=0,1"},
     ),
     "python experiments/quickstart/summary.py runs/quickstart": Script(
@@ -119,7 +119,7 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
         makes=("runs/cost/cost/winner-laptop_cpu/cost.html",),
         adds=("run_dir=runs/cost",),
         changes={
-            "network=runs/quickstart/search/winner.json": "network=runs/quickstart/seed=0/search/winner.json"
+            "network=runs/quickstart/search/winner.json": "network=runs/quickstart/seed-0/search/winner.json"
         },
     ),
     "nas cost cost.savings.kernel=3 cost.savings.in_channels=256 cost.savings.out_channels=256 "
@@ -134,7 +134,7 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas export experiment=quickstart": Run(makes=("runs/quickstart/deploy/manifest.json",)),
     "nas report experiment=quickstart": Run(makes=("runs/quickstart/report.html",)),
     "nas train experiment=pets train.random_subnets=1,2 run_dir=runs/subnets --multirun": Run(
-        makes=("runs/subnets/train.random_subnets=1/supernet/history.csv",)
+        makes=("runs/subnets/train.random_subnets-1/supernet/history.csv",)
     ),
     "nas train experiment=pets train.recipe=single_path run_dir=runs/single_path": Run(
         makes=("runs/single_path/supernet/history.csv",)

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,12 @@ def offline_records(run_dir: Path) -> list[Any]:
     from wandb.proto import wandb_internal_pb2
 
     [path] = run_dir.glob("wandb/offline-run-*/run-*.wandb")
-    return [wandb_internal_pb2.Record.FromString(data) for data in leveldb_log(path.read_bytes())]
+    deadline = time.monotonic() + 30
+    while True:  # wandb's own process writes the file, and may still be at it
+        records = [wandb_internal_pb2.Record.FromString(data) for data in leveldb_log(path.read_bytes())]
+        if any(record.HasField("exit") for record in records) or time.monotonic() > deadline:
+            return records
+        time.sleep(0.2)
 
 
 def leveldb_log(data: bytes) -> Iterator[bytes]:

@@ -25,10 +25,10 @@ Value = Callable[[Row], float]
 
 
 def main(folder: Path) -> None:
-    """Prints the table of the runs ``folder/seed=*`` and draws the picture."""
-    runs = sorted(folder.glob("seed=*"))
+    """Prints the table of the runs ``folder/seed-*`` and draws the picture."""
+    runs = sorted(folder.glob("seed-*"))
     if not runs:
-        raise UserError(f"{folder} has no runs seed=0, seed=1, …; make them: nas run … --multirun seed=0,1,2")
+        raise UserError(f"{folder} has no runs seed-0, seed-1, …; make them: nas run … --multirun seed=0,1,2")
     together: dict[str, list[Row]] = {}
     for run in runs:
         for row in read_table(run):

@@ -141,8 +141,11 @@ def _run_name(date: str, name: str, *, _root_: DictConfig) -> str:
 
 
 def folder_name(overrides: str) -> str:
-    """The folder of one job of a multirun: its overrides, without what a folder's name cannot hold."""
-    name = re.sub(r"[^\w.,=+-]+", "-", overrides)
+    """The folder of one job of a multirun: its overrides, without what a folder's name cannot hold.
+
+    Nor what a setting cannot hold unquoted: the folder will stand in ``run_dir=…``.
+    """
+    name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "+"))
     if len(name) <= _LONGEST_FOLDER_NAME:
         return name
     import hashlib

@@ -111,7 +111,7 @@ def test_each_job_of_a_multirun_has_its_own_folder(own_folder: Path, flag: str) 
         assert config.run_dir == str(job.run_dir)
 
     assert run(body, flag, "seed=0,1", "train.epochs=3", "run_dir=out") == 0
-    assert seen == {0: "out/seed=0", 1: "out/seed=1"}
+    assert seen == {0: "out/seed-0", 1: "out/seed-1"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_each_job_of_a_multirun_has_its_own_folder(own_folder: Path, flag: str) 
 def test_flags_may_stand_anywhere(own_folder: Path, arguments: tuple[str, ...]) -> None:
     seen: list[tuple[int, str]] = []
     assert run(lambda config, job: seen.append((config.seed, str(job.run_dir))), *arguments) == 0
-    assert seen == [(0, "out/seed=0"), (1, "out/seed=1")]
+    assert seen == [(0, "out/seed-0"), (1, "out/seed-1")]
 
 
 @pytest.mark.parametrize(

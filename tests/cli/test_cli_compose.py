@@ -118,7 +118,7 @@ def test_jobs_are_named_after_what_differs(arguments: Sequence[str], excluded: s
 
 @pytest.mark.parametrize(
     ("overrides", "folder"),
-    [("seed=1", "seed=1"), ("data.root=/a b/c,seed=1", "data.root=-a-b-c,seed=1"), ("", "")],
+    [("seed=1", "seed-1"), ("data.root=/a b/c,seed=1", "data.root-a-b-c+seed-1"), ("", "")],
 )
 def test_a_jobs_folder_has_a_name_that_every_system_takes(overrides: str, folder: str) -> None:
     assert compose.folder_name(overrides) == folder
