@@ -61,7 +61,13 @@ class Compose:
 
 @dataclass(frozen=True)
 class Make:
-    """A target of the Makefile; what it does is run by .ci/run and by the other commands."""
+    """A target of the Makefile; what it does is run by .ci/run and by the other commands.
+
+    Attributes:
+        runs: What stands in the recipe.
+    """
+
+    runs: str
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ class Completion:
 
 
 COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
-    "make quickstart": Make(),
-    "make test": Make(),
+    "make quickstart": Make("nas run experiment=quickstart"),
+    "make test": Make("-m pytest"),
     "nas run experiment=quickstart seed=0,1,2 --multirun": Run(
         makes=("runs/quickstart/seed-0/report.html", "runs/quickstart/seed-1/report.html"),
         changes={"seed=0,1,2": "seed=0,1"},
@@ -233,8 +239,11 @@ def do(command: str, folder: Path, nas: Nas) -> None:
     treatment = COMMANDS[command]
     words = command.split()
     if isinstance(treatment, Make):
-        made = run(["make", "--dry-run", *words[1:]], ROOT)
-        assert "install" in made
+        # As on a fresh machine: what an earlier call has installed already would not be shown.
+        made = run(["make", "--always-make", "--dry-run", *words[1:]], ROOT)
+        assert "-m venv" in made
+        assert "pip install" in made
+        assert treatment.runs in made
     elif isinstance(treatment, Script):
         run([sys.executable, str(ROOT / words[1]), *words[2:]], folder)
         check(treatment.makes, folder)
