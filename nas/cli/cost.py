@@ -33,7 +33,8 @@ def cost(config: Config, job: Job) -> None:
 
 
 def _show_cost(config: Config, folder: Path) -> None:
-    from nas.report.cost import network_cost, summary, text_table, write_cost
+    from nas.report.cost import network_cost, summary, text_table
+    from nas.report.cost_page import write_cost
 
     name, network = chosen_network(config)
     device = known_peaks(Device(**dataclasses.asdict(config.device)))
@@ -45,7 +46,8 @@ def _show_cost(config: Config, folder: Path) -> None:
 
 
 def _show_savings(sizes: dict[str, int], folder: Path) -> None:
-    from nas.report.savings import forms, sentences, write_savings
+    from nas.report.figures.savings import write_savings
+    from nas.report.savings import forms, sentences
 
     say("\n".join(sentences(forms(**sizes))))
     name = "savings-{kernel}x{kernel}-{in_channels}-{out_channels}-{height}x{width}.svg".format(**sizes)

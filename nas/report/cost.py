@@ -10,7 +10,7 @@ from typing import final
 
 from nas.blocks import BlockSpec, Op, Shape
 from nas.errors import UserError
-from nas.files import read_json, write_text
+from nas.files import read_json
 from nas.hardware import Device, roofline_ms
 from nas.network import NetworkSpec, Place, reference_names, reference_network
 
@@ -292,22 +292,3 @@ def text_table(cost: NetworkCost) -> str:
         return "  ".join(cells).rstrip()
 
     return "\n".join(align(line) for line in lines)
-
-
-def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
-    """Writes ``cost.html``, and ``roofline.svg`` where the device's peaks are known.
-
-    Returns:
-        The files.
-    """
-    from nas.report.cost_page import cost_page
-    from nas.report.figures.roofline import draw_roofline
-    from nas.report.figures.style import save
-
-    page = folder / "cost.html"
-    write_text(page, cost_page(cost))
-    if cost.ridge is None:
-        return (page,)
-    picture = folder / "roofline.svg"
-    save(draw_roofline(cost), picture)
-    return (page, picture)

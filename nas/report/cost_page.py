@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from nas.files import write_text
 from nas.report import html
 from nas.report.cost import HEADINGS, NetworkCost, OpCost, rows, summary
 from nas.report.figures.roofline import draw_roofline
-from nas.report.figures.style import to_svg
+from nas.report.figures.style import save, to_svg
+
+
+def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
+    """Writes ``cost.html``, and ``roofline.svg`` where the device's peaks are known.
+
+    Returns:
+        The files.
+    """
+    page = folder / "cost.html"
+    write_text(page, cost_page(cost))
+    if cost.ridge is None:
+        return (page,)
+    picture = folder / "roofline.svg"
+    save(draw_roofline(cost), picture)
+    return (page, picture)
 
 
 def cost_page(cost: NetworkCost) -> str:

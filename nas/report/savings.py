@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import final
 
 from nas.blocks.ops import INPUT, Conv2d, Lowering, Shape
 from nas.errors import UserError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 EXPANSIONS = (1, 2, 3, 6)
 
@@ -96,28 +92,3 @@ def sentences(found: tuple[Form, ...]) -> list[str]:
         compared = f"{factor:.1f}× fewer" if factor >= 1 else f"{1 / factor:.1f}× more"
         lines.append(f"{form.name}: {form.weights:,} weights, {form.macs:,} MACs, {compared}")
     return lines
-
-
-def write_savings(
-    path: Path, *, kernel: int, in_channels: int, out_channels: int, height: int, width: int
-) -> Path:
-    """Writes the picture of the savings; the ending of ``path`` says whether as SVG or PNG."""
-    from nas.report.figures.style import save
-
-    save(
-        draw(kernel=kernel, in_channels=in_channels, out_channels=out_channels, height=height, width=width),
-        path,
-    )
-    return path
-
-
-def draw(*, kernel: int, in_channels: int, out_channels: int, height: int, width: int) -> Figure:
-    """The picture of the savings."""
-    from nas.report.figures.savings import draw_savings
-
-    found = forms(
-        kernel=kernel, in_channels=in_channels, out_channels=out_channels, height=height, width=width
-    )
-    return draw_savings(
-        found, title=f"{kernel}×{kernel}, {in_channels} → {out_channels} channels, {height}×{width} pixels"
-    )

@@ -22,9 +22,10 @@ from nas.report.cost import (
     rows,
     summary,
     text_table,
-    write_cost,
 )
-from nas.report.savings import forms, sentences, write_savings
+from nas.report.cost_page import write_cost
+from nas.report.figures.savings import write_savings
+from nas.report.savings import forms, sentences
 from nas.resources import shipped
 
 DEVICES = sorted((shipped("conf") / "device").glob("*.yaml"))
