@@ -51,6 +51,32 @@ def train_network(
         seed: Decides the initial weights and the order of the images.
         on_step: Called after each step.
     """
+    model, history = fit_network(network, data=data, hyper=hyper, seed=seed, on_step=on_step)
+
+    def measure(images: Images) -> Accuracy:
+        return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)
+
+    return Trained(
+        model=model,
+        history=history,
+        validation=measure(data.splits.validation),
+        test=measure(data.splits.test),
+    )
+
+
+def fit_network(
+    network: NetworkSpec,
+    *,
+    data: Prepared,
+    hyper: Hyperparameters,
+    seed: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> tuple[StaticNetwork, list[dict[str, float]]]:
+    """Trains a network from scratch and looks at training images only; arguments as above.
+
+    Returns:
+        The module, in evaluation mode, and one row an epoch.
+    """
     torch.manual_seed(seed)
     model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     order = torch.Generator().manual_seed(seed)
@@ -74,14 +100,4 @@ def train_network(
         on_step=on_step,
         on_epoch=history.append,
     )
-    model.eval()
-
-    def measure(images: Images) -> Accuracy:
-        return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)
-
-    return Trained(
-        model=model,
-        history=history,
-        validation=measure(data.splits.validation),
-        test=measure(data.splits.test),
-    )
+    return model.eval(), history
