@@ -171,6 +171,23 @@ class TrainConfig(OptimizationConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrustConfig(OptimizationConfig):
+    """Networks that are trained alone, to see whether the supernet ranks them rightly.
+
+    Attributes:
+        networks: Random networks, spread over the range of MACs, beside the smallest and the largest.
+        images: What both accuracies are computed on: validation, or test, which is then no longer unseen.
+        top: How many of the best the precision at the top is computed on.
+        resamples: Draws of the bootstrap that gives the intervals.
+    """
+
+    networks: int
+    images: str
+    top: int
+    resamples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinishConfig(OptimizationConfig):
     """How the winner and what it is compared with are trained from scratch, all in the same way.
 
@@ -362,6 +379,7 @@ class Config:
         data: The images.
         device: The target device.
         train: Training the supernet.
+        trust: Whether the supernet's ranking is right.
         table: The latency table; table=X stands for table.name=X.
         search: The search.
         scale: Compound scaling of the winner.
@@ -380,6 +398,7 @@ class Config:
     data: DataConfig
     device: DeviceConfig
     train: TrainConfig
+    trust: TrustConfig
     table: TableConfig
     search: SearchConfig
     scale: ScaleConfig
