@@ -83,13 +83,13 @@ def subjects(context: Context) -> list[Subject]:
     ]
 
 
-def images(context: Context) -> Images:
+def judging_images(context: Context) -> Images:
     """The images that both accuracies are computed on."""
     splits = context.data.splits
     return {"validation": splits.validation, "test": splits.test}[context.config.trust.images]
 
 
-def train_alone(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
+def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
     """Trains a network from scratch and judges it; ``name`` stands in front of the progress bar."""
     from nas.training.evaluation import evaluate
     from nas.training.final import fit_network
@@ -97,7 +97,7 @@ def train_alone(context: Context, network: NetworkSpec, *, name: str) -> Accurac
     data, hyper = context.data, hyperparameters(context.config.trust)
     with progress_bar(name, total=hyper.epochs * data.steps(hyper.batch_size)) as bar:
         model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, on_step=bar.step)
-        plain = data.plain(images(context), resolution=network.resolution)
+        plain = data.plain(judging_images(context), resolution=network.resolution)
         accuracy = evaluate(model, plain, compute=data.compute)
         bar.note(f"{accuracy.value:.1%}")
     return accuracy
@@ -108,13 +108,13 @@ def _trust(context: Context, folder: Path) -> None:
 
     for line in differences(context):
         say(f"trust: {line}")
-    evaluator = dataclasses.replace(supernet_step.evaluator(context), validation=images(context))
+    evaluator = dataclasses.replace(supernet_step.evaluator(context), validation=judging_images(context))
     todo = subjects(context)
     names = {item.network: f"{item.role} network alone, {n}/{len(todo)}" for n, item in enumerate(todo, 1)}
     rows = compare(
         todo,
         inherited=evaluator.accuracy,
-        alone=lambda network: train_alone(context, network, name=names[network]),
+        alone=lambda network: train_and_judge(context, network, name=names[network]),
         path=folder / ROWS,
     )
     _summarize(context, rows, folder)
