@@ -19,6 +19,19 @@ Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """What the forward and backward passes of one batch gave.
+
+    Attributes:
+        losses: Detached means over the batch by the names that they have in the history.
+        subnets: The detached loss of each network that ran, by its code, so that a fault can be traced to it.
+    """
+
+    losses: Losses
+    subnets: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """How a network is optimised (BigNAS, Yu et al. 2020, section 4.1, unless set otherwise).
 
@@ -91,6 +104,11 @@ class Compute:
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in a precision that losses can be computed in: float64 stays, what is lower becomes float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Optimizer:
