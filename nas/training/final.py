@@ -13,7 +13,7 @@ from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
 from nas.training.data import Images, resize
 from nas.training.evaluation import Accuracy, evaluate
-from nas.training.optimization import Hyperparameters, Losses, fit
+from nas.training.optimization import Hyperparameters, Pass, StepResult, fit
 from nas.training.prepared import Prepared
 
 
@@ -82,12 +82,12 @@ def fit_network(
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
 
-    def backward(x: Tensor, y: Tensor) -> Losses:
+    def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         with data.compute.context():
             logits = model(resize(x, network.resolution))
         loss = F.cross_entropy(logits.float(), y, label_smoothing=hyper.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
-        return {"loss": loss.detach()}
+        return StepResult((Pass(name="loss", network="the network", loss=loss.detach()),))
 
     fit(
         model,

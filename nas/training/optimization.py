@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
 
-Losses = Mapping[str, Tensor]
 Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepResult:
-    """What the forward and backward passes of one batch gave.
+class Pass:
+    """One network's way forward and backward within a step.
 
     Attributes:
-        losses: Detached means over the batch by the names that they have in the history.
-        subnets: The detached loss of each network that ran, by its code, so that a fault can be traced to it.
+        name: The loss's name in the history, e.g. ``loss_random``.
+        network: What ran: an architecture's code, or another name of the network.
+        loss: Its loss, detached, a scalar.
     """
 
-    losses: Losses
-    subnets: Mapping[str, Tensor]
+    name: str
+    network: str
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What ran in a step, in this order. Which names there are may change in the course of a training."""
+
+    passes: tuple[Pass, ...]
+
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """The mean loss by name, detached."""
+        found: dict[str, list[Tensor]] = {}
+        for done in self.passes:
+            found.setdefault(done.name, []).append(done.loss)
+        return {name: torch.stack(losses).mean() for name, losses in found.items()}
+
+
+class Backward(Protocol):
+    """Runs forward and backward for one batch."""
+
+    def __call__(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
+        """Adds the gradients of images (N, C, H, W) with labels (N,).
+
+        ``progress`` is the share of the training that is done, 0 to 1.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +153,7 @@ def fit(
     hyper: Hyperparameters,
     epoch_batches: Callable[[], Iterable[Batch]],
     steps_per_epoch: int,
-    backward: Callable[[Tensor, Tensor], Losses],
+    backward: Backward,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
 ) -> None:
@@ -137,7 +164,7 @@ def fit(
         hyper: How.
         epoch_batches: Gives one epoch's batches, images (N, C, H, W) and labels (N,).
         steps_per_epoch: Batches of one epoch.
-        backward: Runs forward and backward for one batch, adding to the gradients; returns detached losses.
+        backward: Runs forward and backward for one batch, adding to the gradients.
         on_step: Called after each step.
         on_epoch: Called after each epoch with its number, learning rate, mean losses and images a second.
     """
@@ -149,8 +176,9 @@ def fit(
         images, start = 0, time.perf_counter()
         for x, y in epoch_batches():
             rate = hyper.rate(step, steps)
-            losses = _step(optimizer, backward, x, y, rate=rate, clip_value=hyper.clip_value)
-            for name, loss in losses.items():
+            now = partial(backward, progress=step / steps)
+            result = _step(optimizer, now, x, y, rate=rate, clip_value=hyper.clip_value)
+            for name, loss in result.losses.items():
                 totals[name] = totals.get(name, torch.zeros((), device=loss.device)) + loss
             images += len(y)
             step += 1
@@ -162,19 +190,19 @@ def fit(
 
 def _step(
     optimizer: torch.optim.Optimizer,
-    backward: Callable[[Tensor, Tensor], Losses],
+    backward: Callable[[Tensor, Tensor], StepResult],
     x: Tensor,
     y: Tensor,
     *,
     rate: float,
     clip_value: float,
-) -> Losses:
+) -> StepResult:
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    losses = backward(x, y)
+    result = backward(x, y)
     if clip_value:
         params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         nn.utils.clip_grad_value_(params, clip_value)
     optimizer.step()
-    return losses
+    return result

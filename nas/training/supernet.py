@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from nas.errors import UserError, unknown
+from nas.errors import UserError
 from nas.files import write_json
 from nas.nn import Supernet
 from nas.space import SearchSpace
 from nas.training.evaluation import SubnetEvaluator
-from nas.training.optimization import Compute, Hyperparameters, Losses, fit
+from nas.training.optimization import Hyperparameters, fit
 from nas.training.prepared import Prepared
-from nas.training.sandwich import Sandwich
-from nas.training.single_path import SinglePath
+from nas.training.recipes import Recipe, Trainee
 from nas.training.tables import write_csv
 from nas.training.weights import load_weights, save_weights
 
@@ -35,53 +33,13 @@ class SupernetRecipe:
 
     Attributes:
         hyper: The optimisation.
-        rule: How subnets are drawn and taught, one of ``RULES``.
-        random_subnets: Random subnets a step, beside the largest and the smallest.
-        distill: Whether they learn from the largest.
+        rule: How subnets are drawn and taught.
         calibration_images: Training images that a subnet's BatchNorm statistics are computed on.
     """
 
     hyper: Hyperparameters
-    random_subnets: int
-    distill: bool
+    rule: Recipe
     calibration_images: int
-    rule: str = "sandwich"
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise unknown("training recipe", self.rule, RULES)
-
-
-class Rule(Protocol):
-    """What runs forward and backward for one batch."""
-
-    def backward(self, x: Tensor, y: Tensor) -> Losses:
-        """Adds the gradients of images (N, C, H, W) with labels (N,); returns detached losses by name."""
-
-
-def _sandwich(supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe) -> Rule:
-    return Sandwich(
-        supernet=supernet,
-        compute=compute,
-        rng=rng,
-        random_subnets=recipe.random_subnets,
-        label_smoothing=recipe.hyper.label_smoothing,
-        distill=recipe.distill,
-    )
-
-
-def _single_path(
-    supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe
-) -> Rule:
-    return SinglePath(
-        supernet=supernet, compute=compute, rng=rng, label_smoothing=recipe.hyper.label_smoothing
-    )
-
-
-RULES: dict[str, Callable[[Supernet, Compute, np.random.Generator, SupernetRecipe], Rule]] = {
-    "sandwich": _sandwich,
-    "single_path": _single_path,
-}
 
 
 def train_supernet(
@@ -111,7 +69,12 @@ def train_supernet(
     supernet = Supernet(space, classes=len(data.splits.classes), input_channels=data.splits.channels)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     hyper = recipe.hyper
-    step = RULES[recipe.rule](supernet, data.compute, np.random.default_rng(seed), recipe)
+    trainee = Trainee(
+        supernet=supernet,
+        compute=data.compute,
+        rng=np.random.default_rng(seed),
+        label_smoothing=hyper.label_smoothing,
+    )
     order = torch.Generator().manual_seed(seed)
     resolution = max(space.resolutions)
     history: list[dict[str, float]] = []
@@ -126,7 +89,7 @@ def train_supernet(
         hyper=hyper,
         epoch_batches=lambda: data.training(batch_size=hyper.batch_size, resolution=resolution, rng=order),
         steps_per_epoch=data.steps(hyper.batch_size),
-        backward=step.backward,
+        backward=recipe.rule.build(trainee).backward,
         on_step=on_step,
         on_epoch=epoch_done,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,15 +37,16 @@ def check(context: Context) -> None:
 
 def recipe(context: Context) -> SupernetRecipe:
     """How the supernet is trained, out of the configuration."""
+    from nas.training.recipes import make_recipe, option_names
     from nas.training.supernet import SupernetRecipe
 
     train = context.config.train
+    given = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
+    options = {name: given[name] for name in option_names(train.recipe) if name in given}
     return SupernetRecipe(
         hyper=hyperparameters(train),
-        random_subnets=train.random_subnets,
-        distill=train.distill,
+        rule=make_recipe(train.recipe, options),
         calibration_images=train.calibration_images,
-        rule=train.recipe,
     )
 
 
