@@ -14,6 +14,7 @@ import functools
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -77,18 +78,33 @@ def work(jobs: Sequence[Job], settings: tuple[str, ...], folder: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # the processes inherit it, and read it when they load torch
     start = time.perf_counter()
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=log_to, initargs=(folder,)) as pool:
+    own = (folder, os.getpid())
+    with ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=begin, initargs=own) as pool:
         futures = {pool.submit(job, settings, name): f"{job.__name__} {name}" for job, name in jobs}
-        for number, future in enumerate(as_completed(futures), 1):
-            future.result()
-            minutes = (time.perf_counter() - start) / 60
-            print(f"{number}/{len(futures)} after {minutes:.1f} min: {futures[future]}", flush=True)
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                future.result()
+                minutes = (time.perf_counter() - start) / 60
+                print(f"{number}/{len(futures)} after {minutes:.1f} min: {futures[future]}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
 
 
-def log_to(folder: Path) -> None:
-    """What a process says goes into a file of its own: progress bars of two would overwrite each other."""
+def begin(folder: Path, parent: int) -> None:
+    """Prepares a process: it writes into a log of its own, and ends when the one that started it does."""
     path = folder / f"{multiprocessing.current_process().name}.log"
     sys.stdout = path.open("a", buffering=1, encoding="utf-8")
+    threading.Thread(target=follow, args=(parent,), daemon=True).start()
+
+
+def follow(parent: int) -> None:
+    """Ends this process soon after its parent has ended, however that was."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 @functools.cache
@@ -195,3 +211,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
