@@ -96,7 +96,7 @@ def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Acc
 
     data, hyper = context.data, hyperparameters(context.config.trust)
     with progress_bar(name, total=hyper.epochs * data.steps(hyper.batch_size)) as bar:
-        model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, on_step=bar.step)
+        model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, on_step=bar.follow)
         plain = data.plain(judging_images(context), resolution=network.resolution)
         accuracy = evaluate(model, plain, compute=data.compute)
         bar.note(f"{accuracy.value:.1%}")

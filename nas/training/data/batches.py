@@ -65,6 +65,11 @@ class Share:
 WHOLE = Share()
 
 
+def shared(images: Images, share: Share) -> Images:
+    """A part of the images, in order."""
+    return images if share == WHOLE else images.take(torch.arange(len(images))[share.of(len(images))])
+
+
 def batches(
     images: Images,
     *,

@@ -16,7 +16,7 @@ from nas.errors import UserError, unknown
 from nas.nn import Supernet
 from nas.space import Architecture, SearchSpace
 from nas.training.data import resize
-from nas.training.optimization import Compute, Pass, StepResult
+from nas.training.optimization import Compute, Pass, StepResult, at_least_float32
 
 LossOf = Callable[[Tensor], Tensor]
 """A loss, a scalar, of logits (N, classes)."""
@@ -48,11 +48,11 @@ class Trainee:
         return lambda logits: F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
 
     def forward(self, arch: Architecture, x: Tensor) -> Tensor:
-        """Logits (N, classes), in float32, of images (N, C, H, W) resized to the subnet's resolution."""
+        """Logits (N, classes), float32 or more, of images (N, C, H, W) resized to the subnet's resolution."""
         network = self.space.network(arch, classes=self.supernet.classes)
         with self.compute.context():
             logits: Tensor = self.supernet(resize(x, network.resolution), network)
-        return logits.float()
+        return at_least_float32(logits)
 
     def learn(self, arch: Architecture, x: Tensor, *, name: str, loss_of: LossOf) -> tuple[Tensor, Pass]:
         """Runs a subnet forward and backward, which adds to the gradients.
