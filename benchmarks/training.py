@@ -95,7 +95,12 @@ def sandwich(space: SearchSpace, *, batch: int, rounds: int) -> None:
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainee = Trainee(supernet=supernet, compute=compute, rng=rng, label_smoothing=HYPER.label_smoothing)
     rule = make_recipe("sandwich").build(trainee)
-    step = trainer(supernet, lambda x, y: rule.backward(x, y, progress=0.5))
+    ran: list[str] = []
+
+    def backward(x: Tensor, y: Tensor) -> None:
+        ran[:] = [done.network for done in rule.backward(x, y, progress=0.5).passes]
+
+    step = trainer(supernet, backward)
     x, y = images(batch, max(space.resolutions))
     ratios, whole = [], []
     alone: dict[str, list[float]] = {"largest": [], "smallest": []}
@@ -106,6 +111,7 @@ def sandwich(space: SearchSpace, *, batch: int, rounds: int) -> None:
         for own in steps:
             own(x, y)
         seconds = step(x, y)
+        assert ran == [str(arch) for arch in archs], "these are the networks that the step has trained"
         parts = [own(x, y) for own in steps]
         if number:  # the first round warms up
             ratios.append(seconds / sum(parts))
