@@ -36,11 +36,32 @@ class ComputeConfig:
 
     Attributes:
         torch_device: auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, ...
-        autocast: Precision of convolutions while training: auto (bf16 on CUDA), none, bf16 or fp16.
+        autocast: Precision of convolutions while training: auto (bf16 where the hardware computes with it),
+            none, bf16 or fp16.
+        compile: Compile the networks that are trained alone (torch.compile); it costs a minute for each.
     """
 
     torch_device: str
     autocast: str
+    compile: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """How a training that is killed can go on; decides nothing about its result.
+
+    Attributes:
+        every: Time between two checkpoints: 90s, 5m, 1h; null for none by time.
+        every_steps: Steps between two; null for none by steps.
+        keep: How many of the last are kept.
+        best_every_epochs: Epochs between two looks at the validation accuracy of the supernet's smallest and
+            largest networks; the weights with the best mean are kept too. 0 is off.
+    """
+
+    every: str | None
+    every_steps: int | None
+    keep: int
+    best_every_epochs: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +155,15 @@ class OptimizationConfig:
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step.
+        batch_size: Images a step, in all processes together.
         learning_rate: Peak, for 256 images a step; it is scaled with batch_size.
         momentum: Of Nesterov's method.
         weight_decay: Of convolution and matrix weights; BatchNorm and biases do not decay.
         warmup_epochs: Epochs of linear warm-up.
         label_smoothing: Share of a label's weight that is spread over all classes.
         clip_value: Gradients are clipped to this value; 0 is off.
+        ema_decay: Share that stays, at each step, of a moving average of the weights, which is evaluated and
+            saved in their place, e.g. 0.999; 0 is off.
     """
 
     epochs: int
@@ -151,6 +174,7 @@ class OptimizationConfig:
     warmup_epochs: float
     label_smoothing: float
     clip_value: float
+    ema_decay: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +192,23 @@ class TrainConfig(OptimizationConfig):
     random_subnets: int
     distill: bool
     calibration_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustConfig(OptimizationConfig):
+    """Networks that are trained alone, to see whether the supernet ranks them rightly.
+
+    Attributes:
+        networks: Random networks, spread over the range of MACs, beside the smallest and the largest.
+        images: What both accuracies are computed on: validation, or test, which is then no longer unseen.
+        top: How many of the best the precision at the top is computed on.
+        resamples: Draws of the bootstrap that gives the intervals.
+    """
+
+    networks: int
+    images: str
+    top: int
+    resamples: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,9 +400,11 @@ class Config:
         name: The run's name; it stands in run_dir.
         run_dir: The folder of the run. Steps that are found there, with the same settings, are not repeated.
         compute: Where training and accuracy run.
+        checkpoint: How a training that is killed can go on.
         data: The images.
         device: The target device.
         train: Training the supernet.
+        trust: Whether the supernet's ranking is right.
         table: The latency table; table=X stands for table.name=X.
         search: The search.
         scale: Compound scaling of the winner.
@@ -377,9 +420,11 @@ class Config:
     name: str
     run_dir: str
     compute: ComputeConfig
+    checkpoint: CheckpointConfig
     data: DataConfig
     device: DeviceConfig
     train: TrainConfig
+    trust: TrustConfig
     table: TableConfig
     search: SearchConfig
     scale: ScaleConfig

@@ -18,16 +18,17 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "resources": {"errors"},
+    "statistics": set(),
     "blocks": GROUND,
     "network": GROUND | {"blocks"},
     "space": GROUND | {"blocks", "network"},
     "scaling": GROUND | {"blocks", "network"},
     "hardware": GROUND | {"blocks"},
     "latency.runner": set(),
-    "latency": GROUND | CORE | {"hardware", "latency.runner"},
+    "latency": GROUND | CORE | {"statistics", "hardware", "latency.runner"},
     "nn": GROUND | CORE,
     "quantization": GROUND,
-    "training": GROUND | CORE | {"nn"},
+    "training": GROUND | CORE | {"statistics", "nn"},
     "search": GROUND | CORE | {"hardware", "latency"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
     "report": GROUND | CORE | {"hardware", "latency", "search", "deploy"},
@@ -43,6 +44,7 @@ ROOMS: dict[str, set[str]] = {
 """Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``."""
 
 LIBRARIES: dict[str, set[str]] = {
+    "statistics": {"numpy"},
     "space": {"numpy", "yaml"},
     "latency": {"numpy", "onnx", "google"},
     "latency.runner": {"numpy"},
@@ -64,6 +66,7 @@ TORCH_FREE += (
     "nas.cli.__main__",
     "nas.cli.run",
     "nas.cli.train",
+    "nas.cli.trust",
     "nas.cli.search",
     "nas.cli.cost",
 )

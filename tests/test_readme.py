@@ -30,6 +30,7 @@ TINY = (
     "table.budget=1s",
     "table.correction_networks=2",
     "table.validation_networks=2",
+    "trust.resamples=20",
     "finish.epochs=1",
     "finish.extremes=false",
     "finish.baseline_widths=[]",
@@ -144,6 +145,10 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     ),
     "nas train experiment=pets train.recipe=single_path run_dir=runs/single_path": Run(
         makes=("runs/single_path/supernet/history.csv",)
+    ),
+    "nas trust experiment=pets": Run(
+        makes=("runs/pictures/trust/trust.json",),
+        adds=("run_dir=runs/pictures", "trust.networks=2", "trust.top=1"),
     ),
     "nas train experiment=pets tracker=wandb run_dir=runs/tracked": Run(makes=("runs/tracked/wandb",)),
     "nas run data=imagenet data.root=imagenet space=ofa_mobilenet_v3 search.latency_ms=20 "

@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from nas.training.loop import Progress
 
 LOG = logging.getLogger("nas")
 LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
@@ -55,7 +59,7 @@ def log_to(path: Path) -> Iterator[None]:
 class Bar:
     """A progress bar that is being shown."""
 
-    progress: Progress
+    progress: rich.progress.Progress
     task: TaskID
 
     def start(self, total: int) -> None:
@@ -70,6 +74,11 @@ class Bar:
         """Sets both."""
         self.progress.update(self.task, completed=done, total=total)
 
+    def follow(self, progress: Progress) -> None:
+        """Shows how far a training is, and how fast; the time that is left follows from it."""
+        speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
+        self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
+
     def note(self, text: str) -> None:
         """Shows a few words behind the bar."""
         self.progress.update(self.task, note=text)
@@ -83,7 +92,8 @@ def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=CONSOLE) as progress:
-        yield Bar(progress, progress.add_task(what, total=total, note=""))
+    with rich.progress.Progress(*columns, console=CONSOLE) as shown:
+        yield Bar(shown, shown.add_task(what, total=total, note="", speed=""))

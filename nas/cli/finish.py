@@ -10,7 +10,7 @@ from nas.cli.app import Command
 COMMAND = Command(
     name="finish",
     summary="trains the winner and its baselines to completion",
-    reads=("compute", "data", "finish", "tracker"),
+    reads=("compute", "checkpoint", "data", "finish", "tracker"),
     body=steps.finish,
 )
 

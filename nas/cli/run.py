@@ -10,7 +10,19 @@ from nas.cli.app import Command
 COMMAND = Command(
     name="run",
     summary="does everything below, step by step; what is done already is skipped",
-    reads=("compute", "data", "device", "train", "table", "search", "scale", "finish", "export", "tracker"),
+    reads=(
+        "compute",
+        "checkpoint",
+        "data",
+        "device",
+        "train",
+        "table",
+        "search",
+        "scale",
+        "finish",
+        "export",
+        "tracker",
+    ),
     body=steps.run,
 )
 

@@ -10,7 +10,7 @@ from nas.cli.app import Command
 COMMAND = Command(
     name="train",
     summary="trains the supernet",
-    reads=("compute", "data", "train", "tracker"),
+    reads=("compute", "checkpoint", "data", "train", "tracker"),
     body=steps.train,
 )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nas import statistics
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.latency.probes import FloatArray
@@ -164,16 +166,8 @@ def compare(predicted: FloatArray, measured: FloatArray) -> Figures:
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
     """Spearman's rank correlation, ties averaged; 1 where there is nothing to rank."""
-    a, b = _ranks(first), _ranks(second)
-    spread = float(a.std() * b.std())
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else 1.0
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: FloatArray = (ends - (counts - 1) / 2)[inverse]
-    return ranks
+    found = statistics.spearman(first, second)
+    return 1.0 if math.isnan(found) else found
 
 
 def fit_line(x: FloatArray, measured_ms: FloatArray) -> Callable[[FloatArray], FloatArray]:

@@ -36,6 +36,7 @@ from nas.report.files import (
 from nas.report.latency_section import kind_of, latency
 from nas.report.results import RESULTS, Row, read_table
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
+from nas.report.trust_section import TRUST, TRUST_ROWS, trust
 
 DEPLOYED = Path("deploy") / MANIFEST
 PROVENANCE = Path("provenance.json")
@@ -53,16 +54,21 @@ class Section:
         needs: Files of the run folder without which it cannot be made.
         command: The command that makes them.
         make: Gives its HTML for a run folder.
+        optional: Whether the page says nothing where it was not made, as it is no step of ``nas run``.
     """
 
     title: str
     needs: tuple[Path, ...]
     command: str
     make: Callable[[Path], list[str]]
+    optional: bool = False
 
     def render(self, run_dir: Path) -> list[str]:
-        """The part, or the line that says how to get it, or why it cannot be shown."""
-        if not all((run_dir / path).is_file() for path in self.needs):
+        """The part, or the line that says how to get it, or why it cannot be shown, or nothing."""
+        is_there = all((run_dir / path).is_file() for path in self.needs)
+        if not is_there and self.optional:
+            return []
+        if not is_there:
             command = f"{self.command} run_dir={run_dir.as_posix()}"
             body = [html.missing("Not there yet; it is made by", command)]
         else:
@@ -240,6 +246,13 @@ SECTIONS = (
     Section(title="Scaling", needs=(SCALE,), command="nas scale", make=scaling),
     Section(title="Latency table", needs=(), command="nas table", make=latency),
     Section(title="Supernet training", needs=(HISTORY,), command="nas train", make=training),
+    Section(
+        title="Trust in the supernet",
+        needs=(TRUST, TRUST_ROWS),
+        command="nas trust",
+        make=trust,
+        optional=True,
+    ),
     Section(title="Exported files", needs=(DEPLOYED,), command="nas export", make=artefacts),
     Section(title="What was run", needs=(PROVENANCE,), command="nas run", make=provenance),
 )

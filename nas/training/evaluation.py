@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, Supernet
-from nas.training.data import Images, Normalization, batches, subset
+from nas.training.data import Images, Normalization, batches, shared, subset
 from nas.training.optimization import Compute
 
 
@@ -51,6 +51,12 @@ def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
     model.train(training)
 
 
+def drawn(train: Images, *, count: int, seed: int) -> Images:
+    """The training images that statistics are computed on: up to ``count``, always the same for a seed."""
+    rng = torch.Generator().manual_seed(seed)
+    return subset(train, torch.randperm(len(train), generator=rng)[:count])
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute
@@ -59,19 +65,19 @@ def evaluate(
 
     Args:
         model: Maps (N, C, H, W) to logits (N, classes).
-        image_batches: Images and labels.
-        compute: How precisely to compute.
+        image_batches: This process's share of the images, with their labels.
+        compute: How precisely to compute, and with which processes: the result is that of all images.
     """
     training = model.training
     model.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=compute.device)
-    total = 0
+    counts = torch.zeros(2, dtype=torch.int64, device=compute.device)
     for x, y in image_batches:
         with compute.context():
-            correct += (model(x).argmax(1) == y).sum()
-        total += len(y)
+            counts[0] += (model(x).argmax(1) == y).sum()
+        counts[1] += len(y)
     model.train(training)
-    return Accuracy(int(correct), total)
+    correct, total = compute.processes.total(counts).tolist()
+    return Accuracy(correct, total)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +113,9 @@ class SubnetEvaluator:
         seed: int,
     ) -> SubnetEvaluator:
         """Draws the calibration images from the training images, by ``seed``."""
-        rng = torch.Generator().manual_seed(seed)
-        drawn = subset(train, torch.randperm(len(train), generator=rng)[:calibration_images])
         return cls(
             supernet=supernet.to(compute.device),
-            calibration=drawn.to(compute.device),
+            calibration=drawn(train, count=calibration_images, seed=seed).to(compute.device),
             validation=validation.to(compute.device),
             normalize=normalize,
             compute=compute,
@@ -124,8 +128,12 @@ class SubnetEvaluator:
         return static
 
     def accuracy(self, network: NetworkSpec) -> Accuracy:
-        """The subnet's accuracy on the validation images."""
-        return evaluate(self.extract(network), self._batches(self.validation, network), compute=self.compute)
+        """The subnet's accuracy on the validation images, of which each process looks at its share.
+
+        Calibration is not shared: every process makes the same network, from the same few images.
+        """
+        own = shared(self.validation, self.compute.processes.share)
+        return evaluate(self.extract(network), self._batches(own, network), compute=self.compute)
 
     def _batches(self, images: Images, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
         return batches(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +11,16 @@ from torch.nn import functional as F
 
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
+from nas.training.checkpoint import Checkpoints
 from nas.training.data import Images, resize
-from nas.training.evaluation import Accuracy, evaluate
-from nas.training.optimization import Hyperparameters, Losses, fit
+from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
+from nas.training.loop import Progress, Task, fit
+from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
 from nas.training.prepared import Prepared
+from nas.training.state import Randomness, Row
+
+CALIBRATION_IMAGES = 4096
+"""Training images on which the statistics of averaged weights are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class Trained:
     """
 
     model: StaticNetwork
-    history: list[dict[str, float]]
+    history: list[Row]
     validation: Accuracy
     test: Accuracy
 
@@ -40,7 +46,8 @@ def train_network(
     data: Prepared,
     hyper: Hyperparameters,
     seed: int,
-    on_step: Callable[[], None] = lambda: None,
+    checkpoints: Checkpoints | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Trained:
     """Trains a network from scratch on the training images and evaluates it.
 
@@ -49,32 +56,12 @@ def train_network(
         data: The images.
         hyper: How to train.
         seed: Decides the initial weights and the order of the images.
+        checkpoints: Where the training's state is kept, and from where it goes on.
         on_step: Called after each step.
     """
-    torch.manual_seed(seed)
-    model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    order = torch.Generator().manual_seed(seed)
-    history: list[dict[str, float]] = []
-
-    def backward(x: Tensor, y: Tensor) -> Losses:
-        with data.compute.context():
-            logits = model(resize(x, network.resolution))
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=hyper.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return {"loss": loss.detach()}
-
-    fit(
-        model,
-        hyper=hyper,
-        epoch_batches=lambda: data.training(
-            batch_size=hyper.batch_size, resolution=network.resolution, rng=order
-        ),
-        steps_per_epoch=data.steps(hyper.batch_size),
-        backward=backward,
-        on_step=on_step,
-        on_epoch=history.append,
+    model, history = fit_network(
+        network, data=data, hyper=hyper, seed=seed, checkpoints=checkpoints, on_step=on_step
     )
-    model.eval()
 
     def measure(images: Images) -> Accuracy:
         return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)
@@ -84,4 +71,55 @@ def train_network(
         history=history,
         validation=measure(data.splits.validation),
         test=measure(data.splits.test),
+    )
+
+
+def fit_network(
+    network: NetworkSpec,
+    *,
+    data: Prepared,
+    hyper: Hyperparameters,
+    seed: int,
+    checkpoints: Checkpoints | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
+) -> tuple[StaticNetwork, list[Row]]:
+    """Trains a network from scratch and looks at training images only; arguments as above.
+
+    Returns:
+        The module, in evaluation mode, and one row an epoch.
+    """
+    torch.manual_seed(seed)
+    model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task = _task(model, data=data, hyper=hyper, seed=seed)
+    history = fit(task, checkpoints=checkpoints, on_step=on_step)
+    if hyper.ema_decay:  # the statistics are those of the weights before they were averaged
+        images = drawn(data.splits.train, count=CALIBRATION_IMAGES, seed=seed)
+        calibrate(model, (x for x, _ in data.plain(images, resolution=network.resolution)))
+    return model.eval(), history
+
+
+def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, seed: int) -> Task:
+    randomness, resolution = Randomness.of(seed), model.network.resolution
+    run = torch.compile(model) if data.compute.compile else model
+
+    def batches(first: int) -> Iterable[Batch]:
+        return data.training(
+            batch_size=hyper.batch_size, resolution=resolution, rng=randomness.images, first=first
+        )
+
+    def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
+        with data.compute.context():
+            logits = run(resize(x, resolution))
+        loss = F.cross_entropy(at_least_float32(logits), y, label_smoothing=hyper.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return StepResult((Pass(name="loss", network="the network", loss=loss.detach()),))
+
+    return Task(
+        model=model,
+        hyper=hyper,
+        compute=data.compute,
+        randomness=randomness,
+        steps_per_epoch=data.steps(hyper.batch_size),
+        batches=batches,
+        backward=backward,
     )

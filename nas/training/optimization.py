@@ -1,21 +1,63 @@
-"""The optimiser and the loop that both the supernet and a single network are trained with."""
+"""How weights are optimised, where that is computed, and what a step gives; ``nas.training.loop`` does it."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.training.distributed import Processes
+from nas.training.ema import check_decay
 
-Losses = Mapping[str, Tensor]
 Batch = tuple[Tensor, Tensor]
+ALONE = Processes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One network's way forward and backward within a step.
+
+    Attributes:
+        name: The loss's name in the history, e.g. ``loss_random``.
+        network: What ran: an architecture's code, or another name of the network.
+        loss: Its loss, detached, a scalar.
+    """
+
+    name: str
+    network: str
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What ran in a step, in this order. Which names there are may change in the course of a training."""
+
+    passes: tuple[Pass, ...]
+
+    @property
+    def losses(self) -> dict[str, Tensor]:
+        """The mean loss by name, detached."""
+        found: dict[str, list[Tensor]] = {}
+        for done in self.passes:
+            found.setdefault(done.name, []).append(done.loss)
+        return {name: torch.stack(losses).mean() for name, losses in found.items()}
+
+
+class Backward(Protocol):
+    """Runs forward and backward for one batch."""
+
+    def __call__(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
+        """Adds the gradients of images (N, C, H, W) with labels (N,).
+
+        ``progress`` is the share of the training that is done, 0 to 1.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +66,15 @@ class Hyperparameters:
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step.
+        batch_size: Images a step, in all processes together.
         learning_rate: Peak, for 256 images a step; scaled linearly with the batch size.
         momentum: Of Nesterov's method.
         weight_decay: For convolution and matrix weights; none for BatchNorm and biases.
         warmup_epochs: Epochs of linear warm-up; a cosine follows, step by step.
         label_smoothing: Share of the label's weight that is spread over all classes.
         clip_value: Gradients are clipped to ± this value; 0 for no clipping.
+        ema_decay: Share that stays, at each step, of the moving average of the weights which is evaluated and
+            saved; 0 for no average.
     """
 
     epochs: int
@@ -41,6 +85,10 @@ class Hyperparameters:
     warmup_epochs: float
     label_smoothing: float
     clip_value: float
+    ema_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_decay(self.ema_decay)
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of ``step`` out of ``steps``."""
@@ -58,18 +106,25 @@ class Compute:
     Attributes:
         device: Where the network lives.
         autocast: The lower precision of convolutions and matrix products, or ``None``.
+        processes: Those that compute together.
+        compile: Whether networks of a fixed size are compiled. Supernets are not: their subnets change at
+            each step, and each would be compiled anew.
     """
 
     device: torch.device
     autocast: torch.dtype | None = None
+    processes: Processes = ALONE
+    compile: bool = False
 
     @classmethod
-    def choose(cls, device: str = "auto", autocast: str = "auto") -> Compute:
-        """Picks the device and the precision.
+    def choose(cls, device: str = "auto", autocast: str = "auto", *, compile: bool = False) -> Compute:
+        """Picks the device and the precision; the processes are those that have been joined.
 
         Args:
             device: ``auto``, or anything that ``torch.device`` takes.
-            autocast: ``auto`` (bfloat16 on CUDA, none elsewhere), ``none``, ``bf16`` or ``fp16``.
+            autocast: ``auto`` (bfloat16 where the hardware computes with it, else none), ``none``, ``bf16``
+                or ``fp16``.
+            compile: Whether networks of a fixed size are compiled.
 
         Raises:
             UserError: If the device is not there or the precision has no such name.
@@ -81,16 +136,51 @@ class Compute:
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"device {name!r} cannot be used ({error}); use auto, cpu or cuda") from None
         types = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        types["auto"] = torch.bfloat16 if chosen.type == "cuda" else None
+        types["auto"] = torch.bfloat16 if _has_bfloat16(chosen) else None
         if autocast not in types:
             raise UserError(f"autocast is {autocast!r}; allowed: {', '.join(sorted(types))}")
-        return cls(device=chosen, autocast=types[autocast])
+        return cls(device=chosen, autocast=types[autocast], processes=Processes.current(), compile=compile)
 
     def context(self) -> Any:
         """The context in which forward passes run."""
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast)
+
+    @contextmanager
+    def memory_advice(self, batch_size: int) -> Iterator[None]:
+        """Says what to lower where the body runs out of memory.
+
+        Raises:
+            UserError: In place of PyTorch's error.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            # The CPU's allocator raises a plain RuntimeError: "... can't allocate memory: you tried ..."
+            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+                raise
+            shared = f" in {self.processes.count} processes" if self.processes.count > 1 else ""
+            raise UserError(
+                f"out of memory on {self.device} with batch_size={batch_size}{shared}; lower batch_size (the "
+                "learning rate follows it by itself), the number of random subnets or the resolution"
+            ) from None
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware computes with bfloat16; emulated, it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False  # not Linux: nothing is known
+    return device.type == "cpu" and not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(words)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x`` in a precision that losses can be computed in: float64 stays, what is lower becomes float32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Optimizer:
@@ -99,64 +189,5 @@ def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Opti
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": hyper.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.SGD(groups, lr=0.0, momentum=hyper.momentum, nesterov=hyper.momentum > 0)
-
-
-def fit(
-    model: nn.Module,
-    *,
-    hyper: Hyperparameters,
-    epoch_batches: Callable[[], Iterable[Batch]],
-    steps_per_epoch: int,
-    backward: Callable[[Tensor, Tensor], Losses],
-    on_step: Callable[[], None] = lambda: None,
-    on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
-) -> None:
-    """Trains ``model`` in place.
-
-    Args:
-        model: The module whose parameters are trained.
-        hyper: How.
-        epoch_batches: Gives one epoch's batches, images (N, C, H, W) and labels (N,).
-        steps_per_epoch: Batches of one epoch.
-        backward: Runs forward and backward for one batch, adding to the gradients; returns detached losses.
-        on_step: Called after each step.
-        on_epoch: Called after each epoch with its number, learning rate, mean losses and images a second.
-    """
-    optimizer = make_optimizer(model, hyper)
-    steps, step = hyper.epochs * steps_per_epoch, 0
-    for epoch in range(1, hyper.epochs + 1):
-        model.train()
-        totals: dict[str, Tensor] = {}
-        images, start = 0, time.perf_counter()
-        for x, y in epoch_batches():
-            rate = hyper.rate(step, steps)
-            losses = _step(optimizer, backward, x, y, rate=rate, clip_value=hyper.clip_value)
-            for name, loss in losses.items():
-                totals[name] = totals.get(name, torch.zeros((), device=loss.device)) + loss
-            images += len(y)
-            step += 1
-            on_step()
-        means = {name: float(total) / steps_per_epoch for name, total in totals.items()}
-        speed = images / (time.perf_counter() - start)
-        on_epoch({"epoch": epoch, "learning_rate": rate, **means, "images_per_s": speed})
-
-
-def _step(
-    optimizer: torch.optim.Optimizer,
-    backward: Callable[[Tensor, Tensor], Losses],
-    x: Tensor,
-    y: Tensor,
-    *,
-    rate: float,
-    clip_value: float,
-) -> Losses:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    losses = backward(x, y)
-    if clip_value:
-        params = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        nn.utils.clip_grad_value_(params, clip_value)
-    optimizer.step()
-    return losses
+    fused = all(p.is_cuda for p in model.parameters())  # one kernel instead of several for each parameter
+    return torch.optim.SGD(groups, lr=0.0, momentum=hyper.momentum, nesterov=hyper.momentum > 0, fused=fused)

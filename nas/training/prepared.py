@@ -44,9 +44,16 @@ class Prepared:
         return cls(splits=moved, normalize=normalize, augment=augment, compute=compute, workers=workers)
 
     def training(
-        self, *, batch_size: int, resolution: int, rng: torch.Generator
+        self, *, batch_size: int, resolution: int, rng: torch.Generator, first: int = 0
     ) -> Iterable[tuple[Tensor, Tensor]]:
-        """One shuffled, augmented pass over the training images, without an incomplete last batch."""
+        """One shuffled, augmented pass over the training images, without an incomplete last batch.
+
+        Args:
+            batch_size: Images a batch, of which this process gets its share.
+            resolution: Side of the images in pixels.
+            rng: Shuffles and augments; its state is the same in all processes.
+            first: The batch to begin with.
+        """
         return batches(
             self.splits.train,
             batch_size=min(batch_size, len(self.splits.train)),
@@ -57,6 +64,8 @@ class Prepared:
             rng=rng,
             drop_last=True,
             workers=self.workers,
+            first=first,
+            share=self.compute.processes.share,
         )
 
     def plain(self, images: Images, *, resolution: int) -> Iterable[tuple[Tensor, Tensor]]:

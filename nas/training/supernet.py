@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from nas.errors import UserError, unknown
+from nas.errors import UserError
 from nas.files import write_json
 from nas.nn import Supernet
 from nas.space import SearchSpace
+from nas.training.checkpoint import FOLDER as CHECKPOINTS
+from nas.training.checkpoint import CheckpointPlan, Checkpoints
 from nas.training.evaluation import SubnetEvaluator
-from nas.training.optimization import Compute, Hyperparameters, Losses, fit
+from nas.training.loop import Progress, Task, fit
+from nas.training.optimization import Batch, Hyperparameters
 from nas.training.prepared import Prepared
-from nas.training.sandwich import Sandwich
-from nas.training.single_path import SinglePath
+from nas.training.recipes import Recipe, Trainee
+from nas.training.state import Randomness, Row
 from nas.training.tables import write_csv
 from nas.training.weights import load_weights, save_weights
 
@@ -35,53 +36,13 @@ class SupernetRecipe:
 
     Attributes:
         hyper: The optimisation.
-        rule: How subnets are drawn and taught, one of ``RULES``.
-        random_subnets: Random subnets a step, beside the largest and the smallest.
-        distill: Whether they learn from the largest.
+        rule: How subnets are drawn and taught.
         calibration_images: Training images that a subnet's BatchNorm statistics are computed on.
     """
 
     hyper: Hyperparameters
-    random_subnets: int
-    distill: bool
+    rule: Recipe
     calibration_images: int
-    rule: str = "sandwich"
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise unknown("training recipe", self.rule, RULES)
-
-
-class Rule(Protocol):
-    """What runs forward and backward for one batch."""
-
-    def backward(self, x: Tensor, y: Tensor) -> Losses:
-        """Adds the gradients of images (N, C, H, W) with labels (N,); returns detached losses by name."""
-
-
-def _sandwich(supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe) -> Rule:
-    return Sandwich(
-        supernet=supernet,
-        compute=compute,
-        rng=rng,
-        random_subnets=recipe.random_subnets,
-        label_smoothing=recipe.hyper.label_smoothing,
-        distill=recipe.distill,
-    )
-
-
-def _single_path(
-    supernet: Supernet, compute: Compute, rng: np.random.Generator, recipe: SupernetRecipe
-) -> Rule:
-    return SinglePath(
-        supernet=supernet, compute=compute, rng=rng, label_smoothing=recipe.hyper.label_smoothing
-    )
-
-
-RULES: dict[str, Callable[[Supernet, Compute, np.random.Generator, SupernetRecipe], Rule]] = {
-    "sandwich": _sandwich,
-    "single_path": _single_path,
-}
 
 
 def train_supernet(
@@ -91,9 +52,10 @@ def train_supernet(
     recipe: SupernetRecipe,
     seed: int,
     folder: Path,
-    on_start: Callable[[int], None] = lambda _: None,
-    on_step: Callable[[], None] = lambda: None,
-    on_epoch: Callable[[dict[str, float]], None] = lambda _: None,
+    checkpoints: CheckpointPlan | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
+    on_epoch: Callable[[Row], None] = lambda _: None,
+    say: Callable[[str], None] = print,
 ) -> Supernet:
     """Trains a supernet and writes its weights, its history and a summary into ``folder``.
 
@@ -102,58 +64,96 @@ def train_supernet(
         data: Training and validation images.
         recipe: How to train.
         seed: Decides the initial weights, the order of the images and the subnets drawn.
-        folder: Where the files go.
-        on_start: Called with the number of steps.
+        folder: Where the files go. The training goes on from a checkpoint that is found there.
+        checkpoints: When checkpoints are written; ``None`` for none.
         on_step: Called after each step.
         on_epoch: Called after each epoch with its row of the history.
+        say: Is told what was wrong with a checkpoint.
     """
     torch.manual_seed(seed)
     supernet = Supernet(space, classes=len(data.splits.classes), input_channels=data.splits.channels)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    hyper = recipe.hyper
-    step = RULES[recipe.rule](supernet, data.compute, np.random.default_rng(seed), recipe)
-    order = torch.Generator().manual_seed(seed)
-    resolution = max(space.resolutions)
-    history: list[dict[str, float]] = []
-
-    def epoch_done(row: dict[str, float]) -> None:
-        history.append(row)
-        on_epoch(row)
-
-    on_start(hyper.epochs * data.steps(hyper.batch_size))
-    fit(
-        supernet,
-        hyper=hyper,
-        epoch_batches=lambda: data.training(batch_size=hyper.batch_size, resolution=resolution, rng=order),
-        steps_per_epoch=data.steps(hyper.batch_size),
-        backward=step.backward,
+    evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
+    history = fit(
+        _task(supernet, data=data, recipe=recipe, seed=seed, evaluator=evaluator),
+        checkpoints=checkpoints
+        and Checkpoints(
+            folder=folder / CHECKPOINTS,
+            plan=checkpoints,
+            about=_about(space, data=data, recipe=recipe, seed=seed),
+            say=say,
+        ),
         on_step=on_step,
-        on_epoch=epoch_done,
+        on_epoch=on_epoch,
     )
-    _save(supernet, data=data, recipe=recipe, seed=seed, folder=folder, history=history)
+    accuracies = extreme_accuracies(evaluator)  # by all processes
+    if data.compute.processes.leads:
+        _save(supernet, data=data, accuracies=accuracies, folder=folder, history=history)
     return supernet
+
+
+def _task(
+    supernet: Supernet, *, data: Prepared, recipe: SupernetRecipe, seed: int, evaluator: SubnetEvaluator
+) -> Task:
+    hyper, randomness = recipe.hyper, Randomness.of(seed)
+    trainee = Trainee(
+        supernet=supernet,
+        compute=data.compute,
+        rng=randomness.networks,
+        label_smoothing=hyper.label_smoothing,
+    )
+
+    def batches(first: int) -> Iterable[Batch]:
+        resolution = max(supernet.space.resolutions)
+        return data.training(
+            batch_size=hyper.batch_size, resolution=resolution, rng=randomness.images, first=first
+        )
+
+    return Task(
+        model=supernet,
+        hyper=hyper,
+        compute=data.compute,
+        randomness=randomness,
+        steps_per_epoch=data.steps(hyper.batch_size),
+        batches=batches,
+        backward=recipe.rule.build(trainee).backward,
+        accuracy=lambda: sum(extreme_accuracies(evaluator).values()) / 2,
+    )
+
+
+def _about(space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: int) -> dict[str, Any]:
+    """What decides a training, for its checkpoints."""
+    return {
+        "space": space.name,
+        "recipe": {"name": recipe.rule.NAME, **asdict(recipe)},
+        "seed": seed,
+        "training_images": len(data.splits.train),
+        "classes": len(data.splits.classes),
+    }
+
+
+def extreme_accuracies(evaluator: SubnetEvaluator) -> dict[str, float]:
+    """The validation accuracies of the space's largest and smallest networks."""
+    space = evaluator.supernet.space
+    extremes = {"largest": space.network(space.largest()), "smallest": space.network(space.smallest())}
+    return {name: evaluator.accuracy(network).value for name, network in extremes.items()}
 
 
 def _save(
     supernet: Supernet,
     *,
     data: Prepared,
-    recipe: SupernetRecipe,
-    seed: int,
+    accuracies: dict[str, float],
     folder: Path,
-    history: list[dict[str, float]],
+    history: list[Row],
 ) -> None:
-    evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
-    space = supernet.space
-    extremes = {"largest": space.network(space.largest()), "smallest": space.network(space.smallest())}
-    accuracy = {name: evaluator.accuracy(network).value for name, network in extremes.items()}
     summary: dict[str, Any] = {
         "space": supernet.space.name,
         "classes": list(data.splits.classes),
         "input_channels": supernet.input_channels,
         "mean": list(data.normalize.mean),
         "std": list(data.normalize.std),
-        "validation_accuracy": accuracy,
+        "validation_accuracy": accuracies,
     }
     write_csv(folder / HISTORY, history)
     save_weights(supernet, folder / WEIGHTS, metadata={"space": supernet.space.name})

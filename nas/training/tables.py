@@ -10,9 +10,11 @@ from nas.files import atomic
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes rows with the columns of the first one, atomically; an empty file for no rows."""
+    """Writes rows atomically, with the columns of all of them; empty where a row has none, or for no rows."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         if rows:
-            writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+            writer = csv.DictWriter(
+                stream, fieldnames=list(dict.fromkeys(name for row in rows for name in row))
+            )
             writer.writeheader()
             writer.writerows(rows)

@@ -10,7 +10,7 @@ import pytest
 
 FAULTS = {
     "train.epochz=1": "unknown setting 'train.epochz'; did you mean train.epochs or .*; allowed: train",
-    "epochs=1": "unknown setting 'epochs'; .*There is train.epochs and finish.epochs",
+    "epochs=1": "unknown setting 'epochs'; .*There is train.epochs and trust.epochs and finish.epochs",
     "+train.epochz=1": "unknown setting 'train.epochz'; did you mean train.epochs",
     "train.epochs=abc": "train.epochs: Value 'abc' of type 'str' could not be converted to Integer; `--help`",
     "train.epochs=null": "train.epochs: .*not Optional",

@@ -21,6 +21,7 @@ from nas.network import NetworkSpec, reference_network
 from nas.search import make_sampler, objectives, search
 from nas.space import IntArray, SearchSpace
 from nas.training.tables import write_csv
+from nas.training.trust import Agreement, Compared, random_only
 
 BEST = "mobilenet_v2 ×0.35"
 
@@ -136,6 +137,41 @@ def write_supernet(run_dir: Path) -> None:
     write_csv(run_dir / "supernet" / "history.csv", rows)
 
 
+def write_trust(run_dir: Path) -> None:
+    space, rng = SearchSpace.load("tiny_32"), np.random.default_rng(3)
+    archs = {"smallest": space.smallest(), "largest": space.largest()}
+    named = [*archs.items(), *(("random", space.sample(rng)) for _ in range(8))]
+    rows = []
+    for role, arch in named:
+        network = space.network(arch, classes=10)
+        alone = round(1000 * score([network])[0])
+        rows.append(
+            Compared(
+                role=role,
+                code=str(arch),
+                resolution=network.resolution,
+                macs=network.macs,
+                params=network.params,
+                images=1000,
+                inherited_correct=alone - int(rng.integers(0, 30)),
+                alone_correct=alone,
+                seconds=1.0,
+            )
+        )
+    parts = {"all": rows, "without_extremes": random_only(rows)}
+    agreement = {name: Agreement.of(part, top=3, resamples=50, seed=0) for name, part in parts.items()}
+    value = {
+        "images": "validation",
+        "image_count": 1000,
+        "training": {"epochs": 12},
+        "differs_from_the_supernet": [],
+        "top": 3,
+        "agreement": {name: item.to_dict() for name, item in agreement.items()},
+    }
+    write_csv(run_dir / "trust" / "networks.csv", [dataclasses.asdict(row) for row in rows])
+    write_json(run_dir / "trust" / "trust.json", value)
+
+
 def write_search(run_dir: Path) -> None:
     search(
         SearchSpace.load("tiny_32"),
@@ -168,6 +204,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory, networks: dict[str, Netwo
     table.save(folder / "table" / "here.json")
     (folder / "table" / "step.json").write_text("{}")  # every step leaves its record
     write_supernet(folder)
+    write_trust(folder)
     write_search(folder)
     write_scale(folder, networks["winner"])
     write_final(folder, networks, table)

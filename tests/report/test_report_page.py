@@ -39,6 +39,7 @@ def test_complete_run_gives_every_part(run_dir: Path) -> None:
         "Hypervolume against evaluations",
         "Predicted against measured latency",
         "Training losses of the supernet",
+        "Stand-alone against inherited accuracy",
     ]
     text = text_of(path)
     assert "the best baseline, mobilenet_v2 ×0.35," in text
@@ -132,7 +133,14 @@ def test_search_without_control_or_latency(run_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["search/pareto.json", "final/results.json", "deploy/manifest.json", "scale/scale.json"]
+    "name",
+    [
+        "search/pareto.json",
+        "final/results.json",
+        "deploy/manifest.json",
+        "scale/scale.json",
+        "trust/trust.json",
+    ],
 )
 def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
     (run_dir / name).write_text("{")

@@ -10,7 +10,15 @@ from torch.nn import functional
 
 from nas.errors import UserError
 from nas.training.data import Augment, resize
-from nas.training.data.augment import augmented, crop_boxes, draw_crops, flip, resized_crop, shift
+from nas.training.data.augment import (
+    augmented,
+    crop_boxes,
+    draw_changes,
+    draw_crops,
+    flip,
+    resized_crop,
+    shift,
+)
 
 SEEDS = st.integers(0, 2**32)
 
@@ -82,21 +90,36 @@ def test_drawn_boxes_lie_inside_and_have_the_area(seed: int, aspect: float) -> N
 @given(seed=SEEDS)
 def test_augmentation_is_decided_by_the_generator(seed: int) -> None:
     x, augment = images(seed), Augment(crop_padding=0.25)
-    first = augmented(x, augment, torch.Generator().manual_seed(seed))
-    assert torch.equal(first, augmented(x, augment, torch.Generator().manual_seed(seed)))
+    first, second = (
+        augmented(x, augment, draw_changes(len(x), rng=torch.Generator().manual_seed(seed))) for _ in range(2)
+    )
+    assert torch.equal(first, second)
     assert first.dtype == torch.uint8
     assert first.shape == x.shape
 
 
 def test_augmentation_gives_every_image_its_own_change() -> None:
     x = images(0, count=1).expand(64, -1, -1, -1)
-    changed = augmented(x, Augment(crop_padding=0.25), torch.Generator().manual_seed(0))
+    changes = draw_changes(64, rng=torch.Generator().manual_seed(0))
+    changed = augmented(x, Augment(crop_padding=0.25), changes)
     assert len({bytes(image.contiguous().numpy()) for image in changed}) > 20
 
 
 def test_no_augmentation_changes_nothing() -> None:
     x = images(0)
-    assert torch.equal(augmented(x, Augment(flip=False, crop_padding=0.0), torch.Generator()), x)
+    changes = draw_changes(len(x), rng=torch.Generator())
+    assert torch.equal(augmented(x, Augment(flip=False, crop_padding=0.0), changes), x)
+
+
+def test_shifts_and_mirrors_are_all_equally_likely() -> None:
+    x = torch.zeros(3000, 1, 4, 4, dtype=torch.uint8)
+    x[:, :, 1, 1] = 1  # lands at 1 to 2 after the shift by up to 1, or is mirrored from there
+    changed = augmented(
+        x, Augment(crop_padding=0.25), draw_changes(3000, rng=torch.Generator().manual_seed(0))
+    )
+    rows, columns = changed.sum(0)[0].sum(1), changed.sum(0)[0].sum(0)
+    torch.testing.assert_close(rows, torch.tensor([1000, 1000, 1000, 0]), rtol=0.1, atol=0)
+    torch.testing.assert_close(columns, torch.tensor([500, 1000, 1000, 500]), rtol=0.12, atol=0)
 
 
 def test_resize_to_the_same_size_is_the_same_tensor() -> None:

@@ -10,7 +10,16 @@ import torch
 from PIL import Image
 
 from nas.errors import UserError
-from nas.training.data import Augment, FileImages, Images, MemoryImages, Normalization, batches
+from nas.training.data import (
+    WHOLE,
+    Augment,
+    FileImages,
+    Images,
+    MemoryImages,
+    Normalization,
+    Share,
+    batches,
+)
 
 CPU = torch.device("cpu")
 PLAIN = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -43,6 +52,8 @@ def run(
     resolution: int = 8,
     drop_last: bool = False,
     normalize: Normalization = PLAIN,
+    first: int = 0,
+    share: Share = WHOLE,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     rng = None if seed is None else torch.Generator().manual_seed(seed)
     return list(
@@ -56,6 +67,8 @@ def run(
             rng=rng,
             drop_last=drop_last,
             workers=workers,
+            first=first,
+            share=share,
         )
     )
 
@@ -202,3 +215,26 @@ def test_a_gpu_gives_the_same_batches(augment: Augment | None) -> None:
             assert x.device.type == "cuda"
             assert torch.allclose(x.cpu(), other_x, atol=1e-3)
             assert torch.equal(y.cpu(), other_y)
+
+
+@pytest.mark.parametrize("kind", ["memory", "files"])
+def test_a_pass_that_was_interrupted_goes_on_with_the_same_images(kind: str, files: FileImages) -> None:
+    images = memory() if kind == "memory" else files
+    augment = Augment(crop_padding=0.25, resized_crop=(0.5, 1.0))
+    whole, rest = (run(images, seed=3, augment=augment, first=first) for first in (0, 2))
+    assert len(whole) == 5 and len(rest) == 3
+    for (x, y), (x_again, y_again) in zip(whole[2:], rest, strict=True):
+        assert torch.equal(x, x_again) and torch.equal(y, y_again)
+    assert run(images, seed=3, first=5) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_shares_of_a_batch_make_the_batch(count: int) -> None:
+    augment = Augment(crop_padding=0.25, resized_crop=(0.5, 1.0))
+    whole = run(memory(), seed=3, augment=augment)
+    parts = [run(memory(), seed=3, augment=augment, share=Share(index=i, count=count)) for i in range(count)]
+    for batch, pieces in zip(whole, zip(*parts, strict=True), strict=True):
+        sizes = [len(y) for _, y in pieces]
+        assert max(sizes) - min(sizes) <= 1
+        torch.testing.assert_close(torch.cat([x for x, _ in pieces]), batch[0])
+        assert torch.equal(torch.cat([y for _, y in pieces]), batch[1])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,7 +16,7 @@ from nas.training.evaluation import calibrate
 from nas.training.final import train_network
 from nas.training.optimization import Compute, Hyperparameters
 from nas.training.prepared import Prepared
-from nas.training.sandwich import Sandwich
+from nas.training.recipes import make_recipe
 from nas.training.supernet import (
     SUMMARY,
     WEIGHTS,
@@ -48,39 +46,9 @@ def hyper(epochs: int, **changes: float) -> Hyperparameters:
     return Hyperparameters(**(values | changes))  # type: ignore[arg-type]
 
 
-def sandwich(supernet: Supernet, *, distill: bool = True, random_subnets: int = 1) -> Sandwich:
-    return Sandwich(
-        supernet=supernet,
-        compute=Compute.choose("cpu"),
-        rng=np.random.default_rng(0),
-        random_subnets=random_subnets,
-        label_smoothing=0.0,
-        distill=distill,
-    )
-
-
-def test_sandwich_sums_the_gradients_and_hides_the_labels_from_the_students(space: SearchSpace) -> None:
-    torch.manual_seed(0)
-    supernet = Supernet(space, classes=4).double().train()
-    x, y = torch.randn(8, 3, 24, 24, dtype=torch.float64), torch.tensor([0, 1, 2, 3] * 2)
-    step = sandwich(supernet, random_subnets=0)
-    step.backward(x, y)
-    summed = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
-
-    supernet.zero_grad()
-    teacher = supernet(x, step.largest)
-    nn.functional.cross_entropy(teacher, y).backward()
-    small = torch.nn.functional.interpolate(x, size=(16, 16), mode="bilinear", antialias=True)
-    student = supernet(small, step.smallest)
-    target = teacher.detach().float().softmax(1)
-    nn.functional.cross_entropy(student.float(), target).backward()
-    for name, parameter in supernet.named_parameters():
-        if parameter.grad is not None:
-            torch.testing.assert_close(summed[name], parameter.grad, rtol=1e-4, atol=1e-7)
-
-
 def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
-    recipe = SupernetRecipe(hyper=hyper(5), random_subnets=1, distill=True, calibration_images=256)
+    rule = make_recipe("sandwich", {"random_subnets": 1})
+    recipe = SupernetRecipe(hyper=hyper(5), rule=rule, calibration_images=256)
     rows: list[dict[str, float]] = []
     supernet = train_supernet(space, data=data, recipe=recipe, seed=0, folder=tmp_path, on_epoch=rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
@@ -103,22 +71,6 @@ def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp
     (tmp_path / SUMMARY).unlink()
     with pytest.raises(UserError, match="nas train"):
         load_supernet(space, tmp_path, device=torch.device("cpu"))
-
-
-def test_single_path_training_learns(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
-    recipe = SupernetRecipe(
-        hyper=hyper(8, batch_size=32),
-        random_subnets=0,
-        distill=False,
-        calibration_images=256,
-        rule="single_path",
-    )
-    supernet = train_supernet(space, data=data, recipe=recipe, seed=0, folder=tmp_path)
-    network = space.network(space.largest())
-    trained = subnet_evaluator(supernet, data=data, recipe=recipe, seed=0).accuracy(network).value
-    assert trained > 0.4, "chance is 0.1"
-    with pytest.raises(UserError, match="unknown training recipe 'sandwhich'; did you mean sandwich"):
-        replace(recipe, rule="sandwhich")
 
 
 def test_a_network_trained_alone_learns(space: SearchSpace, data: Prepared) -> None:

@@ -16,6 +16,7 @@ from nas.cli.steps import scale as _scale
 from nas.cli.steps import search as _search
 from nas.cli.steps import supernet as _supernet
 from nas.cli.steps import table as _table
+from nas.cli.steps import trust as _trust
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
@@ -78,6 +79,7 @@ def _single(part: ModuleType) -> Callable[[Config, Job], None]:
 
 
 train = _single(_supernet)
+trust = _single(_trust)
 search = _single(_search)
 scale = _single(_scale)
 finish = _single(_finish)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from nas import resources
 from nas.cli.console import progress_bar, say
-from nas.config import Config, OptimizationConfig
+from nas.config import CheckpointConfig, Config, OptimizationConfig, seconds
 from nas.hardware import Device
 from nas.pipeline import Step, execute
 from nas.space import SearchSpace
 from nas.tracking import Tracker
 
 if TYPE_CHECKING:
+    from nas.training.checkpoint import CheckpointPlan
     from nas.training.optimization import Compute, Hyperparameters
     from nas.training.prepared import Prepared
 
@@ -49,7 +50,8 @@ class Context:
     def compute(self) -> Compute:
         from nas.training.optimization import Compute
 
-        return Compute.choose(self.config.compute.torch_device, self.config.compute.autocast)
+        compute = self.config.compute
+        return Compute.choose(compute.torch_device, compute.autocast, compile=compute.compile)
 
     @cached_property
     def data(self) -> Prepared:
@@ -117,6 +119,18 @@ class Context:
     def execute(self, step: Step) -> bool:
         """Does a step unless it is done."""
         return execute(step, say=say)
+
+
+def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
+    """When checkpoints are written, out of the configuration."""
+    from nas.training.checkpoint import CheckpointPlan
+
+    return CheckpointPlan(
+        every_s=None if config.every is None else seconds(config.every),
+        every_steps=config.every_steps,
+        keep=config.keep,
+        best_every_epochs=config.best_every_epochs,
+    )
 
 
 def hyperparameters(config: OptimizationConfig) -> Hyperparameters:

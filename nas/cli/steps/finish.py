@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps import scale as scale_step
-from nas.cli.steps.context import Context, hyperparameters
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.latency import LatencyTable
@@ -60,6 +61,7 @@ def step(context: Context) -> Step:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     config = context.config.finish
+    checkpoint_plan(context.config.checkpoint)
     for width in config.baseline_widths:
         reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
 
@@ -123,7 +125,13 @@ def _train_once(context: Context, entry: Entry, table: LatencyTable | None, fold
             return found
     found = {**_train(context, entry, folder), **_predicted(table, entry.network)}
     write_json(record, found)
+    shutil.rmtree(_states(folder, entry), ignore_errors=True)  # a network that is trained needs none
     return found
+
+
+def _states(folder: Path, entry: Entry) -> Path:
+    """Where the checkpoints of a network's training are."""
+    return folder / "checkpoints" / entry.file.removesuffix(".safetensors")
 
 
 def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, Any]:
@@ -133,11 +141,13 @@ def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, An
 
 
 def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
+    from nas.training.checkpoint import Checkpoints
     from nas.training.final import train_network
     from nas.training.tables import write_csv
     from nas.training.weights import save_weights
 
     config, data = context.config.finish, context.data
+    states = _states(folder, entry)
     with progress_bar(f"training {entry.name}", total=config.epochs * data.steps(config.batch_size)) as bar:
         try:
             trained = train_network(
@@ -145,7 +155,13 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                 data=data,
                 hyper=hyperparameters(config),
                 seed=context.config.seed,
-                on_step=bar.step,
+                checkpoints=Checkpoints(
+                    folder=states,
+                    plan=checkpoint_plan(context.config.checkpoint),
+                    about={"network": entry.network.to_dict(), **context.settings("finish", "seed")},
+                    say=say,
+                ),
+                on_step=bar.follow,
             )
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None

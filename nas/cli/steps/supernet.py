@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
-from nas.cli.steps.context import Context, hyperparameters
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
@@ -32,19 +33,21 @@ def step(context: Context) -> Step:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     recipe(context)
+    checkpoint_plan(context.config.checkpoint)
 
 
 def recipe(context: Context) -> SupernetRecipe:
     """How the supernet is trained, out of the configuration."""
+    from nas.training.recipes import make_recipe, option_names
     from nas.training.supernet import SupernetRecipe
 
     train = context.config.train
+    given = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
+    options = {name: given[name] for name in option_names(train.recipe) if name in given}
     return SupernetRecipe(
         hyper=hyperparameters(train),
-        random_subnets=train.random_subnets,
-        distill=train.distill,
+        rule=make_recipe(train.recipe, options),
         calibration_images=train.calibration_images,
-        rule=train.recipe,
     )
 
 
@@ -58,8 +61,7 @@ def _train(context: Context, folder: Path) -> None:
 
         def epoch_done(row: dict[str, float]) -> None:
             loss = next(value for key, value in row.items() if key.startswith("loss"))
-            speed = f"{row['images_per_s']:.0f} images/s"
-            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {loss:.3f} {speed}")
+            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {loss:.3f}")
             context.tracker.log(
                 {f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"])
             )
@@ -70,9 +72,10 @@ def _train(context: Context, folder: Path) -> None:
             recipe=chosen,
             seed=context.config.seed,
             folder=folder,
-            on_start=bar.start,
-            on_step=bar.step,
+            checkpoints=checkpoint_plan(context.config.checkpoint),
+            on_step=bar.follow,
             on_epoch=epoch_done,
+            say=say,
         )
 
 

@@ -9,6 +9,7 @@ from nas.report.figures.network import draw_network
 from nas.report.figures.pareto import draw_pareto
 from nas.report.figures.time import draw_time
 from nas.report.figures.training import draw_training
+from nas.report.figures.trust import draw_trust
 
 __all__ = [
     "draw_comparison",
@@ -18,4 +19,5 @@ __all__ = [
     "draw_pareto",
     "draw_time",
     "draw_training",
+    "draw_trust",
 ]

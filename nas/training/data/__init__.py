@@ -12,7 +12,7 @@ A data set is one file in this folder: a function under :func:`register` that re
 from __future__ import annotations
 
 from nas.training.data.augment import Augment, resize
-from nas.training.data.batches import Normalization, batches
+from nas.training.data.batches import WHOLE, Normalization, Share, batches, shared
 from nas.training.data.decode import Progress
 from nas.training.data.images import FileImages, Images, MemoryImages, subset
 from nas.training.data.load import data_sets, load_data
@@ -20,6 +20,7 @@ from nas.training.data.registry import Request, Source, register
 from nas.training.data.splits import Splits
 
 __all__ = [
+    "WHOLE",
     "Augment",
     "FileImages",
     "Images",
@@ -27,6 +28,7 @@ __all__ = [
     "Normalization",
     "Progress",
     "Request",
+    "Share",
     "Source",
     "Splits",
     "batches",
@@ -34,5 +36,6 @@ __all__ = [
     "load_data",
     "register",
     "resize",
+    "shared",
     "subset",
 ]

@@ -116,13 +116,26 @@ def resized_crop(x: Tensor, boxes: Tensor) -> Tensor:
     )
 
 
-def augmented(x: Tensor, augment: Augment, rng: torch.Generator) -> Tensor:
-    """Flips and shifts ``x`` (N, C, H, W); resized crops are cut where the images are read."""
-    count, side = x.shape[0], x.shape[-1]
-    padding = round(augment.crop_padding * side)
+def draw_changes(count: int, *, rng: torch.Generator) -> Tensor:
+    """Draws what :func:`augmented` does to ``count`` images: (count, 3), uniform in 0 to 1.
+
+    Drawn apart from the images, so that what happens to one depends neither on the batch that it comes in nor
+    on the process that reads it.
+    """
+    return torch.rand(count, 3, generator=rng, device=rng.device)
+
+
+def augmented(x: Tensor, augment: Augment, changes: Tensor) -> Tensor:
+    """Shifts and flips images (N, C, H, W); resized crops are cut where the images are read.
+
+    Args:
+        x: The images.
+        augment: Which changes are made.
+        changes: What :func:`draw_changes` returned for these images (N, 3): the shift's row and column, and
+            whether an image is mirrored.
+    """
+    changes = changes.to(x.device, non_blocking=True)
+    padding = round(augment.crop_padding * x.shape[-1])
     if padding:
-        offsets = torch.randint(2 * padding + 1, (count, 2), generator=rng, device=rng.device)
-        x = shift(x, offsets.to(x.device), padding=padding)
-    if augment.flip:
-        x = flip(x, (torch.rand(count, generator=rng, device=rng.device) < 0.5).to(x.device))
-    return x
+        x = shift(x, (changes[:, :2] * (2 * padding + 1)).long(), padding=padding)
+    return flip(x, changes[:, 2] < 0.5) if augment.flip else x

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas.training.data.augment import Augment, augmented, draw_crops, resize
+from nas.training.data.augment import Augment, augmented, draw_changes, draw_crops, resize
 from nas.training.data.images import Images, Read
 
 LEAST_DEVIATION = (
@@ -31,7 +31,7 @@ class Normalization:
         """
         rng = torch.Generator().manual_seed(seed)
         drawn = images.take(torch.randperm(len(images), generator=rng)[:limit])
-        reads = _plan(drawn, batch_size=256, order=torch.arange(len(drawn)), crops=None, drop_last=False)
+        reads = _draw(drawn, batch_size=256, augment=None, rng=None, drop_last=False)
         total, squares, count = torch.zeros(images.channels), torch.zeros(images.channels), 0
         total, squares = total.double(), squares.double()
         for x in drawn.read(reads, resolution=128, device=images.labels.device, workers=workers):
@@ -50,6 +50,26 @@ class Normalization:
         return (x - mean) / std
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """One of ``count`` contiguous and nearly equal parts of something, the one with number ``index``."""
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, size: int) -> slice:
+        """Where the part lies among ``size`` items."""
+        return slice(size * self.index // self.count, size * (self.index + 1) // self.count)
+
+
+WHOLE = Share()
+
+
+def shared(images: Images, share: Share) -> Images:
+    """A part of the images, in order."""
+    return images if share == WHOLE else images.take(torch.arange(len(images))[share.of(len(images))])
+
+
 def batches(
     images: Images,
     *,
@@ -61,12 +81,15 @@ def batches(
     rng: torch.Generator | None = None,
     drop_last: bool = False,
     workers: int = 0,
+    first: int = 0,
+    share: Share = WHOLE,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One pass over ``images``.
 
-    Images in memory are moved to ``device`` whole, then gathered, augmented and resized there; move them once
-    with ``images.to(device)`` where many passes are made. Images on disk are decoded by ``workers`` processes
-    (in this one if 0). The result does not depend on ``workers``.
+    Images in memory are gathered where they lie, then augmented and resized on ``device``; move them there
+    once with ``images.to(device)`` if they fit. Images on disk are decoded by ``workers`` processes (in this
+    one if 0). Everything random is drawn when the pass begins, so what happens to an image depends neither on
+    ``workers`` nor on ``first`` nor on ``share``.
 
     Args:
         images: The images.
@@ -78,35 +101,42 @@ def batches(
         rng: Shuffles and augments. Without it the images come in order.
         drop_last: Leaves out an incomplete last batch.
         workers: Processes that decode images on disk.
+        first: The batch to begin with, for a pass that was interrupted.
+        share: The part of each batch that is wanted, where several processes work on it.
 
     Yields:
         Images (N, C, resolution, resolution), float32 and channels-last in memory, and labels (N,), int64.
     """
     assert rng is not None or augment is None, "augmentation needs a random generator"
-    order = torch.arange(len(images)) if rng is None else _shuffled(len(images), rng)
-    crops = None
-    if augment is not None and augment.resized_crop is not None and rng is not None:
-        # Drawn for the whole pass, so that workers that read ahead don't change what comes out.
-        crops = draw_crops(len(images), area=augment.resized_crop, rng=rng).cpu()
-    reads = _plan(images, batch_size=batch_size, order=order, crops=crops, drop_last=drop_last)
+    reads = _draw(images, batch_size=batch_size, augment=augment, rng=rng, drop_last=drop_last)
+    reads = [read.part(share.of(len(read.indices))) for read in reads[first:]]
     pixels = images.read(reads, resolution=resolution, device=device, workers=workers)
     for read, stored in zip(reads, pixels, strict=True):
-        x = stored if augment is None or rng is None else augmented(stored, augment, rng)
+        x = stored if augment is None or read.changes is None else augmented(stored, augment, read.changes)
         x = normalize.apply(resize(x.float(), resolution)).contiguous(memory_format=torch.channels_last)
-        yield x, images.labels[read.indices.to(images.labels.device)].to(device)
+        labels = images.labels[read.indices.to(images.labels.device)]
+        yield x, labels.to(device, non_blocking=True)
 
 
-def _shuffled(count: int, rng: torch.Generator) -> Tensor:
-    return torch.randperm(count, generator=rng, device=rng.device).cpu()
-
-
-def _plan(
-    images: Images, *, batch_size: int, order: Tensor, crops: Tensor | None, drop_last: bool
+def _draw(
+    images: Images,
+    *,
+    batch_size: int,
+    augment: Augment | None,
+    rng: torch.Generator | None,
+    drop_last: bool,
 ) -> list[Read]:
-    """Cuts a pass into batches."""
-    count = len(images) // batch_size * batch_size if drop_last else len(images)
-    return [
-        Read(indices=order[start:stop], crops=None if crops is None else crops[start:stop])
-        for start in range(0, count, batch_size)
-        for stop in [min(start + batch_size, count)]
-    ]
+    """The batches of a pass, with everything random in them."""
+    count = len(images)
+    crops = changes = None
+    if rng is None:
+        order = torch.arange(count)
+    else:
+        order = torch.randperm(count, generator=rng, device=rng.device).cpu()
+        if augment is not None:
+            changes = draw_changes(count, rng=rng).cpu()
+            if augment.resized_crop is not None:
+                crops = draw_crops(count, area=augment.resized_crop, rng=rng).cpu()
+    whole = Read(indices=order, crops=crops, changes=changes)
+    end = count // batch_size * batch_size if drop_last else count
+    return [whole.part(slice(start, min(start + batch_size, end))) for start in range(0, end, batch_size)]

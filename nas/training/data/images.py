@@ -24,10 +24,25 @@ DECODE_CHUNK = (
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Read:
-    """One batch to read: positions (n,), and random resized crops (n, 4) from ``draw_crops`` or None."""
+    """One batch to read.
+
+    Attributes:
+        indices: Positions (n,).
+        crops: Random resized crops (n, 4) from ``draw_crops``, or None.
+        changes: What happens to them afterwards (n, 3), from ``draw_changes``, or None.
+    """
 
     indices: Tensor
-    crops: Tensor | None
+    crops: Tensor | None = None
+    changes: Tensor | None = None
+
+    def part(self, which: slice) -> Read:
+        """The images of the batch at ``which``."""
+        return Read(
+            indices=self.indices[which],
+            crops=None if self.crops is None else self.crops[which],
+            changes=None if self.changes is None else self.changes[which],
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -97,9 +112,11 @@ class MemoryImages(Images):
     def read(
         self, reads: Sequence[Read], *, resolution: int, device: torch.device, workers: int
     ) -> Iterator[Tensor]:
-        pixels = self.pixels.to(device)
+        upload = device.type == "cuda" and self.pixels.device.type == "cpu"
         for read in reads:
-            x = pixels[read.indices.to(device)]
+            x = self.pixels[read.indices.to(self.pixels.device)]
+            # From pinned memory the copy runs beside the computation, and this process goes on meanwhile.
+            x = (x.pin_memory() if upload else x).to(device, non_blocking=upload)
             yield x if read.crops is None else resized_crop(x, crop_boxes(read.crops.to(device)))
 
 
@@ -138,7 +155,7 @@ class FileImages(Images):
         """Decodes everything, each image's centre square resized to ``size`` pixels."""
         pixels = torch.empty((len(self), self.channels, size, size), dtype=torch.uint8)
         chunks = torch.split(torch.arange(len(self)), DECODE_CHUNK)
-        reads = [Read(indices=chunk, crops=None) for chunk in chunks]
+        reads = [Read(indices=chunk) for chunk in chunks]
         cpu = torch.device("cpu")
         for chunk, x in zip(
             chunks, self.read(reads, resolution=size, device=cpu, workers=workers), strict=True

@@ -1,0 +1,304 @@
+"""The loop that both the supernet and a single network are trained with; it can be killed and goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar, final
+
+import torch
+from torch import Tensor, nn
+
+from nas.errors import UserError
+from nas.training.checkpoint import Checkpoints
+from nas.training.distributed import check_batch_size
+from nas.training.divergence import DivergenceError, Watch
+from nas.training.ema import Ema
+from nas.training.optimization import (
+    Backward,
+    Batch,
+    Compute,
+    Hyperparameters,
+    StepResult,
+    make_optimizer,
+)
+from nas.training.state import Randomness, Row, State
+
+Result = TypeVar("Result")
+
+STEPS_A_LOOK = 20
+"""Steps between two looks at the losses of a GPU or of other processes, for each look waits for them."""
+
+METER_S = 1.0
+"""Seconds over which the speed is measured."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is trained, on what, and how.
+
+    Attributes:
+        model: The module whose parameters are trained, in place.
+        hyper: How.
+        compute: Where.
+        randomness: What is drawn from; a checkpoint holds it.
+        steps_per_epoch: Batches of one epoch.
+        batches: Gives one epoch's batches from a number on, drawn from ``randomness.images`` when they begin.
+        backward: Runs forward and backward for one batch, adding to the gradients.
+        accuracy: Gives the model's validation accuracy, for the best checkpoint; ``None`` for no best one.
+    """
+
+    model: nn.Module
+    hyper: Hyperparameters
+    compute: Compute
+    randomness: Randomness
+    steps_per_epoch: int
+    batches: Callable[[int], Iterable[Batch]]
+    backward: Backward
+    accuracy: Callable[[], float] | None = None
+
+    @property
+    def steps(self) -> int:
+        return self.hyper.epochs * self.steps_per_epoch
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: Steps that are done, those before a resumption included.
+        steps: Steps in all.
+        images_per_s: Images of all processes a second, of late; ``None`` in the first moments.
+    """
+
+    step: int
+    steps: int
+    images_per_s: float | None
+
+
+def fit(
+    task: Task,
+    *,
+    checkpoints: Checkpoints | None = None,
+    on_step: Callable[[Progress], None] = lambda _: None,
+    on_epoch: Callable[[Row], None] = lambda _: None,
+) -> list[Row]:
+    """Trains a model in place, from the last checkpoint on if there is one.
+
+    On a CPU, a training that was killed and resumed gives the same weights, bit for bit, as one that was not.
+    With ``ema_decay`` the model has the averaged weights in the end.
+
+    Args:
+        task: What to train.
+        checkpoints: Where its state is kept.
+        on_step: Called after each step.
+        on_epoch: Called after each epoch with its number, learning rate, mean losses and images a second.
+
+    Returns:
+        One row for each epoch, those before a resumption included.
+
+    Raises:
+        UserError: If the training diverges, memory does not suffice, or a checkpoint does not fit.
+    """
+    check_batch_size(task.hyper.batch_size, task.compute.processes)
+    run = _Run(task=task, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch)
+    with task.compute.memory_advice(task.hyper.batch_size):
+        return run.to_the_end()
+
+
+@final
+class _Run:
+    """One call of ``fit``: a state, and what happens to it in the course of a step and an epoch."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        checkpoints: Checkpoints | None,
+        on_step: Callable[[Progress], None],
+        on_epoch: Callable[[Row], None],
+    ) -> None:
+        self.task, self.checkpoints, self.on_step, self.on_epoch = task, checkpoints, on_step, on_epoch
+        self.processes = task.compute.processes
+        if not self.processes.leads:
+            torch.manual_seed(
+                torch.initial_seed() + self.processes.index
+            )  # dropout differs between processes
+        hyper, model = task.hyper, task.model
+        self.processes.copy_leaders(model.state_dict().values())
+        self.state = State(
+            model=model,
+            optimizer=make_optimizer(model, hyper),
+            ema=Ema(model, decay=hyper.ema_decay) if hyper.ema_decay else None,
+            randomness=task.randomness,
+            device=task.compute.device,
+        )
+        self.resume()
+        self.watch = Watch(limit=self.state.limit)
+        self.written = time.monotonic()
+        waits = task.compute.device.type != "cpu" or self.processes.count > 1
+        self.steps_a_look = STEPS_A_LOOK if waits else 1
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+        return self.state.epoch * self.task.steps_per_epoch + self.state.position
+
+    def resume(self) -> None:
+        """Goes back to the last checkpoint, which the leader chooses."""
+        last = None
+        if self.checkpoints is not None and self.processes.leads:
+            last = self.checkpoints.latest()
+        step = self.processes.leaders(-1 if last is None else last.step)
+        if step < 0:
+            self.state.begin_epoch()
+            return
+        assert self.checkpoints is not None
+        try:
+            self.state.restore(last or self.checkpoints.read(step), self.processes)
+        except UserError as error:
+            raise UserError(
+                f"process {self.processes.index} cannot read the checkpoint after step {step} in "
+                f"{self.checkpoints.folder} ({error}); run_dir must lie where all machines can read it"
+            ) from None
+
+    def to_the_end(self) -> list[Row]:
+        """All epochs that are left."""
+        state, was = self.state, self.step
+        while state.epoch < self.task.hyper.epochs:
+            self._epoch()
+        if self.step > was:
+            self._write()
+        if state.ema is not None:
+            state.ema.apply()
+        return state.history
+
+    def _epoch(self) -> None:
+        task, state = self.task, self.state
+        task.model.train()
+        meter = _Meter(self.processes.count)
+        for x, y in task.batches(state.position):
+            self._step(x, y)
+            self.on_step(Progress(step=self.step, steps=task.steps, images_per_s=meter.count(len(y))))
+            self._look()
+        row = {
+            "epoch": state.epoch + 1,
+            "learning_rate": task.hyper.rate(self.step - 1, task.steps),
+            **state.mean_losses(),
+            "images_per_s": meter.mean,
+        }
+        state.history.append(row)
+        self._keep_best()
+        state.epoch += 1
+        state.begin_epoch()
+        self.on_epoch(row)
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        task, state, optimizer = self.task, self.state, self.state.optimizer
+        step, rate = self.step, task.hyper.rate(self.step, task.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        result = self._averaged(task.backward(x, y, progress=step / task.steps), images=len(y))
+        if task.hyper.clip_value:
+            nn.utils.clip_grad_value_(task.model.parameters(), task.hyper.clip_value)
+        optimizer.step()
+        if state.ema is not None:
+            state.ema.update(step)
+        state.position += 1
+        state.count_losses(result.losses)
+        self.watch.add(
+            torch.stack([done.loss for done in result.passes]),
+            networks=[done.network for done in result.passes],
+            step=step + 1,
+            rate=rate,
+        )
+
+    def _averaged(self, result: StepResult, *, images: int) -> StepResult:
+        """Gradients and losses over the images of all processes."""
+        if self.processes.count == 1:
+            return result
+        losses = torch.stack([done.loss for done in result.passes])
+        means = self.processes.average(self.task.model.parameters(), losses, images=images)
+        pairs = zip(result.passes, means.unbind(), strict=True)
+        return StepResult(tuple(replace(done, loss=loss) for done, loss in pairs))
+
+    def _look(self) -> None:
+        """Looks at the losses, and writes a checkpoint where one is due."""
+        checkpoints, step = self.checkpoints, self.step
+        is_time = step % self.steps_a_look == 0 or self.state.position == self.task.steps_per_epoch
+        by_steps = checkpoints is not None and checkpoints.plan.is_due_by_steps(step)
+        if not is_time and not by_steps:
+            return
+        self._check(self.watch.look)
+        due = by_steps or (checkpoints is not None and checkpoints.plan.is_due_by_time(self.written))
+        if self.processes.leaders(int(due)):
+            self._write()
+
+    def _check(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except DivergenceError as error:
+            kept = "" if self.checkpoints is None else f". {self.checkpoints.last()}"
+            raise DivergenceError(f"{error}{kept}") from None
+
+    def _write(self) -> None:
+        if self.checkpoints is None:
+            return
+        self._check(lambda: self.watch.look_at_weights(self.task.model.parameters()))
+        self.state.limit = self.watch.limit
+        snapshot = self.state.snapshot(self.step, self.processes)
+        if self.processes.leads:
+            self.checkpoints.write(snapshot)
+        self.written = time.monotonic()
+
+    def _keep_best(self) -> None:
+        """Looks at the validation accuracy, and keeps the weights that have the best so far."""
+        state, checkpoints, accuracy = self.state, self.checkpoints, self.task.accuracy
+        if checkpoints is None or accuracy is None or not checkpoints.plan.looks_after(state.epoch + 1):
+            return
+        devices = [self.task.compute.device] if self.task.compute.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # so that looking changes nothing
+            value = self._with_average(accuracy)
+        if value > state.best:
+            state.best = value
+            if self.processes.leads:
+                self._with_average(
+                    partial(checkpoints.write_best, state.model, accuracy=value, epoch=state.epoch + 1)
+                )
+
+    def _with_average(self, body: Callable[[], Result]) -> Result:
+        if self.state.ema is None:
+            return body()
+        with self.state.ema.applied():
+            return body()
+
+
+@final
+class _Meter:
+    """Measures images a second."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._images = self._of_late = 0
+        self._start = self._since = time.perf_counter()
+        self._speed: float | None = None
+
+    def count(self, images: int) -> float | None:
+        """Counts one process's images; returns the speed of late."""
+        self._images += images * self._processes
+        self._of_late += images * self._processes
+        if (passed := time.perf_counter() - self._since) >= METER_S:
+            self._speed = self._of_late / passed
+            self._of_late, self._since = 0, time.perf_counter()
+        return self._speed
+
+    @property
+    def mean(self) -> float:
+        """The speed since the beginning."""
+        return self._images / (time.perf_counter() - self._start)

@@ -1,0 +1,160 @@
+"""What a recipe is, what it trains, and the registry of recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, final
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas.errors import UserError, unknown
+from nas.nn import Supernet
+from nas.space import Architecture, SearchSpace
+from nas.training.data import resize
+from nas.training.optimization import Compute, Pass, StepResult, at_least_float32
+
+LossOf = Callable[[Tensor], Tensor]
+"""A loss, a scalar, of logits (N, classes)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trainee:
+    """A supernet in training, and the one way in which a recipe runs a subnet of it.
+
+    Attributes:
+        supernet: What is trained.
+        compute: Where and how precisely.
+        rng: Draws whatever is drawn; the same on all ranks of a distributed run.
+        label_smoothing: For losses on labels.
+    """
+
+    supernet: Supernet
+    compute: Compute
+    rng: np.random.Generator
+    label_smoothing: float
+
+    @property
+    def space(self) -> SearchSpace:
+        return self.supernet.space
+
+    def labels(self, y: Tensor) -> LossOf:
+        """The cross-entropy with labels (N,)."""
+        return lambda logits: F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+
+    def forward(self, arch: Architecture, x: Tensor) -> Tensor:
+        """Logits (N, classes), float32 or more, of images (N, C, H, W) resized to the subnet's resolution."""
+        network = self.space.network(arch, classes=self.supernet.classes)
+        with self.compute.context():
+            logits: Tensor = self.supernet(resize(x, network.resolution), network)
+        return at_least_float32(logits)
+
+    def learn(self, arch: Architecture, x: Tensor, *, name: str, loss_of: LossOf) -> tuple[Tensor, Pass]:
+        """Runs a subnet forward and backward, which adds to the gradients.
+
+        Args:
+            arch: The subnet.
+            x: Images (N, C, H, W).
+            name: The loss's name in the history.
+            loss_of: The loss.
+
+        Returns:
+            Detached logits (N, classes), and what is known of this pass.
+        """
+        logits = self.forward(arch, x)
+        loss = loss_of(logits)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return logits.detach(), Pass(name=name, network=str(arch), loss=loss.detach())
+
+
+class Rule(Protocol):
+    """What runs forward and backward for one batch.
+
+    All that it remembers between steps is the state of ``rng``, so that a training that was killed can go on.
+    """
+
+    def backward(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
+        """Adds the gradients of one batch.
+
+        Args:
+            x: Images (N, C, H, W), of the space's largest resolution.
+            y: Labels (N,).
+            progress: The share of the training that is done, 0 to 1.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(ABC):
+    """The settings of a recipe, as a frozen dataclass; its fields are its options.
+
+    A new recipe is a new file in this folder with a registered subclass. ``nas train`` gives it the settings
+    in ``train`` that have the names of its fields.
+    """
+
+    NAME: ClassVar[str]
+
+    @abstractmethod
+    def build(self, trainee: Trainee) -> Rule:
+        """The rule that trains this supernet. Equal supernets and ``rng`` must be trained equally."""
+
+
+_RECIPES: dict[str, type[Recipe]] = {}
+
+RecipeType = TypeVar("RecipeType", bound=type[Recipe])
+
+
+def register(recipe: RecipeType) -> RecipeType:
+    """Class decorator that makes a recipe known by its ``NAME``."""
+    _RECIPES[recipe.NAME] = recipe
+    return recipe
+
+
+def recipe_names() -> tuple[str, ...]:
+    """The names of all registered recipes."""
+    return tuple(sorted(_RECIPES))
+
+
+def option_names(name: str) -> tuple[str, ...]:
+    """The options of a recipe.
+
+    Raises:
+        UserError: If the name is unknown.
+    """
+    if name not in _RECIPES:
+        raise unknown("training recipe", name, _RECIPES)
+    return tuple(field.name for field in dataclasses.fields(_RECIPES[name]))
+
+
+def make_recipe(name: str, options: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe by its name.
+
+    Args:
+        name: A registered name.
+        options: Values for its fields; those left out keep their defaults.
+
+    Raises:
+        UserError: If the name or an option is unknown, or a value does not fit.
+    """
+    allowed = option_names(name)
+    for option in options or {}:
+        if option not in allowed:
+            raise unknown(f"option of training recipe {name}", option, allowed)
+    return _RECIPES[name](**dict(options or {}))
+
+
+def check_at_least(recipe: Recipe, option: str, value: object, least: int) -> None:
+    """Checks a whole number.
+
+    Raises:
+        UserError: If it is not one, or too small.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(
+            f"{option} of training recipe {recipe.NAME} is {value!r}; "
+            f"it must be a whole number of at least {least}"
+        )

@@ -1,0 +1,146 @@
+"""All that a training must not forget: what a checkpoint holds, and how it is put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nas.training.checkpoint import Checkpoint
+from nas.training.distributed import Processes
+from nas.training.ema import Ema
+
+Row = dict[str, float]
+"""A line of the history: one epoch."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Randomness:
+    """What a training draws from, beside PyTorch's own generators (dropout).
+
+    Attributes:
+        images: Shuffles and augments.
+        networks: Draws architectures; the same in all processes.
+    """
+
+    images: torch.Generator
+    networks: np.random.Generator
+
+    @classmethod
+    def of(cls, seed: int) -> Randomness:
+        return cls(images=torch.Generator().manual_seed(seed), networks=np.random.default_rng(seed))
+
+
+@final
+@dataclass(kw_only=True)
+class State:
+    """A training under way.
+
+    Attributes:
+        model: What is trained.
+        optimizer: With its momentum.
+        ema: The average of the weights, if there is one.
+        randomness: What is drawn from.
+        device: Where the model is.
+        epoch: The epoch, from 0.
+        position: Batches of it that are done.
+        epoch_images: The state of ``randomness.images`` when the epoch began: it draws the epoch's order.
+        totals: Sums of the epoch's losses by name, on the device.
+        counts: In how many steps each was there.
+        limit: The loss that counts as exploded; ``None`` before the first look.
+        best: The best validation accuracy so far; -1 before the first.
+        history: One row for each epoch that is done.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: Ema | None
+    randomness: Randomness
+    device: torch.device
+    epoch: int = 0
+    position: int = 0
+    epoch_images: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.uint8))
+    totals: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    limit: float | None = None
+    best: float = -1.0
+    history: list[Row] = field(default_factory=list)
+
+    def begin_epoch(self) -> None:
+        """Forgets the losses of the epoch before, and keeps what the new one's order is drawn from."""
+        self.epoch_images = self.randomness.images.get_state()
+        self.totals, self.counts, self.position = {}, {}, 0
+
+    def count_losses(self, losses: dict[str, Tensor]) -> None:
+        """Adds a step's losses."""
+        for name, loss in losses.items():
+            self.totals[name] = self.totals[name] + loss if name in self.totals else loss.clone()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def mean_losses(self) -> Row:
+        """The epoch's losses so far; this waits for the device."""
+        return {name: float(total) / self.counts[name] for name, total in self.totals.items()}
+
+    def snapshot(self, step: int, processes: Processes) -> Checkpoint:
+        """A copy of everything, in the host's memory; asked for by all processes, each has a random state."""
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer/{key}/{name}"] = value
+        tensors |= {f"ema/{name}": value for name, value in (self.ema.average if self.ema else {}).items()}
+        tensors |= {f"total/{name}": total for name, total in self.totals.items()}
+        tensors["random/images"] = self.epoch_images
+        tensors["random/host"] = processes.of_all(torch.get_rng_state())
+        if self.device.type == "cuda":
+            tensors["random/cuda"] = processes.of_all(torch.cuda.get_rng_state(self.device))
+        values = {
+            "epoch": self.epoch,
+            "position": self.position,
+            "networks": self.randomness.networks.bit_generator.state,
+            "counts": self.counts,
+            "limit": self.limit,
+            "best": self.best,
+            "history": self.history,
+        }
+        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        return Checkpoint(step=step, tensors=copies, values=values)
+
+    @torch.no_grad()
+    def restore(self, saved: Checkpoint, processes: Processes) -> None:
+        """Puts everything back, to the bit."""
+        self.model.load_state_dict(_below("model/", saved))
+        parameters = dict(self.model.named_parameters())
+        for path, value in _below("optimizer/", saved).items():
+            key, _, name = path.partition("/")
+            parameter = parameters[name]
+            self.optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(value)
+        for name, value in _below("ema/", saved).items():
+            assert self.ema is not None
+            self.ema.average[name].copy_(value)
+        self.totals = {name: value.to(self.device) for name, value in _below("total/", saved).items()}
+        values: dict[str, Any] = dict(saved.values)
+        self.epoch, self.position, self.counts = values["epoch"], values["position"], values["counts"]
+        self.limit, self.best, self.history = values["limit"], values["best"], values["history"]
+        self.randomness.networks.bit_generator.state = values["networks"]
+        self.epoch_images = saved.tensors["random/images"]
+        self.randomness.images.set_state(self.epoch_images)
+        self._restore_random_states(saved, processes.index)
+
+    def _restore_random_states(self, saved: Checkpoint, index: int) -> None:
+        """PyTorch's own; a process that was not there then, or a GPU, keeps what it was seeded with."""
+        host, cuda = saved.tensors["random/host"], saved.tensors.get("random/cuda")
+        if index < len(host):
+            torch.set_rng_state(host[index])
+        if cuda is not None and self.device.type == "cuda" and index < len(cuda):
+            torch.cuda.set_rng_state(cuda[index], self.device)
+
+
+def _below(prefix: str, saved: Checkpoint) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor for name, tensor in saved.tensors.items() if name.startswith(prefix)
+    }

@@ -1,0 +1,218 @@
+"""Whether a supernet can be trusted: does it rank networks as they rank when each is trained alone?
+
+The comparison of Yu et al. 2020, "Evaluating the Search Phase of Neural Architecture Search", section 3.3.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nas.errors import UserError, unknown
+from nas.network import NetworkSpec
+from nas.statistics import FloatArray, Interval, bootstrap, kendall_tau, precision_at_top, spearman
+from nas.training.tables import write_csv
+
+if TYPE_CHECKING:
+    from nas.training.evaluation import Accuracy
+
+IMAGES = ("validation", "test")
+EXTREMES = ("smallest", "largest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustPlan:
+    """What is compared.
+
+    Attributes:
+        networks: Random networks, beside the smallest and the largest.
+        images: What both accuracies are computed on, one of ``IMAGES``; no training sees either.
+        top: How many of the best the precision is computed on.
+        resamples: Draws of the bootstrap.
+    """
+
+    networks: int
+    images: str
+    top: int
+    resamples: int
+
+    def __post_init__(self) -> None:
+        if self.images not in IMAGES:
+            raise unknown("trust.images", self.images, IMAGES)
+        if self.networks < 1:
+            raise UserError(f"trust.networks is {self.networks}; give at least 1, better 14 or more")
+        if not 1 <= self.top <= self.networks:
+            raise UserError(
+                f"trust.top is {self.top}; give 1 to {self.networks}, the number of random networks"
+            )
+        if self.resamples < 1:
+            raise UserError(f"trust.resamples is {self.resamples}; give at least 1, better 2000")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A network that is compared.
+
+    Attributes:
+        role: ``smallest``, ``largest`` or ``random``.
+        code: Its architecture's code.
+        network: The network.
+    """
+
+    role: str
+    code: str
+    network: NetworkSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A network with both of its accuracies, as they stand in ``networks.csv``.
+
+    Attributes:
+        role: ``smallest``, ``largest`` or ``random``.
+        code: Its architecture's code.
+        resolution: Side of its input in pixels.
+        macs: Multiply-accumulates for one image.
+        params: Trainable parameters.
+        images: How many images it was judged on.
+        inherited_correct: How many of them it gets right with the supernet's weights.
+        alone_correct: How many with its own, trained alone.
+        seconds: What training it took.
+    """
+
+    role: str
+    code: str
+    resolution: int
+    macs: int
+    params: int
+    images: int
+    inherited_correct: int
+    alone_correct: int
+    seconds: float
+
+    @property
+    def inherited(self) -> float:
+        """Accuracy with the supernet's weights, 0 to 1."""
+        return self.inherited_correct / self.images
+
+    @property
+    def alone(self) -> float:
+        """Accuracy when trained alone, 0 to 1."""
+        return self.alone_correct / self.images
+
+    @classmethod
+    def parse(cls, row: Mapping[str, str]) -> Compared:
+        """A row of ``networks.csv``."""
+        types: dict[str, Callable[[str], Any]] = {"role": str, "code": str, "seconds": float}
+        return cls(**{field.name: types.get(field.name, int)(row[field.name]) for field in fields(cls)})
+
+
+def compare(
+    subjects: Sequence[Subject],
+    *,
+    inherited: Callable[[NetworkSpec], Accuracy],
+    alone: Callable[[NetworkSpec], Accuracy],
+    path: Path,
+    on_row: Callable[[Compared], None] = lambda _: None,
+) -> list[Compared]:
+    """Computes both accuracies of each network, and goes on where an earlier call was interrupted.
+
+    Args:
+        subjects: The networks.
+        inherited: Gives the accuracy with the supernet's weights.
+        alone: Trains a network and gives its accuracy on the same images.
+        path: A CSV file, written anew after each network; what it holds is not computed again.
+        on_row: Called with each new row.
+    """
+    rows = read_compared(path) if path.is_file() else []
+    known = {row.code for row in rows}
+    for subject in subjects:
+        if subject.code in known:
+            continue
+        row = _compare(subject, inherited(subject.network), alone)
+        rows.append(row)
+        write_csv(path, [asdict(item) for item in rows])
+        on_row(row)
+    return rows
+
+
+def _compare(subject: Subject, inherited: Accuracy, alone: Callable[[NetworkSpec], Accuracy]) -> Compared:
+    network = subject.network
+    start = time.perf_counter()
+    own = alone(network)
+    assert own.total == inherited.total, "both are judged on the same images"
+    return Compared(
+        role=subject.role,
+        code=subject.code,
+        resolution=network.resolution,
+        macs=network.macs,
+        params=network.params,
+        images=own.total,
+        inherited_correct=inherited.correct,
+        alone_correct=own.correct,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+
+
+def read_compared(path: Path) -> list[Compared]:
+    """The rows of ``networks.csv``."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [Compared.parse(row) for row in csv.DictReader(stream)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How inherited accuracies agree with stand-alone ones, each with a bootstrap interval over the networks.
+
+    Attributes:
+        networks: How many.
+        kendall_tau: τ-b between the two.
+        spearman: Rank correlation between the two.
+        precision_at_top: Share of the supernet's best that are among the best when trained alone.
+        gap_points: What a network gains by being trained alone, in percentage points, as a mean.
+        macs_kendall_tau: The control: τ-b between multiply-accumulates and stand-alone accuracy.
+    """
+
+    networks: int
+    kendall_tau: Interval
+    spearman: Interval
+    precision_at_top: Interval
+    gap_points: Interval
+    macs_kendall_tau: Interval
+
+    @classmethod
+    def of(cls, rows: Sequence[Compared], *, top: int, resamples: int, seed: int) -> Agreement:
+        """The agreement over ``rows``; ``seed`` decides the draws of the bootstrap."""
+        inherited, alone = [row.inherited for row in rows], [row.alone for row in rows]
+        interval = partial(bootstrap, seed=seed, resamples=resamples)
+        return cls(
+            networks=len(rows),
+            kendall_tau=interval(kendall_tau, inherited, alone),
+            spearman=interval(spearman, inherited, alone),
+            precision_at_top=interval(partial(precision_at_top, top=top), inherited, alone),
+            gap_points=interval(_mean_gap_points, inherited, alone),
+            macs_kendall_tau=interval(kendall_tau, [row.macs for row in rows], alone),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: value.to_dict() if isinstance(value, Interval) else value for name, value in values.items()
+        }
+
+
+def _mean_gap_points(inherited: FloatArray, alone: FloatArray) -> float:
+    return 100 * float(np.mean(alone - inherited))
+
+
+def random_only(rows: Sequence[Compared]) -> list[Compared]:
+    """Without the smallest and the largest, which are easy to rank and raise every correlation."""
+    return [row for row in rows if row.role not in EXTREMES]

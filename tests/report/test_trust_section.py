@@ -1,0 +1,69 @@
+"""What the page says of the supernet's ranking."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nas.files import read_json, write_json
+from nas.report import report
+from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
+from nas.report.results import wilson
+
+TITLE = "Trust in the supernet"
+
+
+def page(run_dir: Path) -> str:
+    return report(run_dir).read_text(encoding="utf-8")
+
+
+def test_the_figures_are_those_of_the_file(run_dir: Path) -> None:
+    text = page(run_dir)
+    value = read_json(run_dir / "trust" / "trust.json")
+    for part in ("all", "without_extremes"):
+        tau = value["agreement"][part]["kendall_tau"]
+        assert f"{tau['value']:.2f} ({tau['low']:.2f} to {tau['high']:.2f})" in text
+    assert "10 networks, each trained alone for 12 epochs; both accuracies on the same 1000" in text
+    assert "validation images" in text
+    assert "But " not in text
+
+
+def test_without_a_comparison_the_page_says_nothing_of_it(run_dir: Path) -> None:
+    assert TITLE in page(run_dir)
+    shutil.rmtree(run_dir / "trust")
+    assert TITLE not in page(run_dir)
+
+
+def test_what_is_not_alike_and_what_is_unknown_is_said(run_dir: Path) -> None:
+    path = run_dir / "trust" / "trust.json"
+    value = read_json(path)
+    value["differs_from_the_supernet"] = ["networks are trained with epochs=1, the supernet was with 2"]
+    value["agreement"]["without_extremes"]["spearman"] = {"value": None, "low": None, "high": None}
+    write_json(path, value)
+    text = page(run_dir)
+    assert "But networks are trained with epochs=1, the supernet was with 2." in text
+    assert re.search(r"Spearman</td><td>[^<]+</td><td>unknown", text)
+
+
+@pytest.mark.parametrize("damage", ['{"agreement": {}}', "[]"])
+def test_foreign_content_is_a_clear_error(run_dir: Path, damage: str) -> None:
+    (run_dir / "trust" / "trust.json").write_text(damage)
+    text = page(run_dir)
+    assert "trust cannot be read" in text
+    assert "make it again: nas trust" in text
+    assert "Training losses over 12 epochs" in text
+
+
+def test_points_and_bars_stand_where_the_accuracies_are() -> None:
+    point = TrustPoint(inherited_correct=60, alone_correct=80, images=100)
+    axes = draw_trust([TrustGroup(name="random", colour="red", marker="o", points=[point])]).axes[0]
+    assert axes.collections[2].get_offsets().tolist() == [[60, 80]]
+    bars = [segment for bar in axes.collections[:2] for segment in bar.get_segments()]
+    low, high = wilson(60, 100)
+    assert bars[0][:, 0] == pytest.approx([100 * low, 100 * high])
+    low, high = wilson(80, 100)
+    assert bars[1][:, 1] == pytest.approx([100 * low, 100 * high])
+    assert axes.get_xlabel() == "accuracy with the supernet's weights (%)"
