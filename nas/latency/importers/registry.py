@@ -1,0 +1,3 @@
+"""The formats that can be imported."""
+
+FORMATS: dict[str, object] = {}
