@@ -12,6 +12,7 @@ import numpy as np
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine
+from nas.latency.additive import BlockCost, BlockModel
 from nas.latency.analysis import Latency
 from nas.latency.choice import stratified
 from nas.latency.correction import fit_correction
@@ -20,7 +21,7 @@ from nas.latency.measuring import SAMPLES, Measurement, Report, measure, measure
 from nas.latency.probes import Derived, Probe, derive_costs, plan_probes
 from nas.latency.proof import prove, whole
 from nas.latency.runner.protocol import Protocol
-from nas.latency.table import BlockCost, LatencyTable, Record
+from nas.latency.table import LatencyTable, Record
 from nas.network import NetworkSpec
 from nas.space import SearchSpace
 
@@ -115,8 +116,7 @@ def _table(
         name=name,
         device=device,
         space=space,
-        costs=_costs(derived),
-        correction=fitted,
+        model=BlockModel(_costs(derived), fitted),
         probes=(*_probe_records(probes, measured), *_network_records(networks, measured)),
         protocol=protocol.to_dict(),
         references_ms=_references(measured),

@@ -11,7 +11,7 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import read_json, write_text
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write_table(path: Path, table: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ def test_the_table_holds_every_block_and_predicts_what_is_measured(small_space, 
     assert all(cost.ms >= 0 and cost.error_ms > 0 for cost in measured_table.costs.values())
     assert measured_table.name == "small-local"
     assert measured_table.device == DEVICE.here()
-    assert measured_table.correction.networks == 6
+    assert measured_table.model.correction.networks == 6
     assert measured_table.accuracy.networks == 6
     assert measured_table.accuracy.table.mape < 0.5
 
@@ -88,7 +88,7 @@ def test_a_table_without_whole_networks_has_an_unknown_error(small_space, tmp_pa
         small_space, tmp_path, budget_s=1e-3, correction_networks=0, validation_networks=0, resolutions=[8]
     )
     assert table.accuracy is None
-    assert table.correction.networks == 0
+    assert table.model.correction.networks == 0
     assert table.predict(small_space.network(small_space.smallest(), classes=10)) > 0
 
 
