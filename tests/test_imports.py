@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "network": GROUND | {"blocks"},
     "space": GROUND | {"blocks", "network"},
     "scaling": GROUND | {"blocks", "network"},
-    "hardware": GROUND | {"blocks"},
+    "hardware": GROUND | {"blocks", "latency.runner"},  # the runner describes the machine that it runs on
     "latency.runner": set(),
     "latency": GROUND | CORE | {"hardware", "latency.runner"},
     "nn": GROUND | CORE,

@@ -20,6 +20,7 @@ from nas.errors import UserError
 from nas.files import atomic, sha256, write_json
 from nas.hardware import Device
 from nas.latency.graphs import GraphWriter, chain_model, network_model
+from nas.latency.packing import RUNNER, pack_runner
 from nas.latency.probes import Probe
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import MANIFEST, SCHEMA, check_files, read_manifest
@@ -74,9 +75,10 @@ def write_kit(
     probes: Iterable[Probe] = (),
     networks: Iterable[KitNetwork] = (),
     protocol: Protocol,
+    table: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Kit:
-    """Writes a kit; equal arguments give equal files.
+    """Writes a kit, runner included; equal arguments give equal files.
 
     Args:
         folder: Where to; what an earlier kit left there is replaced.
@@ -84,7 +86,11 @@ def write_kit(
         probes: Chains of blocks.
         networks: Whole networks.
         protocol: How to measure.
+        table: ``name`` and ``space`` of the latency table that the kit is for.
         seed: Seed of the random weights.
+
+    Raises:
+        UserError: If the device's precision is not supported.
     """
     if device.precision != "fp32":
         raise UserError(
@@ -94,8 +100,11 @@ def write_kit(
     entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
     entries += [_write_probe(folder, probe, device, seed) for probe in probes]
     entries += [_write_network(folder, network, device, seed) for network in networks]
+    pack_runner(folder / RUNNER)
     manifest = {
         "schema": SCHEMA,
+        "runner_sha256": sha256(folder / RUNNER),
+        "table": dict(table or {}),
         "device": device.to_dict(),
         "protocol": protocol.to_dict(),
         "entries": entries,

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import nas.latency.runner as runner
 from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
@@ -117,23 +115,24 @@ def test_a_provider_that_leaves_the_work_to_the_cpu_is_an_error(tmp_path, networ
 
 
 def test_the_runner_runs_without_the_rest_of_the_project(kit, tmp_path):
-    """As on a target: only the runner's own folder, under another name."""
-    shutil.copytree(Path(runner.__file__).parent, tmp_path / "carried" / "measure_runner")
+    """As on a target: only the one file that a kit carries."""
     code = (
-        "import sys; from measure_runner.__main__ import main; code = main(sys.argv[1:]);"
-        "assert not [m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')]; sys.exit(code)"
+        "import runpy, sys\n"
+        "try:\n    runpy.run_path(sys.argv[1], run_name='__main__')\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "sys.exit([m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')] or code)"
     )
-    command = [sys.executable, "-c", code, str(kit.folder), str(tmp_path / "samples.jsonl")]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "carried")}
+    command = [sys.executable, "-c", code, str(kit.folder / "measure.pyz"), str(kit.folder), "out/table.json"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    header, windows = read_samples(tmp_path / "samples.jsonl")
+    header, windows = read_samples(tmp_path / "out" / "table.samples.jsonl")
     assert header["device"] == kit.device.to_dict()
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
 
 
 def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):
-    command = [sys.executable, "-m", "nas.latency.runner", str(tmp_path), str(tmp_path / "samples.jsonl")]
+    command = [sys.executable, "-m", "nas.latency.runner", str(tmp_path), str(tmp_path / "table.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a kit" in done.stderr
