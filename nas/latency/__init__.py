@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nas.latency.accuracy import Accuracy, Figures
 from nas.latency.additive import BlockCost, BlockModel
-from nas.latency.correction import Accuracy, Correction, Figures
+from nas.latency.correction import Correction
+from nas.latency.fitted import NetworkModel
 from nas.latency.model import LatencyModel
 from nas.latency.table import LatencyTable, Record
 
@@ -15,5 +17,6 @@ __all__ = [
     "Figures",
     "LatencyModel",
     "LatencyTable",
+    "NetworkModel",
     "Record",
 ]

@@ -52,7 +52,7 @@ class BlockModel(LatencyModel):
 
     def about(self) -> str:
         estimates = sum(cost.estimated for cost in self.costs.values())
-        return f"{len(self.costs)} blocks" + (f", {estimates} of them estimated" if estimates else "")
+        return f"{len(self.costs)} blocks" + (f", {estimates} of them estimated," if estimates else "")
 
     def missing(self, blocks: Iterable[BlockSpec]) -> tuple[BlockSpec, ...]:
         return tuple(dict.fromkeys(block for block in blocks if block.key not in self.costs))
@@ -65,9 +65,8 @@ class BlockModel(LatencyModel):
 
     def predict_many(self, lowered: Lowered) -> FloatArray:
         values = np.zeros(len(lowered.blocks))
-        for number in np.unique(lowered.index).tolist():
-            if number >= 0:
-                values[number] = self._block_ms(lowered.blocks[number])
+        used = lowered.used()
+        values[used] = self.parts([lowered.blocks[number] for number in used])
         total: FloatArray = self.correction.constant_ms + lowered.total(values).astype(np.float64)
         return total
 

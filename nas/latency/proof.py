@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nas.blocks import BlockSpec
+from nas.latency.accuracy import Accuracy, compare, fit_line
 from nas.latency.additive import BlockModel
 from nas.latency.analysis import Latency, summarise
-from nas.latency.correction import Accuracy, Correction, compare, fit_line
+from nas.latency.correction import Correction
 from nas.latency.kit import KitNetwork
 from nas.latency.probes import FloatArray
 from nas.latency.table import LatencyTable

@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device
+from nas.latency.accuracy import Accuracy
 from nas.latency.additive import BlockCost, BlockModel
-from nas.latency.correction import Accuracy
 from nas.latency.model import LatencyModel, read_model, write_model
 from nas.latency.probes import FloatArray
-from nas.latency.storage import read_table, write_table
+from nas.latency.storage import checked_table, is_result, read_file, write_table
 from nas.network import NetworkSpec
 from nas.resources import find
 
@@ -32,14 +30,18 @@ class Record:
     """One thing that was run, and how long it took.
 
     Attributes:
-        role: ``"probe"``, ``"correction"`` or ``"validation"``.
-        blocks: Keys of all its blocks in order.
+        role: ``"probe"``; a whole network is ``"correction"`` if the model was fitted on it, ``"validation"``
+            if it was kept from the model to judge it.
+        blocks: Keys of all its blocks in order; empty where ``architecture`` says what it is.
         mean_ms: Mean latency.
         std_ms: Standard deviation of the rounds.
         count: Number of rounds in the mean.
         rounds_ms: The latency in each round, where they were kept.
         target: Keys whose cost a probe was to give.
         context: The probe's context.
+        architecture: The code of an architecture of the table's space.
+        predicted_ms: What was predicted when the table was judged, where it was kept: by the table, or, where
+            it was fitted on this network too, by a model that had not seen it.
     """
 
     role: str
@@ -50,6 +52,8 @@ class Record:
     rounds_ms: tuple[float, ...] = ()
     target: tuple[str, ...] = ()
     context: str = ""
+    architecture: str = ""
+    predicted_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +87,20 @@ class LatencyTable:
         """Reads a table.
 
         Args:
-            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
+            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path. What
+                ``measure.pyz`` wrote on a device is a table too: its costs are computed now.
 
         Raises:
             UserError: If there is none, or it is cut off, edited, or of another version.
         """
         path = find("latency_tables", name_or_path, ".json", what="latency table")
+        content = read_file(path)
         try:
-            return _from_dict(read_table(path))
+            if is_result(content):
+                from nas.latency.derive import table_from_result
+
+                return table_from_result(content, path=path)
+            return _from_dict(checked_table(content, path=path))
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is not a latency table of this version ({error!r}); measure it again"
@@ -147,8 +157,7 @@ class LatencyTable:
             UserError: If blocks are missing.
         """
         lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
-        used = np.unique(lowered.index)
-        if missing := self.model.missing(lowered.blocks[i] for i in used[used >= 0]):
+        if missing := self.model.missing(lowered.blocks[number] for number in lowered.used()):
             raise self._lacks(missing)
         return self.model.predict_many(lowered)
 

@@ -70,7 +70,7 @@ def test_a_table_is_extended_by_a_new_value(tiny_space, made_up_table):
 
 @pytest.fixture
 def full(made_up_table):
-    figures = Figures(0.01, 0.9, 1.0, 0.99)
+    figures = Figures(0.01, 0.9, 1.0, 0.99, 0.95, None)
     keys = tuple(made_up_table.costs)[:3]
     return LatencyTable(
         name="full",

@@ -16,7 +16,7 @@ from nas.deploy import Artefact, Parity, Spread, write_manifest
 from nas.files import write_json
 from nas.hardware import Device
 from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
-from nas.latency.correction import compare
+from nas.latency.accuracy import compare
 from nas.network import NetworkSpec, reference_network
 from nas.search import make_sampler, objectives, search
 from nas.space import IntArray, SearchSpace

@@ -119,11 +119,5 @@ def _estimate(context: Context, folder: Path) -> None:
 
 def describe(table: LatencyTable) -> str:
     """A table's size and error in one line."""
-    head = f"{len(table.costs)} blocks on {table.device.machine}, {table.device.runtime}"
-    if table.accuracy is None:
-        return f"{head}; error unknown"
-    found = table.accuracy
-    return (
-        f"{head}; error on {found.networks} networks it has not seen: {found.table.mape:.1%} "
-        f"(noise floor {found.noise_floor.mape:.1%}, MACs alone {found.macs.mape:.1%})"
-    )
+    head = f"{table.model.about()} on {table.device.machine or table.device.name}, {table.device.runtime}"
+    return f"{head}; {'error unknown' if table.accuracy is None else table.accuracy.about()}"
