@@ -26,7 +26,7 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         RunnerError: If there is none, or it is of another schema.
     """
     try:
-        manifest: dict[str, Any] = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunnerError(f"{kit} is not a kit: it has no {MANIFEST}; name the folder of a kit") from None
     except ValueError as error:
@@ -36,7 +36,7 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         raise RunnerError(
             f"{kit} is a kit of schema {schema!r}, this program reads {SCHEMA}; write the kit again"
         )
-    return manifest
+    return dict(manifest)
 
 
 def check_files(kit: Path, manifest: dict[str, Any]) -> None:
@@ -61,6 +61,7 @@ def measure_kit(
     listen: Callable[[str], None] = lambda _: None,
     runtime: Runtime | None = None,
     machine: str = "",
+    warm_up_s: float = 0.0,
 ) -> None:
     """Measures what is missing in ``samples``.
 
@@ -71,6 +72,7 @@ def measure_kit(
         listen: Is given every line of the file, those that are there at once.
         runtime: What runs the models; by default the runtime that the kit names, on this machine.
         machine: What they run on, in words; by default this machine.
+        warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
 
     Raises:
         RunnerError: If the kit is damaged or for another machine or version, the runtime is missing or falls
@@ -95,6 +97,8 @@ def measure_kit(
         return runtime.open(paths[name])
 
     try:
+        if warm_up_s > 0 and references:
+            _warm_up(open_model(references[0]), seconds=warm_up_s)
         Session(
             [name for name in paths if name not in references],
             references=references,
@@ -109,6 +113,13 @@ def measure_kit(
         ).run()
     finally:
         file.close()
+
+
+def _warm_up(model: Model, *, seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        model.time(10)
+    model.close()
 
 
 def _check_target(device: dict[str, Any], machine: str, version: str) -> None:
