@@ -70,6 +70,10 @@ class Bar:
         """Sets both."""
         self.progress.update(self.task, completed=done, total=total)
 
+    def left(self, done: int, total: int, seconds: float) -> None:
+        """Sets both, with the time left as whoever does the work reckons it."""
+        self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
+
     def note(self, text: str) -> None:
         """Shows a few words behind the bar."""
         self.progress.update(self.task, note=text)

@@ -11,7 +11,6 @@ from nas.latency.kit import Kit, write_kit
 from nas.latency.measuring import SAMPLES, Measurement, Report, measure, measure_networks, silent
 from nas.latency.plan import Plan, plan_table
 from nas.latency.remote import Target, measure_remotely
-from nas.latency.runner.protocol import Protocol
 from nas.latency.runner.samples import read_samples
 from nas.latency.table import LatencyTable
 from nas.space import SearchSpace
@@ -58,44 +57,34 @@ def build_table(
     """
     plan = plan_table(
         space,
+        budget_s=budget_s,
         resolutions=resolutions,
         classes=classes,
         input_channels=input_channels,
         correction_networks=correction_networks,
         validation_networks=validation_networks,
         seed=seed,
+        target=target,
     )
-    protocol = make_protocol(budget_s, seed=seed, target=target)
-    return measure_plan(
-        plan, device=device, folder=folder, protocol=protocol, target=target, progress=progress
-    )
+    return measure_plan(plan, device=device, folder=folder, target=target, progress=progress)
 
 
-def make_protocol(budget_s: float, *, seed: int = 0, target: Target | None = None) -> Protocol:
-    """The protocol for measuring on a target; on this machine where it is ``None``."""
-    if target is None or target.binary is None:
-        return Protocol(budget_s=budget_s, seed=seed)
-    # A benchmark binary is a process a sample: it pays for long ones, and a few have to do.
-    return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
-
-
-def write_plan(plan: Plan, folder: Path, *, device: Device, protocol: Protocol) -> Kit:
+def write_plan(plan: Plan, folder: Path, *, device: Device) -> Kit:
     """Writes the kit of a plan.
 
     Args:
         plan: What is to be measured.
         folder: Folder of the kit.
         device: What is measured; machine and version may be empty, and are filled in by the measurement.
-        protocol: How to measure.
     """
     return write_kit(
         folder,
         device=device,
         probes=plan.probes,
         networks=plan.networks,
-        protocol=protocol,
+        protocol=plan.protocol,
         table={"name": f"{plan.space}-{device.name}", "space": plan.space},
-        seed=plan.seed,
+        seed=plan.protocol.seed,
     )
 
 
@@ -104,17 +93,16 @@ def measure_plan(
     *,
     device: Device,
     folder: Path,
-    protocol: Protocol,
     target: Target | None = None,
     progress: Report = silent,
 ) -> LatencyTable:
     """Measures what a plan says; see ``build_table``."""
     samples = folder / SAMPLES
     if target is None:
-        kit = write_plan(plan, folder / "kit", device=device.here(), protocol=protocol)
+        kit = write_plan(plan, folder / "kit", device=device.here())
         measure(kit, samples, progress=progress)
     else:
-        kit = write_plan(plan, folder / "kit", device=device, protocol=protocol)
+        kit = write_plan(plan, folder / "kit", device=device)
         measure_remotely(kit, samples, target=target, progress=progress)
     header, windows = read_samples(samples)
     return derive_table(kit.manifest, header=header or {}, windows=windows)

@@ -13,6 +13,7 @@ from nas.hardware import Device, roofline_ms
 from nas.latency.choice import stratified
 from nas.latency.kit import KitNetwork
 from nas.latency.probes import Probe, plan_probes
+from nas.latency.remote import Target
 from nas.latency.runner.protocol import Protocol
 from nas.network import NetworkSpec
 from nas.space import SearchSpace
@@ -30,36 +31,36 @@ class Plan:
         probes: Chains of blocks.
         networks: Whole networks, for correction and proof.
         blocks: How many blocks' costs are sought.
-        seed: Seed of the weights and the order of measuring.
+        protocol: How they are measured; its seed is also that of the models' weights.
     """
 
     space: str
     probes: tuple[Probe, ...]
     networks: tuple[KitNetwork, ...]
     blocks: int
-    seed: int
+    protocol: Protocol
 
-    def expected_s(self, protocol: Protocol, *, device: Device) -> float:
+    def expected_s(self, device: Device) -> float:
         """About how long the fewest rounds take, in seconds: they are enough where nothing disturbs.
 
         It rests on the device's peaks, and on an assumed core where they are unknown.
         """
         chains = [probe.blocks for probe in self.probes]
         chains += [entry.network.blocks for entry in self.networks if isinstance(entry.network, NetworkSpec)]
-        samples = protocol.samples + _WARM_UP_SAMPLES
-        window_ms = [samples * max(protocol.sample_ms, _rough_ms(blocks, device)) for blocks in chains]
-        return protocol.min_rounds * sum(window_ms) * 1e-3
+        samples = self.protocol.samples + _WARM_UP_SAMPLES
+        window_ms = [samples * max(self.protocol.sample_ms, _rough_ms(blocks, device)) for blocks in chains]
+        return self.protocol.min_rounds * sum(window_ms) * 1e-3
 
-    def about(self, protocol: Protocol, *, device: Device) -> str:
+    def about(self, device: Device) -> str:
         """What is measured and how long that takes, in one line."""
-        expected_s = self.expected_s(protocol, device=device)
+        expected_s, budget_s = self.expected_s(device), self.protocol.budget_s
         head = (
             f"{self.blocks} blocks in {len(self.probes)} chains, and {len(self.networks)} whole networks; "
-            f"{protocol.min_rounds} rounds take about {minutes(expected_s)} of {minutes(protocol.budget_s)}"
+            f"{self.protocol.min_rounds} rounds take about {minutes(expected_s)} of {minutes(budget_s)}"
         )
-        if protocol.budget_s >= expected_s:
+        if budget_s >= expected_s:
             return head
-        rounds = max(protocol.min_rounds * protocol.budget_s / expected_s, 1.0)
+        rounds = max(self.protocol.min_rounds * budget_s / expected_s, 1.0)
         return (
             f"{head}. That is too short: everything is measured at least once, {rounds:.1f} times on the "
             f"average; table.budget={np.ceil(expected_s / 60):.0f}m has room for all rounds"
@@ -80,23 +81,27 @@ def _rough_ms(blocks: Sequence[BlockSpec], device: Device) -> float:
 def plan_table(
     space: SearchSpace,
     *,
+    budget_s: float,
     resolutions: Sequence[int] | None = None,
     classes: int = 1000,
     input_channels: int | None = None,
     correction_networks: int = 16,
     validation_networks: int = 16,
     seed: int = 0,
+    target: Target | None = None,
 ) -> Plan:
     """What has to be measured for every block of a space.
 
     Args:
         space: The space.
+        budget_s: Seconds of measuring.
         resolutions: Input resolutions; all of the space's by default.
         classes: Outputs of the classifier.
         input_channels: Channels of the image; the space's by default.
         correction_networks: Whole networks that the correction is fitted on; 0 for none.
         validation_networks: Whole networks that the table's error is computed on; 0 leaves it unknown.
         seed: Seed of the choice of networks, the weights and the order of measuring.
+        target: How the device is reached; this machine, or one without a connection, where it is ``None``.
 
     Raises:
         UserError: If the space has no such resolution.
@@ -112,7 +117,20 @@ def plan_table(
         lambda arch: space.network(arch, classes=classes, input_channels=channels),
     )
     probes = plan_probes(blocks, input_channels=channels)
-    return Plan(space=space.name, probes=probes, networks=tuple(networks), blocks=len(blocks), seed=seed)
+    return Plan(
+        space=space.name,
+        probes=probes,
+        networks=tuple(networks),
+        blocks=len(blocks),
+        protocol=_protocol(budget_s, seed, target),
+    )
+
+
+def _protocol(budget_s: float, seed: int, target: Target | None) -> Protocol:
+    if target is None or target.binary is None:
+        return Protocol(budget_s=budget_s, seed=seed)
+    # A benchmark program is started for each sample: it pays for long ones, and a few have to do.
+    return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
 
 
 def check_resolutions(space: SearchSpace, resolutions: Sequence[int] | None) -> None:
