@@ -19,6 +19,7 @@ from nas.network import NetworkSpec
 from nas.space import SearchSpace
 
 _ASSUMED_FLOPS = 2e10  # of an unknown core, only to foretell how long measuring takes
+_LONGEST_WARM_UP_S = 2.0
 _WARM_UP_SAMPLES = 2.5  # that a window takes before its own: finding how many runs make a sample
 
 
@@ -128,7 +129,7 @@ def plan_table(
 
 def _protocol(budget_s: float, seed: int, target: Target | None) -> Protocol:
     if target is None or target.binary is None:
-        return Protocol(budget_s=budget_s, seed=seed)
+        return Protocol(budget_s=budget_s, seed=seed, warm_up_s=min(_LONGEST_WARM_UP_S, 0.02 * budget_s))
     # A benchmark program is started for each sample: it pays for long ones, and a few have to do.
     return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
 

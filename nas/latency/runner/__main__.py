@@ -43,16 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_WARM_UP_S = 2.0
-
-
 def _measure(kit: Path, table: Path, *, stream: bool) -> None:
     folder = kit_folder(kit)
     samples = table.with_name(f"{table.stem}.samples.jsonl")
     if stream:
-        measure_kit(folder, samples, progress=_stream_progress, listen=_print, warm_up_s=_WARM_UP_S)
+        measure_kit(folder, samples, progress=_stream_progress, listen=_print)
     else:
-        measure_kit(folder, samples, progress=_show, warm_up_s=_WARM_UP_S)
+        measure_kit(folder, samples, progress=_show)
     write_result(table, kit=folder, samples=samples)
 
 

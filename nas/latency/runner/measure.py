@@ -61,7 +61,6 @@ def measure_kit(
     listen: Callable[[str], None] = lambda _: None,
     runtime: Runtime | None = None,
     machine: str = "",
-    warm_up_s: float = 0.0,
 ) -> None:
     """Measures what is missing in ``samples``.
 
@@ -72,7 +71,6 @@ def measure_kit(
         listen: Is given every line of the file, those that are there at once.
         runtime: What runs the models; by default the runtime that the kit names, on this machine.
         machine: What they run on, in words; by default this machine.
-        warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
 
     Raises:
         RunnerError: If the kit is damaged or for another machine or version, the runtime is missing or falls
@@ -89,6 +87,7 @@ def measure_kit(
         "machine": machine,
         "runtime_version": runtime.version,
     }
+    protocol = Protocol(**manifest["protocol"])
     file = SampleFile(samples, header=header, listen=listen)
     paths = {entry["id"]: kit / entry["file"] for entry in manifest["entries"]}
     references = [entry["id"] for entry in manifest["entries"] if entry["role"] == "reference"]
@@ -97,14 +96,14 @@ def measure_kit(
         return runtime.open(paths[name])
 
     try:
-        if warm_up_s > 0 and references:
-            _warm_up(open_model(references[0]), seconds=warm_up_s)
+        if protocol.warm_up_s > 0 and references:
+            _warm_up(open_model(references[0]), seconds=protocol.warm_up_s)
         Session(
             [name for name in paths if name not in references],
             references=references,
             open_model=open_model,
             save=file.append,
-            protocol=Protocol(**manifest["protocol"]),
+            protocol=protocol,
             clock=time.perf_counter,
             wall=time.time,
             open_at_once=runtime.open_at_once,

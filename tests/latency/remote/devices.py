@@ -82,6 +82,7 @@ class Sshd:
         port: Its port.
         identity: The key that it accepts.
         known_hosts: The host keys that the client knows.
+        pid: Its process; those of sessions are children of it.
     """
 
     host: str
@@ -89,6 +90,7 @@ class Sshd:
     port: int
     identity: Path
     known_hosts: Path
+    pid: int
 
 
 def write_script(path: Path, text: str) -> Path:
@@ -124,7 +126,7 @@ def ssh_server(folder: Path) -> Iterator[Sshd]:
     with (folder / "sshd.log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
         try:
             _wait_for(port, process)
-            yield Sshd("pi", "root", port, folder / "user_key", folder / "known_hosts")
+            yield Sshd("pi", "root", port, folder / "user_key", folder / "known_hosts", process.pid)
         finally:
             process.terminate()
 
