@@ -124,7 +124,10 @@ def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(dict(value).items()))
 
 
-_PACKAGES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn")}
+_PACKAGES = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn"),
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+}
 
 
 def installed_version(runtime: str) -> str:

@@ -24,7 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "scaling": GROUND | {"blocks", "network"},
     "hardware": GROUND | {"blocks", "latency.runner"},  # the runner describes the machine that it runs on
     "latency.runner": set(),
-    "latency": GROUND | CORE | {"hardware", "latency.runner"},
+    "latency": GROUND | CORE | {"hardware", "latency.runner", "quantization"},
     "nn": GROUND | CORE,
     "quantization": GROUND,
     "training": GROUND | CORE | {"nn"},
