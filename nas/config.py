@@ -231,25 +231,74 @@ class FinishConfig(OptimizationConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoteConfig:
+    """How the device behind table.host is reached, and what measures there.
+
+    Attributes:
+        port: Port of ssh; null leaves it to ssh's own configuration.
+        identity: File of the private key; null leaves it to ssh's own configuration.
+        python: The command that runs Python on the device, with numpy and the runtime.
+        folder: Folder on the device; null takes .cache/hwnas, on Android /data/local/tmp/hwnas.
+        binary: For a device without Python, a benchmark program that was built for it; its name begins with
+            onnxruntime_perf_test or benchmark_model.
+    """
+
+    port: int | None
+    identity: str | None
+    python: str
+    folder: str | None
+    binary: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableConfig:
     """The latency table; table=X stands for table.name=X.
 
     Attributes:
-        name: NAME or PATH of an existing table that is used; roofline estimates one from the device's
-            peaks; null measures one on this machine.
+        name: NAME or PATH of an existing table that is used, or of what measure.pyz wrote; roofline estimates
+            one from the device's peaks; null measures one.
         budget: Time for measuring: 90s, 5m, 1h.
+        resolutions: Input resolutions that are measured, e.g. [128,160]; null takes all of the space's.
         correction_networks: Whole networks that the table's correction is fitted on.
         validation_networks: Whole networks that the table's error is computed on.
         classes: Outputs of the networks' classifier; null takes the data set's.
         input_channels: Channels of the images; null takes the data set's.
+        host: The device to measure on: user@pi (by ssh), adb: or adb:SERIAL, local: (another Python on this
+            machine); null is this machine.
+        remote: How the device behind table.host is reached, and what measures there.
+        from_networks: A CSV file of whole networks to fit the table on; columns architecture and latency_ms.
+        sibling: NAME or PATH of the table of a similar device, with which fewer networks are enough.
+        published: A table that others have published, as they published it; table.format says how.
+        format: Its format; an unknown one is answered with the known ones.
+        missing: What happens where the table lacks blocks: measure (on the device itself, else an error),
+            error, or estimate.
     """
 
     name: str | None
     budget: str
+    resolutions: list[int] | None
     correction_networks: int
     validation_networks: int
     classes: int | None
     input_channels: int | None
+    host: str | None
+    remote: RemoteConfig
+    from_networks: str | None
+    sibling: str | None
+    published: str | None
+    format: str | None
+    missing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitConfig:
+    """What `nas kit` writes; what is measured is set by table.
+
+    Attributes:
+        zip: Whether the kit is one zip file instead of a folder.
+    """
+
+    zip: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -406,6 +455,7 @@ class Config:
         train: Training the supernet.
         trust: Whether the supernet's ranking is right.
         table: The latency table; table=X stands for table.name=X.
+        kit: What `nas kit` writes; what is measured is set by table.
         search: The search.
         scale: Compound scaling of the winner.
         finish: Training the winner and its baselines from scratch.
@@ -426,6 +476,7 @@ class Config:
     train: TrainConfig
     trust: TrustConfig
     table: TableConfig
+    kit: KitConfig
     search: SearchConfig
     scale: ScaleConfig
     finish: FinishConfig

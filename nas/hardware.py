@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any, final
 
 from nas.blocks import BlockSpec, Op
@@ -126,7 +124,10 @@ def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(dict(value).items()))
 
 
-_PACKAGES = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn")}
+_PACKAGES = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-qnn"),
+    "tensorrt": ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+}
 
 
 def installed_version(runtime: str) -> str:
@@ -147,32 +148,21 @@ def installed_version(runtime: str) -> str:
 
 def detect() -> dict[str, str | int]:
     """This machine's ``cpu`` (model), ``cores`` (that we may use), ``architecture`` and ``system``."""
+    from nas.latency.runner.machine import cpu_model, usable_cores
+
     return {
-        "cpu": _cpu_model(),
-        "cores": _cores(),
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
         "architecture": platform.machine(),
         "system": platform.system(),
     }
 
 
 def describe_machine() -> str:
-    """This machine in one line, e.g. ``"AMD EPYC, 2 cores, x86_64"``."""
-    found = detect()
-    return f"{found['cpu']}, {found['cores']} cores, {found['architecture']}"
+    """This machine in one line, e.g. ``"AMD EPYC, 2 cores, x86_64"``, as a kit's runner describes it."""
+    from nas.latency.runner import machine
 
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cpu_model() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        text = ""
-    fields = (line.split(":", 1) for line in text.splitlines() if ":" in line)
-    known = {key.strip(): value.strip() for key, value in fields}
-    return known.get("model name") or known.get("Model") or platform.processor() or "unknown processor"
+    return machine.describe_machine()
 
 
 def roofline_ms(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op], *, device: Device) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -22,15 +23,15 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
     Returns:
         -1 to 1; not a number where one side has nothing to rank.
     """
-    a, b = _pairwise_signs(first), _pairwise_signs(second)
-    untied = float(np.sqrt((a != 0).sum() * (b != 0).sum(), dtype=np.float64))
-    return float((a * b).sum()) / untied if untied > 0 else float("nan")
-
-
-def _pairwise_signs(values: ArrayLike) -> NDArray[np.int64]:
-    """Which of each pair is greater: -1, 0 or 1, (N, N)."""
-    array = np.asarray(values, np.float64)
-    return np.sign(array[:, None] - array[None, :]).astype(np.int64)
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    agreeing = untied_a = untied_b = 0
+    for i in range(1, len(a)):  # row by row: all pairs of some thousand things at once would fill the memory
+        signs_a, signs_b = np.sign(a[i] - a[:i]), np.sign(b[i] - b[:i])
+        agreeing += int((signs_a * signs_b).sum())
+        untied_a += int(np.count_nonzero(signs_a))
+        untied_b += int(np.count_nonzero(signs_b))
+    spread = math.sqrt(untied_a * untied_b)
+    return agreeing / spread if spread > 0 else float("nan")
 
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:

@@ -23,9 +23,9 @@ ROOMS: dict[str, set[str]] = {
     "network": GROUND | {"blocks"},
     "space": GROUND | {"blocks", "network"},
     "scaling": GROUND | {"blocks", "network"},
-    "hardware": GROUND | {"blocks"},
+    "hardware": GROUND | {"blocks", "latency.runner"},  # the runner describes the machine that it runs on
     "latency.runner": set(),
-    "latency": GROUND | CORE | {"statistics", "hardware", "latency.runner"},
+    "latency": GROUND | CORE | {"statistics", "hardware", "latency.runner", "quantization"},
     "nn": GROUND | CORE,
     "quantization": GROUND,
     "training": GROUND | CORE | {"statistics", "nn"},

@@ -12,7 +12,9 @@ from nas.cli.app import USER_ERROR, Command
 from nas.cli.console import error
 from nas.errors import unknown
 
-COMMANDS = ("run", "train", "trust", "table", "search", "scale", "finish", "export", "report", "cost")
+COMMANDS = (
+    *("run", "train", "trust", "table", "kit", "search", "scale", "finish", "export", "report", "cost"),
+)
 """In the order of the pipeline, then what needs no run. Each is a module with a ``COMMAND``."""
 
 

@@ -79,6 +79,10 @@ class Bar:
         speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
         self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
 
+    def left(self, done: int, total: int, seconds: float) -> None:
+        """Sets both, with the time left as whoever does the work reckons it."""
+        self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
+
     def note(self, text: str) -> None:
         """Shows a few words behind the bar."""
         self.progress.update(self.task, note=text)

@@ -1,4 +1,4 @@
-"""``nas table``: measures a latency table on this machine."""
+"""``nas table``: measures a latency table here or on another device, fits or imports one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas.cli.app import Command
 
 COMMAND = Command(
     name="table",
-    summary="measures a latency table on this machine",
+    summary="measures a latency table here or on a device, fits or imports one",
     reads=("data", "device", "table"),
     body=steps.table,
 )

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from nas.latency.correction import Accuracy, Correction, Figures
-from nas.latency.table import BlockCost, LatencyTable, Record
+from nas.latency.accuracy import Accuracy, Figures
+from nas.latency.additive import BlockCost, BlockModel
+from nas.latency.correction import Correction
+from nas.latency.fitted import NetworkModel
+from nas.latency.model import LatencyModel
+from nas.latency.table import LatencyTable, Record
 
-__all__ = ["Accuracy", "BlockCost", "Correction", "Figures", "LatencyTable", "Record"]
+__all__ = [
+    "Accuracy",
+    "BlockCost",
+    "BlockModel",
+    "Correction",
+    "Figures",
+    "LatencyModel",
+    "LatencyTable",
+    "NetworkModel",
+    "Record",
+]

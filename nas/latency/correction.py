@@ -1,16 +1,14 @@
-"""The fitted correction from summed block costs to whole networks, and figures of merit."""
+"""The fitted correction from summed block costs to whole networks."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nas import statistics
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.latency.probes import FloatArray
@@ -107,71 +105,3 @@ def _left_out_error(design: FloatArray, prior: FloatArray, strength: float) -> f
     every = np.arange(len(design))
     errors = [design[i] @ _ridge(design[every != i], prior, strength) - 1 for i in every]
     return float(np.mean(np.square(errors)))
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How well predictions meet measurements.
-
-    Attributes:
-        mape: Mean absolute percentage error, as a share: 0.02 is 2 %.
-        within_5: Share of networks within ±5 %.
-        within_10: Share of networks within ±10 %.
-        spearman: Rank correlation.
-    """
-
-    mape: float
-    within_5: float
-    within_10: float
-    spearman: float
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The error of a table on whole networks that its correction has not seen.
-
-    Attributes:
-        networks: How many.
-        table: The table's figures.
-        uncorrected: Those of the plain sum of costs and the constant.
-        noise_floor: Those of one half of the rounds against the other.
-        macs: Those of a straight line through multiply-accumulates, fitted on the correction networks.
-    """
-
-    networks: int
-    table: Figures
-    uncorrected: Figures
-    noise_floor: Figures
-    macs: Figures
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Accuracy:
-        figures = {name: Figures(**item) for name, item in value.items() if name != "networks"}
-        return cls(networks=value["networks"], **figures)
-
-
-def compare(predicted: FloatArray, measured: FloatArray) -> Figures:
-    """The figures of predictions (N,) against measurements (N,)."""
-    errors = np.abs(predicted / measured - 1)
-    return Figures(
-        float(errors.mean()),
-        float((errors <= 0.05).mean()),
-        float((errors <= 0.10).mean()),
-        spearman(predicted, measured),
-    )
-
-
-def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Spearman's rank correlation, ties averaged; 1 where there is nothing to rank."""
-    found = statistics.spearman(first, second)
-    return 1.0 if math.isnan(found) else found
-
-
-def fit_line(x: FloatArray, measured_ms: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    """The straight line through (x, latency) with the least relative squared error."""
-    design = np.column_stack([np.ones(len(x)), x]) / measured_ms[:, None]
-    solution = np.linalg.lstsq(design, np.ones(len(x)), rcond=None)[0]
-    return lambda new: solution[0] + solution[1] * new

@@ -20,6 +20,8 @@ from nas.errors import UserError
 from nas.files import atomic, sha256, write_json
 from nas.hardware import Device
 from nas.latency.graphs import GraphWriter, chain_model, network_model
+from nas.latency.packing import RUNNER, pack_runner
+from nas.latency.precision import in_precision, require_precision
 from nas.latency.probes import Probe
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import MANIFEST, SCHEMA, check_files, read_manifest
@@ -74,9 +76,10 @@ def write_kit(
     probes: Iterable[Probe] = (),
     networks: Iterable[KitNetwork] = (),
     protocol: Protocol,
+    table: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Kit:
-    """Writes a kit; equal arguments give equal files.
+    """Writes a kit, runner included; equal arguments give equal files.
 
     Args:
         folder: Where to; what an earlier kit left there is replaced.
@@ -84,18 +87,23 @@ def write_kit(
         probes: Chains of blocks.
         networks: Whole networks.
         protocol: How to measure.
+        table: ``name`` and ``space`` of the latency table that the kit is for.
         seed: Seed of the random weights.
+
+    Raises:
+        UserError: If the device's runtime does not run its precision, or an INT8 model would leave a
+            convolution in float.
     """
-    if device.precision != "fp32":
-        raise UserError(
-            f"kits are written in fp32, not in {device.precision}; choose a device with precision fp32"
-        )
+    require_precision(device)
     shutil.rmtree(folder / _MODELS, ignore_errors=True)
     entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
     entries += [_write_probe(folder, probe, device, seed) for probe in probes]
     entries += [_write_network(folder, network, device, seed) for network in networks]
+    pack_runner(folder / RUNNER)
     manifest = {
         "schema": SCHEMA,
+        "runner_sha256": sha256(folder / RUNNER),
+        "table": dict(table or {}),
         "device": device.to_dict(),
         "protocol": protocol.to_dict(),
         "entries": entries,
@@ -129,14 +137,15 @@ def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[
         "target": list(probe.target),
         "context": probe.context,
     }
-    return _entry(folder, probe.id, "probe", model, described)
+    return _entry(folder, probe.id, "probe", in_precision(model, device=device), described)
 
 
 def _write_network(folder: Path, entry: KitNetwork, device: Device, seed: int) -> dict[str, Any]:
     if isinstance(entry.network, Path):
         return _entry(folder, entry.id, entry.role, _load(entry.network), {"source": entry.network.name})
     model = network_model(entry.network, batch=device.batch, rng=_rng(entry.id, seed))
-    return _entry(folder, entry.id, entry.role, model, {"network": entry.network.to_dict()})
+    described = {"network": entry.network.to_dict()}
+    return _entry(folder, entry.id, entry.role, in_precision(model, device=device), described)
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -150,7 +159,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 def _write_reference(folder: Path, name: str, device: Device, seed: int) -> dict[str, Any]:
     model = {"compute": _compute_model, "memory": _memory_model}[name](device.batch, _rng(name, seed))
-    return _entry(folder, f"reference-{name}", "reference", model, {})
+    return _entry(folder, f"reference-{name}", "reference", in_precision(model, device=device), {})
 
 
 def _compute_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nas.blocks import BlockSpec
+from nas.latency.accuracy import Accuracy, compare, fit_line
+from nas.latency.additive import BlockModel
 from nas.latency.analysis import Latency, summarise
-from nas.latency.correction import Accuracy, Correction, compare, fit_line
+from nas.latency.correction import Correction
 from nas.latency.kit import KitNetwork
 from nas.latency.probes import FloatArray
 from nas.latency.table import LatencyTable
@@ -44,7 +46,9 @@ def prove(
     fitted_on, fitted_truth = whole(networks, "correction", measured)
     if len(chains) < 2 or len(fitted_on) < 2:
         return None
-    plain = dataclasses.replace(table, correction=Correction(constant_ms=plain_constant_ms))
+    plain = dataclasses.replace(
+        table, model=BlockModel(table.costs, Correction(constant_ms=plain_constant_ms))
+    )
     line = fit_line(_macs(fitted_on), fitted_truth)
     halves = [_halves(measured[entry.id]) for entry in networks if entry.role == "validation"]
     first, second = np.array(halves).T

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from nas.blocks import BlockSpec
 from nas.hardware import Device, roofline_ms
-from nas.latency.table import BlockCost, LatencyTable
+from nas.latency.additive import BlockCost, BlockModel
+from nas.latency.table import LatencyTable
 
 
 def roofline_table(
@@ -28,7 +28,7 @@ def roofline_table(
         name=name or "-".join(filter(None, (space, device.name, "estimated"))),
         device=device,
         space=space,
-        costs={},
+        model=BlockModel({}),
         protocol={"method": "roofline"},
     )
     return with_estimates(empty, blocks)
@@ -45,4 +45,4 @@ def with_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]) -> LatencyT
         key: BlockCost(ms=roofline_ms(block, device=table.device), estimated=True)
         for key, block in missing.items()
     }
-    return dataclasses.replace(table, costs={**table.costs, **added})
+    return table.with_blocks(added)

@@ -11,7 +11,7 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import read_json, write_text
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def write_table(path: Path, table: Mapping[str, Any]) -> None:
@@ -21,14 +21,30 @@ def write_table(path: Path, table: Mapping[str, Any]) -> None:
     write_text(path, f'{{{head},\n"table": {{\n{fields}\n}}}}\n')
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """Reads what ``write_table`` wrote.
+def read_file(path: Path) -> dict[str, Any]:
+    """The content of a table's file, or of one that ``measure.pyz`` wrote.
 
     Raises:
-        UserError: If the file is cut off, of another schema version, or was edited.
+        UserError: If the file is cut off, or is neither.
     """
     value = read_json(path)
-    if not isinstance(value, dict) or "schema" not in value or "table" not in value:
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a latency table; name one that nas table wrote")
+    return value
+
+
+def is_result(content: Mapping[str, Any]) -> bool:
+    """Whether a file holds what ``measure.pyz`` wrote: samples from which a table is yet to be computed."""
+    return "measurement" in content
+
+
+def checked_table(value: Mapping[str, Any], *, path: Path) -> dict[str, Any]:
+    """The table in the content of a file that ``write_table`` wrote.
+
+    Raises:
+        UserError: If it is of another schema version, or was edited.
+    """
+    if "schema" not in value or "table" not in value:
         raise UserError(f"{path} is not a latency table; name one that nas table wrote")
     if value["schema"] != SCHEMA:
         raise UserError(

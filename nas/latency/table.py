@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.correction import Accuracy, Correction
+from nas.latency.accuracy import Accuracy
+from nas.latency.additive import BlockCost, BlockModel
+from nas.latency.model import LatencyModel, read_model, write_model
 from nas.latency.probes import FloatArray
-from nas.latency.storage import read_table, write_table
+from nas.latency.storage import checked_table, is_result, read_file, write_table
 from nas.network import NetworkSpec
 from nas.resources import find
 
@@ -27,33 +26,22 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class BlockCost:
-    """What one block costs inside a network, before the correction.
-
-    Attributes:
-        ms: Milliseconds for one batch.
-        error_ms: The standard error of ``ms``; ``None`` where it is unknown.
-        estimated: Whether it was not measured.
-    """
-
-    ms: float
-    error_ms: float | None = None
-    estimated: bool = False
-
-
-@dataclass(frozen=True)
 class Record:
     """One thing that was run, and how long it took.
 
     Attributes:
-        role: ``"probe"``, ``"correction"`` or ``"validation"``.
-        blocks: Keys of all its blocks in order.
+        role: ``"probe"``; a whole network is ``"correction"`` if the model was fitted on it, ``"validation"``
+            if it was kept from the model to judge it.
+        blocks: Keys of all its blocks in order; empty where ``architecture`` says what it is.
         mean_ms: Mean latency.
         std_ms: Standard deviation of the rounds.
         count: Number of rounds in the mean.
         rounds_ms: The latency in each round, where they were kept.
         target: Keys whose cost a probe was to give.
         context: The probe's context.
+        architecture: The code of an architecture of the table's space.
+        predicted_ms: What was predicted when the table was judged, where it was kept: by the table, or, where
+            it was fitted on this network too, by a model that had not seen it.
     """
 
     role: str
@@ -64,19 +52,20 @@ class Record:
     rounds_ms: tuple[float, ...] = ()
     target: tuple[str, ...] = ()
     context: str = ""
+    architecture: str = ""
+    predicted_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyTable:
-    """Block latencies of one device, runtime, precision, batch and thread count.
+    """Latencies on one device, with one runtime, precision, batch and thread count.
 
     Attributes:
         name: The table's name.
         device: What was measured on.
-        space: Name of the search space whose blocks it holds; empty where there is none.
-        costs: Cost of each block, by key.
-        correction: How costs become a network's latency.
-        accuracy: The error on networks that the correction has not seen; ``None`` where it is unknown.
+        space: Name of the search space that it is for; empty where there is none.
+        model: How the blocks of a network become its latency.
+        accuracy: The error on networks that the model has not seen; ``None`` where it is unknown.
         probes: What was run.
         protocol: How it was run.
         references_ms: Latency of the reference kernels: the machine's state while it was measured.
@@ -86,8 +75,7 @@ class LatencyTable:
     name: str
     device: Device
     space: str = ""
-    costs: Mapping[str, BlockCost]
-    correction: Correction = field(default_factory=Correction)
+    model: LatencyModel
     accuracy: Accuracy | None = None
     probes: tuple[Record, ...] = ()
     protocol: Mapping[str, Any] = field(default_factory=dict)
@@ -99,14 +87,20 @@ class LatencyTable:
         """Reads a table.
 
         Args:
-            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
+            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path. What
+                ``measure.pyz`` wrote on a device is a table too: its costs are computed now.
 
         Raises:
             UserError: If there is none, or it is cut off, edited, or of another version.
         """
         path = find("latency_tables", name_or_path, ".json", what="latency table")
+        content = read_file(path)
         try:
-            return _from_dict(read_table(path))
+            if is_result(content):
+                from nas.latency.derive import table_from_result
+
+                return table_from_result(content, path=path)
+            return _from_dict(checked_table(content, path=path))
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is not a latency table of this version ({error!r}); measure it again"
@@ -116,13 +110,18 @@ class LatencyTable:
         """Writes the table, as a whole or not at all."""
         write_table(path, _to_dict(self))
 
+    @property
+    def costs(self) -> Mapping[str, BlockCost]:
+        """Cost of each block, by key; none where the table was derived from whole networks."""
+        return self.model.costs if isinstance(self.model, BlockModel) else {}
+
     def missing(self, network: NetworkSpec) -> tuple[BlockSpec, ...]:
-        """The network's blocks that the table does not hold, each once."""
-        return tuple(dict.fromkeys(block for block in network.blocks if block.key not in self.costs))
+        """The network's blocks about which the table knows nothing, each once."""
+        return self.model.missing(network.blocks)
 
     def is_estimate(self, network: NetworkSpec) -> bool:
-        """Whether some block of the network was estimated, not measured."""
-        return any(self.costs[block.key].estimated for block in network.blocks if block.key in self.costs)
+        """Whether the prediction for the network rests on something that was not measured."""
+        return self.model.is_estimate(network.blocks)
 
     def predict(self, network: NetworkSpec) -> float:
         """The latency of one batch through ``network``, in ms.
@@ -139,9 +138,9 @@ class LatencyTable:
             UserError: If blocks are missing.
         """
         blocks = tuple(blocks)
-        if missing := [block for block in dict.fromkeys(blocks) if block.key not in self.costs]:
+        if missing := self.model.missing(blocks):
             raise self._lacks(missing)
-        return self.correction.constant_ms + sum(self._block_ms(block) for block in blocks)
+        return self.model.predict(blocks)
 
     def predict_many(
         self, space: SearchSpace, rows: IntArray, *, classes: int = 1000, input_channels: int | None = None
@@ -158,27 +157,14 @@ class LatencyTable:
             UserError: If blocks are missing.
         """
         lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
-        used = np.unique(lowered.index)
-        blocks = [lowered.blocks[i] for i in used[used >= 0]]
-        if missing := [block for block in blocks if block.key not in self.costs]:
+        if missing := self.model.missing(lowered.blocks[number] for number in lowered.used()):
             raise self._lacks(missing)
-        values = np.zeros(len(lowered.blocks))
-        values[used[used >= 0]] = [self._block_ms(block) for block in blocks]
-        total: FloatArray = self.correction.constant_ms + lowered.total(values).astype(np.float64)
-        return total
+        return self.model.predict_many(lowered)
 
     def with_blocks(self, costs: Mapping[str, BlockCost], *, probes: Iterable[Record] = ()) -> LatencyTable:
         """A table that also holds ``costs``; those it has already are replaced."""
-        return dataclasses.replace(self, costs={**self.costs, **costs}, probes=(*self.probes, *probes))
-
-    @cached_property
-    def _corrected(self) -> dict[BlockSpec, float]:
-        return {}
-
-    def _block_ms(self, block: BlockSpec) -> float:
-        if block not in self._corrected:
-            self._corrected[block] = self.correction.block_ms(block, self.costs[block.key].ms)
-        return self._corrected[block]
+        assert isinstance(self.model, BlockModel), "a table from whole networks never lacks a block"
+        return dataclasses.replace(self, model=self.model.with_costs(costs), probes=(*self.probes, *probes))
 
     def _lacks(self, missing: Iterable[BlockSpec]) -> UserError:
         keys = [block.key for block in missing]
@@ -195,7 +181,9 @@ class LatencyTable:
 
 
 def _to_dict(table: LatencyTable) -> dict[str, Any]:
-    keys = list(dict.fromkeys([*table.costs, *(key for probe in table.probes for key in probe.blocks)]))
+    keys = list(
+        dict.fromkeys([*table.model.keys(), *(key for probe in table.probes for key in probe.blocks)])
+    )
     number = {key: i for i, key in enumerate(keys)}
     return {
         "name": table.name,
@@ -204,10 +192,9 @@ def _to_dict(table: LatencyTable) -> dict[str, Any]:
         "protocol": dict(table.protocol),
         "references_ms": dict(table.references_ms),
         "provenance": dict(table.provenance),
-        "correction": table.correction.to_dict(),
         "accuracy": "unknown" if table.accuracy is None else table.accuracy.to_dict(),
         "keys": keys,
-        "costs": [[number[key], cost.ms, cost.error_ms, cost.estimated] for key, cost in table.costs.items()],
+        "model": write_model(table.model, number),
         "probes": [_record_to_dict(probe, number) for probe in table.probes],
     }
 
@@ -221,9 +208,8 @@ def _from_dict(value: Mapping[str, Any]) -> LatencyTable:
         protocol=value["protocol"],
         references_ms=value["references_ms"],
         provenance=value["provenance"],
-        correction=Correction.from_dict(value["correction"]),
+        model=read_model(value["model"], keys),
         accuracy=None if value["accuracy"] == "unknown" else Accuracy.from_dict(value["accuracy"]),
-        costs={keys[number]: BlockCost(*rest) for number, *rest in value["costs"]},
         probes=tuple(_record_from_dict(probe, keys) for probe in value["probes"]),
     )
 
@@ -233,6 +219,6 @@ def _record_to_dict(record: Record, number: Mapping[str, int]) -> dict[str, Any]
     return {**value, **{name: [number[key] for key in value[name]] for name in ("blocks", "target")}}
 
 
-def _record_from_dict(value: Mapping[str, Any], keys: list[str]) -> Record:
+def _record_from_dict(value: Mapping[str, Any], keys: Sequence[str]) -> Record:
     named = {name: tuple(keys[i] for i in value[name]) for name in ("blocks", "target")}
     return Record(**{**value, **named, "rounds_ms": tuple(value["rounds_ms"])})

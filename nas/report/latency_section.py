@@ -50,24 +50,23 @@ def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
 
 def _about(table: LatencyTable) -> str:
     """What the table is for, and how many of its blocks were measured."""
-    device, blocks = table.device, f"{len(table.costs)} blocks"
-    runtime = f"{device.runtime} {device.runtime_version}".strip()
+    device = table.device
+    where = f"{device.machine or device.name}, {device.runtime} {device.runtime_version}".strip()
     text = (
-        f"Table {table.name}: {blocks} on {device.machine or device.name}, {runtime}, {device.precision}, "
-        f"batch {device.batch}, threads {device.threads}."
+        f"Table {table.name}: {table.model.about()} on {where}, {device.precision}, batch {device.batch}, "
+        f"threads {device.threads}."
     )
-    if not (estimates := sum(cost.estimated for cost in table.costs.values())):
-        return text
-    return f"{text} {estimates} of the {blocks} are estimated by the device's roofline, not measured."
+    return f"{text} Estimated blocks were not measured." if is_estimated(table) else text
 
 
 def _error(table: LatencyTable) -> list[str]:
     if table.accuracy is None:
         return [html.paragraph("The table's error on networks that it has not seen is unknown.")]
     judged = table.accuracy
+    plain = "plain sum of its blocks" if table.costs else "the similar device's table, scaled"
     lines = [
         ("the table", judged.table),
-        ("plain sum of its blocks", judged.uncorrected),
+        (plain, judged.uncorrected),
         ("noise floor: half of the rounds against the other", judged.noise_floor),
         ("a line through MACs", judged.macs),
     ]
@@ -76,12 +75,20 @@ def _error(table: LatencyTable) -> list[str]:
         ("mean error", "%"),
         ("within 5 %", "% of networks"),
         ("within 10 %", "% of networks"),
-        ("rank correlation", ""),
+        ("rank correlation", "Spearman"),
+        ("rank correlation", "Kendall"),
+        ("within bands of ± 10 %", "Spearman"),
     ]
-    text = f"Error on {judged.networks} whole networks that the correction has not seen:"
-    return [html.paragraph(text), html.table(head, [("", (name, *_figures(item))) for name, item in lines])]
+    seen = "each predicted by a model that has not seen it" if judged.cross_validated else "not seen before"
+    known = [("", (name, *_figures(item))) for name, item in lines if item is not None]
+    return [
+        html.paragraph(f"Error on {judged.networks} whole networks, {seen}:"),
+        html.table(head, known),
+    ]
 
 
 def _figures(item: Figures) -> tuple[str, ...]:
     shares = (item.mape, item.within_5, item.within_10)
-    return (f"{100 * shares[0]:.1f}", *(f"{100 * share:.0f}" for share in shares[1:]), f"{item.spearman:.3f}")
+    bands = "–" if item.spearman_in_bands is None else f"{item.spearman_in_bands:.3f}"
+    ranks = (f"{item.spearman:.3f}", f"{item.kendall:.3f}", bands)
+    return (f"{100 * shares[0]:.1f}", *(f"{100 * share:.0f}" for share in shares[1:]), *ranks)

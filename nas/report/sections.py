@@ -124,6 +124,10 @@ def _time(run_dir: Path) -> list[str]:
     if missing := table.missing(network):
         text = f"The latency table {table.name} lacks {len(missing)} of its blocks; they are measured by"
         return [html.missing(text, f"nas table run_dir={run_dir.as_posix()}")]
+    if table.model.parts(network.blocks) is None:
+        return [
+            html.paragraph(f"The latency table {table.name} knows whole networks only, not their blocks.")
+        ]
     total, kind = milliseconds(table.predict(network)), kind_of(estimated=table.is_estimate(network))
     svg = to_svg(draw_time(network, table), name="time", title=f"{kind.capitalize()} time of each block")
     caption = f"Where its {total} ms go, as {kind} by the latency table {table.name}; shares of the whole."

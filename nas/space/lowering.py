@@ -32,6 +32,12 @@ class Lowered:
     blocks: tuple[BlockSpec, ...]
     index: IntArray
 
+    def used(self, rows: IntArray | None = None) -> IntArray:
+        """The numbers of the blocks that the architectures have, or those of some ``rows``; ascending."""
+        index = self.index if rows is None else self.index[rows]
+        counts = np.bincount(index.ravel() + 1, minlength=len(self.blocks) + 1)  # much faster than unique
+        return np.flatnonzero(counts[1:])
+
     def total(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
         """Sums one value for each block, (blocks,), over the places of each architecture: (N,)."""
         padded = np.append(values, np.zeros(1, values.dtype))

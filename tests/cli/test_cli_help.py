@@ -9,8 +9,9 @@ from nas.cli.__main__ import COMMANDS, command
 from nas.cli.faults import setting_names
 
 
-def test_run_trust_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
-    shown = "".join(nas(name, "--help").out.partition("Settings")[2] for name in ("run", "trust", "cost"))
+def test_run_trust_kit_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
+    commands = ("run", "trust", "kit", "cost")
+    shown = "".join(nas(name, "--help").out.partition("Settings")[2] for name in commands)
     leaves = [name.rpartition(".")[2] for name in setting_names()]
     for leaf in leaves:
         lines = [line for line in shown.splitlines() if line.strip().startswith(f"{leaf}:")]

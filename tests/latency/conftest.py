@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.hardware import Device
-from nas.latency import BlockCost, Correction, LatencyTable
+from nas.latency import BlockCost, BlockModel, Correction, LatencyTable
 from nas.latency.build import build_table
 from nas.space import SearchSpace
 
@@ -49,9 +49,8 @@ def made_up_table(tiny_space) -> LatencyTable:
     blocks = tiny_space.block_specs(classes=CLASSES)
     costs = {block.key: BlockCost(1e-3 + block.macs * 1e-7, 1e-5) for block in blocks}
     correction = Correction(0.01, {"cost": 1.1, "blocks": 0.002, "weights_mb": 0.05}, networks=16, ridge=0.1)
-    return LatencyTable(
-        name="made_up", device=Device(name="toy"), space="tiny_32", costs=costs, correction=correction
-    )
+    model = BlockModel(costs, correction)
+    return LatencyTable(name="made_up", device=Device(name="toy"), space="tiny_32", model=model)
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,11 @@
-"""The fitted correction, and figures of merit."""
+"""The fitted correction."""
 
 import numpy as np
 import pytest
 
 from nas.errors import UserError
-from nas.latency.correction import (
-    FEATURES,
-    Accuracy,
-    Correction,
-    Figures,
-    compare,
-    fit_correction,
-    fit_line,
-    spearman,
-)
+from nas.latency.accuracy import compare
+from nas.latency.correction import FEATURES, Correction, fit_correction
 
 TRUTH = Correction(0.02, {"cost": 1.2, "blocks": 0.003, "weights_mb": 0.04})
 
@@ -62,22 +54,3 @@ def test_a_correction_survives_json():
     ):
         Correction.from_dict(value)
     assert set(TRUTH.coefficients) == set(FEATURES)
-
-
-def test_figures_by_hand():
-    figures = compare(np.array([1.0, 1.04, 1.08, 1.2]), np.ones(4))
-    assert figures == Figures(pytest.approx(0.08), 0.5, 0.75, 1.0)
-    assert Accuracy.from_dict(Accuracy(4, figures, figures, figures, figures).to_dict()).table == figures
-
-
-def test_spearman_averages_ties():
-    from scipy.stats import spearmanr
-
-    a, b = np.array([1.0, 2, 2, 4, 5]), np.array([3.0, 1, 2, 5, 5])
-    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert spearman(a, -a) == pytest.approx(-1)
-
-
-def test_a_line_is_fitted_to_relative_errors():
-    x = np.array([1.0, 2.0, 5.0])
-    assert fit_line(x, 3 + 2 * x)(np.array([10.0])) == pytest.approx([23.0])

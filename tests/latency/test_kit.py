@@ -1,19 +1,22 @@
 """Kits: what is written, read and refused."""
 
+import dataclasses
 import json
 import os
-import shutil
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
-import nas.latency.runner as runner
 from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
+from nas.latency import precision
 from nas.latency.kit import KitNetwork, read_kit, write_kit
+from nas.latency.operators import optimised_operators
 from nas.latency.probes import plan_probes
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
@@ -21,6 +24,7 @@ from nas.latency.runner.protocol import Protocol
 from nas.latency.runner.runtimes import open_runtime
 from nas.latency.runner.samples import read_samples
 from nas.network import NetworkSpec
+from nas.quantization import insert_pairs
 
 QUICK = Protocol(sample_ms=0.05, samples=2, min_rounds=2, max_rounds=2)
 
@@ -85,9 +89,51 @@ def test_a_folder_without_a_manifest_is_no_kit(tmp_path):
         read_kit(tmp_path)
 
 
-def test_other_precisions_are_refused(tmp_path, network):
-    with pytest.raises(UserError, match="kits are written in fp32, not in int8"):
+def test_a_precision_that_the_runtime_does_not_run_is_refused(tmp_path, network):
+    with pytest.raises(UserError, match=r"torch runs no int8 here; choose device\.precision from fp32, tf32"):
+        write(tmp_path, network, runtime="torch", provider="cpu", precision="int8")
+    with pytest.raises(UserError, match="onnxruntime runs no bf16 here"):
+        write(tmp_path, network, precision="bf16")
+
+
+def operators_of(kit):
+    return {entry["id"]: optimised_operators(onnx.load(kit.folder / entry["file"])) for entry in kit.entries}
+
+
+def test_int8_kits_leave_no_convolution_in_float(tmp_path, network):
+    kit = write(tmp_path / "kit", network, precision="int8")
+    found = operators_of(kit)
+    assert not [name for operators in found.values() for name in operators if name.split("+")[0] == "Conv"]
+    assert all("QLinearConv" in operators for name, operators in found.items() if name != "reference-memory")
+    measure_kit(kit.folder, tmp_path / "samples.jsonl")
+
+
+def test_an_int8_model_with_a_float_convolution_is_refused(tmp_path, network, monkeypatch):
+    """A pair that is missing before one convolution, as an operation that we cannot quantise would cause."""
+
+    def without_inputs(model, ranges, *, scheme):
+        return insert_pairs(model, ranges, scheme=dataclasses.replace(scheme, kinds=frozenset({"Gemm"})))
+
+    monkeypatch.setattr(precision, "insert_pairs", without_inputs)
+    with pytest.raises(UserError, match=r"the INT8 model leaves \d+ of its convolutions in float \(Conv_v0"):
         write(tmp_path, network, precision="int8")
+
+
+def test_half_precision_stands_in_the_model(tmp_path, network):
+    kit = write(tmp_path / "kit", network, precision="fp16")
+    for entry in kit.entries:
+        graph = onnx.load(kit.folder / entry["file"]).graph
+        kinds = {item.data_type for item in graph.initializer} - {onnx.TensorProto.INT64}
+        assert kinds <= {onnx.TensorProto.FLOAT16}
+        assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+
+
+def test_a_provider_that_computes_fp16_in_fp32_is_an_error(tmp_path, network):
+    kit = write(tmp_path / "kit", network, precision="fp16")
+    if platform.machine() != "x86_64":
+        pytest.skip("Arm processors compute in FP16; an x86 processor would run this")
+    with pytest.raises(RunnerError, match="CPUExecutionProvider computes fp16 in fp32 on this machine"):
+        measure_kit(kit.folder, tmp_path / "samples.jsonl")
 
 
 def test_a_model_that_is_none_is_refused(tmp_path):
@@ -101,7 +147,7 @@ def test_a_model_that_is_none_is_refused(tmp_path):
 def test_a_missing_provider_is_an_error():
     with pytest.raises(RunnerError, match=r"this onnxruntime has no provider 'NoSuchProvider'; it has .*CPU"):
         open_runtime(Device(name="x", provider="NoSuchProvider").to_dict())
-    with pytest.raises(RunnerError, match="unknown runtime 'abacus'; allowed: onnxruntime"):
+    with pytest.raises(RunnerError, match=r"unknown runtime 'abacus'; allowed: .*onnxruntime"):
         open_runtime({"runtime": "abacus"})
 
 
@@ -117,23 +163,25 @@ def test_a_provider_that_leaves_the_work_to_the_cpu_is_an_error(tmp_path, networ
 
 
 def test_the_runner_runs_without_the_rest_of_the_project(kit, tmp_path):
-    """As on a target: only the runner's own folder, under another name."""
-    shutil.copytree(Path(runner.__file__).parent, tmp_path / "carried" / "measure_runner")
+    """As on a target: only the one file that a kit carries."""
     code = (
-        "import sys; from measure_runner.__main__ import main; code = main(sys.argv[1:]);"
-        "assert not [m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')]; sys.exit(code)"
+        "import runpy, sys\n"
+        "sys.argv.pop(0)\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "sys.exit([m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')] or code)"
     )
-    command = [sys.executable, "-c", code, str(kit.folder), str(tmp_path / "samples.jsonl")]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "carried")}
+    command = [sys.executable, "-c", code, str(kit.folder / "measure.pyz"), str(kit.folder), "out/table.json"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    header, windows = read_samples(tmp_path / "samples.jsonl")
+    header, windows = read_samples(tmp_path / "out" / "table.samples.jsonl")
     assert header["device"] == kit.device.to_dict()
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
 
 
 def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):
-    command = [sys.executable, "-m", "nas.latency.runner", str(tmp_path), str(tmp_path / "samples.jsonl")]
+    command = [sys.executable, "-m", "nas.latency.runner", str(tmp_path), str(tmp_path / "table.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a kit" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency import Accuracy, BlockCost, Correction, Figures, LatencyTable, Record
+from nas.latency import Accuracy, BlockCost, BlockModel, Correction, Figures, LatencyTable, Record
 
 
 def test_a_prediction_is_the_corrected_sum(tiny_space, made_up_table, rng):
@@ -48,7 +48,9 @@ def test_missing_blocks_are_listed_with_the_command_that_measures_them(tiny_spac
     assert f"lacks 1 block of this network:\n  {classifier.key}\n" in message
     assert "nas table device=toy space=tiny_32" in message
     with pytest.raises(UserError, match="and 2 more"):
-        LatencyTable(name="empty", device=Device(name="toy"), costs={}).predict_blocks(network.blocks[:7])
+        LatencyTable(name="empty", device=Device(name="toy"), model=BlockModel({})).predict_blocks(
+            network.blocks[:7]
+        )
 
 
 def test_missing_blocks_among_many_architectures_are_an_error(tiny_space, made_up_table, rng):
@@ -68,13 +70,12 @@ def test_a_table_is_extended_by_a_new_value(tiny_space, made_up_table):
 
 @pytest.fixture
 def full(made_up_table):
-    figures = Figures(0.01, 0.9, 1.0, 0.99)
+    figures = Figures(0.01, 0.9, 1.0, 0.99, 0.95, None)
     keys = tuple(made_up_table.costs)[:3]
     return LatencyTable(
         name="full",
         device=Device(name="toy", peak_flops={"fp32": 1e9}),
-        costs=made_up_table.costs,
-        correction=Correction(0.1, {"cost": 1.5}, networks=4, ridge=0.1),
+        model=BlockModel(made_up_table.costs, Correction(0.1, {"cost": 1.5}, networks=4, ridge=0.1)),
         accuracy=Accuracy(5, figures, figures, figures, figures),
         probes=(
             Record("probe", keys, 1.0, 0.1, 3, (0.9, 1.0, 1.1), (keys[1],), "c"),
@@ -113,8 +114,8 @@ def test_a_table_is_found_by_its_name_in_the_users_folder(full, tmp_path, monkey
         (lambda text: text[: len(text) // 2], "is not valid JSON .* cut off"),
         (lambda text: text.replace('"samples": 10', '"samples": 11'), "was changed after it was written"),
         (
-            lambda text: text.replace('"schema": 1', '"schema": 7'),
-            "has schema version 7, this program reads 1",
+            lambda text: text.replace('"schema": 2', '"schema": 7'),
+            "has schema version 7, this program reads 2",
         ),
         (lambda text: '{"a": 1}', "is not a latency table"),
         (lambda text: "[]", "is not a latency table"),

@@ -15,8 +15,8 @@ import pytest
 from nas.deploy import Artefact, Parity, Spread, write_manifest
 from nas.files import write_json
 from nas.hardware import Device
-from nas.latency import Accuracy, BlockCost, Correction, LatencyTable, Record
-from nas.latency.correction import compare
+from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
+from nas.latency.accuracy import compare
 from nas.network import NetworkSpec, reference_network
 from nas.search import make_sampler, objectives, search
 from nas.space import IntArray, SearchSpace
@@ -63,8 +63,10 @@ def make_table(networks: dict[str, NetworkSpec]) -> LatencyTable:
         name="here",
         device=Device(name="here", machine="a laptop, 2 cores", runtime_version="1.32"),
         space="tiny_32",
-        costs={key: BlockCost(0.004 + 3e-8 * block.macs, 0.0001) for key, block in blocks.items()},
-        correction=Correction(constant_ms=0.006, networks=12),
+        model=BlockModel(
+            {key: BlockCost(0.004 + 3e-8 * block.macs, 0.0001) for key, block in blocks.items()},
+            Correction(constant_ms=0.006, networks=12),
+        ),
     )
     predicted = np.array([table.predict(network) for network in drawn])
     measured = predicted * rng.normal(1, 0.025, len(drawn))

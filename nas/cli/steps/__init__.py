@@ -12,6 +12,7 @@ from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
 from nas.cli.steps import export as _export
 from nas.cli.steps import finish as _finish
+from nas.cli.steps import kit as _kit
 from nas.cli.steps import scale as _scale
 from nas.cli.steps import search as _search
 from nas.cli.steps import supernet as _supernet
@@ -80,6 +81,7 @@ def _single(part: ModuleType) -> Callable[[Config, Job], None]:
 
 train = _single(_supernet)
 trust = _single(_trust)
+kit = _single(_kit)
 search = _single(_search)
 scale = _single(_scale)
 finish = _single(_finish)
@@ -87,9 +89,9 @@ export = _single(_export)
 
 
 def table(config: Config, job: Job) -> None:
-    """Measures a latency table on this machine."""
+    """Makes a latency table."""
     if config.table.name not in (None, _table.ROOFLINE):
-        raise UserError(f"table.name={config.table.name} names a finished table; leave it out to measure one")
+        raise UserError(f"table.name={config.table.name} names a finished table; leave it out to make one")
     _single(_table)(config, job)
 
 

@@ -12,6 +12,7 @@ from nas.config import seconds
 from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import LatencyTable
+from nas.latency.compatible import differences
 from nas.network import NetworkSpec
 from nas.pipeline import Step
 
@@ -51,6 +52,9 @@ def check(context: Context) -> None:
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 
+    table = LatencyTable.load(context.path("scale", "table.json"))
+    if other := differences(table, context.device):
+        say(f"deploy: warning: what is measured here is not what was predicted: {other}")
     networks = read_json(context.path("final", "results.json"))["networks"]
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:

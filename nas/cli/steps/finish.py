@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.console import progress_bar, say
+from nas.cli.steps import missing
 from nas.cli.steps import scale as scale_step
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.errors import UserError
@@ -112,8 +113,16 @@ def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | 
     path = context.path("scale", scale_step.TABLE)
     if not path.is_file():
         return None
-    networks = [entry.network for entry in todo]
-    return scale_step.extended(LatencyTable.load(path), networks, folder=folder, seed=context.config.seed)
+    blocks = [block for entry in todo for block in entry.network.blocks]
+    table = LatencyTable.load(path)
+    return missing.completed(
+        context,
+        table,
+        blocks,
+        input_channels=todo[0].network.input_channels,
+        folder=folder,
+        budget_s=scale_step.MEASURE_S,
+    )
 
 
 def _train_once(context: Context, entry: Entry, table: LatencyTable | None, folder: Path) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.cli.console import progress_bar, say
+from nas.cli.console import say
+from nas.cli.steps import missing
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
 from nas.errors import UserError
 from nas.files import read_json, write_json
 from nas.latency import LatencyTable
-from nas.latency.roofline import with_estimates
 from nas.network import NetworkSpec
 from nas.pipeline import Step
 from nas.scaling import Scaled, fit_to_latency, near_latency
@@ -30,7 +30,7 @@ def step(context: Context) -> Step:
         settings={**context.settings("scale"), "seed": context.config.seed},
         inputs={
             "search's winner": context.path("search", "winner.json"),
-            "latency table": table_step.path(context),
+            "latency table": missing.path(context),
         },
         outputs=("scale.json", TABLE),
         run=lambda folder: _scale(context, folder),
@@ -39,6 +39,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
+    table_step.check_missing(context)
     scale = context.config.scale
     if scale.latency_ms is not None and scale.latency_ratio is not None:
         raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
@@ -54,7 +55,7 @@ def budget_ms(context: Context, winner_ms: float) -> float | None:
 
 def _scale(context: Context, folder: Path) -> None:
     winner = read_winner(context.path("search"))
-    table = LatencyTable.load(table_step.path(context))
+    table = table_step.read(context, missing.path(context))
     winner_ms = table.predict(winner.network)
     budget = budget_ms(context, winner_ms)
     if budget is None:
@@ -89,37 +90,20 @@ def _fit(
         highest=config.max_phi,
         **growth,
     )
-    table = extended(table, [candidate for _, candidate in near], folder=folder, seed=context.config.seed)
+    blocks = [block for _, candidate in near for block in candidate.blocks]
+    table = missing.completed(
+        context,
+        table,
+        blocks,
+        input_channels=network.input_channels,
+        folder=folder,
+        budget_s=MEASURE_S,
+    )
     phis = [phi for phi, _ in near]
     scaled = fit_to_latency(
         network, latency_ms=budget, predict=table.predict, lowest=min(phis), highest=max(phis), **growth
     )
     return scaled, table
-
-
-def extended(table: LatencyTable, networks: list[NetworkSpec], *, folder: Path, seed: int) -> LatencyTable:
-    """The table with the blocks of ``networks`` that it lacks, measured now if it is this machine's.
-
-    Where all costs are estimates, the new ones are too. A table of another machine stays as it is; it says
-    itself what it lacks when it is asked.
-    """
-    if not any(table.missing(network) for network in networks):
-        return table
-    if all(cost.estimated for cost in table.costs.values()):
-        return with_estimates(table, (block for network in networks for block in network.blocks))
-    if not table.device.is_here:
-        return table
-    from nas.latency.build import extend_table
-
-    with progress_bar("measuring new blocks") as bar:
-        return extend_table(
-            table,
-            networks,
-            folder=folder / "measured",
-            budget_s=MEASURE_S,
-            seed=seed,
-            progress=lambda now: bar.show(now.done, now.total),
-        )
 
 
 def _record(scaled: Scaled, winner: Winner, budget: float | None, *, estimated: bool) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli.console import progress_bar, say
+from nas.cli.steps import missing
 from nas.cli.steps import supernet as supernet_step
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
+from nas.config import seconds
 from nas.errors import UserError
 from nas.files import sha256
 from nas.latency import LatencyTable
@@ -42,6 +44,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
+    table_step.check_missing(context)
     search = context.config.search
     if search.latency_ms is not None and search.latency_fraction is not None:
         raise UserError(
@@ -82,12 +85,32 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
     return search.latency_fraction * table.predict(largest)
 
 
+def _table(context: Context, folder: Path) -> LatencyTable:
+    """The run's table, with every block of the space that is searched."""
+    table, splits = table_step.read(context, table_step.path(context)), context.data.splits
+    kept = folder / missing.TABLE
+    if kept.is_file():
+        return LatencyTable.load(kept)  # of an interrupted attempt: what it measured is not measured anew
+    blocks = searched_space(context).block_specs(classes=len(splits.classes), input_channels=splits.channels)
+    full = missing.completed(
+        context,
+        table,
+        blocks,
+        input_channels=splits.channels,
+        folder=folder,
+        budget_s=seconds(context.config.table.budget),
+    )
+    if full is not table:
+        missing.save_completed(context, full, folder)
+    return full
+
+
 def _search(context: Context, folder: Path) -> None:
     from nas.search.objectives import accuracy, latency
     from nas.search.study import Progress, search
 
     config, splits = context.config.search, context.data.splits
-    table = LatencyTable.load(table_step.path(context))
+    table = _table(context, folder)
     budget = bound_ms(context, table)
     judge = supernet_step.evaluator(context)
 

@@ -1,19 +1,35 @@
-"""The step that measures or estimates a latency table, and the table that a run uses."""
+"""The step that makes a latency table, and the table that a run uses."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nas import resources
-from nas.cli.console import progress_bar, say
+from nas.cli.console import say
 from nas.cli.steps.context import Context
+from nas.cli.steps.table_sources import ROOFLINE, known_peaks, sizes, source
 from nas.config import seconds
-from nas.hardware import Device, describe_machine
+from nas.errors import unknown
 from nas.latency import LatencyTable
+from nas.latency.compatible import require_fit, warnings
 from nas.pipeline import Step
 
-ROOFLINE = "roofline"
-THIS_MACHINE = "this_machine"
+__all__ = [
+    "ROOFLINE",
+    "check",
+    "check_missing",
+    "is_made",
+    "known_peaks",
+    "name",
+    "path",
+    "read",
+    "sizes",
+    "step",
+]
+
+MISSING = ("measure", "error", "estimate")
+_IRRELEVANT = ("remote", "missing", "name")
+"""Settings of the table that do not decide its content; where it comes from stands in ``source``."""
 
 
 def is_made(context: Context) -> bool:
@@ -22,9 +38,8 @@ def is_made(context: Context) -> bool:
 
 
 def name(context: Context) -> str:
-    """The name of the table that the run makes: the space's and the device's."""
-    estimated = "-estimated" if context.config.table.name == ROOFLINE else ""
-    return f"{context.space.name}-{context.device.name}{estimated}"
+    """The name of the table that the run makes, as a rule the space's and the device's."""
+    return source(context.config.table).name(context)
 
 
 def path(context: Context) -> Path:
@@ -35,95 +50,68 @@ def path(context: Context) -> Path:
     return context.path("table", f"{name(context)}.json")
 
 
+def read(context: Context, file: Path) -> LatencyTable:
+    """Reads a table for a run: it has to be of the device that the run asks for.
+
+    Raises:
+        UserError: If it is not, or is damaged.
+    """
+    table = LatencyTable.load(file)
+    require_fit(table, device=context.device, space=context.space.name)
+    for warning in warnings(table, context.device):
+        say(f"warning: {warning}")
+    return table
+
+
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
-    seconds(context.config.table.budget)
-    if not is_made(context):
-        LatencyTable.load(path(context))
-    elif context.config.table.name is None:
-        context.device.here()
+    config = context.config.table
+    seconds(config.budget)
+    check_missing(context)
+    chosen = source(config)
+    if is_made(context):
+        chosen.check(context)
+    else:
+        read(context, path(context))
+
+
+def check_missing(context: Context) -> None:
+    """Raises a ``UserError`` for an unknown ``table.missing``."""
+    if context.config.table.missing not in MISSING:
+        raise unknown("table.missing", context.config.table.missing, MISSING)
 
 
 def step(context: Context) -> Step:
-    """Measures a table on this machine, or estimates one."""
-    config, measured = context.config.table, context.config.table.name is None
+    """Makes a table."""
+    config = context.config.table
+    chosen = source(config)
     data = context.data_settings()["data"]
+    settings = context.settings("table")["table"]
     return Step(
         name="table",
         folder=context.path("table"),
         settings={
-            **context.settings("table"),
-            "device": (context.device.here() if measured else context.device).to_dict(),
+            "table": {key: value for key, value in settings.items() if key not in _IRRELEVANT},
+            "source": chosen.setting,
+            "device": chosen.device(context).to_dict(),
             "data": {key: data[key] for key in ("name", "root", "channels")}
             if config.classes is None
             else {},
             "seed": context.config.seed,
         },
-        inputs={"search space": context.space_path},
+        inputs={"search space": context.space_path, **chosen.inputs(context)},
         outputs=(f"{name(context)}.json",),
-        run=lambda folder: (_measure if measured else _estimate)(context, folder),
+        run=lambda folder: _make(context, folder),
     )
 
 
-def sizes(context: Context) -> tuple[int, int]:
-    """Classes and input channels of the networks: as set, or else the data set's."""
-    config = context.config.table
-    if config.classes is not None and config.input_channels is not None:
-        return config.classes, config.input_channels
-    splits = context.data.splits
-    return config.classes or len(splits.classes), config.input_channels or splits.channels
-
-
-def known_peaks(device: Device) -> Device:
-    """The device; this machine's peaks are measured, which takes a second."""
-    if device.name != THIS_MACHINE or device.peak_flops:
-        return device
-    from nas.latency.peaks import with_peaks_of_here
-
-    return with_peaks_of_here(device)
-
-
-def _measure(context: Context, folder: Path) -> None:
-    from nas.latency.build import build_table
-
-    config = context.config.table
-    classes, channels = sizes(context)
-    say(f"table: measuring {describe_machine()} as device {context.device.name}")
-    with progress_bar(f"measuring on {context.device.runtime}") as bar:
-        table = build_table(
-            context.space,
-            device=context.device,
-            folder=folder,
-            budget_s=seconds(config.budget),
-            classes=classes,
-            input_channels=channels,
-            correction_networks=config.correction_networks,
-            validation_networks=config.validation_networks,
-            seed=context.config.seed,
-            progress=lambda now: bar.show(now.done, now.total),
-        )
+def _make(context: Context, folder: Path) -> None:
+    table = source(context.config.table).make(context, folder)
     table.save(folder / f"{name(context)}.json")
     say(f"table: {describe(table)}")
 
 
-def _estimate(context: Context, folder: Path) -> None:
-    from nas.latency.roofline import roofline_table
-
-    classes, channels = sizes(context)
-    device = known_peaks(context.device)
-    blocks = context.space.block_specs(classes=classes, input_channels=channels)
-    table = roofline_table(blocks, device=device, name=name(context), space=context.space.name)
-    table.save(folder / f"{name(context)}.json")
-    say(f"table: {len(table.costs)} blocks of {context.device.name} estimated by its roofline, none measured")
-
-
 def describe(table: LatencyTable) -> str:
     """A table's size and error in one line."""
-    head = f"{len(table.costs)} blocks on {table.device.machine}, {table.device.runtime}"
-    if table.accuracy is None:
-        return f"{head}; error unknown"
-    found = table.accuracy
-    return (
-        f"{head}; error on {found.networks} networks it has not seen: {found.table.mape:.1%} "
-        f"(noise floor {found.noise_floor.mape:.1%}, MACs alone {found.macs.mape:.1%})"
-    )
+    head = f"{table.model.about()} on {table.device.machine or table.device.name}, {table.device.runtime}"
+    return f"{head}; {'error unknown' if table.accuracy is None else table.accuracy.about()}"

@@ -1,33 +1,64 @@
-"""``python -m nas.latency.runner KIT SAMPLES``: measures a kit on this machine."""
+"""``python measure.pyz KIT TABLE``: measures a kit on this machine."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
 from .errors import RunnerError
 from .measure import measure_kit
 from .protocol import Progress
+from .result import write_result
+from .unpack import kit_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 for a fault that the user can put right."""
-    parser = argparse.ArgumentParser(
-        prog="measure", description="Measures the models of a kit on this machine."
-    )
-    parser.add_argument("kit", type=Path, help="folder of the kit")
-    parser.add_argument(
-        "samples", type=Path, help="file for the raw samples (.jsonl); measuring goes on where it ends"
-    )
-    given = parser.parse_args(arguments)
+    """Returns the exit code: 0, 2 for a fault that the user can put right, 130 when it was interrupted."""
+    given = _parser().parse_args(arguments)
     try:
-        measure_kit(given.kit, given.samples, progress=_show)
+        _measure(given.kit, given.table, stream=given.stream)
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"\nwrote {given.samples}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever listened is gone; what was measured is in the file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 130
+    print(f"\nwrote {given.table}", file=sys.stderr)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="measure", description="Measures the models of a kit on this machine; goes on where it stopped."
+    )
+    parser.add_argument("kit", type=Path, help="folder or zip file of the kit")
+    parser.add_argument("table", type=Path, help="file for the result (.json); raw samples go beside it")
+    parser.add_argument("--stream", action="store_true", help="print raw samples and progress as JSON lines")
+    return parser
+
+
+def _measure(kit: Path, table: Path, *, stream: bool) -> None:
+    folder = kit_folder(kit)
+    samples = table.with_name(f"{table.stem}.samples.jsonl")
+    if stream:
+        measure_kit(folder, samples, progress=_stream_progress, listen=_print)
+    else:
+        measure_kit(folder, samples, progress=_show)
+    write_result(table, kit=folder, samples=samples)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _stream_progress(progress: Progress) -> None:
+    _print(json.dumps({"progress": [progress.done, progress.total, round(progress.seconds_left, 1)]}))
 
 
 def _show(progress: Progress) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunnerError
+from .machine import describe_machine
 from .protocol import Model, Progress, Protocol, Session
-from .runtimes import open_runtime
+from .runtimes import Runtime, open_runtime
 from .samples import SampleFile
 
 MANIFEST = "manifest.json"
@@ -25,17 +26,17 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         RunnerError: If there is none, or it is of another schema.
     """
     try:
-        manifest: dict[str, Any] = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunnerError(f"{kit} is not a kit: it has no {MANIFEST}; name the folder of a kit") from None
     except ValueError as error:
         raise RunnerError(f"{kit / MANIFEST} is damaged ({error}); write the kit again") from None
-    if manifest.get("schema") != SCHEMA:
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if schema != SCHEMA:
         raise RunnerError(
-            f"{kit} is a kit of schema {manifest.get('schema')!r}, this program reads {SCHEMA}; "
-            "write the kit again"
+            f"{kit} is a kit of schema {schema!r}, this program reads {SCHEMA}; write the kit again"
         )
-    return manifest
+    return dict(manifest)
 
 
 def check_files(kit: Path, manifest: dict[str, Any]) -> None:
@@ -52,23 +53,42 @@ def check_files(kit: Path, manifest: dict[str, Any]) -> None:
             raise RunnerError(f"{path} was changed after the kit was written; write the kit again")
 
 
-def measure_kit(kit: Path, samples: Path, *, progress: Callable[[Progress], None] = lambda _: None) -> None:
+def measure_kit(
+    kit: Path,
+    samples: Path,
+    *,
+    progress: Callable[[Progress], None] = lambda _: None,
+    listen: Callable[[str], None] = lambda _: None,
+    runtime: Runtime | None = None,
+    machine: str = "",
+) -> None:
     """Measures what is missing in ``samples``.
 
     Args:
         kit: Folder of a kit.
         samples: The file that raw samples are appended to; measuring goes on where it ends.
         progress: Is told how far it is.
+        listen: Is given every line of the file, those that are there at once.
+        runtime: What runs the models; by default the runtime that the kit names, on this machine.
+        machine: What they run on, in words; by default this machine.
 
     Raises:
-        RunnerError: If the kit is damaged, the runtime is missing or falls back to another provider, or the
-            file belongs to another kit, device or version.
+        RunnerError: If the kit is damaged or for another machine or version, the runtime is missing or falls
+            back to another provider, or the file belongs to another kit, device or version.
     """
     manifest = read_manifest(kit)
     check_files(kit, manifest)
-    runtime = open_runtime(manifest["device"])
-    header = {"kit": kit_hash(manifest), "device": manifest["device"], "runtime_version": runtime.version}
-    file = SampleFile(samples, header=header)
+    runtime = runtime or open_runtime(manifest["device"])
+    machine = machine or describe_machine()
+    _check_target(manifest["device"], machine, runtime.version)
+    header = {
+        "kit": kit_hash(manifest),
+        "device": manifest["device"],
+        "machine": machine,
+        "runtime_version": runtime.version,
+    }
+    protocol = Protocol(**manifest["protocol"])
+    file = SampleFile(samples, header=header, listen=listen)
     paths = {entry["id"]: kit / entry["file"] for entry in manifest["entries"]}
     references = [entry["id"] for entry in manifest["entries"] if entry["role"] == "reference"]
 
@@ -76,12 +96,14 @@ def measure_kit(kit: Path, samples: Path, *, progress: Callable[[Progress], None
         return runtime.open(paths[name])
 
     try:
+        if protocol.warm_up_s > 0 and references:
+            _warm_up(open_model(references[0]), seconds=protocol.warm_up_s)
         Session(
             [name for name in paths if name not in references],
             references=references,
             open_model=open_model,
             save=file.append,
-            protocol=Protocol(**manifest["protocol"]),
+            protocol=protocol,
             clock=time.perf_counter,
             wall=time.time,
             open_at_once=runtime.open_at_once,
@@ -90,6 +112,27 @@ def measure_kit(kit: Path, samples: Path, *, progress: Callable[[Progress], None
         ).run()
     finally:
         file.close()
+
+
+def _warm_up(model: Model, *, seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        model.time(10)
+    model.close()
+
+
+def _check_target(device: dict[str, Any], machine: str, version: str) -> None:
+    """What the device leaves open is filled in here; what it names must be so."""
+    if device.get("machine", "") not in ("", machine):
+        raise RunnerError(
+            f"the kit is for {device['machine']}, but this is {machine}; measure there, or write a kit with "
+            "device.machine left empty"
+        )
+    if not version.startswith(device.get("runtime_version", "")):
+        raise RunnerError(
+            f"the kit is for {device['runtime']} {device['runtime_version']}, but {version} is installed; "
+            "install that version, or write a kit with device.runtime_version left empty"
+        )
 
 
 def kit_hash(manifest: dict[str, Any]) -> str:

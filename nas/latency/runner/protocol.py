@@ -36,6 +36,7 @@ class Protocol:
         disturbed: A window counts as disturbed when it is above the entry's least one by this share.
         reference_every_s: Seconds between timings of the reference kernels.
         budget_s: Seconds of measuring in all; every entry gets at least one window all the same.
+        warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
         seed: Seed of the shuffling.
     """
 
@@ -48,6 +49,7 @@ class Protocol:
     disturbed: float = 0.02
     reference_every_s: float = 0.5
     budget_s: float = 600.0
+    warm_up_s: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,14 +21,18 @@ class SampleFile:
     Args:
         path: The file; it is made if it does not exist.
         header: What the samples belong to (kit, device, versions); an existing file must have the same.
+        listen: Is given every line of the file: at once those that are there, then each as it is written.
 
     Raises:
         RunnerError: If another process is measuring into the file, or it belongs to something else.
     """
 
-    def __init__(self, path: Path, *, header: dict[str, Any]) -> None:
+    def __init__(
+        self, path: Path, *, header: dict[str, Any], listen: Callable[[str], None] = lambda _: None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = path.open("a+b")
+        self._listen = listen
         self.windows: list[Window] = []
         try:
             self._go_on(path, {"format": FORMAT, "unit": UNIT, **header})
@@ -42,8 +47,10 @@ class SampleFile:
         found, self.windows = read_samples(path)
         if found is None:
             self._append(header)
-        else:
-            _check_header(found, header, path)
+            return
+        _check_header(found, header, path)
+        for line in path.read_text(encoding="utf-8").splitlines():
+            self._listen(line)
 
     def append(self, window: Window) -> None:
         """Writes one window, so that it outlives this process."""
@@ -59,8 +66,10 @@ class SampleFile:
         )
 
     def _append(self, value: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(value).encode() + b"\n")
+        line = json.dumps(value)
+        self._stream.write(line.encode() + b"\n")
         self._stream.flush()
+        self._listen(line)
 
     def close(self) -> None:
         self._stream.close()
@@ -75,13 +84,15 @@ def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
     lines = path.read_bytes().split(b"\n")[:-1]
     try:
         values = [json.loads(line) for line in lines]
-        windows = [_window(value) for value in values[1:]]
+        windows = [parse_window(value) for value in values[1:]]
+        header: dict[str, Any] | None = dict(values[0]) if values else None
     except (ValueError, KeyError, TypeError) as error:
         raise RunnerError(f"{path} is damaged ({error!r}); delete it and measure again") from None
-    return (values[0] if values else None), windows
+    return header, windows
 
 
-def _window(value: dict[str, Any]) -> Window:
+def parse_window(value: dict[str, Any]) -> Window:
+    """The window that a line of a sample file holds."""
     samples = tuple(value["samples"])
     return Window(value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
 

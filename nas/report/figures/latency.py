@@ -61,10 +61,12 @@ def is_estimated(table: LatencyTable) -> bool:
 
 
 def whole_networks(table: LatencyTable, role: str) -> Pairs:
-    """Predicted and measured ms of the whole networks of a role, where the table holds all their blocks."""
+    """Predicted and measured ms of the whole networks of a role, where the table can tell."""
     records = [record for record in table.probes if record.role == role]
-    known = [record for record in records if all(key in table.costs for key in record.blocks)]
-    return [(table.predict_blocks(map(parse_key, record.blocks)), record.mean_ms) for record in known]
+    kept = [(record.predicted_ms, record.mean_ms) for record in records if record.predicted_ms is not None]
+    chains = [(tuple(map(parse_key, record.blocks)), record.mean_ms) for record in records if record.blocks]
+    known = [(blocks, ms) for blocks, ms in chains if not table.model.missing(blocks)]
+    return kept or [(table.predict_blocks(blocks), ms) for blocks, ms in known]
 
 
 def _draw_diagonal(axes: Axes, low: float, high: float) -> None:

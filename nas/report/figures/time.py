@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.blocks import BlockSpec
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.report.figures.network import kind_colours
@@ -19,10 +18,14 @@ def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
     """Draws a bar a block, in ms, in the order of execution; every block must be in the table."""
     placed = network.placed_blocks
     total = table.predict(network)
+    parts = table.model.parts(network.blocks)
+    assert parts is not None, "where only whole networks were measured, nothing is known of their blocks"
     figure, axes = new_figure(7.2, 0.24 * len(placed) + 1.2)
     colours = kind_colours([block for _, block in placed])
-    bars = [(str(place), block_ms(block, table), colours[block.KIND]) for place, block in placed]
-    bars.append(("once a network", table.correction.constant_ms, GREY))
+    bars = [
+        (str(place), part, colours[block.KIND]) for (place, block), part in zip(placed, parts, strict=True)
+    ]
+    bars.append(("once a network", total - sum(parts), GREY))
     names, values, shades = zip(*bars, strict=True)
     axes.barh(range(len(bars)), values, color=shades, height=0.72)
     for y, value in enumerate(values):
@@ -40,8 +43,3 @@ def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
     axes.set_xlabel(f"{'estimated' if table.is_estimate(network) else 'predicted'} time (ms)")
     axes.margins(x=0.1, y=0.02)
     return figure
-
-
-def block_ms(block: BlockSpec, table: LatencyTable) -> float:
-    """What the block adds to its network, in ms."""
-    return table.predict_blocks([block]) - table.correction.constant_ms

@@ -1,6 +1,7 @@
-"""Inference runtimes, one file each; a file is found by its name and has a function ``open_device``.
+"""Inference runtimes, one file each; a file is found by its name.
 
-``open_device(device)`` is given the kit's device (a dict) and returns a ``Runtime``.
+It has a tuple ``PRECISIONS`` of those that it runs, and a function ``open_device(device)``, which is given
+the kit's device (a dict) and returns a ``Runtime``. Importing the file loads no library.
 """
 
 from __future__ import annotations
@@ -36,20 +37,55 @@ class Runtime(ABC):
             RunnerError: If it cannot be loaded, or would not run on the device's provider alone.
         """
 
+    def profile(self, path: Path) -> list[tuple[str, float]]:
+        """What a model's operators take, by the runtime's own profiler.
+
+        Profiling costs time at each operator, so its figures show what was fused and what is slow; they are
+        no latencies.
+
+        Args:
+            path: The model.
+
+        Returns:
+            Each operator that is run, in the runtime's words, and its microseconds in one run.
+
+        Raises:
+            RunnerError: If the model cannot be loaded, or the runtime has no profiler.
+        """
+        raise RunnerError(f"{type(self).__module__.rsplit('.', 1)[-1]} has no profiler; use another runtime")
+
 
 def runtimes() -> list[str]:
     """The names of the runtimes that there are."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
+def check_precision(device: dict[str, Any]) -> None:
+    """Checks that the runtime that ``device`` names runs its precision.
+
+    Raises:
+        RunnerError: If there is no such runtime, or it does not.
+    """
+    allowed = _module(device).PRECISIONS
+    if device["precision"] not in allowed:
+        raise RunnerError(
+            f"{device['runtime']} runs no {device['precision']} here; choose device.precision from "
+            f"{', '.join(allowed)}, or another runtime"
+        )
+
+
 def open_runtime(device: dict[str, Any]) -> Runtime:
     """The runtime that ``device`` names, set up for it.
 
     Raises:
-        RunnerError: If there is no such runtime, it is not installed, or it lacks the provider.
+        RunnerError: If there is no such runtime, it is not installed, or it lacks the provider or precision.
     """
+    check_precision(device)
+    return cast(Runtime, _module(device).open_device(device))
+
+
+def _module(device: dict[str, Any]) -> Any:
     name = str(device.get("runtime"))
     if name not in runtimes():
         raise RunnerError(f"unknown runtime {name!r}; allowed: {', '.join(runtimes())}")
-    module = importlib.import_module(f"{__name__}.{name}")
-    return cast(Runtime, module.open_device(device))
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,9 +1,12 @@
-"""ONNX Runtime."""
+"""ONNX Runtime: CPU, CUDA, TensorRT, OpenVINO, CoreML, NNAPI, QNN, XNNPACK, …, by the device's provider."""
 
 from __future__ import annotations
 
 import gc
+import json
+import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,16 @@ from ..errors import RunnerError
 from ..protocol import Model
 from . import Runtime
 
+PRECISIONS = ("fp32", "fp16", "int8")
+
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
     "tensor(int8)": np.int8,
 }
+_CPU = "CPUExecutionProvider"
+_PROFILED_RUNS = 10
 
 
 def open_device(device: dict[str, Any]) -> Runtime:
@@ -44,6 +51,7 @@ def open_device(device: dict[str, Any]) -> Runtime:
 class _OnnxRuntime(Runtime):
     def __init__(self, library: Any, device: dict[str, Any]) -> None:
         self._library, self._device = library, device
+        self._placement_is_known = False
         library.set_default_logger_severity(3)
 
     @property
@@ -56,26 +64,73 @@ class _OnnxRuntime(Runtime):
         return 4000 if self._device["threads"] == 1 else 1
 
     def open(self, path: Path) -> Model:
+        if not self._placement_is_known:
+            self._check_placement(path)
+            self._placement_is_known = True
+        session = self._session(path, self._options())
+        return _OnnxModel(self._library, session, batch=self._device["batch"])
+
+    def profile(self, path: Path) -> list[tuple[str, float]]:
+        took: dict[str, float] = defaultdict(float)
+        for event in self._events(path, runs=_PROFILED_RUNS):
+            name = event["name"].rsplit("_kernel_time", 1)[0]
+            took[f"{event['args']['op_name']} {name}"] += event["dur"]
+        return [(name, us / _PROFILED_RUNS) for name, us in took.items()]
+
+    def _check_placement(self, path: Path) -> None:
+        """Looks at where the operators of a model run: the first of a kit, which stands for all.
+
+        That none falls back to the CPU is asked of every session; only a profile shows on which provider an
+        operator runs, and that a provider computes FP16 by casting to FP32.
+        """
         provider = self._device["provider"]
-        options = {name: str(value) for name, value in self._device.get("provider_options", {}).items()}
+        for event in self._events(path, runs=1):
+            ran_on, operator = event["args"].get("provider", provider), event["args"]["op_name"]
+            if ran_on != provider:
+                raise RunnerError(
+                    f"onnxruntime runs {operator} of {path} on {ran_on}, not on {provider}; "
+                    "install what the provider needs, or choose another device"
+                )
+            if operator == "Cast" and self._device["precision"] == "fp16":
+                raise RunnerError(
+                    f"onnxruntime's {provider} computes fp16 in fp32 on this machine; "
+                    "choose device.precision=fp32, or another device"
+                )
+
+    def _events(self, path: Path, *, runs: int) -> list[dict[str, Any]]:
+        """The profiler's events of operators, one for each operator and run after one to warm up."""
+        options = self._options()
+        options.enable_profiling = True
+        with tempfile.TemporaryDirectory() as folder:
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            session = self._session(path, options)
+            model = _OnnxModel(self._library, session, batch=self._device["batch"])
+            model.time(runs)
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        nodes = [event for event in events if event.get("cat") == "Node" and "kernel_time" in event["name"]]
+        return nodes[len(nodes) // (runs + 1) :]
+
+    def _session(self, path: Path, options: Any) -> Any:
+        provider = self._device["provider"]
+        settings = {name: str(value) for name, value in self._device.get("provider_options", {}).items()}
         try:
             session = self._library.InferenceSession(
-                str(path), self._session_options(), providers=[(provider, options)], enable_fallback=False
+                str(path), options, providers=[(provider, settings)], enable_fallback=False
             )
         except Exception as error:  # noqa: BLE001 - the library's own types have no common base
-            raise RunnerError(f"onnxruntime cannot run {path} with {provider} {options}: {error}") from None
+            raise RunnerError(f"onnxruntime cannot run {path} with {provider} {settings}: {error}") from None
         if session.get_providers()[0] != provider:
             raise RunnerError(
                 f"onnxruntime fell back from {provider} to {session.get_providers()[0]} for {path}; "
                 "install what the provider needs, or choose another device"
             )
-        return _OnnxModel(self._library, session, batch=self._device["batch"])
+        return session
 
-    def _session_options(self) -> Any:
+    def _options(self) -> Any:
         options = self._library.SessionOptions()
         options.intra_op_num_threads = self._device["threads"]
         options.inter_op_num_threads = 1
-        if self._device["provider"] != "CPUExecutionProvider":
+        if self._device["provider"] != _CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
 

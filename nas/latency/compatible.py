@@ -1,0 +1,75 @@
+"""Whether a latency table speaks of the device and the space that it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nas.errors import UserError
+from nas.hardware import Device, installed_version
+from nas.latency.additive import BlockModel
+from nas.latency.table import LatencyTable
+
+_DECIDING = ("runtime", "provider", "provider_options", "threads", "batch", "precision")
+
+
+def require_fit(table: LatencyTable, *, device: Device, space: str) -> None:
+    """Refuses a table that was measured otherwise than the device asks for, or is fitted to another space.
+
+    Args:
+        table: The table.
+        device: The device that is asked for.
+        space: Name of the space that is searched.
+
+    Raises:
+        UserError: If it does not fit; the message names both sides.
+    """
+    if found := differences(table, device):
+        raise UserError(found)
+    if not isinstance(table.model, BlockModel) and table.space not in ("", space):
+        raise UserError(
+            f"the latency table {table.name} was fitted on whole networks of the space {table.space}, and "
+            f"knows nothing of {space}; take a table of this space"
+        )
+
+
+def differences(table: LatencyTable, device: Device) -> str:
+    """In what the table was measured otherwise than the device asks for; empty if in nothing that counts."""
+    names = [name for name in _DECIDING if _value(table.device, name) != _value(device, name)]
+    if not names:
+        return ""
+    has = ", ".join(f"{name} {_value(table.device, name)}" for name in names)
+    asks = ", ".join(f"{name} {_value(device, name)}" for name in names)
+    return (
+        f"the latency table {table.name} was measured with {has}, but device={device.name} asks for {asks}; "
+        "take a table that was measured so, or set device to what the table holds"
+    )
+
+
+def warnings(table: LatencyTable, device: Device) -> Iterator[str]:
+    """What is no fault but worth knowing: another machine or version than the one asked for."""
+    if device.machine not in ("", table.device.machine):
+        yield f"the latency table {table.name} is of {table.device.machine}, not of {device.machine}"
+    wanted = device.runtime_version or (_installed(table.device.runtime) if table.device.is_here else "")
+    if wanted and not _same_version(wanted, table.device.runtime_version):
+        yield (
+            f"the latency table {table.name} was measured with {table.device.runtime} "
+            f"{table.device.runtime_version}, not with {wanted}; latencies change between versions"
+        )
+
+
+def _value(device: Device, name: str) -> Any:
+    value = getattr(device, name)
+    return dict(value) if isinstance(value, tuple) else value or "none"
+
+
+def _installed(runtime: str) -> str:
+    try:
+        return installed_version(runtime)
+    except UserError:
+        return ""
+
+
+def _same_version(first: str, second: str) -> bool:
+    """Whether two versions are the same, where one may say more than the other."""
+    return first.startswith(second) or second.startswith(first)

@@ -1,0 +1,69 @@
+"""What is known of a benchmark program: how it is called, and what it prints."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from nas.errors import UserError, unknown
+
+
+class Benchmark(ABC):
+    """A program that runs one model many times and prints the average latency."""
+
+    NAME: ClassVar[str]
+    """What the name of its file begins with."""
+
+    @abstractmethod
+    def check(self, device: Mapping[str, Any]) -> None:
+        """Raises a ``UserError`` if it does not measure what ``device`` (a dict) describes."""
+
+    @abstractmethod
+    def model(self, path: Path) -> Path:
+        """The form that it reads of a kit's ONNX model.
+
+        Raises:
+            UserError: If there is none.
+        """
+
+    @abstractmethod
+    def script(self, program: str, model: str, *, runs: int, device: Mapping[str, Any]) -> str:
+        """The shell script that runs a model ``runs`` times; ``program`` and ``model`` are paths there."""
+
+    @abstractmethod
+    def seconds(self, printed: str) -> float | None:
+        """The average latency in what it printed; ``None`` if there is none."""
+
+
+_BENCHMARKS: dict[str, Benchmark] = {}
+
+Kind = TypeVar("Kind", bound=type[Benchmark])
+
+
+def register(benchmark: Kind) -> Kind:
+    """Class decorator that makes a program known."""
+    _BENCHMARKS[benchmark.NAME] = benchmark()
+    return benchmark
+
+
+def benchmarks() -> list[str]:
+    """The programs that are known."""
+    return sorted(_BENCHMARKS)
+
+
+def find_benchmark(binary: Path) -> Benchmark:
+    """The program that a file is, by its name.
+
+    Raises:
+        UserError: If there is no such file, or its name begins with that of no known program.
+    """
+    if not binary.is_file():
+        raise UserError(
+            f"table.remote.binary: there is no file {binary}; name a program built for the device"
+        )
+    for name, benchmark in _BENCHMARKS.items():
+        if binary.name.startswith(name):
+            return benchmark
+    raise unknown("benchmark program", binary.name, _BENCHMARKS, hint="The file's name must begin so")

@@ -1,0 +1,28 @@
+"""The machine that this runs on, in words."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def describe_machine() -> str:
+    """This machine in one line, e.g. ``"AMD EPYC, 2 cores, x86_64"``."""
+    return f"{cpu_model()}, {usable_cores()} cores, {platform.machine()}"
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The processor's name; on a board, the board's."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    fields = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    known = {key.strip(): value.strip() for key, value in fields}
+    return known.get("model name") or known.get("Model") or platform.processor() or "unknown processor"

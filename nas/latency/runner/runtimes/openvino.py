@@ -1,0 +1,120 @@
+"""OpenVINO: processors, GPUs and NPUs; the provider is OpenVINO's word for one of them, e.g. ``CPU``."""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import RunnerError
+from ..protocol import Model
+from . import Runtime
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+
+_HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
+"""What operations with float operands compute in; an INT8 model's own types decide the rest."""
+
+_PROFILED_RUNS = 10
+
+
+def open_device(device: dict[str, Any]) -> Runtime:
+    """OpenVINO with the provider, options, threads and precision of ``device``.
+
+    Raises:
+        RunnerError: If OpenVINO is not installed, or finds no such device.
+    """
+    try:
+        import openvino  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise RunnerError("openvino is not installed here; pip install openvino") from None
+    core, provider = openvino.Core(), device["provider"]
+    if provider.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
+        raise RunnerError(
+            f"openvino finds no device {provider!r}; device.provider may be "
+            f"{', '.join(core.available_devices)}"
+        )
+    return _OpenVino(openvino, core, device)
+
+
+class _OpenVino(Runtime):
+    def __init__(self, library: Any, core: Any, device: dict[str, Any]) -> None:
+        self._library, self._core, self._device = library, core, device
+
+    @property
+    def version(self) -> str:
+        return str(self._library.__version__).split("-")[0]
+
+    @property
+    def open_at_once(self) -> int:
+        """Each model holds some megabytes and threads of its own, which sleep while they have no work."""
+        return 1000
+
+    def open(self, path: Path) -> Model:
+        return _OpenVinoModel(self._library, self._compile(path), batch=self._device["batch"])
+
+    def profile(self, path: Path) -> list[tuple[str, float]]:
+        compiled = self._compile(path, profiling=True)
+        model = _OpenVinoModel(self._library, compiled, batch=self._device["batch"])
+        model.time(_PROFILED_RUNS)
+        return [
+            (f"{node.node_type} {node.exec_type} {node.node_name}", node.real_time.total_seconds() * 1e6)
+            for node in model.request.get_profiling_info()
+            if str(node.status).endswith("EXECUTED")
+        ]
+
+    def _compile(self, path: Path, *, profiling: bool = False) -> Any:
+        hint = _HINTS[self._device["precision"]]
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": self._device["threads"],
+            "INFERENCE_PRECISION_HINT": hint,
+            "PERF_COUNT": profiling,
+            **self._device.get("provider_options", {}),
+        }
+        try:
+            compiled = self._core.compile_model(str(path), self._device["provider"], settings)
+        except Exception as error:  # noqa: BLE001 - the library raises RuntimeError and types of its own
+            raise RunnerError(f"openvino cannot run {path} with {settings}: {error}") from None
+        self._check(compiled, hint, path)
+        return compiled
+
+    def _check(self, compiled: Any, hint: str, path: Path) -> None:
+        """That the model runs on the device, and in the precision, that were asked for."""
+        devices, provider = compiled.get_property("EXECUTION_DEVICES"), self._device["provider"]
+        if [name.split(".")[0] for name in devices] != [provider.split(".")[0]]:
+            raise RunnerError(f"openvino runs {path} on {devices}, not on {provider}; choose another device")
+        found = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if found != hint:
+            raise RunnerError(
+                f"openvino computes {path} in {found}, not in {hint}, on this machine; "
+                "choose another device.precision"
+            )
+
+
+class _OpenVinoModel(Model):
+    def __init__(self, library: Any, compiled: Any, *, batch: int) -> None:
+        self.request = compiled.create_infer_request()
+        rng = np.random.default_rng(0)
+        for i, value in enumerate(compiled.inputs):
+            sizes = [size.get_length() if size.is_static else batch for size in value.get_partial_shape()]
+            array = rng.standard_normal(sizes).astype(value.get_element_type().to_dtype())
+            self.request.set_input_tensor(i, library.Tensor(array))
+        self.request.infer(share_outputs=True)
+
+    def time(self, runs: int) -> float:
+        infer = self.request.infer
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            start = time.perf_counter()
+            for _ in range(runs):
+                infer(share_outputs=True)
+            return time.perf_counter() - start
+        finally:
+            if collecting:
+                gc.enable()

@@ -1,0 +1,220 @@
+"""Puts pairs of QuantizeLinear and DequantizeLinear into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from nas.quantization.schemes import WEIGHTED, Scheme
+
+Range = tuple[float, float]
+
+_CLAMPS = frozenset({"Relu", "Clip"})  # a runtime leaves these to the rounding of the operation before them
+_PASSING = frozenset({"Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_POSITIVE = frozenset({"Relu", "Clip", "Sigmoid", "HardSigmoid"})
+
+
+def assumed_ranges(model: onnx.ModelProto) -> dict[str, Range]:
+    """Ranges for a model that is only timed: they decide which operations can be fused, and nothing else."""
+    ranges = {value.name: (-3.0, 3.0) for value in model.graph.input}
+    for node in model.graph.node:
+        ranges[node.output[0]] = (0.0 if node.op_type in _POSITIVE else -3.0, 3.0)
+    return ranges
+
+
+def insert_pairs(model: onnx.ModelProto, ranges: Mapping[str, Range], *, scheme: Scheme) -> onnx.ModelProto:
+    """A copy of a float model with pairs where ``scheme`` wants them.
+
+    Args:
+        model: A float model whose operations have one output each.
+        ranges: The range of each activation, by name.
+        scheme: Where pairs stand, and what they look like.
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    encodings = _encodings(graph, _wanted(graph, scheme), ranges, scheme)
+    _Writer(graph, encodings, scheme).rewrite()
+    return result
+
+
+def _wanted(graph: onnx.GraphProto, scheme: Scheme) -> set[str]:
+    """The activations that get a pair; scores that a matrix product leaves are not rounded."""
+    constants = {item.name for item in graph.initializer}
+    makers = {node.output[0]: node.op_type for node in graph.node}
+    wanted: set[str] = set()
+    for node in graph.node:
+        wanted.update(name for name in _read_quantised(node, makers, scheme) if name not in constants)
+        if node.op_type in scheme.kinds and scheme.outputs:
+            wanted.add(_clamped(node.output[0], graph))
+    return wanted - {value.name for value in graph.output if makers.get(value.name) == "Gemm"}
+
+
+def _read_quantised(node: onnx.NodeProto, makers: Mapping[str, str], scheme: Scheme) -> Sequence[str]:
+    """Those inputs of an operation that it wants quantised, weights and biases aside.
+
+    Where outputs are not quantised, a sum is fused with the convolution before it; its other addend is an
+    input of that fused operation.
+    """
+    if node.op_type in scheme.kinds:
+        return list(node.input)[: 1 if node.op_type in WEIGHTED else None]
+    if node.op_type == "Add" and not scheme.outputs:
+        return [name for name in node.input if makers.get(name) != "Conv"]
+    return ()
+
+
+def _clamped(name: str, graph: onnx.GraphProto) -> str:
+    """``name``, or what a clamp that alone reads it makes of it."""
+    readers = [node for node in graph.node if name in node.input]
+    last = any(value.name == name for value in graph.output)
+    alone = len(readers) == 1 and readers[0].op_type in _CLAMPS and not last
+    return readers[0].output[0] if alone else name
+
+
+def _encodings(
+    graph: onnx.GraphProto, wanted: set[str], ranges: Mapping[str, Range], scheme: Scheme
+) -> dict[str, tuple[float, int]]:
+    """Scale and zero point of each wanted activation; what only passes values on keeps its input's."""
+    found: dict[str, tuple[float, int]] = {}
+    for value in graph.input:
+        if value.name in wanted:
+            found[value.name] = scheme.encode(*ranges[value.name])
+    for node in graph.node:
+        name = node.output[0]
+        if name in wanted:
+            kept = found.get(node.input[0]) if node.op_type in _PASSING else None
+            found[name] = kept or scheme.encode(*ranges[name])
+    return found
+
+
+class _Writer:
+    """Writes a graph anew; the pair of a value stands right behind what makes it.
+
+    Args:
+        graph: Is changed in place.
+        encodings: Scale and zero point of each activation that gets a pair.
+        scheme: What pairs look like.
+    """
+
+    def __init__(
+        self, graph: onnx.GraphProto, encodings: Mapping[str, tuple[float, int]], scheme: Scheme
+    ) -> None:
+        self._graph, self._encodings, self._scheme = graph, encodings, scheme
+        self._makers = {node.output[0]: node.op_type for node in graph.node}
+        self._constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+        self._nodes: list[onnx.NodeProto] = []
+        self._stored: dict[str, Any] = {}
+
+    def rewrite(self) -> None:
+        outputs = {value.name for value in self._graph.output}
+        for value in self._graph.input:
+            self._pair(value.name, value.name, _pair_name(value.name))
+        for node in list(self._graph.node):
+            inputs = self._inputs(node)
+            del node.input[:]
+            node.input.extend(inputs)
+            name = node.output[0]
+            self._nodes.append(node)
+            if name in outputs & self._encodings.keys():
+                node.output[0] = f"{name}_float"
+                self._pair(name, node.output[0], name)
+            else:
+                self._pair(name, name, _pair_name(name))
+        self._finish()
+
+    def _inputs(self, node: onnx.NodeProto) -> list[str]:
+        """The inputs of an operation, quantised where that is wanted."""
+        quantised = set(_read_quantised(node, self._makers, self._scheme))
+        if self._scheme.outputs:
+            quantised.update(node.input)
+        names = [_pair_name(n) if n in quantised & self._encodings.keys() else n for n in node.input]
+        if node.op_type in WEIGHTED & self._scheme.kinds:
+            names[1:] = self._weights(node)
+        elif node.op_type in self._scheme.kinds:
+            names = [self._operand(name) if name in self._constants else name for name in names]
+        return names
+
+    def _weights(self, node: onnx.NodeProto) -> list[str]:
+        """Quantised weights and the bias of an operation: the names of what dequantises them.
+
+        A channel's scale is large enough for its bias to fit into 32 bits.
+        """
+        name, *biases = node.input[1:]
+        value, limit = self._constants[name], self._scheme.weight_limit
+        shape = _along_outputs(node, value.ndim)
+        axis = shape.index(-1)
+        input_scale = self._encodings[node.input[0]][0]
+        scales = np.abs(value).max(axis=tuple(i for i in range(value.ndim) if i != axis)) / limit
+        for bias in biases if self._scheme.biases else ():
+            scales = np.maximum(scales, np.abs(self._constants[bias]) / (input_scale * 2**30))
+        scales = np.maximum(scales, 1e-9).astype(np.float32)
+        stored = np.clip(np.rint(value / scales.reshape(shape)), -limit, limit).astype(np.int8)
+        names = [self._dequantise(name, stored, scales, axis=axis)]
+        return names + [self._bias(bias, scales * np.float32(input_scale)) for bias in biases]
+
+    def _bias(self, name: str, scales: NDArray[np.float32]) -> str:
+        """A bias in the unit of the products that it is added to."""
+        if not self._scheme.biases:
+            return name
+        stored = np.rint(self._constants[name] / scales).astype(np.int32)
+        return self._dequantise(name, stored, scales, axis=0)
+
+    def _operand(self, name: str) -> str:
+        """A constant operand of an elementwise operation: encoded as an activation is."""
+        value, limits = self._constants[name], np.iinfo(self._scheme.dtype)
+        scale, zero = self._scheme.encode(float(value.min()), float(value.max()))
+        stored = np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(self._scheme.dtype)
+        return self._dequantise(name, stored, np.float32(scale), zero=zero)
+
+    def _dequantise(
+        self, name: str, stored: Any, scales: Any, *, zero: int = 0, axis: int | None = None
+    ) -> str:
+        """Stores a quantised constant, and appends what dequantises it."""
+        numbers = self._numbers(name, scales, np.full_like(scales, zero, dtype=stored.dtype))
+        self._stored[f"{name}_quantised"] = stored
+        self._op("DequantizeLinear", [f"{name}_quantised", *numbers], _pair_name(name), axis=axis)
+        return _pair_name(name)
+
+    def _pair(self, name: str, source: str, result: str) -> None:
+        """Appends the pair of an activation from ``source`` to ``result``, if it has an encoding."""
+        if name in self._encodings:
+            scale, zero = self._encodings[name]
+            numbers = self._numbers(name, np.float32(scale), self._scheme.dtype(zero))
+            self._op("QuantizeLinear", [source, *numbers], f"{name}_quantised")
+            self._op("DequantizeLinear", [f"{name}_quantised", *numbers], result)
+
+    def _numbers(self, name: str, scale: Any, zero: Any) -> list[str]:
+        self._stored[f"{name}_scale"], self._stored[f"{name}_zero"] = scale, zero
+        return [f"{name}_scale", f"{name}_zero"]
+
+    def _op(self, kind: str, inputs: list[str], output: str, *, axis: int | None = None) -> None:
+        node = helper.make_node(kind, inputs, [output], name=f"{kind}_{output}")
+        if axis is not None:
+            node.attribute.append(helper.make_attribute("axis", axis))
+        self._nodes.append(node)
+
+    def _finish(self) -> None:
+        used = {name for node in self._nodes for name in node.input}
+        kept = [item for item in self._graph.initializer if item.name in used]
+        del self._graph.node[:], self._graph.initializer[:]
+        self._graph.node.extend(self._nodes)
+        self._graph.initializer.extend(kept)
+        self._graph.initializer.extend(
+            numpy_helper.from_array(np.asarray(value), name) for name, value in self._stored.items()
+        )
+
+
+def _pair_name(name: str) -> str:
+    return f"{name}_dequantised"
+
+
+def _along_outputs(node: onnx.NodeProto, rank: int) -> list[int]:
+    """The shape that lays one number for each output channel along that axis of the weights."""
+    turned = any(item.name == "transB" and item.i for item in node.attribute)
+    axis = 0 if node.op_type == "Conv" or turned else 1
+    return [-1 if i == axis else 1 for i in range(rank)]

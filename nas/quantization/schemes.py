@@ -1,0 +1,76 @@
+"""How each family of targets wants its INT8 models."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+WEIGHTED = frozenset({"Conv", "Gemm"})
+"""Operations with weights, which are quantised for each output channel."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How one family of targets wants its INT8 models.
+
+    Attributes:
+        unsigned: Whether activations are unsigned with a zero point, or signed and symmetric.
+        kinds: Operations that run in INT8.
+        outputs: Whether their outputs are quantised as well as their inputs.
+        biases: Whether biases are stored as integers.
+        weight_limit: The largest absolute value of a quantised weight.
+    """
+
+    unsigned: bool
+    kinds: frozenset[str]
+    outputs: bool
+    biases: bool
+    weight_limit: int = 127
+
+    def encode(self, low: float, high: float) -> tuple[float, int]:
+        """Scale and zero point of an activation whose values lie between ``low`` and ``high``."""
+        low, high = min(low, 0.0), max(high, 0.0)
+        if self.unsigned:
+            scale = max(high - low, 1e-6) / 255
+            return scale, round(-low / scale)
+        return max(high, -low, 1e-6) / 127, 0
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.int8]:
+        """The type of activations."""
+        return np.uint8 if self.unsigned else np.int8
+
+
+_EVERYWHERE = frozenset({"Conv", "Gemm", "Add", "Mul", "GlobalAveragePool", "AveragePool", "Sigmoid"})
+
+SCHEMES = {
+    "x86": Scheme(unsigned=True, kinds=_EVERYWHERE, outputs=True, biases=True),
+    # Without VNNI two products are added in 16 bits, which saturate unless weights have 7 bits.
+    "x86_without_vnni": Scheme(unsigned=True, kinds=_EVERYWHERE, outputs=True, biases=True, weight_limit=63),
+    # TensorRT fuses what lies between a dequantised input and the next pair, and wants biases in float
+    # (TensorRT documentation, "Working with quantized types", explicit quantization).
+    "tensorrt": Scheme(unsigned=False, kinds=WEIGHTED, outputs=False, biases=False),
+}
+"""By name; what stands for ``x86`` also suits Arm processors and OpenVINO."""
+
+
+def scheme_of(*, runtime: str, provider: str) -> Scheme:
+    """The scheme that a runtime and its provider want."""
+    nvidia = runtime == "tensorrt" or provider in ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+    return SCHEMES["tensorrt" if nvidia else "x86"]
+
+
+def target_here() -> str:
+    """The target that this machine is, for a model that it runs itself: ``x86``, with or without VNNI."""
+    if platform.machine() not in ("x86_64", "AMD64", "i686"):
+        return "x86"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux: 7 bits are right everywhere, if a little less exact
+        flags = ""
+    return "x86" if "vnni" in flags else "x86_without_vnni"

@@ -1,0 +1,92 @@
+"""What every transport must do: on a real sshd, on a stand-in for adb, and on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas.errors import UserError
+from nas.latency.remote import Target, Transport, open_transport, transports
+from tests.latency.remote.devices import put_on_path, ssh_server, write_adb, write_script
+
+pytestmark = pytest.mark.parametrize("scheme", transports())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("server")
+    with ssh_server(folder):
+        yield folder
+
+
+@pytest.fixture
+def transport(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Transport:
+    """A way to a device whose folder does not exist yet, and has a blank in its name."""
+    folder = str(tmp_path / "on device")
+    if scheme == "ssh":
+        put_on_path(monkeypatch, request.getfixturevalue("server") / "bin")
+        return open_transport(Target(host="pi", folder=folder))
+    if scheme == "adb":
+        write_adb(tmp_path)
+        put_on_path(monkeypatch, tmp_path / "bin")
+        binary = write_script(tmp_path / "onnxruntime_perf_test", "#!/bin/sh\n")
+        return open_transport(Target(host="adb:R58", folder="/data/local/tmp/on device", binary=binary))
+    return open_transport(Target(host="local:", folder=folder))
+
+
+def test_a_pushed_file_arrives_whole_under_its_name(transport: Transport, tmp_path: Path) -> None:
+    assert transport.names() == set()
+    source = tmp_path / "a file"
+    for content in (bytes(range(256)) * 1000, b"shorter"):
+        source.write_bytes(content)
+        transport.push(source, "it's here")
+        assert transport.names() == {"it's here"}
+        path = shlex.quote(transport.path("it's here"))
+        assert transport.run(f"sha256sum < {path}") == [f"{hashlib.sha256(content).hexdigest()}  -"]
+
+
+def test_lines_come_as_they_are_printed(transport: Transport) -> None:
+    times = {line: time.monotonic() for line in transport.stream("echo first; sleep 0.4; echo second")}
+    assert list(times) == ["first", "second"]
+    assert times["second"] - times["first"] > 0.2
+
+
+def test_a_script_that_fails_is_an_error_with_what_it_said(transport: Transport) -> None:
+    lines = transport.stream("echo some; echo 'error: the disc is full' >&2; exit 3")
+    assert next(lines) == "some"
+    with pytest.raises(UserError, match=f"^{transport.name}: the disc is full$"):
+        next(lines)
+    with pytest.raises(UserError, match="a command ended with exit code 4"):
+        transport.run("exit 4")
+
+
+def test_a_script_reads_no_terminal(transport: Transport) -> None:
+    assert transport.run("cat") == []
+
+
+def test_whoever_stops_listening_waits_for_nothing(transport: Transport) -> None:
+    start = time.monotonic()
+    lines = transport.stream("echo first; sleep 20; echo second")
+    assert next(lines) == "first"
+    lines.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 10
+
+
+def test_the_machine_is_named(transport: Transport) -> None:
+    assert transport.machine().strip()
+
+
+def test_a_missing_client_is_named(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = transport.argv("true")[0]
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match=f"{program} is not installed here, but .* needs it; install it"):
+        transport.run("true")

@@ -1,0 +1,155 @@
+"""Devices for tests: a real sshd on the loopback interface, and a stand-in for adb on local folders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SSHD = Path("/usr/sbin/sshd")
+
+SSHD_CONFIG = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+PidFile {folder}/sshd.pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+"""
+SSH_CONFIG = """
+Host pi
+  HostName 127.0.0.1
+  User {user}
+  Port {port}
+  IdentityFile {folder}/user_key
+Host *
+  IdentitiesOnly yes
+  BatchMode yes
+  StrictHostKeyChecking yes
+  UserKnownHostsFile {folder}/known_hosts
+"""
+
+ADB = """#!{python}
+import os, pathlib, subprocess, sys
+
+arguments, root = sys.argv[1:], pathlib.Path({root!r})
+if arguments[:1] == ["-s"]:
+    if arguments[1] != "R58":
+        sys.exit("adb: device '%s' not found" % arguments[1])
+    arguments = arguments[2:]
+with open(root / "adb.log", "a") as log:
+    print(arguments, file=log)
+if arguments[0] == "push":
+    source, target = arguments[1:]
+    target = root / target.lstrip("/")
+    if not target.parent.is_dir():
+        sys.exit("adb: error: failed to copy: couldn't create file: No such file or directory")
+    target.write_bytes(pathlib.Path(source).read_bytes())
+elif arguments[0] == "shell":
+    script = arguments[1].replace("/data/", "%s/data/" % root)
+    path = "%s:%s" % (root / "bin", os.environ["PATH"])
+    sys.exit(subprocess.run(["sh", "-c", script], env=dict(os.environ, PATH=path)).returncode)
+else:
+    sys.exit("adb: unknown command " + arguments[0])
+"""
+GETPROP = """#!/bin/sh
+case "$1" in
+  ro.product.manufacturer) echo Example;; ro.product.model) echo Phone 7;; ro.soc.model) echo SM1;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A running server.
+
+    Attributes:
+        host: Its name in the client's configuration.
+        user: Who may log in.
+        port: Its port.
+        identity: The key that it accepts.
+        known_hosts: The host keys that the client knows.
+        pid: Its process; those of sessions are children of it.
+    """
+
+    host: str
+    user: str
+    port: int
+    identity: Path
+    known_hosts: Path
+    pid: int
+
+
+def write_script(path: Path, text: str) -> Path:
+    """Writes a program."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[Sshd]:
+    """Starts sshd with keys of its own; ``ssh`` in ``folder/bin`` knows it as the host ``pi``."""
+    if not SSHD.exists() or shutil.which("ssh") is None:
+        pytest.skip("no sshd here; `apt-get install openssh-server openssh-client` lets this run")
+    if os.geteuid() != 0:
+        pytest.skip("sshd starts sessions as root only; run this test as root, e.g. in a container")
+    for name in ("host_key", "user_key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    values = {"folder": folder, "port": port, "user": "root"}
+    (folder / "sshd_config").write_text(SSHD_CONFIG.format(**values))
+    (folder / "ssh_config").write_text(SSH_CONFIG.format(**values))
+    host_key = (folder / "host_key.pub").read_text()
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}")
+    write_script(
+        folder / "bin" / "ssh", f'#!/bin/sh\nexec {shutil.which("ssh")} -F "{folder}/ssh_config" "$@"\n'
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)
+    command = [str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
+    with (folder / "sshd.log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
+        try:
+            _wait_for(port, process)
+            yield Sshd("pi", "root", port, folder / "user_key", folder / "known_hosts", process.pid)
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 10
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    pytest.skip("sshd does not start here; its log says why")
+
+
+def write_adb(folder: Path) -> Path:
+    """Writes the stand-in for adb; the phone's files are below the folder that comes back."""
+    root = folder / "phone"
+    (root / "data" / "local" / "tmp").mkdir(parents=True)
+    write_script(folder / "bin" / "adb", ADB.format(python=sys.executable, root=str(root)))
+    write_script(root / "bin" / "getprop", GETPROP)
+    return root
+
+
+def put_on_path(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Makes the programs in a folder be found first."""
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
