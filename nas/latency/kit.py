@@ -96,7 +96,10 @@ def write_kit(
     require_precision(device)
     entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
     entries += [_write_probe(folder, probe, device, seed) for probe in probes]
-    entries += [_write_network(folder, network, device, seed) for network in networks]
+    networks = tuple(networks)
+    entries += [
+        _write_network(folder, network, device, seed) | {"usage": 1 / len(networks)} for network in networks
+    ]
     _remove_others(folder, entries)
     pack_runner(folder / RUNNER)
     manifest = {
@@ -143,6 +146,7 @@ def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[
         "blocks": [block.key for block in probe.blocks],
         "target": list(probe.target),
         "context": probe.context,
+        "usage": probe.usage,
     }
     return _entry(folder, probe.id, "probe", in_precision(model, device=device), described)
 
