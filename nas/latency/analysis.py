@@ -42,15 +42,16 @@ def latencies(windows: Iterable[Window], *, references: Sequence[str]) -> dict[s
     """The latency of each entry.
 
     Args:
-        windows: All windows of a measurement.
+        windows: All windows of a measurement, in the order in which they were taken; where one was repeated,
+            because the machine had slowed down, the last counts.
         references: The entries that were timed again and again; they show the drift.
     """
     windows = list(windows)
     factors = drift(windows, references=references)
-    by_entry: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    by_entry: dict[str, dict[int, float]] = defaultdict(dict)
     for window, factor in zip(windows, factors, strict=True):
-        by_entry[window.entry].append((window.round, window.quiet_us * 1e-3 / float(factor)))
-    return {name: summarise([ms for _, ms in sorted(rounds)]) for name, rounds in by_entry.items()}
+        by_entry[window.entry][window.round] = window.quiet_us * 1e-3 / float(factor)
+    return {name: summarise([ms for _, ms in sorted(rounds.items())]) for name, rounds in by_entry.items()}
 
 
 def drift(windows: Sequence[Window], *, references: Sequence[str]) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,23 @@ import numpy as np
 
 from nas.blocks import BlockSpec
 from nas.errors import UserError
+from nas.latency.features import COLUMN, KINDS, ROOFLINE, block_features
+from nas.latency.gaussian import Hyper, Prior, fit_process
 from nas.latency.probes import FloatArray
 
-FEATURES: dict[str, Callable[[BlockSpec, float], float]] = {
-    "cost": lambda block, cost_ms: cost_ms,
-    "blocks": lambda block, cost_ms: 1.0,
-    "weights_mb": lambda block, cost_ms: 4e-6 * sum(op.weight_elements for op in block.ops),
-}
-"""What a block contributes to its network's latency, each with a coefficient: its own cost, something for
-being a block at all, and for bringing weights that a short probe finds in the cache but a network does
-not."""
+_COUNTED = tuple(name for name in (*ROOFLINE, *KINDS) if name != "networks")
+FEATURES = ("cost", *_COUNTED)
+"""What a block contributes to its network's latency, each with a coefficient: its own cost; and, where it
+fares otherwise in a network than in a probe, something for each operation, for arithmetic, for traffic, and
+for weights, which a short probe finds in the cache but a network does not."""
 
-_PRIOR = {"cost": 1.0, "blocks": 0.0, "weights_mb": 0.0}
-_RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_PLAIN = {"cost": 1.0}
+_LOOSE = {"cost": 1.0, **dict.fromkeys(ROOFLINE, 0.5)}
+_CONSTANT_LOOSE, _KINDS_LOOSE = 0.5, 0.15
+"""How much coefficients may deviate, relative to each other; each is taken as a share of the latency."""
+
+_PRIOR = Prior(Hyper(0.05, 0.01, 1.0, 0.01), Hyper(1.0, 0.5, 0.3, 0.7))
+_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,18 @@ class Correction:
         constant_ms: What every network costs once.
         coefficients: By the names of ``FEATURES``; ms for each unit of the feature.
         networks: How many whole networks it was fitted on; 0 means that it is only assumed.
-        ridge: The strength with which coefficients are held to "plain sum", chosen by leaving one out.
+        noise: By what share those networks deviate from it, as a standard deviation.
     """
 
     constant_ms: float = 0.0
-    coefficients: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(_PRIOR))
+    coefficients: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(_PLAIN))
     networks: int = 0
-    ridge: float | None = None
+    noise: float | None = None
 
     def block_ms(self, block: BlockSpec, cost_ms: float) -> float:
         """What a block with this cost adds to its network."""
-        return sum(value * FEATURES[name](block, cost_ms) for name, value in self.coefficients.items())
+        found = _features(block, cost_ms)
+        return sum(value * found[name] for name, value in self.coefficients.items())
 
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "coefficients": dict(self.coefficients)}
@@ -67,8 +72,9 @@ def fit_correction(
 ) -> Correction:
     """Fits the correction on whole networks.
 
-    Ridge regression of the relative error towards the plain sum of costs; the strength is chosen by leaving
-    one network out. Stable from a handful of networks on; with fewer than three, the plain sum is kept.
+    Bayesian linear regression of the relative error. The plain sum of costs is the prior's mean, its strength
+    maximises the marginal likelihood, the noise is Student's t (``nas.latency.gaussian``). Stable from a
+    handful of networks on; with fewer than three, the plain sum is kept.
 
     Args:
         networks: The blocks of each network.
@@ -76,32 +82,30 @@ def fit_correction(
         cost_ms: Block costs by key.
         constant_ms: What every network is assumed to cost once.
     """
-    if len(networks) < 3:
+    if len(networks) < _LEAST:
         return Correction(constant_ms=constant_ms)
-    names = list(FEATURES)
-    sums = [[sum(FEATURES[n](b, cost_ms[b.key]) for b in blocks) for n in names] for blocks in networks]
-    design = np.column_stack([np.ones(len(networks)), np.array(sums)]) / measured_ms[:, None]
-    prior = np.array([constant_ms, *(_PRIOR[name] for name in names)])
-    ridge = min(_RIDGES, key=lambda strength: _left_out_error(design, prior, strength))
-    solution = _ridge(design, prior, ridge)
-    coefficients = {name: float(value) for name, value in zip(names, solution[1:], strict=True)}
-    return Correction(float(solution[0]), coefficients, len(networks), ridge)
-
-
-def _ridge(design: FloatArray, prior: FloatArray, strength: float) -> FloatArray:
-    """Coefficients that bring ``design @ x`` near 1 and stay near ``prior``, each on its own scale."""
-    scale = np.maximum(np.abs(design).mean(axis=0), 1e-12)
-    scaled = design / scale
-    gap = 1 - design @ prior
-    size = design.shape[1]
-    change = np.linalg.solve(
-        scaled.T @ scaled / len(design) + strength * 1e-2 * np.eye(size), scaled.T @ gap / len(design)
+    sums = np.array([_sums(blocks, cost_ms) for blocks in networks])
+    plain_ms = constant_ms + sums[:, FEATURES.index("cost")]
+    terms = np.column_stack([np.ones(len(networks)), sums]) / plain_ms[:, None]
+    size = np.maximum(terms.mean(axis=0), 1e-12)
+    loose = np.array([_CONSTANT_LOOSE, *(_LOOSE.get(name, _KINDS_LOOSE) for name in FEATURES)])
+    process = fit_process(
+        terms / size * loose, np.zeros((len(networks), 0)), measured_ms / plain_ms - 1, prior=_PRIOR
     )
-    result: FloatArray = prior + change / scale
-    return result
+    constant_change, *changes = (process.coefficients * loose / size).tolist()
+    coefficients = {
+        name: _PLAIN.get(name, 0.0) * (1 + process.mean) + change
+        for name, change in zip(FEATURES, changes, strict=True)
+    }
+    constant = constant_ms * (1 + process.mean) + constant_change
+    return Correction(constant, coefficients, len(networks), process.hyper.noise)
 
 
-def _left_out_error(design: FloatArray, prior: FloatArray, strength: float) -> float:
-    every = np.arange(len(design))
-    errors = [design[i] @ _ridge(design[every != i], prior, strength) - 1 for i in every]
-    return float(np.mean(np.square(errors)))
+def _features(block: BlockSpec, cost_ms: float) -> dict[str, float]:
+    counted = block_features(block, image=block.in_height)
+    return {"cost": cost_ms, **{name: float(counted[COLUMN[name]]) for name in _COUNTED}}
+
+
+def _sums(blocks: Sequence[BlockSpec], cost_ms: Mapping[str, float]) -> list[float]:
+    found = [_features(block, cost_ms[block.key]) for block in blocks]
+    return [sum(features[name] for features in found) for name in FEATURES]

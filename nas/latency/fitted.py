@@ -61,13 +61,12 @@ class Scaling:
     def of(cls, features: FloatArray) -> Scaling:
         """The scaling that random networks with these features, (N, F), give."""
         mean = features.mean(axis=0)
-        logs = np.log(features[:, _SMOOTH] + 1e-3 * mean[_SMOOTH])
+        logs = _logs(features, mean)
         return cls(mean, logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-3))
 
     def smooth(self, features: FloatArray) -> FloatArray:
         """The smooth part's inputs, (N, B), of features (N, F)."""
-        logs = np.log(features[:, _SMOOTH] + 1e-3 * self.mean[_SMOOTH])
-        result: FloatArray = (logs - self.log_mean) / self.log_deviation
+        result: FloatArray = (_logs(features, self.mean) - self.log_mean) / self.log_deviation
         return result
 
     @cached_property
@@ -76,6 +75,12 @@ class Scaling:
         size = np.sqrt(len(ROOFLINE))
         result: FloatArray = np.where(self.mean > 0, _WEIGHTS / np.maximum(self.mean, 1e-300), 0) / size
         return result
+
+
+def _logs(features: FloatArray, mean: FloatArray) -> FloatArray:
+    """Logarithms of the smooth part's inputs, (N, B), also where a network has none of a quantity."""
+    least = np.where(mean > 0, 1e-3 * mean, 1.0)
+    return np.asarray(np.log(features[:, _SMOOTH] + least[_SMOOTH]))
 
 
 @final
@@ -254,6 +259,12 @@ def fit_network_model(
         hyper=process.hyper,
         noise_factors=process.noise_factors,
     )
+
+
+def shares(features: FloatArray, scaling: Scaling) -> FloatArray:
+    """Inputs of the linear part, (N, F), before anything was measured: if all rates weighed the same."""
+    rough = (features[:, _RATES] / scaling.mean[_RATES]).mean(axis=1)
+    return _inputs(features, rough, usual_ms=1.0, scaling=scaling)[0]
 
 
 def _terms(features: FloatArray, sibling_ms: FloatArray) -> FloatArray:

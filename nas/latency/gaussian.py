@@ -121,8 +121,13 @@ class Process:
         linear: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
         return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
 
+    def _likely_mean(self) -> float:
+        """The mean of the highest likelihood (generalised least squares)."""
+        ones = _solve(self.factor, np.ones(len(self.targets)))
+        return float(ones @ self.targets / ones.sum())
+
     def reweighted(self) -> Process:
-        """One step of expectation-maximisation: new noise factors, and a mean that halves the residuals."""
+        """One step of expectation-maximisation: new noise factors, and the mean that suits them."""
         inverse = _solve(self.factor, np.eye(len(self.targets)))
         noise = self.hyper.noise**2 * self.noise_factors
         residuals = noise * self.dual
@@ -132,7 +137,7 @@ class Process:
             self.linear_inputs,
             self.smooth_inputs,
             self.targets,
-            self.mean + float(np.median(residuals)),
+            self._likely_mean(),
             self.hyper,
             (_DEGREES + scaled) / (_DEGREES + 1),
         )

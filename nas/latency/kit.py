@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,10 +94,13 @@ def write_kit(
             convolution in float.
     """
     require_precision(device)
-    shutil.rmtree(folder / _MODELS, ignore_errors=True)
     entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
     entries += [_write_probe(folder, probe, device, seed) for probe in probes]
-    entries += [_write_network(folder, network, device, seed) for network in networks]
+    networks = tuple(networks)
+    entries += [
+        _write_network(folder, network, device, seed) | {"usage": 1 / len(networks)} for network in networks
+    ]
+    _remove_others(folder, entries)
     pack_runner(folder / RUNNER)
     manifest = {
         "schema": SCHEMA,
@@ -110,6 +112,14 @@ def write_kit(
     }
     write_json(folder / MANIFEST, manifest)
     return Kit(folder, json.loads(json.dumps(manifest)))
+
+
+def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Removes what an earlier kit left; a model that the user converted stays with the one it came from."""
+    kept = {Path(entry["file"]).stem for entry in entries}
+    for path in (folder / _MODELS).iterdir():
+        if path.stem not in kept:
+            path.unlink()
 
 
 def read_kit(folder: Path) -> Kit:
@@ -136,6 +146,7 @@ def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[
         "blocks": [block.key for block in probe.blocks],
         "target": list(probe.target),
         "context": probe.context,
+        "usage": probe.usage,
     }
     return _entry(folder, probe.id, "probe", in_precision(model, device=device), described)
 

@@ -15,6 +15,7 @@ from nas.latency.kit import KitNetwork
 from nas.latency.probes import Probe, plan_probes
 from nas.latency.remote import Target
 from nas.latency.runner.protocol import Protocol
+from nas.latency.usage import block_usage
 from nas.network import NetworkSpec
 from nas.space import SearchSpace
 
@@ -117,7 +118,8 @@ def plan_table(
         resolutions,
         lambda arch: space.network(arch, classes=classes, input_channels=channels),
     )
-    probes = plan_probes(blocks, input_channels=channels)
+    usage = block_usage(space, np.random.default_rng(seed), classes=classes, input_channels=channels)
+    probes = plan_probes(blocks, input_channels=channels, usage=usage)
     return Plan(
         space=space.name,
         probes=probes,

@@ -9,7 +9,8 @@ without the block, and the difference is the block's cost.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +33,13 @@ class Probe:
         blocks: The whole chain.
         target: Keys of those blocks whose cost is sought, each as often as it occurs.
         context: Names the rest of the chain; what it costs is common to all probes that share the name.
+        usage: How often a typical network has the blocks whose cost rests on this probe.
     """
 
     blocks: tuple[BlockSpec, ...]
     target: tuple[str, ...]
     context: str
+    usage: float = 1.0
 
     @property
     def id(self) -> str:
@@ -45,23 +48,32 @@ class Probe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def plan_probes(blocks: Iterable[BlockSpec], *, input_channels: int) -> tuple[Probe, ...]:
+def plan_probes(
+    blocks: Iterable[BlockSpec], *, input_channels: int, usage: Mapping[str, float] | None = None
+) -> tuple[Probe, ...]:
     """The probes that give the cost of every block in ``blocks``.
 
     Args:
         blocks: Distinct blocks.
         input_channels: Channels of the networks' input: a block with so many reads the image itself.
+        usage: How often a typical network has each block, by key; once where nothing is said. Measuring time
+            goes where it is large; an error of a context is one of all blocks that are measured in it.
     """
-    blocks = tuple(blocks)
-    shapes = dict.fromkeys(block.in_shape for block in blocks)
-    bases = [Probe((*_before(shape, input_channels), _after(shape)), (), _name(shape)) for shape in shapes]
-    return (*bases, *(_around(block, input_channels) for block in blocks))
+    blocks, usage = tuple(blocks), usage or {}
+    shapes: dict[Shape, float] = defaultdict(float)
+    for block in blocks:
+        shapes[block.in_shape] += usage.get(block.key, 1.0)
+    bases = [
+        Probe((*_before(shape, input_channels), _after(shape)), (), _name(shape), used)
+        for shape, used in shapes.items()
+    ]
+    return (*bases, *(_around(block, input_channels, usage.get(block.key, 1.0)) for block in blocks))
 
 
-def _around(block: BlockSpec, input_channels: int) -> Probe:
+def _around(block: BlockSpec, input_channels: int, usage: float) -> Probe:
     after = () if _gives_vector(block) else (_after(block.out_shape),)
     chain = (*_before(block.in_shape, input_channels), block, *after)
-    return Probe(chain, (block.key,), _name(block.in_shape))
+    return Probe(chain, (block.key,), _name(block.in_shape), usage)
 
 
 def _name(shape: Shape) -> str:

@@ -48,7 +48,7 @@ def made_up_table(tiny_space) -> LatencyTable:
     """Every block of ``tiny_32`` with a made-up cost."""
     blocks = tiny_space.block_specs(classes=CLASSES)
     costs = {block.key: BlockCost(1e-3 + block.macs * 1e-7, 1e-5) for block in blocks}
-    correction = Correction(0.01, {"cost": 1.1, "blocks": 0.002, "weights_mb": 0.05}, networks=16, ridge=0.1)
+    correction = Correction(0.01, {"cost": 1.1, "operations": 1e-4, "weights": 5e-8}, networks=16, noise=0.1)
     model = BlockModel(costs, correction)
     return LatencyTable(name="made_up", device=Device(name="toy"), space="tiny_32", model=model)
 

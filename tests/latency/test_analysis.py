@@ -41,3 +41,8 @@ def test_without_references_nothing_is_corrected():
     windows = [window("a", t, float(t), 10.0) for t in range(3)]
     assert (drift(windows, references=[]) == 1).all()
     assert latencies(windows, references=["ref"])["a"].mean_ms == pytest.approx(0.01)
+
+
+def test_of_a_repeated_window_the_last_counts():
+    windows = [window("a", 0, 0.0, 130.0), window("a", 1, 1.0, 100.0), window("a", 0, 2.0, 101.0)]
+    assert latencies(windows, references=[])["a"].rounds_ms == (0.101, 0.1)

@@ -72,8 +72,12 @@ def test_a_killed_measurement_goes_on(small_space, measured_table, measured_fold
     kept = half[: half.rfind(b"\n") + 1]
     content = (tmp_path / SAMPLES).read_bytes()
     assert content.startswith(kept)
-    seen = [(value["entry"], value["round"]) for value in map(json.loads, content.splitlines()[1:])]
-    assert len(seen) == len(set(seen))
+    before, after = (
+        [(value["entry"], value["round"]) for value in map(json.loads, part.splitlines())]
+        for part in (kept.split(b"\n", 1)[1], content[len(kept) :])
+    )
+    if not any("repeated" in progress.note for progress in told):  # a machine that slowed down meanwhile
+        assert not set(before) & set(after)
     assert told[0].done > 1
     assert told[-1].total == told[-1].done
 

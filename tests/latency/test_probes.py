@@ -5,6 +5,7 @@ import pytest
 
 from nas.blocks import Shape
 from nas.latency.probes import Probe, derive_costs, plan_probes
+from nas.latency.usage import block_usage
 
 
 def test_every_block_is_probed_between_convolutions_that_fit(tiny_space):
@@ -56,3 +57,22 @@ def test_a_block_that_reads_the_image_has_nothing_before_it(tiny_space):
     (probe,) = (p for p in plan_probes([stem], input_channels=3) if p.target)
     assert probe.blocks[0] == stem
     assert stem.in_shape == Shape(3, 16, 16)
+
+
+def test_usage_is_how_often_random_networks_have_a_block(small_space):
+    usage = block_usage(small_space, np.random.default_rng(0), classes=10, input_channels=3)
+    blocks = small_space.block_specs(classes=10)
+    assert set(usage) >= {block.key for block in blocks}
+    stems = [block for block in blocks if block.in_channels == 3]
+    assert sum(usage[block.key] for block in stems) == pytest.approx(1, abs=2e-3)
+    assert sum(usage.values()) == pytest.approx(1 + 1.5 + 3, abs=0.1), "stem, one or two blocks, head"
+
+
+def test_a_context_counts_for_all_blocks_that_are_measured_in_it(tiny_space):
+    blocks = tiny_space.block_specs(resolutions=[32], classes=10)
+    usage = {block.key: 0.1 for block in blocks[1:]}
+    probes = plan_probes(blocks, input_channels=3, usage=usage)
+    for base in (probe for probe in probes if not probe.target):
+        in_it = [probe.usage for probe in probes if probe.target and probe.context == base.context]
+        assert base.usage == pytest.approx(sum(in_it))
+    assert {probe.usage for probe in probes if probe.target} == {1.0, 0.1}

@@ -10,12 +10,12 @@ from nas.latency.runner.protocol import (
     Model,
     Progress,
     Protocol,
-    Session,
     half_width,
     is_enough,
     student_t,
     undisturbed,
 )
+from nas.latency.runner.session import Session
 
 
 class FakeClock:
@@ -45,7 +45,7 @@ class Bench:
     """A session with fake models."""
 
     def __init__(self, costs, *, slowdown=lambda: 1.0, **fields):
-        self.clock, self.saved, self.models, self.told = FakeClock(), [], {}, []
+        self.clock, self.saved, self.models, self.told, self.slept = FakeClock(), [], {}, [], []
         self.costs, self.slowdown = costs, slowdown
         self.protocol = Protocol(**fields)
 
@@ -53,7 +53,11 @@ class Bench:
         self.models[name] = FakeModel(self.clock, self.costs[name], self.slowdown)
         return self.models[name]
 
-    def run(self, windows=(), *, references=("ref",), open_at_once=4000, save=None):
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.clock.now += seconds
+
+    def run(self, windows=(), *, references=("ref",), open_at_once=4000, save=None, usage=None):
         self.costs.setdefault("ref", 1e-4)
         Session(
             [name for name in self.costs if name not in references],
@@ -63,6 +67,8 @@ class Bench:
             protocol=self.protocol,
             clock=self.clock,
             wall=self.clock,
+            sleep=self.sleep,
+            usage=usage,
             open_at_once=open_at_once,
             windows=windows,
             progress=self.told.append,
@@ -166,6 +172,99 @@ def test_no_more_models_are_open_than_allowed():
     bench.open = open_model
     bench.run(open_at_once=2)
     assert all(model.closed for model in opened)
+
+
+class Machine:
+    """Is slower by ``by`` while the clock is between ``start`` and ``end``."""
+
+    def __init__(self, start, end, by):
+        self.start, self.end, self.by = start, end, by
+        self.clock = None
+
+    def __call__(self):
+        return 1 + self.by * (self.start <= self.clock.now < self.end)
+
+
+def throttled(start, end, by, *, entries=100, **fields):
+    machine = Machine(start, end, by)
+    bench = Bench({f"entry{i}": 1e-4 for i in range(entries)}, slowdown=machine, **fields)
+    machine.clock = bench.clock
+    bench.costs["ref2"] = 1e-4
+    return bench.run(references=("ref", "ref2"))
+
+
+def notes(bench):
+    return [progress.note for progress in bench.told if progress.note]
+
+
+def times(bench, name):
+    """What an entry's rounds came out as, the last window of a round counting."""
+    return list({w.round: w.quiet_us for w in bench.saved if w.entry == name}.values())
+
+
+def test_a_machine_that_throttles_is_waited_for_and_what_was_hit_is_repeated():
+    bench = throttled(0.6, 4.0, 0.1)
+    assert notes(bench)[0] == "the machine slowed down by 10%; waiting up to 20 s"
+    assert notes(bench)[1].startswith("it recovered; ") and notes(bench)[1].endswith(" windows are repeated")
+    assert len(notes(bench)) == 2
+    assert 2 < sum(bench.slept) < 6
+    for i in range(100):
+        assert times(bench, f"entry{i}") == [pytest.approx(100)] * 3
+    assert any(w.quiet_us > 109 for w in bench.saved if w.entry.startswith("entry")), "raw samples are kept"
+
+
+def test_a_machine_that_stays_slow_is_not_waited_for_for_ever():
+    bench = throttled(0.6, 1e9, 0.1, pause_s=2.0)
+    assert notes(bench) == [
+        "the machine slowed down by 10%; waiting up to 2 s",
+        "it is still slower by 10%; going on, which is corrected later",
+    ]
+    assert sum(bench.slept) == pytest.approx(2)
+    assert all(len(times(bench, f"entry{i}")) >= 3 for i in range(100))
+
+
+def test_waiting_is_a_part_of_the_budget():
+    bench = throttled(0.3, 1e9, 0.2, budget_s=4.0)
+    assert sum(bench.slept) == pytest.approx(1)
+    assert 4 <= bench.clock.now < 4.2
+
+
+@pytest.mark.parametrize("by", [0.02, -0.1])
+def test_a_machine_that_is_a_little_slower_or_faster_is_not_waited_for(by):
+    assert throttled(0.6, 1e9, by).slept == []
+
+
+def test_one_disturbed_window_of_a_reference_is_no_slowdown():
+    bench = Bench({f"entry{i}": 1e-4 for i in range(100)})
+    disturbed = iter([False] * 12 + [True] * 12)  # the second window
+
+    def open_model(name):
+        slow = (lambda: 1 + 0.5 * next(disturbed, False)) if name == "ref" else lambda: 1.0
+        return FakeModel(bench.clock, 1e-4, slow)
+
+    bench.open = open_model
+    bench.run()
+    assert bench.slept == [] and notes(bench) == []
+    assert max(w.quiet_us for w in bench.saved if w.entry == "ref") > 140, "the test disturbs a window"
+
+
+def test_what_is_left_of_the_budget_goes_where_usage_and_noise_are_large():
+    noise = random.Random(0)
+    names = [f"{kind}{i}" for kind in ("rare", "often", "quiet") for i in range(40)]
+    never = {"relative_precision": 1e-9, "absolute_precision_us": 1e-9}
+    bench = Bench(dict.fromkeys(names, 1e-4), max_rounds=50, samples=1, budget_s=1.2, **never)
+
+    def open_model(name):
+        quiet = name.startswith("quiet") or name == "ref"
+        return FakeModel(bench.clock, 1e-4, lambda: 1.0 if quiet else 1 + 0.04 * noise.random())
+
+    bench.open = open_model
+    bench.run(usage={name: 2.0 if name.startswith("often") else 0.1 for name in names})
+    windows = {
+        kind: sum(w.entry.startswith(kind) for w in bench.saved) for kind in ("rare", "often", "quiet")
+    }
+    assert windows["quiet"] == 3 * 40
+    assert windows["often"] > 1.4 * windows["rare"]
 
 
 def test_progress_counts_up_to_the_total():

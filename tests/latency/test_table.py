@@ -15,8 +15,8 @@ def test_a_prediction_is_the_corrected_sum(tiny_space, made_up_table, rng):
     network = tiny_space.network(tiny_space.sample(rng), classes=10)
     by_hand = 0.01
     for block in network.blocks:
-        megabytes = 4e-6 * sum(op.weight_elements for op in block.ops)
-        by_hand += 1.1 * made_up_table.costs[block.key].ms + 0.002 + 0.05 * megabytes
+        weights = sum(op.weight_elements for op in block.ops)
+        by_hand += 1.1 * made_up_table.costs[block.key].ms + 1e-4 * len(block.ops) + 5e-8 * weights
     assert made_up_table.predict(network) == pytest.approx(by_hand)
 
 
@@ -75,7 +75,7 @@ def full(made_up_table):
     return LatencyTable(
         name="full",
         device=Device(name="toy", peak_flops={"fp32": 1e9}),
-        model=BlockModel(made_up_table.costs, Correction(0.1, {"cost": 1.5}, networks=4, ridge=0.1)),
+        model=BlockModel(made_up_table.costs, Correction(0.1, {"cost": 1.5}, networks=4, noise=0.1)),
         accuracy=Accuracy(5, figures, figures, figures, figures),
         probes=(
             Record("probe", keys, 1.0, 0.1, 3, (0.9, 1.0, 1.1), (keys[1],), "c"),

@@ -58,10 +58,13 @@ def _print(line: str) -> None:
 
 
 def _stream_progress(progress: Progress) -> None:
-    _print(json.dumps({"progress": [progress.done, progress.total, round(progress.seconds_left, 1)]}))
+    left_s = round(progress.seconds_left, 1)
+    _print(json.dumps({"progress": [progress.done, progress.total, left_s, progress.note]}))
 
 
 def _show(progress: Progress) -> None:
+    if progress.note:
+        print(f"\r{progress.note:60}", file=sys.stderr)
     if progress.done % 20 == 0:
         left = f"{progress.done}/{progress.total} windows, {progress.seconds_left:.0f} s left"
         print(f"\r{left:50}", end="", file=sys.stderr, flush=True)

@@ -11,9 +11,10 @@ from typing import Any
 
 from .errors import RunnerError
 from .machine import describe_machine
-from .protocol import Model, Progress, Protocol, Session
+from .protocol import Model, Progress, Protocol
 from .runtimes import Runtime, open_runtime
 from .samples import SampleFile
+from .session import Session
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -108,6 +109,7 @@ def measure_kit(
             wall=time.time,
             open_at_once=runtime.open_at_once,
             windows=file.windows,
+            usage={entry["id"]: entry.get("usage", 1.0) for entry in manifest["entries"]},
             progress=progress,
         ).run()
     finally:

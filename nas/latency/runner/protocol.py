@@ -3,18 +3,18 @@
 A *sample* is several back-to-back runs that last at least ``sample_ms``; a *window* is ``samples`` samples,
 saved as soon as it is complete. A *round* is one window of every entry that still needs one, in shuffled
 order, so that whatever drifts hits all entries alike. Two reference kernels are timed again every
-``reference_every_s``, so that drift can be seen and divided out. An entry stops when the confidence interval
-of its windows is narrow enough.
+``reference_every_s``, so that drift can be seen and divided out. When they slow down, measuring pauses until
+the machine has recovered, and repeats the windows that were hit. An entry stops when the confidence interval
+of its windows is narrow enough; what is left of the budget goes to the entries that matter most.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import random
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
@@ -35,6 +35,9 @@ class Protocol:
         absolute_precision_us: ... or below this many microseconds.
         disturbed: A window counts as disturbed when it is above the entry's least one by this share.
         reference_every_s: Seconds between timings of the reference kernels.
+        slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
+        pause_s: Seconds that measuring waits at most for the machine to recover, each time; waiting is a part
+            of the budget.
         budget_s: Seconds of measuring in all; every entry gets at least one window all the same.
         warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
         seed: Seed of the shuffling.
@@ -48,6 +51,8 @@ class Protocol:
     absolute_precision_us: float = 0.2
     disturbed: float = 0.02
     reference_every_s: float = 0.5
+    slowed_down: float = 0.03
+    pause_s: float = 20.0
     budget_s: float = 600.0
     warm_up_s: float = 0.0
     seed: int = 0
@@ -114,11 +119,13 @@ class Progress:
         done: Windows measured.
         total: Windows expected at most.
         seconds_left: An estimate; the budget is respected.
+        note: What just happened that a person should know, or nothing.
     """
 
     done: int
     total: int
     seconds_left: float
+    note: str = ""
 
 
 class Clock(Interface):
@@ -181,116 +188,3 @@ def is_enough(rounds_us: Sequence[float], protocol: Protocol) -> bool:
         return False
     allowed = max(protocol.relative_precision * statistics.fmean(kept), protocol.absolute_precision_us)
     return half_width(kept) <= allowed
-
-
-class Session:
-    """One measurement: keeps the windows taken so far and takes those that are missing.
-
-    Args:
-        entries: What to time, in any order.
-        references: The reference kernels among the models, timed in between.
-        open_model: Opens a model by its entry; its time does not count as measuring.
-        save: Is given each window as it completes.
-        protocol: How to measure.
-        open_at_once: Models that are kept open; the oldest is closed for a new one.
-        clock: Monotonic seconds.
-        wall: Seconds of the wall clock, for the record.
-        windows: Windows that an earlier, interrupted run took.
-        progress: Is told how far it is.
-    """
-
-    def __init__(
-        self,
-        entries: Sequence[str],
-        *,
-        references: Sequence[str],
-        open_model: Callable[[str], Model],
-        save: Callable[[Window], None],
-        protocol: Protocol,
-        clock: Clock,
-        wall: Clock,
-        open_at_once: int = 4000,
-        windows: Sequence[Window] = (),
-        progress: Callable[[Progress], None] = lambda _: None,
-    ) -> None:
-        self._entries, self._references = tuple(entries), tuple(references)
-        self._open_model, self._save, self._progress = open_model, save, progress
-        self._protocol, self._clock, self._wall = protocol, clock, wall
-        self._open_at_once = open_at_once
-        self._rounds: dict[str, dict[int, float]] = {name: {} for name in (*entries, *references)}
-        self._models: dict[str, Model] = {}
-        self._reference_due = -math.inf
-        self._spent_s = 0.0
-        for window in windows:
-            self._note(window)
-
-    def run(self) -> None:
-        """Takes windows until every entry has enough or the budget is spent."""
-        try:
-            for round_ in range(self._protocol.max_rounds):
-                if not self._round(round_):
-                    break
-            if self._models:
-                self._time_references(force=True)
-        finally:
-            self._close(0)
-
-    def _round(self, round_: int) -> bool:
-        """Takes one round; False when nothing is left to do."""
-        active = [name for name in self._entries if not self._finished(name)]
-        random.Random(f"{self._protocol.seed}/{round_}").shuffle(active)
-        for name in active:
-            if round_ in self._rounds[name]:
-                continue
-            if self._rounds[name] and self._spent_s >= self._protocol.budget_s:
-                continue
-            self._time_references()
-            self._take(name, round_)
-        return bool(active) and self._spent_s < self._protocol.budget_s
-
-    def _finished(self, name: str) -> bool:
-        return is_enough(list(self._rounds[name].values()), self._protocol)
-
-    def _time_references(self, *, force: bool = False) -> None:
-        if not force and self._clock() < self._reference_due:
-            return
-        for name in self._references:
-            self._take(name, len(self._rounds[name]))
-        self._reference_due = self._clock() + self._protocol.reference_every_s
-
-    def _take(self, name: str, round_: int) -> None:
-        model = self._model(name)
-        window = time_window(
-            model,
-            entry=name,
-            round_=round_,
-            protocol=self._protocol,
-            clock=self._clock,
-            wall=self._wall,
-        )
-        self._note(window)
-        self._save(window)
-        self._report()
-
-    def _note(self, window: Window) -> None:
-        if window.entry in self._rounds:
-            self._rounds[window.entry][window.round] = window.quiet_us
-        self._spent_s += window.took_s
-
-    def _model(self, name: str) -> Model:
-        if name not in self._models:
-            self._close(self._open_at_once - 1)
-            self._models[name] = self._open_model(name)
-        return self._models[name]
-
-    def _close(self, left: int) -> None:
-        """Closes the oldest models until ``left`` are open."""
-        while len(self._models) > left:
-            self._models.pop(next(iter(self._models))).close()
-
-    def _report(self) -> None:
-        counts = [len(self._rounds[name]) for name in self._entries]
-        done, total = sum(counts), sum(max(count, self._protocol.min_rounds) for count in counts)
-        pace = self._spent_s / max(done, 1)
-        left = min(pace * (total - done), max(self._protocol.budget_s - self._spent_s, 0.0))
-        self._progress(Progress(done, total, left))

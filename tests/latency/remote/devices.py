@@ -7,7 +7,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,28 +41,18 @@ Host *
   UserKnownHostsFile {folder}/known_hosts
 """
 
-ADB = """#!{python}
-import os, pathlib, subprocess, sys
-
-arguments, root = sys.argv[1:], pathlib.Path({root!r})
-if arguments[:1] == ["-s"]:
-    if arguments[1] != "R58":
-        sys.exit("adb: device '%s' not found" % arguments[1])
-    arguments = arguments[2:]
-with open(root / "adb.log", "a") as log:
-    print(arguments, file=log)
-if arguments[0] == "push":
-    source, target = arguments[1:]
-    target = root / target.lstrip("/")
-    if not target.parent.is_dir():
-        sys.exit("adb: error: failed to copy: couldn't create file: No such file or directory")
-    target.write_bytes(pathlib.Path(source).read_bytes())
-elif arguments[0] == "shell":
-    script = arguments[1].replace("/data/", "%s/data/" % root)
-    path = "%s:%s" % (root / "bin", os.environ["PATH"])
-    sys.exit(subprocess.run(["sh", "-c", script], env=dict(os.environ, PATH=path)).returncode)
-else:
-    sys.exit("adb: unknown command " + arguments[0])
+ADB = """#!/bin/sh
+root='{root}'
+if [ "$1" = -s ]; then
+  [ "$2" = R58 ] || {{ echo "adb: device '$2' not found" >&2; exit 1; }}
+  shift 2
+fi
+echo "$@" >> "$root/adb.log"
+case "$1" in
+  push) cp "$2" "$root$3" ;;
+  shell) PATH="$root/bin:$PATH" exec sh -c "$(printf %s "$2" | sed "s#/data/#$root/data/#g")" ;;
+  *) echo "adb: unknown command $1" >&2; exit 1 ;;
+esac
 """
 GETPROP = """#!/bin/sh
 case "$1" in
@@ -145,7 +134,7 @@ def write_adb(folder: Path) -> Path:
     """Writes the stand-in for adb; the phone's files are below the folder that comes back."""
     root = folder / "phone"
     (root / "data" / "local" / "tmp").mkdir(parents=True)
-    write_script(folder / "bin" / "adb", ADB.format(python=sys.executable, root=str(root)))
+    write_script(folder / "bin" / "adb", ADB.format(root=root))
     write_script(root / "bin" / "getprop", GETPROP)
     return root
 

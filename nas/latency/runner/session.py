@@ -1,0 +1,211 @@
+"""One measurement: decides what is timed next, by what has been timed."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from .protocol import Clock, Model, Progress, Protocol, Window, is_enough, time_window, undisturbed
+from .watch import Watch
+
+_WORTHIEST = 4  # one entry in so many is timed again, once all have their least number of rounds
+_AT_LEAST = 20
+_WAITING = 0.25  # the share of the budget that may be spent on waiting for the machine
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+
+
+class Session:
+    """Keeps the windows taken so far and takes those that are missing.
+
+    Args:
+        entries: What to time, in any order.
+        references: The reference kernels among the models, timed in between.
+        open_model: Opens a model by its entry; its time does not count as measuring.
+        save: Is given each window as it completes.
+        protocol: How to measure.
+        clock: Monotonic seconds.
+        wall: Seconds of the wall clock, for the record.
+        sleep: Waits for so many seconds.
+        open_at_once: Models that are kept open; the oldest is closed for a new one.
+        windows: Windows that an earlier, interrupted run took.
+        usage: How often a typical network uses an entry; once where nothing is said.
+        progress: Is told how far it is.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[str],
+        *,
+        references: Sequence[str],
+        open_model: Callable[[str], Model],
+        save: Callable[[Window], None],
+        protocol: Protocol,
+        clock: Clock,
+        wall: Clock,
+        sleep: Callable[[float], None] = time.sleep,
+        open_at_once: int = 4000,
+        windows: Sequence[Window] = (),
+        usage: Mapping[str, float] | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._entries, self._references = tuple(entries), tuple(references)
+        self._open_model, self._save, self._progress = open_model, save, progress
+        self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
+        self._open_at_once, self._usage = open_at_once, usage or {}
+        self._rounds: dict[str, dict[int, float]] = {name: {} for name in (*entries, *references)}
+        self._took_s: dict[str, float] = {}
+        self._models: dict[str, Model] = {}
+        self._watch = Watch(references, slowed_down=protocol.slowed_down)
+        self._reference_due = -math.inf
+        self._queue: deque[tuple[str, int]] = deque()
+        self._unchecked: list[tuple[str, int]] = []
+        self._spent_s = self._waited_s = 0.0
+        for window in windows:
+            self._note(window)
+
+    def run(self) -> None:
+        """Takes windows until every entry has enough or the budget is spent."""
+        pass_ = 0
+        try:
+            while self._plan(pass_):
+                self._work_off()
+                pass_ += 1
+            if self._models:
+                self._time_references(force=True)
+                self._work_off()
+        finally:
+            self._close(0)
+
+    def _plan(self, pass_: int) -> bool:
+        """Queues a round, in shuffled order; False when nothing is left to do."""
+        if pass_ and self._is_spent():
+            return False
+        active = [name for name in self._entries if not self._is_finished(name)]
+        if pass_ >= self._protocol.min_rounds:
+            active = self._worthiest(active)
+        random.Random(f"{self._protocol.seed}/{pass_}").shuffle(active)
+        counts = {name: len(self._rounds[name]) for name in active}
+        late = pass_ >= self._protocol.min_rounds
+        self._queue.extend((name, count) for name, count in counts.items() if late or count <= pass_)
+        return bool(active)
+
+    def _work_off(self) -> None:
+        """Takes the windows of the queue, to which those that have to be repeated are added meanwhile."""
+        while self._queue:
+            if self._rounds[self._queue[0][0]] and self._is_spent():
+                self._queue.popleft()
+                continue
+            self._time_references()
+            name, round_ = self._queue.popleft()
+            self._take(name, round_)
+            self._unchecked.append((name, round_))
+
+    def _is_spent(self) -> bool:
+        return self._spent_s + self._waited_s >= self._protocol.budget_s
+
+    def _is_finished(self, name: str) -> bool:
+        return is_enough(list(self._rounds[name].values()), self._protocol)
+
+    def _worthiest(self, names: Sequence[str]) -> list[str]:
+        """Those of ``names`` whose next window lessens the error of a typical network most, for its time."""
+        ranked = sorted(names, key=self._worth, reverse=True)
+        return ranked[: max(_AT_LEAST, len(ranked) // _WORTHIEST)]
+
+    def _worth(self, name: str) -> float:
+        """What one more window takes off the variance of a typical network's predicted latency, a second."""
+        rounds = list(self._rounds[name].values())
+        kept = undisturbed(rounds, share=self._protocol.disturbed)
+        variance = statistics.variance(kept if len(kept) > 1 else [*rounds, *rounds])
+        error = self._usage.get(name, 1.0) ** 2 * variance / (len(kept) * (len(kept) + 1))
+        return error / max(self._took_s[name], 1e-6)
+
+    def _time_references(self, *, force: bool = False) -> None:
+        """Times the reference kernels if it is time to, and sees to a machine that has slowed down."""
+        if not self._references or (not force and self._clock() < self._reference_due):
+            return
+        self._take_references()
+        while self._watch.is_slow and not self._watch.is_confirmed:
+            self._take_references()
+        if self._watch.is_slow:
+            self._wait()
+        self._watch.accept()
+        self._unchecked.clear()
+        self._reference_due = self._clock() + self._protocol.reference_every_s
+
+    def _take_references(self) -> None:
+        for name in self._references:
+            self._take(name, len(self._rounds[name]))
+
+    def _wait(self) -> None:
+        """Pauses until the machine has recovered, and queues what was taken since it last was well.
+
+        If it does not recover, its new state is the usual one: the reference kernels show by how much it is
+        slower, which is divided out later.
+        """
+        left_s, delay_s = self._may_wait_s(), _FIRST_WAIT_S
+        if left_s <= 0:
+            return
+        self._report(f"the machine slowed down by {self._watch.slowdown:.0%}; waiting up to {left_s:.0f} s")
+        while left_s > 0 and self._watch.is_slow:
+            delay_s = min(delay_s, left_s)
+            start = self._clock()
+            self._sleep(delay_s)
+            self._watch.forget()
+            self._waited_s += self._clock() - start
+            left_s -= delay_s
+            delay_s = min(2 * delay_s, _LONGEST_WAIT_S)
+            self._take_references()
+        if self._watch.is_slow:
+            self._report(
+                f"it is still slower by {self._watch.slowdown:.0%}; going on, which is corrected later"
+            )
+        else:
+            self._queue.extendleft(reversed(self._unchecked))
+            self._report(f"it recovered; {len(self._unchecked)} windows are repeated")
+
+    def _may_wait_s(self) -> float:
+        return max(min(self._protocol.pause_s, _WAITING * self._protocol.budget_s - self._waited_s), 0.0)
+
+    def _take(self, name: str, round_: int) -> None:
+        window = time_window(
+            self._model(name),
+            entry=name,
+            round_=round_,
+            protocol=self._protocol,
+            clock=self._clock,
+            wall=self._wall,
+        )
+        self._note(window)
+        self._watch.note(window)
+        self._save(window)
+        self._report()
+
+    def _note(self, window: Window) -> None:
+        """Remembers a window; one that was repeated counts as it came out last."""
+        if window.entry in self._rounds:
+            self._rounds[window.entry][window.round] = window.quiet_us
+            self._took_s[window.entry] = window.took_s
+        self._spent_s += window.took_s
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._close(self._open_at_once - 1)
+            self._models[name] = self._open_model(name)
+        return self._models[name]
+
+    def _close(self, left: int) -> None:
+        """Closes the oldest models until ``left`` are open."""
+        while len(self._models) > left:
+            self._models.pop(next(iter(self._models))).close()
+
+    def _report(self, note: str = "") -> None:
+        counts = [len(self._rounds[name]) for name in self._entries]
+        done, total = sum(counts), sum(max(count, self._protocol.min_rounds) for count in counts)
+        pace = self._spent_s / max(done, 1)
+        budget_left = self._protocol.budget_s - self._spent_s - self._waited_s
+        left = min(pace * (total - done), max(budget_left, 0.0))
+        self._progress(Progress(done, total, left, note))
