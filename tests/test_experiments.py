@@ -1,0 +1,81 @@
+"""The scripts of recorded experiments still run, on a few pictures; what they find there means nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = (
+    "data.root=pictures",
+    "data.max_train_images=80",
+    "train.epochs=1",
+    "train.batch_size=32",
+    "train.calibration_images=64",
+    "trust.networks=5",
+)
+
+
+def script(folder: Path, name: str, *arguments: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "experiments" / name), *arguments]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.long
+def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 60), ("test", 10)):
+        for number, name in enumerate(("cat", "dog")):
+            place = tmp_path / "pictures" / part / name
+            place.mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.normal(80 + 60 * number, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(place / f"{index}.png")
+
+    first = script(tmp_path, "supernet_cifar10/run.py", *SETTINGS)
+    assert "11/11" in first  # 4 supernets and 7 networks
+    run = tmp_path / "runs" / "supernet_cifar10"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    assert len(before) == 4
+    script(tmp_path, "supernet_cifar10/run.py", *SETTINGS)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == before
+
+    table = script(tmp_path, "supernet_cifar10/summary.py", "runs/supernet_cifar10", "found")
+    assert "7 networks on 20 test images" in table
+    assert {path.name for path in (tmp_path / "found").iterdir()} == {
+        "networks.csv",
+        "results.md",
+        "results.svg",
+    }
+    study = script(
+        tmp_path,
+        "bn_calibration/study.py",
+        "found/networks.csv",
+        "bn",
+        "run_dir=runs/supernet_cifar10/sandwich",
+        "experiment=supernet_cifar10",
+        *SETTINGS,
+    )
+    assert "| 0 (shared statistics) |" in study
+    assert "| 64 |" in study
+    assert (tmp_path / "bn" / "ranking.svg").is_file()
+
+
+def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
+    for name, message in (
+        ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
+        ("bn_calibration/study.py", "`nas trust` writes such a file"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            script(tmp_path, name, "nowhere", "found")
