@@ -238,7 +238,7 @@ class _Loop:
         if candidate is not None:
             params = self._parameters.params(candidate, np.random.default_rng(seed))
             self._study.enqueue_trial(params)
-        inner = self._sampler.build(self._problem, seed=seed)
+        inner = self._sampler.build(self._problem, objectives=self._objectives, seed=seed)
         self._study.sampler = FixedSpace(inner, self._parameters.distributions)
         return self._study.ask(self._parameters.distributions)
 

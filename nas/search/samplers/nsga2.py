@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
 
 
 @final
@@ -30,7 +32,7 @@ class Nsga2(Sampler):
     def __post_init__(self) -> None:
         check_at_least(self, "population", self.population, 2)
 
-    def build(self, problem: Problem, *, seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
         from nas.search.optuna_nsga2 import OrderedNsga2
 
         return OrderedNsga2(population_size=self.population, seed=seed)
