@@ -30,15 +30,14 @@ class Sampler(ABC):
     def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
         """Optuna's sampler for a problem.
 
-        It is built anew for every proposal, with a seed of its own.
+        It is built anew for every proposal, with a seed of its own. Equal seeds must propose equal points for
+        equal studies: all that a sampler knows stands in the study, so that a search which was killed can go
+        on.
 
         Args:
             problem: The space, and what its networks read and tell apart.
-            objectives: In the order of the study's values; those that are predicted can be had for any network.
+            objectives: In the order of the values; those that are predicted can be had for any network.
             seed: Seed of the proposal that is asked for next.
-
-        Equal seeds must propose equal points for equal studies: all that a sampler knows stands in the study,
-        so that a search which was killed can go on.
         """
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Nsga2(Sampler):
-    """Optuna's NSGA-II with uniform crossover; one choice in each child is drawn anew on average.
+    """Generations whose parents are the best fronts so far, mutated by block and crossed over by stage.
 
     Attributes:
         population: Networks in a generation.
@@ -33,6 +33,14 @@ class Nsga2(Sampler):
         check_at_least(self, "population", self.population, 2)
 
     def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
-        from nas.search.optuna_nsga2 import OrderedNsga2
+        from nas.search.evolution import Generations
+        from nas.search.planned import PlannedSampler
+        from nas.search.selection import survivors
 
-        return OrderedNsga2(population_size=self.population, seed=seed)
+        planner = Generations(
+            problem,
+            objectives,
+            self.population,
+            lambda losses, broken, count, _: survivors(losses, broken, count),
+        )
+        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)
