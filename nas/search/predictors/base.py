@@ -78,7 +78,7 @@ class Scaling:
         center: Their means, (columns,).
         width: Their deviations, (columns,).
         offset: Mean of the values.
-        unit: Deviation of the values; 1 if they are all the same.
+        unit: Deviation of the values; 0 if they are all the same, and then only that one is predicted.
     """
 
     columns: np.ndarray
@@ -92,8 +92,7 @@ class Scaling:
         """The scaling of the labelled networks."""
         center, width = inputs.mean(axis=0), inputs.std(axis=0)
         columns = np.flatnonzero(width > 1e-9 * np.maximum(1.0, np.abs(center)))
-        unit = float(values.std())
-        return cls(columns, center[columns], width[columns], float(values.mean()), unit if unit > 0 else 1.0)
+        return cls(columns, center[columns], width[columns], float(values.mean()), float(values.std()))
 
     def inputs(self, inputs: FloatArray) -> FloatArray:
         """Features (N, features) to (N, columns)."""
@@ -101,7 +100,7 @@ class Scaling:
 
     def values(self, values: FloatArray) -> FloatArray:
         """Values (N,) to values of mean 0 and deviation 1."""
-        return (values - self.offset) / self.unit
+        return (values - self.offset) / (self.unit or 1.0)
 
     def unscaled(self, values: FloatArray) -> FloatArray:
         """The inverse of ``values``."""

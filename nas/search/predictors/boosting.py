@@ -28,10 +28,10 @@ class Boosting(Predictor):
 
     NAME: ClassVar[str] = "boosting"
 
-    members: int = 4
-    trees: int = 120
+    members: int = 3
+    trees: int = 80
     depth: int = 3
-    rate: float = 0.1
+    rate: float = 0.15
     share: float = 0.3
 
     def fit(self, inputs: FloatArray, values: FloatArray, *, seed: int) -> Fitted:
