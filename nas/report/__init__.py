@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nas.report.build import pictures, report
-from nas.report.results import Row, read_table, wilson
+from nas.report.results import Row, read_table
 from nas.report.table import print_table
+from nas.search.counts import wilson
 
 __all__ = ["Row", "pictures", "print_table", "read_table", "report", "wilson"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -11,6 +10,7 @@ from nas.deploy.manifest import MANIFEST, Artefact, Spread, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
 from nas.network import NetworkSpec
+from nas.search.counts import wilson
 
 RESULTS = Path("final") / "results.json"
 ROLES = ("winner", "largest", "smallest", "baseline")
@@ -62,21 +62,6 @@ class Row:
     def test_interval(self) -> tuple[float, float]:
         """The 95 % interval of the test accuracy, 0 to 1."""
         return wilson(self.test_correct, self.test_total)
-
-
-def wilson(correct: int, total: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """The score interval of a share (Wilson 1927); 95 % by default.
-
-    Args:
-        correct: Successes.
-        total: Trials, at least 1.
-        z: Quantile of the normal distribution.
-    """
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from nas.search.candidate import Candidate, Problem
+from nas.search.counts import Count, wilson
 from nas.search.evaluation import Evaluation, Outcome, State
-from nas.search.objectives import LatencyPredictor, Objective, accuracy, latency, macs, params
+from nas.search.objectives import (
+    LatencyPredictor,
+    Objective,
+    accuracy,
+    latency,
+    macs,
+    memory,
+    params,
+    size,
+)
 from nas.search.pareto import front, hypervolume, hypervolume_curve
 from nas.search.results import SearchResult, Winner, accuracy_noise, read_winner
 from nas.search.samplers import Sampler, make_sampler, sampler_names
-from nas.search.study import Progress, search
+from nas.search.shared import Shared
+from nas.search.study import Progress, search, work
 
 __all__ = [
     "Candidate",
+    "Count",
     "Evaluation",
     "LatencyPredictor",
     "Objective",
@@ -20,6 +32,7 @@ __all__ = [
     "Progress",
     "Sampler",
     "SearchResult",
+    "Shared",
     "State",
     "Winner",
     "accuracy",
@@ -30,8 +43,12 @@ __all__ = [
     "latency",
     "macs",
     "make_sampler",
+    "memory",
     "params",
     "read_winner",
     "sampler_names",
     "search",
+    "size",
+    "wilson",
+    "work",
 ]

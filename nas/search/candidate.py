@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
 from nas.network import NetworkSpec
 from nas.space import Architecture, IntArray, SearchSpace
+
+if TYPE_CHECKING:
+    from nas.search.objectives import Objective
 
 
 @final
@@ -22,11 +25,13 @@ class Problem:
         space: The search space.
         classes: Outputs of the classifier.
         input_channels: Channels of the image; ``None`` for the space's own.
+        limits: Quantities that are kept within their bounds and not improved beyond them.
     """
 
     space: SearchSpace
     classes: int = 1000
     input_channels: int | None = None
+    limits: tuple[Objective, ...] = ()
 
     def candidates(self, rows: IntArray) -> list[Candidate]:
         """Candidates of canonical rows (N, genes)."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, final
 
 from nas.search.candidate import Candidate
+from nas.search.counts import Count
 from nas.search.objectives import Objective, evaluate_one
 
 NAN = float("nan")
@@ -20,10 +21,12 @@ class State(StrEnum):
 
     COMPLETE = "complete"
     """Every objective has a value."""
+    STOPPED = "stopped"
+    """An accuracy was clearly below the front on a part of the images, which is all that it rests on."""
     FAILED = "failed"
     """An objective gave no number; the network counts as evaluated."""
     REJECTED = "rejected"
-    """A predicted objective breaks its bound; nothing else was evaluated, and it does not count."""
+    """A predicted value breaks its bound; nothing else was evaluated, and it does not count."""
 
 
 @final
@@ -35,13 +38,17 @@ class Outcome:
         state: How the evaluation ended.
         values: One for each objective, NaN where it was not evaluated or is not a number.
         feasible: Whether all bounds hold.
-        reason: Why it was rejected or failed; empty otherwise.
+        reason: Why it was rejected, stopped or failed; empty otherwise.
+        limits: One value for each of the problem's limits, as for objectives.
+        images: The number of images that the accuracy rests on, where it is known.
     """
 
     state: State
     values: tuple[float, ...]
     feasible: bool
     reason: str = ""
+    limits: tuple[float, ...] = ()
+    images: int | None = None
 
 
 @final
@@ -76,28 +83,92 @@ class Evaluation:
 
 Known = Mapping[Candidate, Outcome]
 
+Rival = Callable[[Sequence[float], int], Count | None]
+"""From a candidate's values, and the position that is evaluated, to the count that it must come up to."""
 
-def evaluate(candidate: Candidate, objectives: Sequence[Objective], known: Known) -> Outcome:
-    """Evaluates the predicted objectives, and then, if their bounds hold, the others.
+
+def no_rival(values: Sequence[float], position: int) -> Count | None:
+    """Every evaluation is completed."""
+    return None
+
+
+def predict(candidate: Candidate, objectives: Sequence[Objective]) -> Outcome | list[float]:
+    """Evaluates what is predicted, which costs nothing.
+
+    Returns:
+        An outcome, if the candidate breaks a bound or has no number; otherwise the values so far, limits
+        behind objectives, for ``complete``.
+    """
+    quantities = _quantities(candidate, objectives)
+    values = [NAN] * len(quantities)
+    for position, quantity in enumerate(quantities):
+        if quantity.predicted:
+            value = values[position] = evaluate_one(quantity, candidate)
+            if not math.isfinite(value):
+                return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {value}")
+            if quantity.violation(value) > 0:
+                reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
+                return _outcome(State.REJECTED, values, objectives, False, reason)
+    return values
+
+
+def complete(
+    candidate: Candidate, objectives: Sequence[Objective], predicted: Sequence[float], *, rival: Rival
+) -> Outcome:
+    """Evaluates the rest.
 
     Args:
         candidate: The network.
         objectives: In the order of the values.
-        known: Outcomes of an earlier search with the same objectives, which need no evaluation.
+        predicted: What ``predict`` gave.
+        rival: Tells what an accuracy must come up to, to be completed.
     """
-    if candidate in known:
-        return known[candidate]
-    values = [NAN] * len(objectives)
-    for position in sorted(range(len(objectives)), key=lambda i: not objectives[i].predicted):
-        objective = objectives[position]
-        value = values[position] = evaluate_one(objective, candidate)
-        if not math.isfinite(value):
-            return Outcome(State.FAILED, tuple(values), False, f"{objective.name} is {value}")
-        if objective.predicted and objective.violation(value) > 0:
-            reason = f"{objective.name} {value:.6g} is beyond the bound {objective.bound:g}"
-            return Outcome(State.REJECTED, tuple(values), False, reason)
-    feasible = all(o.violation(v) <= 0 for o, v in zip(objectives, values, strict=True))
-    return Outcome(State.COMPLETE, tuple(values), feasible)
+    quantities, values, images = _quantities(candidate, objectives), list(predicted), None
+    for position, quantity in enumerate(quantities):
+        if quantity.predicted:
+            continue
+        if quantity.stages is None:
+            values[position] = evaluate_one(quantity, candidate)
+            images = images or quantity.images
+        else:
+            count, better = _staged(quantity, candidate, rival(values, position))
+            values[position], images = count.value, count.total
+            if better is not None:
+                reason = (
+                    f"{quantity.name} {count.correct}/{count.total} is clearly below "
+                    f"{better.correct}/{better.total}"
+                )
+                return _outcome(State.STOPPED, values, objectives, False, reason, images)
+        if not math.isfinite(values[position]):
+            return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {values[position]}")
+    feasible = all(q.violation(v) <= 0 for q, v in zip(quantities, values, strict=True))
+    return _outcome(State.COMPLETE, values, objectives, feasible, "", images)
+
+
+def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> tuple[Count, Count | None]:
+    """The count so far, and the rival, if it stopped the evaluation before the last stage."""
+    assert quantity.stages is not None and quantity.images is not None
+    count = Count(0, 0)
+    for count in quantity.stages(candidate):
+        if rival is not None and count.total < quantity.images and count.is_clearly_below(rival):
+            return count, rival
+    return count, None
+
+
+def _quantities(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    return (*objectives, *candidate.problem.limits)
+
+
+def _outcome(
+    state: State,
+    values: Sequence[float],
+    objectives: Sequence[Objective],
+    feasible: bool,
+    reason: str,
+    images: int | None = None,
+) -> Outcome:
+    count = len(objectives)
+    return Outcome(state, tuple(values[:count]), feasible, reason, tuple(values[count:]), images)
 
 
 def to_attributes(evaluation: Evaluation) -> dict[str, Any]:
@@ -105,17 +176,38 @@ def to_attributes(evaluation: Evaluation) -> dict[str, Any]:
     outcome = evaluation.outcome
     return {
         "code": evaluation.candidate.code,
-        "state": outcome.state.value,
-        "values": [value if math.isfinite(value) else None for value in outcome.values],
+        "values": _plain(outcome.values),
+        "limits": _plain(outcome.limits),
+        "images": outcome.images,
         "feasible": outcome.feasible,
         "reason": outcome.reason,
         "origin": evaluation.origin,
         "seconds": evaluation.seconds,
+        "state": outcome.state.value,
     }
 
 
 def from_attributes(kept: Mapping[str, Any], number: int, candidate: Candidate) -> Evaluation:
     """The inverse of ``to_attributes``."""
-    values = tuple(NAN if value is None else float(value) for value in kept["values"])
-    outcome = Outcome(State(kept["state"]), values, kept["feasible"], kept["reason"])
+    outcome = Outcome(
+        State(kept["state"]),
+        _numbers(kept["values"]),
+        kept["feasible"],
+        kept["reason"],
+        _numbers(kept["limits"]),
+        kept["images"],
+    )
     return Evaluation(number, candidate, outcome, kept["origin"], kept["seconds"])
+
+
+def numbered(evaluation: Evaluation, number: int) -> Evaluation:
+    """The same entry at another position."""
+    return replace(evaluation, number=number)
+
+
+def _plain(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+    return tuple(NAN if value is None else float(value) for value in values)

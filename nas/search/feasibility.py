@@ -17,12 +17,12 @@ Losses = Callable[[Sequence[Candidate]], FloatArray]
 
 
 def check_bounds(problem: Problem, objectives: Sequence[Objective], *, seed: int = 0) -> None:
-    """Makes sure that some network of the space keeps within all bounds on predicted objectives.
+    """Makes sure that some network of the space keeps within all bounds on what is predicted.
 
     Raises:
         UserError: If none was found; the message says what can be met.
     """
-    bounded = [objective for objective in objectives if objective.predicted and objective.bound is not None]
+    bounded = _bounded(problem, objectives)
     for objective in bounded:
         best, found = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
         value = -found if objective.direction == "maximize" else found
@@ -35,13 +35,18 @@ def check_bounds(problem: Problem, objectives: Sequence[Objective], *, seed: int
 
 
 def violations(objectives: Sequence[Objective], candidates: Sequence[Candidate]) -> FloatArray:
-    """The sum of each candidate's violations of predicted bounds, (N,); 0 where all hold."""
+    """The sum of each candidate's violations of predicted bounds and limits, (N,); 0 where all hold."""
     total = np.zeros(len(candidates))
-    for objective in objectives:
-        if objective.predicted and objective.bound is not None:
-            values = evaluate_many(objective, candidates)
-            total += [max(0.0, objective.violation(float(value))) for value in values]
+    for objective in _bounded(candidates[0].problem, objectives) if candidates else ():
+        values = evaluate_many(objective, candidates)
+        total += [max(0.0, objective.violation(float(value))) for value in values]
     return total
+
+
+def _bounded(problem: Problem, objectives: Sequence[Objective]) -> list[Objective]:
+    """What is predicted and bounded, limits included; each once, as objectives may be given with them."""
+    every = dict.fromkeys((*objectives, *problem.limits))
+    return [each for each in every if each.predicted and each.bound is not None]
 
 
 def find_best(

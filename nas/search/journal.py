@@ -1,4 +1,4 @@
-"""The journal: every finished trial of a search, on disk the moment it is finished.
+"""The journal of a search by one process: every finished trial, on disk the moment it is finished.
 
 It is an ordinary Optuna journal storage, which Optuna's dashboard and plots can open. The search itself runs
 on a study in memory, which is ten times as fast, and copies each finished trial here.
@@ -7,26 +7,23 @@ on a study in memory, which is ten times as fast, and copies each finished trial
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, final
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
 
 from nas.errors import UserError
+from nas.search.ledger import FACTS, STUDY, Ledger, check_facts
 from nas.search.pareto import Direction
-
-STUDY = "search"
-_FACTS = "facts"
+from nas.search.storage import open_storage, open_study, storage_faults
 
 
 @final
-class Journal:
-    """The finished trials of one search, in the order in which they finished."""
+class Journal(Ledger):
+    """The finished trials of one search, in the order in which they finished; nobody else writes to it."""
 
     def __init__(self, path: Path, *, facts: Mapping[str, Any], directions: Sequence[Direction]) -> None:
         """Opens a journal, or starts one.
@@ -39,38 +36,39 @@ class Journal:
         Raises:
             UserError: If the file cannot be read or written, or belongs to another search.
         """
-        self._path = path
-        try:
-            _drop_partial_line(path)
-            self._study = _open_study(path, facts, directions)
-        except OSError as error:
-            raise UserError(
-                f"the journal {path} cannot be used ({error}); choose a writable folder"
-            ) from None
-        _check_facts(path, self._study.user_attrs[_FACTS], facts)
+        self._place = str(path)
+        storage = open_storage(self._place)
+        self._study = open_study(storage, STUDY, directions=list(directions), place=self._place)
+        wanted = json.loads(json.dumps(dict(facts)))
+        with storage_faults(self._place):
+            if FACTS not in self._study.user_attrs:
+                self._study.set_user_attr(FACTS, wanted)
+            check_facts(self._place, self._study.user_attrs[FACTS], wanted)
+            self._count = len(self._study.get_trials(deepcopy=False))
 
-    def trials(self) -> list[optuna.trial.FrozenTrial]:
-        """All finished trials."""
+    def read(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
-    def append(self, trial: optuna.trial.FrozenTrial) -> None:
-        """Adds a finished trial; on return it is on disk.
+    def claim(self, trial: FrozenTrial, *, budget: int) -> int | None:
+        return self._count
 
-        Raises:
-            UserError: If it cannot be written.
-        """
-        try:
+    def working(self, number: int) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def finish(self, number: int | None, trial: FrozenTrial) -> int | None:
+        with storage_faults(self._place):
             self._study.add_trial(trial)
-        except OSError as error:
-            raise UserError(
-                f"the journal {self._path} cannot be written ({error}); make room and start the search "
-                "again: finished trials are kept"
-            ) from None
+        self._count += 1
+        return self._count - 1
 
 
 @contextmanager
-def only_searcher(folder: Path) -> Iterator[None]:
+def only_searcher(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Holds a folder for one search; the system lets go of it however the process ends.
+
+    Args:
+        folder: The search's folder; it is made if it is missing.
+        shared: Whether other processes may share it that say the same.
 
     Raises:
         UserError: If another process is searching in the folder.
@@ -84,7 +82,7 @@ def only_searcher(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder} cannot be written ({error}); choose a writable run_dir") from None
     with stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError:
             raise UserError(
                 f"another search is running in {folder}; wait for it, or choose another run_dir"
@@ -101,51 +99,3 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-def _open_study(path: Path, facts: Mapping[str, Any], directions: Sequence[Direction]) -> optuna.Study:
-    lock = JournalFileOpenLock(str(path))
-    Path(f"{path}.lock").unlink(missing_ok=True)  # left by a process that was killed; see only_searcher
-    try:
-        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-        known = [study.study_name for study in optuna.get_all_study_summaries(storage)]
-        if STUDY in known:
-            study = optuna.load_study(study_name=STUDY, storage=storage)
-        else:
-            study = optuna.create_study(study_name=STUDY, storage=storage, directions=list(directions))
-    except (
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-        KeyError,
-        TypeError,
-        AssertionError,
-        ValueError,
-    ) as error:
-        raise UserError(
-            f"{path} is not a journal of a search, or is damaged ({error}); move it away, "
-            "or choose another run_dir"
-        ) from None
-    if _FACTS not in study.user_attrs:
-        study.set_user_attr(_FACTS, dict(facts))
-    return study
-
-
-def _check_facts(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name, value in json.loads(json.dumps(dict(wanted))).items():
-        if name not in found or found[name] != value:
-            raise UserError(
-                f"{path} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
-                "continue it as it was begun, or choose another run_dir"
-            )
-
-
-def _drop_partial_line(path: Path) -> None:
-    """Cuts off a last line without an end: what a killed process was writing."""
-    if not path.exists():
-        return
-    with path.open("rb+") as stream:
-        content = stream.read()
-        if content and not content.endswith(b"\n"):
-            stream.truncate(content.rfind(b"\n") + 1)
-            stream.flush()
-            os.fsync(stream.fileno())

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
 import numpy as np
 
+from nas.blocks import BlockSpec
 from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
+from nas.network.memory import block_activation_bytes, block_weight_bytes
 from nas.search.candidate import Candidate, rows_of
+from nas.search.counts import Count
 from nas.search.pareto import Direction, FloatArray
 from nas.space import IntArray, SearchSpace
 
 Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
+
+Stages = Callable[[Candidate], Iterator[Count]]
+"""Counts on more and more images; the last one is on all of them."""
+
+LATENCY = "latency_ms"
+"""What the name of every latency begins with."""
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
@@ -37,6 +46,8 @@ class Objective:
         predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
             a candidate that breaks one of their bounds is never evaluated for the others.
         estimated: Tells whether a candidate's value rests on estimates where a measurement was wanted.
+        images: The number of images that an accuracy is found on, where it is known.
+        stages: Gives an accuracy on growing parts of the images, so that an evaluation can be stopped early.
     """
 
     name: str
@@ -45,6 +56,8 @@ class Objective:
     bound: float | None = None
     predicted: bool = False
     estimated: Callable[[Candidate], bool] = _never
+    images: int | None = None
+    stages: Stages | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -85,20 +98,30 @@ def accuracy(
     *,
     name: str = "accuracy",
     bound: float | None = None,
+    images: int | None = None,
+    stages: Stages | None = None,
 ) -> Objective:
-    """Accuracy to maximise.
+    """Accuracy to maximise, of the network as it is or after quantisation: ``score`` decides.
 
     Args:
         score: Gives the accuracy, from 0 to 1, of each network on data kept for the search.
         name: The objective's name.
         bound: The least accuracy that is allowed, if any.
+        images: The number of these data, for confidence intervals.
+        stages: Gives the same accuracy in parts: an evaluation ends early where the network is clearly worse
+            than one that is as good in all else.
     """
     return Objective(
-        name, "maximize", lambda candidates: score([each.network for each in candidates]), bound=bound
+        name,
+        "maximize",
+        lambda candidates: score([each.network for each in candidates]),
+        bound=bound,
+        images=images,
+        stages=stages,
     )
 
 
-def latency(table: LatencyPredictor, *, name: str = "latency_ms", bound_ms: float | None = None) -> Objective:
+def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None) -> Objective:
     """Predicted latency to minimise; one such objective for each device.
 
     Args:
@@ -132,6 +155,42 @@ def macs(*, bound: float | None = None) -> Objective:
 def params(*, bound: float | None = None) -> Objective:
     """Trainable parameters, to minimise."""
     return _cost("params", bound)
+
+
+def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
+    """Bytes of the weights in a precision, BatchNorm folded, to minimise."""
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        values, index = _by_block(candidates, lambda block: block_weight_bytes(block, precision))
+        return [float(value) for value in values[index].sum(axis=1)]
+
+    return Objective("size_bytes", "minimize", evaluate, bound=bound, predicted=True)
+
+
+def memory(*, precision: str = "fp32", bound: float | None = None) -> Objective:
+    """Bytes of feature maps that are alive at once, at the worst moment, to minimise."""
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        values, index = _by_block(candidates, lambda block: block_activation_bytes(block, precision))
+        return [float(value) for value in values[index].max(axis=1)]
+
+    return Objective("memory_bytes", "minimize", evaluate, bound=bound, predicted=True)
+
+
+def _by_block(
+    candidates: Sequence[Candidate], cost: Callable[[BlockSpec], int]
+) -> tuple[FloatArray, IntArray]:
+    """A cost of each block that occurs, and each candidate's blocks as positions in it, (N, places).
+
+    Position -1 stands for a block that is not there, and has the last value, 0.
+    """
+    problem = candidates[0].problem
+    lowered = problem.space.lower_many(
+        rows_of(candidates), classes=problem.classes, input_channels=problem.input_channels
+    )
+    used = set(np.unique(lowered.index).tolist())
+    values = [cost(block) if i in used else 0 for i, block in enumerate(lowered.blocks)]
+    return np.array([*values, 0], np.float64), lowered.index
 
 
 def _cost(name: str, bound: float | None) -> Objective:

@@ -6,7 +6,7 @@ drops these afterwards. So the search space is the same for all trials, which ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -15,7 +15,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from nas.search.candidate import Candidate, Problem
-from nas.space import ABSENT, Choice
+from nas.space import ABSENT, Choice, IntArray
 
 
 @final
@@ -35,9 +35,15 @@ class Parameters:
 
     def candidate(self, params: Mapping[str, Any]) -> Candidate:
         """The canonical candidate of a trial's parameters."""
-        row = [self._positions[name][params[name]] for name in self.distributions]
-        rows = np.array([row], np.int64).reshape(1, len(self.distributions))
-        return self.problem.candidates(self.problem.space.canonical_rows(rows))[0]
+        return self.problem.candidates(self.rows([params]))[0]
+
+    def rows(self, params: Sequence[Mapping[str, Any]]) -> IntArray:
+        """The canonical rows (N, genes) of the parameters of many trials."""
+        positions = self._positions
+        rows = [[positions[name][each[name]] for name in positions] for each in params]
+        return self.problem.space.canonical_rows(
+            np.array(rows, np.int64).reshape(len(params), len(positions))
+        )
 
     def params(self, candidate: Candidate, rng: np.random.Generator) -> dict[str, int | str]:
         """Parameters that stand for a candidate; those that nothing reads are drawn by chance."""

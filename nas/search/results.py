@@ -1,14 +1,12 @@
-"""What a search found: Pareto front, hypervolume, winner; and the files that say so."""
+"""What a search found: Pareto front, hypervolume, winner."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -86,7 +84,7 @@ def summarise(
         front=tuple(usable[position] for position in positions),
         winner=winner,
         reference=tuple(float(value) for value in corner),
-        hypervolume=_curve(objectives, evaluations, corner),
+        hypervolume=curve(objectives, evaluations, corner),
         noise=noise,
     )
 
@@ -139,39 +137,15 @@ def _reference(objectives: Sequence[Objective], evaluations: Sequence[Evaluation
     ]
 
 
-def _curve(
+def curve(
     objectives: Sequence[Objective], evaluations: Sequence[Evaluation], reference: Sequence[float]
 ) -> FloatArray:
+    """The hypervolume after each evaluation that counts."""
     nothing = (float("nan"),) * len(objectives)
     values = [e.outcome.values if e.usable else nothing for e in evaluations if e.counts]
     return hypervolume_curve(
         np.array(values, np.float64), reference, [objective.direction for objective in objectives]
     )
-
-
-# -- files ------------------------------------------------------------------------------------------------
-
-
-def write_results(folder: Path, result: SearchResult) -> None:
-    """Writes ``trials.csv``, ``pareto.json`` and ``winner.json``, each atomically."""
-    files.write_text(folder / "trials.csv", _table(result))
-    files.write_json(folder / "pareto.json", _pareto(result))
-    files.write_json(folder / "winner.json", _winner(result))
-
-
-def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluation]) -> None:
-    """Writes ``control.json``: the hypervolume of random search beside that of the search."""
-    curve = _curve(result.objectives, control, result.reference)
-    value = {
-        "sampler": "random",
-        "evaluations": len(curve),
-        "reference": _by_name(result, result.reference),
-        "hypervolume": curve[-1] if len(curve) else 0.0,
-        "hypervolume_curve": curve.tolist(),
-        "search_hypervolume": result.hypervolume[-1],
-        "search_hypervolume_curve": result.hypervolume.tolist(),
-    }
-    files.write_json(folder / "control.json", value)
 
 
 @final
@@ -205,52 +179,3 @@ def read_winner(folder: Path) -> Winner:
         values=value["values"],
         estimated=value["estimated"],
     )
-
-
-def _table(result: SearchResult) -> str:
-    names = [objective.name for objective in result.objectives]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["number", "state", "feasible", *names, "code", "origin", "seconds", "reason"])
-    for e in result.evaluations:
-        values = ["" if math.isnan(value) else repr(value) for value in e.outcome.values]
-        row = [e.number, e.outcome.state.value, e.outcome.feasible, *values]
-        writer.writerow([*row, e.candidate.code, e.origin, f"{e.seconds:.4f}", e.outcome.reason])
-    return stream.getvalue()
-
-
-def _pareto(result: SearchResult) -> dict[str, Any]:
-    return {
-        "space": result.problem.space.name,
-        "objectives": [objective.facts for objective in result.objectives],
-        "evaluations": result.evaluated,
-        "reference": _by_name(result, result.reference),
-        "hypervolume": result.hypervolume[-1],
-        "hypervolume_curve": result.hypervolume.tolist(),
-        "front": [_point(result, evaluation) for evaluation in result.front],
-    }
-
-
-def _winner(result: SearchResult) -> dict[str, Any]:
-    return {
-        "space": result.problem.space.name,
-        "objectives": [objective.facts for objective in result.objectives],
-        "noise": result.noise,
-        **_point(result, result.winner),
-        "network": result.winner.candidate.network.to_dict(),
-    }
-
-
-def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
-    candidate = evaluation.candidate
-    return {
-        "number": evaluation.number,
-        "code": candidate.code,
-        "architecture": candidate.architecture.to_dict(),
-        "values": _by_name(result, evaluation.outcome.values),
-        "estimated": {o.name: o.estimated(candidate) for o in result.objectives},
-    }
-
-
-def _by_name(result: SearchResult, values: Sequence[float]) -> dict[str, float]:
-    return {o.name: float(value) for o, value in zip(result.objectives, values, strict=True)}

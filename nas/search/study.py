@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
-import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
-
 from nas.errors import UserError
-from nas.search.candidate import Candidate, Problem
-from nas.search.evaluation import (
-    Evaluation,
-    Known,
-    Outcome,
-    State,
-    evaluate,
-    from_attributes,
-    to_attributes,
-)
-from nas.search.feasibility import check_bounds, find_best, violations
-from nas.search.fixed_space import FixedSpace
+from nas.search.candidate import Problem
+from nas.search.evaluation import Evaluation, Known, State
+from nas.search.feasibility import check_bounds
+from nas.search.importance import importances
 from nas.search.journal import Journal, only_searcher, quiet
+from nas.search.ledger import STUDY, Ledger
+from nas.search.loop import Loop, Setup, salt_of
 from nas.search.objectives import Objective
-from nas.search.parameters import Parameters
-from nas.search.proposals import default_initial, fresh, mutant
-from nas.search.results import SearchResult, summarise, write_control, write_results
+from nas.search.output import write_control, write_results
+from nas.search.proposals import default_initial
+from nas.search.results import SearchResult, summarise
 from nas.search.samplers import Sampler, make_sampler
+from nas.search.shared import Shared, SharedLedger
+from nas.search.storage import is_address
+from nas.search.winners import Remeasure, check_budgets, winners
+from nas.search.workers import identity
 from nas.space import Architecture, SearchSpace
 
-PATIENCE = 20
-"""After so many rejected proposals in a row, a network that breaks no bound is put in their place."""
+_WAIT_S = 0.1
 
 
 @final
@@ -50,12 +42,17 @@ class Progress:
         evaluated: Evaluations so far, rejected candidates not counted.
         trials: The budget.
         control: Whether this is the random search that serves as control.
+        entries: All entries so far; a list that grows.
     """
 
     evaluation: Evaluation
     evaluated: int
     trials: int
     control: bool
+    entries: Sequence[Evaluation]
+
+
+Report = Callable[[Progress], None]
 
 
 def search(
@@ -68,19 +65,27 @@ def search(
     folder: Path,
     classes: int = 1000,
     input_channels: int | None = None,
+    limits: Sequence[Objective] = (),
     initial: Sequence[Architecture] | None = None,
     context: Mapping[str, str] | None = None,
     noise: float = 0.0,
     control: bool = False,
     reference: Sequence[float] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Report | None = None,
+    shared: Shared | None = None,
+    budgets_ms: Sequence[float] = (),
+    remeasure: Remeasure | None = None,
 ) -> SearchResult:
-    """Searches a space and writes journal, trials, Pareto front and winner into a folder.
+    """Searches a space and writes journal, trials, Pareto front and winners into a folder.
 
     A search that was killed goes on where it was: finished evaluations are read from the journal, and those
     that follow are the same as without the interruption. No network is evaluated twice, and only evaluations
     use up the budget: repeated proposals are replaced, and candidates that break a bound on a predicted
     objective are told to the sampler as infeasible without being evaluated.
+
+    With ``shared``, any number of processes, on one machine or many, do one search together: whoever calls
+    this function, or ``work``, with the same arguments joins. Each one that calls this function writes the
+    results when the budget is spent.
 
     Args:
         space: The search space.
@@ -91,6 +96,7 @@ def search(
         folder: Where the files are written.
         classes: Outputs of the networks' classifier.
         input_channels: Channels of the images; the space's by default.
+        limits: Quantities with a bound that are kept within it and not improved beyond.
         initial: Networks to evaluate first; smallest, largest and middle by default.
         context: Further facts that must be the same for a search to go on, such as hashes of the weights and
             of the latency table.
@@ -99,42 +105,106 @@ def search(
         control: Whether to run random search with the same budget and the same initial networks too.
         reference: The reference point of the hypervolume, one value for each objective; by default a bound,
             or the worst value that was found.
-        progress: Is called after each proposal.
+        progress: Is called after each proposal, of other processes too.
+        shared: Where several processes search together; by default this one does it alone, with a journal in
+            the folder.
+        budgets_ms: Latencies for each of which the best network within it is named.
+        remeasure: Gives a winner's accuracy on images that the search has not seen.
 
     Raises:
-        UserError: If bounds cannot be met (before anything is evaluated), the folder belongs to another
-            search, or no evaluation gave a usable result.
+        UserError: If bounds cannot be met (before anything is evaluated), the folder or the storage belongs
+            to another search or cannot be used, or no evaluation gave a usable result.
     """
-    problem = Problem(space, classes, input_channels)
-    _check(objectives, trials, seed)
-    check_bounds(problem, objectives, seed=seed)
-    first = default_initial(space) if initial is None else initial
-    run = partial(
-        _run,
-        problem,
-        objectives=objectives,
-        trials=trials,
-        seed=seed,
-        initial=[problem.candidate(arch) for arch in first],
-        facts=_facts(problem, objectives, context or {}),
-        progress=progress,
+    check_budgets((*objectives, *limits), budgets_ms)
+    setup, facts = _prepare(
+        Problem(space, classes, input_channels, tuple(limits)),
+        objectives,
+        sampler,
+        trials,
+        seed,
+        initial,
+        context or {},
+        shared,
     )
-    with only_searcher(folder), quiet():
-        done = run(path=folder / "journal.log", sampler=sampler, known={}, control=False)
-        known = {each.candidate: each.outcome for each in done}
-        random = make_sampler("random")
-        other = run(path=folder / "control.log", sampler=random, known=known, control=True) if control else []
-        result = summarise(problem, objectives, done, others=other, noise=noise, reference=reference)
-        write_results(folder, result)
+    with only_searcher(folder, shared=shared is not None), quiet():
+        done, other = _run_both(setup, facts, shared, folder, control=control, progress=progress)
+        result = summarise(setup.problem, objectives, done, others=other, noise=noise, reference=reference)
+        chosen = winners(result, budgets_ms=budgets_ms, remeasure=remeasure)
+        write_results(folder, result, chosen, importances(result))
         if control:
             write_control(folder, result, other)
     return result
 
 
-def _check(objectives: Sequence[Objective], trials: int, seed: int) -> None:
-    names = [objective.name for objective in objectives]
-    if not names or len(set(names)) < len(names):
+def work(
+    space: SearchSpace,
+    *,
+    objectives: Sequence[Objective],
+    sampler: Sampler,
+    trials: int,
+    seed: int,
+    shared: Shared,
+    classes: int = 1000,
+    input_channels: int | None = None,
+    limits: Sequence[Objective] = (),
+    initial: Sequence[Architecture] | None = None,
+    context: Mapping[str, str] | None = None,
+    control: bool = False,
+    progress: Report | None = None,
+) -> None:
+    """Helps with a search that another process has begun, or begins, until its budget is spent.
+
+    The arguments are those of ``search``; it writes nothing but the storage.
+
+    Raises:
+        UserError: As ``search`` does.
+    """
+    setup, facts = _prepare(
+        Problem(space, classes, input_channels, tuple(limits)),
+        objectives,
+        sampler,
+        trials,
+        seed,
+        initial,
+        context or {},
+        shared,
+    )
+    with quiet():
+        _run_both(setup, facts, shared, Path(), control=control, progress=progress)
+
+
+def _prepare(
+    problem: Problem,
+    objectives: Sequence[Objective],
+    sampler: Sampler,
+    trials: int,
+    seed: int,
+    initial: Sequence[Architecture] | None,
+    context: Mapping[str, str],
+    shared: Shared | None,
+) -> tuple[Setup, dict[str, Any]]:
+    """Checks the arguments, and gives the search and the facts by which it is known."""
+    _check(objectives, problem.limits, trials, seed)
+    check_bounds(problem, objectives, seed=seed)
+    first = default_initial(problem.space) if initial is None else initial
+    setup = Setup(
+        problem=problem,
+        objectives=tuple(objectives),
+        sampler=sampler,
+        trials=trials,
+        seed=seed,
+        initial=[problem.candidate(arch) for arch in first],
+        salt=() if shared is None else salt_of(shared.worker, identity()),
+    )
+    return setup, _facts(problem, objectives, context)
+
+
+def _check(objectives: Sequence[Objective], limits: Sequence[Objective], trials: int, seed: int) -> None:
+    names = [objective.name for objective in (*objectives, *limits)]
+    if not objectives or len(set(names)) < len(names):
         raise UserError(f"a search needs objectives with different names, not {names}")
+    if unbounded := [limit.name for limit in limits if limit.bound is None]:
+        raise UserError(f"the limits {unbounded} have no bound; give each one, or make it an objective")
     if trials < 1:
         raise UserError(f"a search of {trials} trials evaluates nothing; give trials of at least 1")
     if seed < 0:
@@ -149,143 +219,81 @@ def _facts(problem: Problem, objectives: Sequence[Objective], context: Mapping[s
         "classes": problem.classes,
         "input_channels": problem.input_channels or space.input_channels,
         "objectives": [objective.facts for objective in objectives],
+        "limits": [limit.facts for limit in problem.limits],
         **context,
     }
 
 
-def _run(
-    problem: Problem,
-    *,
-    objectives: Sequence[Objective],
-    sampler: Sampler,
-    trials: int,
-    seed: int,
-    initial: Sequence[Candidate],
+def _run_both(
+    setup: Setup,
     facts: Mapping[str, Any],
-    progress: Callable[[Progress], None] | None,
-    path: Path,
-    known: Known,
+    shared: Shared | None,
+    folder: Path,
+    *,
     control: bool,
+    progress: Report | None,
+) -> tuple[list[Evaluation], list[Evaluation]]:
+    """The search, and then random search with the same budget if it is wanted."""
+    ledger = _ledger(setup, facts, shared, folder, control=False)
+    done = _run(setup, ledger, known={}, control=False, progress=progress)
+    if not control:
+        return done, []
+    # What was stopped was compared with the search's front; the control has its own.
+    known = {each.candidate: each.outcome for each in done if each.outcome.state is not State.STOPPED}
+    random = replace(setup, sampler=make_sampler("random"))
+    ledger = _ledger(setup, facts, shared, folder, control=True)
+    return done, _run(random, ledger, known=known, control=True, progress=progress)
+
+
+def _ledger(
+    setup: Setup, facts: Mapping[str, Any], shared: Shared | None, folder: Path, *, control: bool
+) -> Ledger:
+    directions = [objective.direction for objective in setup.objectives]
+    if shared is None:
+        path = folder / ("control.log" if control else "journal.log")
+        return Journal(path, facts=facts, directions=directions)
+    place = shared
+    if is_address(shared.storage):
+        name = shared.study or study_name(setup.problem.space, facts)
+        place = replace(shared, study=f"{name}-control" if control else name)
+    else:
+        path = Path(shared.storage)
+        place = replace(shared, storage=str(path.with_name("control.log") if control else path), study=STUDY)
+    return SharedLedger(place, facts=facts, directions=directions)
+
+
+def study_name(space: SearchSpace, facts: Mapping[str, Any]) -> str:
+    """The name of a study in a database, which follows from what its workers must have in common."""
+    text = json.dumps(dict(facts), sort_keys=True)
+    return f"{space.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _run(
+    setup: Setup, ledger: Ledger, *, known: Known, control: bool, progress: Report | None
 ) -> list[Evaluation]:
-    """One search with one sampler and one journal: all its entries, old and new."""
-    journal = Journal(path, facts=facts, directions=[objective.direction for objective in objectives])
-    loop = _Loop(problem, objectives, sampler, seed, journal)
-    while loop.evaluated < trials:
-        proposal = loop.propose(initial)
-        if proposal is None:  # the space is used up
+    """One search with one sampler and one ledger: all its entries, old and new."""
+    loop, told = Loop(setup, ledger), None
+    while True:
+        loop.sync()
+        told = _tell(loop, setup, told, control, progress)
+        if loop.evaluated >= setup.trials:
             break
-        trial, origin = proposal
-        evaluation = loop.evaluate(trial, origin, known)
-        if progress is not None:
-            progress(Progress(evaluation, loop.evaluated, trials, control))
-    return loop.entries
+        spare = setup.trials - loop.evaluated - loop.running
+        proposal = loop.propose() if spare > 0 else None
+        if proposal is not None:
+            loop.evaluate(*proposal, known)
+        elif loop.running:
+            time.sleep(_WAIT_S)  # others are at the last evaluations, and may die
+        else:
+            break  # the space is used up
+    return loop.ordered()
 
 
-@final
-class _Loop:
-    """The state of a running search: the study in memory, and what has been seen."""
-
-    def __init__(
-        self,
-        problem: Problem,
-        objectives: Sequence[Objective],
-        sampler: Sampler,
-        seed: int,
-        journal: Journal,
-    ) -> None:
-        self._problem, self._objectives, self._sampler = problem, objectives, sampler
-        self._seed, self._journal = seed, journal
-        self._parameters = Parameters(problem)
-        self._study = optuna.create_study(directions=[objective.direction for objective in objectives])
-        self.entries: list[Evaluation] = []
-        self._seen: set[Candidate] = set()
-        self.evaluated = 0
-        self._rejections = 0
-        for trial in journal.trials():
-            self._study.add_trial(trial)
-            candidate = self._parameters.candidate(trial.params)
-            self._enter(from_attributes(trial.user_attrs, len(self.entries), candidate))
-
-    def propose(self, initial: Sequence[Candidate]) -> tuple[Trial, str] | None:
-        """A trial with a network not seen before, and where it comes from; ``None`` if none is left."""
-        pending = next((candidate for candidate in initial if candidate not in self._seen), None)
-        if pending is not None:
-            return self._ask(0, pending), "initial"
-        if self._rejections >= PATIENCE:
-            return self._replacement(None)
-        trial = self._ask(0)
-        candidate = self._parameters.candidate(trial.params)
-        if candidate not in self._seen:
-            return trial, "sampler"
-        self._study.tell(trial, state=TrialState.FAIL)  # a repeat; never written to the journal
-        return self._replacement(candidate)
-
-    def _replacement(self, repeated: Candidate | None) -> tuple[Trial, str] | None:
-        rng = np.random.default_rng(self._seeds(1))
-        candidate = mutant(repeated, self._seen, rng) if repeated is not None else None
-        candidate = candidate or self._fresh(rng)
-        return None if candidate is None else (self._ask(2, candidate), "replacement")
-
-    def _fresh(self, rng: np.random.Generator) -> Candidate | None:
-        broken = partial(violations, self._objectives)
-        feasible = [each.candidate for each in self.entries if each.counts]
-        feasible = feasible or [find_best(self._problem, broken, seed=self._seed)[0]]
-        return fresh(self._problem, seen=self._seen, feasible=feasible, violations=broken, rng=rng)
-
-    def _ask(self, purpose: int, candidate: Candidate | None = None) -> Trial:
-        """Asks the sampler, or gives it a candidate as its own proposal."""
-        seed = self._seeds(purpose)
-        if candidate is not None:
-            params = self._parameters.params(candidate, np.random.default_rng(seed))
-            self._study.enqueue_trial(params)
-        inner = self._sampler.build(self._problem, seed=seed)
-        self._study.sampler = FixedSpace(inner, self._parameters.distributions)
-        return self._study.ask(self._parameters.distributions)
-
-    def _seeds(self, purpose: int) -> int:
-        """A seed that follows from the journal's length: a resumed search does the same as another."""
-        sequence = np.random.SeedSequence([self._seed, len(self.entries), purpose])
-        return int(sequence.generate_state(1)[0])
-
-    def evaluate(self, trial: Trial, origin: str, known: Known) -> Evaluation:
-        """Evaluates a proposal and writes it to the journal."""
-        candidate = self._parameters.candidate(trial.params)
-        start = time.perf_counter()
-        outcome = evaluate(candidate, self._objectives, known)
-        seconds = time.perf_counter() - start
-        evaluation = Evaluation(len(self.entries), candidate, outcome, origin, seconds)
-        self._journal.append(self._tell(trial, evaluation))
-        self._enter(evaluation)
-        return evaluation
-
-    def _tell(self, trial: Trial, evaluation: Evaluation) -> FrozenTrial:
-        for name, value in to_attributes(evaluation).items():
-            trial.set_user_attr(name, value)
-        for objective, value in zip(self._objectives, evaluation.outcome.values, strict=True):
-            if objective.bound is not None and math.isfinite(value):
-                trial.set_constraint(objective.name, objective.violation(value))
-        if evaluation.outcome.state is State.FAILED:
-            return self._study.tell(trial, state=TrialState.FAIL)
-        return self._study.tell(trial, self._filled(evaluation.outcome))
-
-    def _filled(self, outcome: Outcome) -> list[float]:
-        """Values for Optuna, which wants a number for every objective of an infeasible trial too.
-
-        Samplers rank infeasible trials by their violation, so it does not matter which number stands for what
-        was not evaluated; it is the worst that was found. The journal keeps the true values beside it.
-        """
-        return [
-            value if math.isfinite(value) else self._worst(position)
-            for position, value in enumerate(outcome.values)
-        ]
-
-    def _worst(self, position: int) -> float:
-        found = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
-        worst = min if self._objectives[position].direction == "maximize" else max
-        return worst(found, default=0.0)
-
-    def _enter(self, evaluation: Evaluation) -> None:
-        self.entries.append(evaluation)
-        self._seen.add(evaluation.candidate)
-        self.evaluated += evaluation.counts
-        self._rejections = 0 if evaluation.counts else self._rejections + 1
+def _tell(loop: Loop, setup: Setup, told: int | None, control: bool, progress: Report | None) -> int:
+    """Tells of all entries that are new; those from before the start are none."""
+    if progress is not None and told is not None:
+        evaluated = sum(entry.counts for entry in loop.entries[:told])
+        for entry in loop.entries[told:]:
+            evaluated += entry.counts
+            progress(Progress(entry, evaluated, setup.trials, control, loop.entries))
+    return len(loop.entries)

@@ -268,12 +268,22 @@ class SearchSpace:
             shape (N,).
         """
         lowered = self.lower_many(rows, classes=classes)
-        values = {
-            "macs": np.array([block.macs for block in lowered.blocks], np.int64),
-            "params": np.array([block.params for block in lowered.blocks], np.int64),
-            "bytes": np.array([block.bytes_moved(precision) for block in lowered.blocks], np.int64),
-        }
-        return {name: lowered.total(value).astype(np.int64) for name, value in values.items()}
+        values = self._costs_of_blocks(lowered.blocks, classes, precision)
+        names = ("macs", "params", "bytes")
+        return {n: lowered.total(value).astype(np.int64) for n, value in zip(names, values, strict=True)}
+
+    def _costs_of_blocks(self, blocks: Sequence[BlockSpec], classes: int, precision: str) -> IntArray:
+        """What ``costs`` adds up, (3, blocks); kept, as a lowering's blocks only ever become more."""
+        known = self._block_costs.get((classes, precision), np.empty((3, 0), np.int64))
+        if known.shape[1] < len(blocks):
+            new = [(b.macs, b.params, b.bytes_moved(precision)) for b in blocks[known.shape[1] :]]
+            known = np.hstack([known, np.array(new, np.int64).T])
+            self._block_costs[classes, precision] = known
+        return known
+
+    @cached_property
+    def _block_costs(self) -> dict[tuple[int, str], IntArray]:
+        return {}
 
     @cached_property
     def _many(self) -> dict[tuple[int, int], ManyLowering]:

@@ -93,8 +93,8 @@ def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with quiet():
         journal = Journal(folder / "journal.log", facts={}, directions=["minimize"])
         shutil.rmtree(folder)
-        with pytest.raises(UserError, match=r"cannot be written .* finished trials are kept"):
-            journal.append(optuna.trial.create_trial(value=1.0))
+        with pytest.raises(UserError, match=r"cannot be used .* finished evaluations are kept"):
+            journal.finish(0, optuna.trial.create_trial(value=1.0))
 
 
 def test_a_journal_that_cannot_be_opened_says_so(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +27,17 @@ class Sampler(ABC):
     NAME: ClassVar[str]
 
     @abstractmethod
-    def build(self, problem: Problem, *, seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
         """Optuna's sampler for a problem.
 
-        Equal seeds must propose equal points for equal studies: all that a sampler knows stands in the study,
-        so that a search which was killed can go on.
+        It is built anew for every proposal, with a seed of its own. Equal seeds must propose equal points for
+        equal studies: all that a sampler knows stands in the study, so that a search which was killed can go
+        on.
+
+        Args:
+            problem: The space, and what its networks read and tell apart.
+            objectives: In the order of the values; those that are predicted can be had for any network.
+            seed: Seed of the proposal that is asked for next.
         """
 
 

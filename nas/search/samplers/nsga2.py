@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,13 +12,14 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
 
 
 @final
 @register
 @dataclass(frozen=True, kw_only=True)
 class Nsga2(Sampler):
-    """Optuna's NSGA-II with uniform crossover; one choice in each child is drawn anew on average.
+    """Generations whose parents are the best fronts so far, mutated by block and crossed over by stage.
 
     Attributes:
         population: Networks in a generation.
@@ -30,7 +32,15 @@ class Nsga2(Sampler):
     def __post_init__(self) -> None:
         check_at_least(self, "population", self.population, 2)
 
-    def build(self, problem: Problem, *, seed: int) -> BaseSampler:
-        from nas.search.optuna_nsga2 import OrderedNsga2
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+        from nas.search.evolution import Generations
+        from nas.search.planned import PlannedSampler
+        from nas.search.selection import survivors
 
-        return OrderedNsga2(population_size=self.population, seed=seed)
+        planner = Generations(
+            problem,
+            objectives,
+            self.population,
+            lambda losses, broken, count, _: survivors(losses, broken, count),
+        )
+        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
 
 
 @final
@@ -21,7 +23,7 @@ class Random(Sampler):
 
     NAME: ClassVar[str] = "random"
 
-    def build(self, problem: Problem, *, seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
         from optuna.samplers import RandomSampler
 
         return RandomSampler(seed=seed)

@@ -1,0 +1,60 @@
+"""What a network needs of memory while it runs: its weights, and its feature maps at their worst moment."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from nas.blocks import BlockSpec
+from nas.blocks.ops import BYTES_PER_ELEMENT, INPUT, Activation, Add, Multiply, Op, Scale
+from nas.network.spec import NetworkSpec
+
+_IN_PLACE = (Activation, Add, Multiply, Scale)
+"""Elementwise operations, whose output can take the place of their first input."""
+
+
+def weight_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
+    """Bytes of all constants that are read at inference, BatchNorm folded, each in ``precision``."""
+    return sum(block_weight_bytes(block, precision) for block in network.blocks)
+
+
+def peak_activation_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
+    """The most bytes of feature maps that are alive at once, for one image.
+
+    Operations run one after another, in the order of the lowering. While one runs, its inputs, its output and
+    all that a later one still reads are in memory; an elementwise operation overwrites its first input if
+    nothing reads that later (Lin et al. 2020, "MCUNet", section 3, for networks of any shape). Weights do not
+    count.
+    """
+    return max(block_activation_bytes(block, precision) for block in network.blocks)
+
+
+def block_weight_bytes(block: BlockSpec, precision: str) -> int:
+    """The share of one block in ``weight_bytes``."""
+    return sum(op.weight_elements for op in block.ops) * BYTES_PER_ELEMENT[precision]
+
+
+def block_activation_bytes(block: BlockSpec, precision: str) -> int:
+    """The peak within one block, its input included; blocks are a chain, so nothing else is alive."""
+    return _peak_elements(block) * BYTES_PER_ELEMENT[precision]
+
+
+@lru_cache(maxsize=100_000)
+def _peak_elements(block: BlockSpec) -> int:
+    ops = block.ops
+    last_read = {INPUT: -1}
+    for position, op in enumerate(ops):
+        last_read.update(dict.fromkeys(op.inputs, position))
+    sizes = {INPUT: block.in_shape.elements, **{i: op.out_shape.elements for i, op in enumerate(ops)}}
+    alive, peak = {INPUT}, sizes[INPUT]
+    for position, op in enumerate(ops):
+        if _overwrites(op, position, last_read):
+            alive.discard(op.inputs[0])
+        alive.add(position)
+        peak = max(peak, sum(sizes[value] for value in alive))
+        alive -= {value for value in op.inputs if last_read[value] <= position}
+    return peak
+
+
+def _overwrites(op: Op, position: int, last_read: dict[int, int]) -> bool:
+    """Whether the output lies where the first input was."""
+    return isinstance(op, _IN_PLACE) and last_read[op.inputs[0]] == position

@@ -1,0 +1,78 @@
+"""What a study holds, as arrays: all that a sampler knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.search.evaluation import Outcome, State, from_attributes
+from nas.search.objectives import Objective
+from nas.search.parameters import Parameters
+from nas.search.pareto import FloatArray, as_losses
+from nas.space import IntArray
+
+Row = tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
+class History:
+    """The networks of a study, in the order of their trials.
+
+    Attributes:
+        rows: Canonical rows of networks that were evaluated, or rejected for a predicted bound, (N, genes).
+        losses: Their losses, (N, objectives): the values, negated where they are maximised. NaN stands where
+            a rejected network was not evaluated.
+        violations: The sum of their violations of bounds, (N,); 0 where all hold.
+        running: Rows of networks that are being evaluated, (M, genes).
+        seen: The rows of all, failed ones included.
+    """
+
+    rows: IntArray
+    losses: FloatArray
+    violations: FloatArray
+    running: IntArray
+    seen: frozenset[Row]
+
+    @cached_property
+    def complete(self) -> IntArray:
+        """Positions of the networks that have all values."""
+        return np.flatnonzero(np.isfinite(self.losses).all(axis=1))
+
+
+def read_history(
+    trials: Sequence[FrozenTrial], parameters: Parameters, objectives: Sequence[Objective]
+) -> History:
+    """The history of trials; those that have no parameters yet are left out."""
+    trials = [trial for trial in trials if trial.params.keys() == parameters.distributions.keys()]
+    rows = parameters.rows([trial.params for trial in trials])
+    outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
+    known = [i for i, outcome in enumerate(outcomes) if outcome is not None]
+    values = [outcome.values for outcome in outcomes if outcome is not None]
+    return History(
+        rows=rows[known],
+        losses=as_losses(np.array(values).reshape(len(known), -1), [o.direction for o in objectives]),
+        violations=np.array([_violation(each, objectives) for each in values], np.float64),
+        running=rows[[i for i, trial in enumerate(trials) if trial.state is TrialState.RUNNING]],
+        seen=frozenset(tuple(row) for row in rows.tolist()),
+    )
+
+
+def _outcome(trial: FrozenTrial, row: IntArray, parameters: Parameters) -> Outcome | None:
+    """What a finished trial has found; ``None`` where it has failed or is under way."""
+    if trial.state is not TrialState.COMPLETE:
+        return None
+    candidate = parameters.problem.candidates(row[None])[0]
+    outcome = from_attributes(trial.user_attrs, trial.number, candidate).outcome
+    return None if outcome.state is State.FAILED else outcome
+
+
+def _violation(values: Sequence[float], objectives: Sequence[Objective]) -> float:
+    pairs = zip(objectives, values, strict=True)
+    return sum(max(0.0, o.violation(value)) for o, value in pairs if math.isfinite(value))

@@ -1,0 +1,256 @@
+"""The loop of a search: what is proposed, what is evaluated, and what has been seen."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nas.search.candidate import Candidate, Problem
+from nas.search.counts import Count
+from nas.search.evaluation import (
+    Evaluation,
+    Known,
+    Outcome,
+    State,
+    complete,
+    from_attributes,
+    numbered,
+    predict,
+    to_attributes,
+)
+from nas.search.feasibility import find_best, violations
+from nas.search.fixed_space import FixedSpace
+from nas.search.ledger import CODE, DIED, LOST, Ledger, has_ended
+from nas.search.mirror import Mirror
+from nas.search.objectives import Objective
+from nas.search.parameters import Parameters
+from nas.search.pareto import as_losses
+from nas.search.proposals import fresh, mutant
+from nas.search.samplers import Sampler
+
+PATIENCE = 20
+"""After so many rejected proposals in a row, a network that breaks no bound is put in their place."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What does not change during a search.
+
+    Attributes:
+        problem: The space.
+        objectives: In the order of all values.
+        sampler: What proposes networks.
+        trials: Number of evaluations.
+        seed: Seed of all random choices.
+        initial: Networks to evaluate first.
+        salt: Numbers by which one of several processes differs from the others; empty for one alone.
+    """
+
+    problem: Problem
+    objectives: Sequence[Objective]
+    sampler: Sampler
+    trials: int
+    seed: int
+    initial: Sequence[Candidate]
+    salt: tuple[int, ...] = ()
+
+
+@final
+class Loop:
+    """The state of a running search: the study in memory, and what has been seen."""
+
+    def __init__(self, setup: Setup, ledger: Ledger) -> None:
+        self._setup, self._ledger = setup, ledger
+        self._problem, self._objectives = setup.problem, setup.objectives
+        self._parameters = Parameters(setup.problem)
+        self._mirror = Mirror([objective.direction for objective in setup.objectives])
+        self._study = self._mirror.study
+        self.entries: list[Evaluation] = []
+        self.evaluated = 0
+        self._entered: set[Candidate] = set()
+        self._seen: set[Candidate] = set()
+        self._again: list[tuple[Candidate, str]] = []
+        self._rejections = self._asked = 0
+
+    @property
+    def running(self) -> int:
+        """Evaluations that other processes are at."""
+        return self._mirror.running
+
+    def sync(self) -> None:
+        """Takes over what other processes have done, and at first what was done before."""
+        for trial in self._mirror.update(self._ledger.read()):
+            candidate = self._parameters.candidate(trial.params)
+            if has_ended(trial):
+                self._enter(from_attributes(trial.user_attrs, len(self.entries), candidate))
+            elif not trial.state.is_finished():
+                self._seen.add(candidate)
+            elif trial.user_attrs.get(LOST) == DIED and candidate not in self._entered:
+                self._seen.discard(candidate)
+                self._again.append((candidate, trial.user_attrs["origin"]))
+
+    def ordered(self) -> list[Evaluation]:
+        """All entries in the ledger's order, which is the same for all processes."""
+        entries: dict[Candidate, Evaluation] = {}
+        for trial in filter(has_ended, self._ledger.read()):
+            candidate = self._parameters.candidate(trial.params)
+            entries.setdefault(candidate, from_attributes(trial.user_attrs, len(entries), candidate))
+        return [numbered(entry, position) for position, entry in enumerate(entries.values())]
+
+    # -- proposals ----------------------------------------------------------------------------------------
+
+    def propose(self) -> tuple[Trial, str] | None:
+        """A trial with a network not seen before, and where it comes from; ``None`` if none is left."""
+        self._asked += 1
+        while self._again:
+            candidate, origin = self._again.pop()
+            if candidate not in self._seen:
+                return self._ask(0, candidate), origin
+        pending = next((each for each in self._setup.initial if each not in self._seen), None)
+        if pending is not None:
+            return self._ask(0, pending), "initial"
+        if self._rejections >= PATIENCE:
+            return self._replacement(None)
+        trial = self._ask(0)
+        candidate = self._parameters.candidate(trial.params)
+        if candidate not in self._seen:
+            return trial, "sampler"
+        self._study.tell(trial, state=TrialState.FAIL)  # a repeat; never written to the ledger
+        return self._replacement(candidate)
+
+    def _replacement(self, repeated: Candidate | None) -> tuple[Trial, str] | None:
+        rng = np.random.default_rng(self._seeds(1))
+        candidate = mutant(repeated, self._seen, rng) if repeated is not None else None
+        candidate = candidate or self._fresh(rng)
+        return None if candidate is None else (self._ask(2, candidate), "replacement")
+
+    def _fresh(self, rng: np.random.Generator) -> Candidate | None:
+        broken = partial(violations, self._objectives)
+        feasible = [each.candidate for each in self.entries if each.counts]
+        feasible = feasible or [find_best(self._problem, broken, seed=self._setup.seed)[0]]
+        return fresh(self._problem, seen=self._seen, feasible=feasible, violations=broken, rng=rng)
+
+    def _ask(self, purpose: int, candidate: Candidate | None = None) -> Trial:
+        """Asks the sampler, or gives it a candidate as its own proposal."""
+        seed = self._seeds(purpose)
+        if candidate is not None:
+            params = self._parameters.params(candidate, np.random.default_rng(seed))
+            self._study.enqueue_trial(params)
+        inner = self._setup.sampler.build(self._problem, objectives=self._objectives, seed=seed)
+        self._study.sampler = FixedSpace(inner, self._parameters.distributions)
+        return self._study.ask(self._parameters.distributions)
+
+    def _seeds(self, purpose: int) -> int:
+        """A seed that follows from the journal's length: a resumed search does the same as another.
+
+        Several processes never do the same, so there each attempt draws anew.
+        """
+        salt = (*self._setup.salt, self._asked) if self._setup.salt else ()
+        sequence = np.random.SeedSequence([self._setup.seed, len(self.entries), purpose, *salt])
+        return int(sequence.generate_state(1)[0])
+
+    # -- evaluations --------------------------------------------------------------------------------------
+
+    def evaluate(self, trial: Trial, origin: str, known: Known) -> Evaluation | None:
+        """Evaluates a proposal and writes it down; ``None`` if it belongs to another process."""
+        candidate = self._parameters.candidate(trial.params)
+        start = time.perf_counter()
+        found = known[candidate] if candidate in known else predict(candidate, self._objectives)
+        number = None
+        if not (isinstance(found, Outcome) and found.state is State.REJECTED):
+            number = self._claim(trial, candidate, origin)
+            if number is None:
+                self._study.tell(trial, state=TrialState.FAIL)
+                return None
+        if not isinstance(found, Outcome):
+            assert number is not None
+            with self._ledger.working(number):
+                found = complete(candidate, self._objectives, found, rival=self._rival)
+        seconds = time.perf_counter() - start
+        evaluation = Evaluation(len(self.entries), candidate, found, origin, seconds)
+        told = self._tell(trial, evaluation)
+        number = self._ledger.finish(number, told)
+        if number is None:
+            return None
+        self._mirror.adopt(number, told)
+        self._enter(evaluation)
+        return evaluation
+
+    def _claim(self, trial: Trial, candidate: Candidate, origin: str) -> int | None:
+        trial.set_user_attr(CODE, candidate.code)
+        trial.set_user_attr("origin", origin)
+        asked = self._mirror.trial(trial.number)
+        number = self._ledger.claim(asked, budget=self._setup.trials)
+        if number is not None:
+            self._mirror.adopt(number, asked)
+        return number
+
+    def _tell(self, trial: Trial, evaluation: Evaluation) -> FrozenTrial:
+        for name, value in to_attributes(evaluation).items():
+            trial.set_user_attr(name, value)
+        outcome = evaluation.outcome
+        quantities = (*self._objectives, *self._problem.limits)
+        for quantity, value in zip(quantities, (*outcome.values, *outcome.limits), strict=True):
+            if quantity.bound is not None and math.isfinite(value):
+                trial.set_constraint(quantity.name, quantity.violation(value))
+        if outcome.state is State.FAILED:
+            return self._study.tell(trial, state=TrialState.FAIL)
+        return self._study.tell(trial, self._filled(outcome))
+
+    def _filled(self, outcome: Outcome) -> list[float]:
+        """Values for Optuna, which wants a number for every objective of an infeasible trial too.
+
+        Samplers rank infeasible trials by their violation, so it does not matter which number stands for what
+        was not evaluated; it is the worst that was found. The journal keeps the true values beside it.
+        """
+        return [
+            value if math.isfinite(value) else self._worst(position)
+            for position, value in enumerate(outcome.values)
+        ]
+
+    def _worst(self, position: int) -> float:
+        found = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
+        worst = min if self._objectives[position].direction == "maximize" else max
+        return worst(found, default=0.0)
+
+    def _rival(self, values: Sequence[float], position: int) -> Count | None:
+        """The best accuracy of the networks that are as good in all other objectives, if these are known."""
+        goals = range(len(self._objectives))
+        others = [goal for goal in goals if goal != position]
+        if position not in goals or any(math.isnan(values[other]) for other in others):
+            return None
+        directions = [self._objectives[other].direction for other in others]
+        mine = as_losses([values[other] for other in others], directions)[0] if others else np.zeros(0)
+        best: Count | None = None
+        for entry in self.entries:
+            outcome = entry.outcome
+            if not entry.usable or outcome.images is None:
+                continue
+            theirs = as_losses([outcome.values[o] for o in others], directions)[0] if others else mine
+            count = Count(round(outcome.values[position] * outcome.images), outcome.images)
+            if (theirs <= mine).all() and (best is None or count.value > best.value):
+                best = count
+        return best
+
+    def _enter(self, evaluation: Evaluation) -> None:
+        self._seen.add(evaluation.candidate)
+        if evaluation.candidate in self._entered:
+            return
+        self._entered.add(evaluation.candidate)
+        self.entries.append(evaluation)
+        self.evaluated += evaluation.counts
+        self._rejections = 0 if evaluation.counts else self._rejections + 1
+
+
+def salt_of(worker: int, identity: str) -> tuple[int, ...]:
+    """The numbers by which one of several processes draws differently from the others."""
+    return worker, int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16)

@@ -1,0 +1,107 @@
+"""What an accuracy predictor is, and the registry of predictors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar, final
+
+import numpy as np
+
+from nas.errors import unknown
+from nas.search.pareto import FloatArray
+
+
+class Fitted(ABC):
+    """A regression that was fitted."""
+
+    @abstractmethod
+    def mean(self, inputs: FloatArray) -> FloatArray:
+        """The values to expect, (N,), of features (N, features)."""
+
+    @abstractmethod
+    def std(self, inputs: FloatArray) -> FloatArray:
+        """How uncertain these are, as standard deviations, (N,); the noise of labels is not part of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor(ABC):
+    """The settings of a regression, as a frozen dataclass.
+
+    A new predictor is a new file in this folder with a registered subclass.
+    """
+
+    NAME: ClassVar[str]
+
+    @abstractmethod
+    def fit(self, inputs: FloatArray, values: FloatArray, *, seed: int) -> Fitted:
+        """Fits features (N, features) to values (N,), for any N of at least 2.
+
+        Equal arguments must give equal regressions. Columns may be constant, and of any scale.
+        """
+
+
+_PREDICTORS: dict[str, type[Predictor]] = {}
+
+PredictorType = TypeVar("PredictorType", bound=type[Predictor])
+
+
+def register(predictor: PredictorType) -> PredictorType:
+    """Class decorator that makes a predictor known by its ``NAME``."""
+    _PREDICTORS[predictor.NAME] = predictor
+    return predictor
+
+
+def predictor_names() -> tuple[str, ...]:
+    """The names of all registered predictors."""
+    return tuple(sorted(_PREDICTORS))
+
+
+def make_predictor(name: str) -> Predictor:
+    """A predictor by its name, with its defaults.
+
+    Raises:
+        UserError: If there is none of that name.
+    """
+    if name not in _PREDICTORS:
+        raise unknown("predictor", name, _PREDICTORS)
+    return _PREDICTORS[name]()
+
+
+@final
+@dataclass(frozen=True)
+class Scaling:
+    """Features and values with mean 0 and deviation 1, which most regressions start from.
+
+    Attributes:
+        columns: Positions of the features that are not constant.
+        center: Their means, (columns,).
+        width: Their deviations, (columns,).
+        offset: Mean of the values.
+        unit: Deviation of the values; 0 if they are all the same, and then only that one is predicted.
+    """
+
+    columns: np.ndarray
+    center: FloatArray
+    width: FloatArray
+    offset: float
+    unit: float
+
+    @classmethod
+    def of(cls, inputs: FloatArray, values: FloatArray) -> Scaling:
+        """The scaling of the labelled networks."""
+        center, width = inputs.mean(axis=0), inputs.std(axis=0)
+        columns = np.flatnonzero(width > 1e-9 * np.maximum(1.0, np.abs(center)))
+        return cls(columns, center[columns], width[columns], float(values.mean()), float(values.std()))
+
+    def inputs(self, inputs: FloatArray) -> FloatArray:
+        """Features (N, features) to (N, columns)."""
+        return (inputs[:, self.columns] - self.center) / self.width
+
+    def values(self, values: FloatArray) -> FloatArray:
+        """Values (N,) to values of mean 0 and deviation 1."""
+        return (values - self.offset) / (self.unit or 1.0)
+
+    def unscaled(self, values: FloatArray) -> FloatArray:
+        """The inverse of ``values``."""
+        return values * self.unit + self.offset

@@ -1,0 +1,46 @@
+"""Regularised evolution (Real et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+from nas.search.samplers.base import Sampler, check_at_least, register
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class Evolution(Sampler):
+    """Mutants of the best of a few networks that are drawn from the newest ones; the oldest die.
+
+    Attributes:
+        population: Networks that are alive.
+        sample: Networks that compete to become a parent.
+        children: Children that are made at once.
+    """
+
+    NAME: ClassVar[str] = "evolution"
+
+    population: int = 50
+    sample: int = 10
+    children: int = 5
+
+    def __post_init__(self) -> None:
+        check_at_least(self, "population", self.population, 2)
+        check_at_least(self, "sample", self.sample, 1)
+        check_at_least(self, "children", self.children, 1)
+
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+        from nas.search.evolution import Aging
+        from nas.search.planned import PlannedSampler
+
+        planner = Aging(problem, objectives, self.population, self.sample, self.children)
+        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

@@ -1,0 +1,41 @@
+"""NSGA-III (Deb and Jain 2014), for three objectives and more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+from nas.search.samplers.base import Sampler, check_at_least, register
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class Nsga3(Sampler):
+    """As ``nsga2``, but parents are spread over niches around evenly spaced directions.
+
+    Attributes:
+        population: Networks in a generation; there are at least as many directions.
+    """
+
+    NAME: ClassVar[str] = "nsga3"
+
+    population: int = 20
+
+    def __post_init__(self) -> None:
+        check_at_least(self, "population", self.population, 2)
+
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+        from nas.search.evolution import Generations
+        from nas.search.niching import niched_survivors
+        from nas.search.planned import PlannedSampler
+
+        planner = Generations(problem, objectives, self.population, niched_survivors)
+        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

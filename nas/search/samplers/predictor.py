@@ -1,0 +1,53 @@
+"""Search guided by an accuracy predictor, see ``nas.search.guided``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+from nas.errors import unknown
+from nas.search.samplers.base import Sampler, check_at_least, register
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from nas.search.candidate import Problem
+    from nas.search.objectives import Objective
+
+
+@final
+@register
+@dataclass(frozen=True, kw_only=True)
+class PredictorGuided(Sampler):
+    """Fits a predictor, searches it, evaluates the most promising and the most uncertain networks, repeats.
+
+    Attributes:
+        predictor: ``auto`` for the best in cross-validation, or the name of one.
+        startup: Networks that are drawn by chance before there is a predictor.
+        batch: Networks that are evaluated before the predictor is fitted anew; later on a fifth of all.
+        candidates: Networks that are predicted for each batch.
+    """
+
+    NAME: ClassVar[str] = "predictor"
+
+    predictor: str = "auto"
+    startup: int = 25
+    batch: int = 10
+    candidates: int = 4000
+
+    def __post_init__(self) -> None:
+        from nas.search.predictors import predictor_names
+
+        if self.predictor not in (allowed := ("auto", *predictor_names())):
+            raise unknown("predictor", self.predictor, allowed)
+        check_at_least(self, "startup", self.startup, 2)
+        check_at_least(self, "batch", self.batch, 1)
+        check_at_least(self, "candidates", self.candidates, 1)
+
+    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+        from nas.search.guided import Guided
+        from nas.search.planned import PlannedSampler
+
+        planner = Guided(problem, objectives, self.predictor, self.startup, self.batch, self.candidates)
+        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

@@ -1,0 +1,123 @@
+"""Stand-ins for objectives: predictors fitted to what was evaluated, exact values where these are free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from nas.search.candidate import Problem
+from nas.search.features import Features
+from nas.search.history import History
+from nas.search.objectives import Objective, evaluate_many
+from nas.search.operators import Operators
+from nas.search.pareto import Direction, FloatArray, as_losses
+from nas.search.predictors import Fitted, make_predictor
+from nas.search.selection import survivors
+from nas.space import IntArray
+
+
+@final
+@dataclass(frozen=True)
+class Scores:
+    """What many networks are expected to be.
+
+    Attributes:
+        losses: (N, objectives), as ``nas.search.history.History`` has them.
+        violations: Sums of broken bounds, (N,).
+    """
+
+    losses: FloatArray
+    violations: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Surrogate:
+    """All objectives of a search, at the price of arithmetic.
+
+    Attributes:
+        features: What predictors see.
+        objectives: Those of the search.
+        fitted: For each objective its regression; ``None`` where it is predicted anyway.
+    """
+
+    features: Features
+    objectives: Sequence[Objective]
+    fitted: Sequence[Fitted | None]
+
+    @classmethod
+    def fit(
+        cls, problem: Problem, objectives: Sequence[Objective], history: History, *, predictor: str, seed: int
+    ) -> Surrogate:
+        """Fits the networks that have all values; there must be at least two of them."""
+        features = Features(problem)
+        inputs = features(history.rows[history.complete])
+        values = history.losses[history.complete] * as_losses(
+            np.ones(len(objectives)), _directions(objectives)
+        )
+        fitted = [
+            None if each.predicted else make_predictor(predictor).fit(inputs, column, seed=seed)
+            for each, column in zip(objectives, values.T, strict=True)
+        ]
+        return cls(features, objectives, fitted)
+
+    def score(self, rows: IntArray) -> Scores:
+        """The scores of canonical rows (N, genes)."""
+        inputs, candidates = self.features(rows), self.features.problem.candidates(rows)
+        values = np.empty((len(rows), len(self.objectives)))
+        violations = np.zeros(len(rows))
+        for column, (objective, fitted) in enumerate(zip(self.objectives, self.fitted, strict=True)):
+            found = evaluate_many(objective, candidates) if fitted is None else fitted.mean(inputs)
+            values[:, column] = found
+            if objective.bound is not None:
+                violations += [max(0.0, objective.violation(value)) for value in found.tolist()]
+        return Scores(as_losses(values, _directions(self.objectives)), violations)
+
+    def deviations(self, rows: IntArray) -> FloatArray:
+        """How uncertain the losses are, (N, objectives); 0 where they are exact."""
+        inputs = self.features(rows)
+        columns = [np.zeros(len(rows)) if each is None else each.std(inputs) for each in self.fitted]
+        return np.stack(columns, axis=1)
+
+    def evolve(
+        self, start: IntArray, *, population: int, candidates: int, rng: np.random.Generator
+    ) -> IntArray:
+        """Searches by NSGA-II: the last generation's rows, best first.
+
+        Args:
+            start: Rows to begin with.
+            population: Networks of a generation.
+            candidates: Networks that are scored in all.
+            rng: The source of all chance.
+        """
+        operators = Operators(self.features.problem.space)
+        rows, scores = start, self.score(start)
+        left = candidates - len(start)
+        while True:
+            kept = survivors(scores.losses, scores.violations, population)
+            rows, scores = rows[kept], Scores(scores.losses[kept], scores.violations[kept])
+            if left <= 0:
+                return rows
+            children = _distinct(partial(operators.offspring, rows)(min(population, left), rng), rows)
+            found = self.score(children)
+            left -= min(population, left)
+            rows = np.concatenate([rows, children])
+            scores = Scores(
+                np.concatenate([scores.losses, found.losses]),
+                np.concatenate([scores.violations, found.violations]),
+            )
+
+
+def _directions(objectives: Sequence[Objective]) -> list[Direction]:
+    return [objective.direction for objective in objectives]
+
+
+def _distinct(rows: IntArray, others: IntArray) -> IntArray:
+    """Those of ``rows`` that are not among ``others``, each once."""
+    known = set(map(tuple, others.tolist()))
+    distinct = [row for row in dict.fromkeys(map(tuple, rows.tolist())) if row not in known]
+    return np.array(distinct, np.int64).reshape(len(distinct), rows.shape[1])
