@@ -11,7 +11,7 @@ import pytest
 from nas.files import read_json, write_json
 from nas.report import report
 from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
-from nas.report.results import wilson
+from nas.search.counts import wilson
 
 TITLE = "Trust in the supernet"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from nas.report.figures.style import INK, new_figure, styled
-from nas.report.results import wilson
+from nas.search.counts import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
