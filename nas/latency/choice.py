@@ -1,4 +1,4 @@
-"""Which whole networks are measured: spread over the space's range of multiply-accumulates."""
+"""Which whole networks judge a table: spread over the space's range of multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nas.space import Architecture, SearchSpace
+from nas.space import Architecture, IntArray, SearchSpace
 
 _CANDIDATES = 2000
 
@@ -25,14 +25,20 @@ def stratified(
         rng: Draws them.
         resolutions: The input resolutions allowed; all of them by default.
     """
+    rows = candidates(space, rng, resolutions=resolutions)
+    chosen = _spread(np.log(space.costs(rows)["macs"].astype(float)), min(count, len(rows)), rng)
+    return space.decode(rows[rng.permutation(np.array(chosen, np.int64))])
+
+
+def candidates(
+    space: SearchSpace, rng: np.random.Generator, *, resolutions: Iterable[int] | None = None
+) -> IntArray:
+    """Distinct random architectures, (N, genes), of the resolutions allowed; all of them by default."""
     rows = np.unique(space.sample_many(_CANDIDATES, rng), axis=0)
     allowed = set(space.resolutions if resolutions is None else resolutions)
-    archs = space.decode(rows)
-    if len(allowed) < len(space.resolutions):
-        keep = [i for i, arch in enumerate(archs) if arch.resolution in allowed]
-        rows, archs = rows[keep], [archs[i] for i in keep]
-    chosen = _spread(np.log(space.costs(rows)["macs"].astype(float)), min(count, len(rows)), rng)
-    return [archs[i] for i in rng.permutation(chosen)]
+    if len(allowed) == len(space.resolutions):
+        return rows
+    return rows[[arch.resolution in allowed for arch in space.decode(rows)]]
 
 
 def _spread(values: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:

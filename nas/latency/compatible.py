@@ -60,7 +60,7 @@ def warnings(table: LatencyTable, device: Device) -> Iterator[str]:
 
 def _value(device: Device, name: str) -> Any:
     value = getattr(device, name)
-    return dict(value) if isinstance(value, tuple) else value or "none"
+    return (dict(value) if isinstance(value, tuple) else value) or "none"
 
 
 def _installed(runtime: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from nas.latency.choice import candidates
 from nas.latency.features import COLUMNS, many_features
 from nas.latency.fitted import Scaling, shares
 from nas.latency.probes import FloatArray
@@ -18,6 +21,7 @@ def informative(
     count: int,
     rng: np.random.Generator,
     *,
+    resolutions: Iterable[int] | None = None,
     classes: int = 1000,
     input_channels: int | None = None,
 ) -> list[Architecture]:
@@ -30,10 +34,11 @@ def informative(
         space: The space.
         count: How many; fewer come back if the space has fewer.
         rng: Draws the candidates.
+        resolutions: The input resolutions allowed; all of them by default.
         classes: Outputs of the networks' classifier.
         input_channels: Channels of the input image; the space's by default.
     """
-    rows = np.unique(space.sample_many(_CANDIDATES, rng), axis=0)
+    rows = rng.permutation(candidates(space, rng, resolutions=resolutions))[:_CANDIDATES]
     lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
     chosen = most_informative(many_features(lowered, np.eye(len(COLUMNS))), count)
     return space.decode(rows[chosen])

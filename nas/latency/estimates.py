@@ -10,6 +10,7 @@ import numpy as np
 from nas.blocks import BlockSpec, parse_key
 from nas.hardware import Device, roofline_ms
 from nas.latency.additive import BlockCost
+from nas.latency.interpolation import with_interpolated_estimates
 from nas.latency.table import LatencyTable
 
 
@@ -18,9 +19,10 @@ def with_scaled_estimates(
 ) -> LatencyTable:
     """The table with estimates, marked as such, for those of ``blocks`` that it lacks.
 
-    An estimate is the block's roofline bound, times how many times theirs the blocks of its kind in the table
-    take, as a median; of all blocks where the table holds none of the kind. A bound alone would make what was
-    not measured look fast.
+    A block of a kind of which enough were measured is estimated from these (``nas.latency.interpolation``).
+    For any other, the estimate is its roofline bound, times how many times theirs the blocks of its kind in
+    the table take, as a median; of all blocks where the table holds none of the kind. A bound alone would
+    make what was not measured look fast.
 
     Args:
         table: The table.
@@ -28,8 +30,10 @@ def with_scaled_estimates(
         device: The table's device, with its peaks.
 
     Raises:
-        UserError: If the device's peaks are unknown.
+        UserError: If a bound is needed and the device's peaks are unknown.
     """
+    blocks = tuple(blocks)
+    table = with_interpolated_estimates(table, blocks)
     missing = table.model.missing(blocks)
     if not missing:
         return table

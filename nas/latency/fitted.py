@@ -23,6 +23,7 @@ from nas.latency.features import COLUMN, COLUMNS, KINDS, PIXELS, ROOFLINE, many_
 from nas.latency.gaussian import Hyper, Process, fit_process
 from nas.latency.model import LatencyModel, read_model, register, write_model
 from nas.latency.probes import FloatArray
+from nas.latency.rates import fit_rates
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered
@@ -38,7 +39,6 @@ _WEIGHTS = np.array([1.0 if name in ROOFLINE else 0.15 if name in KINDS else 0.0
 """How much the rates of each feature may deviate, relative to each other: devices differ first in their
 roofline, then in kinds of operations, then from level to level."""
 
-_RIDGE = 1e-2
 _FURTHEST = 4.0  # from the rough latency: what is unlike everything measured gets a positive one
 _SCALING = ("mean", "log_mean", "log_deviation")
 
@@ -244,7 +244,7 @@ def fit_network_model(
     """
     known_ms = np.zeros(0) if sibling_ms is None else sibling_ms
     terms = _terms(features, known_ms)
-    rates_ms = _rates(terms, measured_ms)
+    rates_ms = fit_rates(terms, measured_ms)
     rough_ms = terms @ rates_ms
     inputs = _inputs(features, rough_ms, usual_ms=float(rough_ms.mean()), scaling=scaling)
     process = fit_process(*inputs, measured_ms / rough_ms - 1)
@@ -277,32 +277,3 @@ def _inputs(
 ) -> tuple[FloatArray, FloatArray]:
     """Inputs of the process: features as shares of the rough latency, and the smooth part's."""
     return features * scaling.weights * (usual_ms / rough_ms[:, None]), scaling.smooth(features)
-
-
-def _rates(terms: FloatArray, measured_ms: FloatArray) -> FloatArray:
-    """Rates of the terms, none negative, that bring the rough latency near the measured one.
-
-    Least squares of the relative error, with a weak pull towards terms of equal weight.
-    """
-    design = terms / measured_ms[:, None]
-    size = design.mean(axis=0)
-    count, width = design.shape
-    pull = np.sqrt(_RIDGE * count / width)
-    rows = np.concatenate([design / size, pull * np.eye(width)])
-    targets = np.concatenate([np.ones(count), np.full(width, pull / width)])
-    result: FloatArray = _non_negative(rows, targets) / size
-    return result
-
-
-def _non_negative(rows: FloatArray, targets: FloatArray) -> FloatArray:
-    """Least squares with no negative coefficient: the best of all subsets, of which there are few."""
-    width = rows.shape[1]
-    best, least = np.zeros(width), np.inf
-    for number in range(1, 2**width):
-        chosen = [i for i in range(width) if number >> i & 1]
-        solution, *_ = np.linalg.lstsq(rows[:, chosen], targets, rcond=None)
-        error = float(((rows[:, chosen] @ solution - targets) ** 2).sum())
-        if solution.min() >= 0 and error < least:
-            best, least = np.zeros(width), error
-            best[chosen] = solution
-    return best

@@ -11,13 +11,14 @@ from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device, roofline_ms
 from nas.latency.choice import stratified
+from nas.latency.design import informative
 from nas.latency.kit import KitNetwork
 from nas.latency.probes import Probe, plan_probes
 from nas.latency.remote import Target
 from nas.latency.runner.protocol import Protocol
 from nas.latency.usage import block_usage
 from nas.network import NetworkSpec
-from nas.space import SearchSpace
+from nas.space import Architecture, SearchSpace
 
 _ASSUMED_FLOPS = 2e10  # of an unknown core, only to foretell how long measuring takes
 _LONGEST_WARM_UP_S = 2.0
@@ -146,6 +147,9 @@ def check_resolutions(space: SearchSpace, resolutions: Sequence[int] | None) -> 
         )
 
 
+_PICK: dict[str, Callable[..., list[Architecture]]] = {"correction": informative, "validation": stratified}
+
+
 def _choose(
     space: SearchSpace,
     counts: Mapping[str, int],
@@ -153,11 +157,11 @@ def _choose(
     resolutions: Sequence[int] | None,
     network: Callable[..., NetworkSpec],
 ) -> list[KitNetwork]:
-    """Disjoint sets of networks, each spread over the range of MACs."""
+    """Disjoint sets of networks: those that say most, to correct, and a fair sample, to judge."""
     rng = np.random.default_rng(seed)
     chosen: dict[str, KitNetwork] = {}
     for role, count in counts.items():
-        picked = stratified(space, count + len(chosen), rng, resolutions=resolutions)
+        picked = _PICK[role](space, count + len(chosen), rng, resolutions=resolutions)
         fresh = [arch for arch in picked if str(arch) not in chosen][:count]
         chosen |= {str(arch): KitNetwork(f"{role}-{i}", role, network(arch)) for i, arch in enumerate(fresh)}
     return list(chosen.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from PIL import Image
 
 from nas.cli.__main__ import main
 from nas.files import sha256
+from nas.latency import BlockModel, LatencyTable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -208,6 +210,45 @@ def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) ->
     assert "1.3 -> 1.1" in out
     assert (finished.run_dir / "scale.previous" / "step.json").read_text() == kept
     assert finished.nas("scale", "experiment=mini")[0] == 0  # and back, for the other tests
+
+
+@pytest.fixture
+def lacking(finished: Run) -> Iterator[Path]:
+    """The run's table without one of its blocks, which is then searched with; the run is put right again."""
+    [path] = (finished.run_dir / "table").glob("mini-*.json")
+    table = LatencyTable.load(path)
+    gone = next(key for key in table.costs if key.startswith("inverted_residual"))
+    costs = {key: cost for key, cost in table.costs.items() if key != gone}
+    assert isinstance(table.model, BlockModel)
+    partial = dataclasses.replace(table, model=BlockModel(costs, table.model.correction))
+    partial.save(finished.folder / "lacking.json")
+    yield finished.folder / "lacking.json"
+    for command in ("search", "scale"):
+        assert finished.nas(command, "experiment=mini")[0] == 0
+
+
+def test_blocks_that_the_table_lacks_are_an_error_if_it_is_asked_for(finished: Run, lacking: Path) -> None:
+    code, _, err = finished.nas("search", "experiment=mini", "table=lacking.json", "table.missing=error")
+    assert code == 2
+    assert "(space mini, device this_machine) lacks 1 block of this network:" in err
+    assert "measure them on the device: nas table device=this_machine space=mini" in err
+
+
+@pytest.mark.parametrize(("policy", "said"), [("measure", "measured now"), ("estimate", "estimated")])
+def test_blocks_that_the_table_lacks_are_measured_or_estimated(
+    finished: Run, lacking: Path, policy: str, said: str
+) -> None:
+    given = ("experiment=mini", "table=lacking.json", f"table.missing={policy}")
+    code, out, err = finished.nas("search", *given)
+    assert code == 0, err
+    assert f"table: 1 block that mini-this_machine lacks is {said}" in out
+    [added] = set(LatencyTable.load(finished.run_dir / "search" / "table.json").costs) - set(
+        LatencyTable.load(lacking).costs
+    )
+    code, out, err = finished.nas("scale", *given)  # with what the search has added
+    assert code == 0, err
+    scaled = LatencyTable.load(finished.run_dir / "scale" / "table.json")
+    assert scaled.costs[added].estimated == (policy == "estimate")
 
 
 def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:

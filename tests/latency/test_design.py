@@ -28,3 +28,9 @@ def test_architectures_are_distinct_and_as_many_as_there_are(small_space, rng):
     found = informative(small_space, 10, rng, classes=10)
     assert len(set(found)) == 10
     assert len(informative(small_space, 500, rng, classes=10)) == small_space.size
+
+
+def test_resolutions_are_kept_to(tiny_space, rng):
+    found = informative(tiny_space, 6, rng, resolutions=[20, 24], classes=10)
+    assert len(found) == 6
+    assert {arch.resolution for arch in found} <= {20, 24}

@@ -52,7 +52,7 @@ def completed(
     if context.config.table.missing == "estimate":
         return _estimated(context, table, missing)
     if context.config.table.missing == "measure" and table.device.is_here:
-        say(f"table: {len(missing)} blocks that {table.name} lacks are measured now")
+        say(f"table: {_lacks(table, missing)} measured now")
         return _measured(
             table,
             missing,
@@ -64,10 +64,15 @@ def completed(
     return table
 
 
+def _lacks(table: LatencyTable, missing: tuple[BlockSpec, ...]) -> str:
+    one = len(missing) == 1
+    return f"{len(missing)} block{'' if one else 's'} that {table.name} lacks {'is' if one else 'are'}"
+
+
 def _estimated(context: Context, table: LatencyTable, missing: tuple[BlockSpec, ...]) -> LatencyTable:
     from nas.latency.estimates import with_scaled_estimates
 
-    say(f"table: {len(missing)} blocks that {table.name} lacks are estimated")
+    say(f"table: {_lacks(table, missing)} estimated")
     return with_scaled_estimates(table, missing, device=table_step.known_peaks(context.device))
 
 

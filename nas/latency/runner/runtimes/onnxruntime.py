@@ -139,11 +139,13 @@ class _OnnxModel(Model):
     def __init__(self, library: Any, session: Any, *, batch: int) -> None:
         self._session = session
         self._binding = session.io_binding()
+        self._inputs = []  # the library reads the arrays where they are, and keeps none of them alive
         rng = np.random.default_rng(0)
         for value in session.get_inputs():
             sizes = [size if isinstance(size, int) else batch for size in value.shape]
             array = rng.standard_normal(sizes).astype(_TYPES[value.type])
-            self._binding.bind_ortvalue_input(value.name, library.OrtValue.ortvalue_from_numpy(array))
+            self._inputs.append(library.OrtValue.ortvalue_from_numpy(array))
+            self._binding.bind_ortvalue_input(value.name, self._inputs[-1])
         self._bind_outputs()
 
     def _bind_outputs(self) -> None:

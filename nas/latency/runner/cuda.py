@@ -1,0 +1,154 @@
+"""Memory, streams, events and graphs of an NVIDIA GPU, through whichever of two libraries is there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import RunnerError
+
+
+class Cuda(ABC):
+    """One GPU and one stream on it."""
+
+    @property
+    @abstractmethod
+    def stream(self) -> int:
+        """The stream's handle."""
+
+    @abstractmethod
+    def upload(self, array: NDArray[Any]) -> tuple[Any, int]:
+        """Memory that holds a copy of ``array`` until it is freed with its object, and its address."""
+
+    @abstractmethod
+    def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
+        """A function that does again, as one CUDA graph, what ``launch`` puts into the stream."""
+
+    @abstractmethod
+    def elapsed_s(self, launch: Callable[[], None], runs: int) -> float:
+        """Seconds between an event before ``runs`` launches and one behind them, on the GPU's own clock."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Waits for what is in the stream."""
+
+
+def open_cuda() -> Cuda:
+    """The GPU, through cuda-python or PyTorch.
+
+    Raises:
+        RunnerError: If neither is installed, or there is no GPU.
+    """
+    for backend in (_CudaPython, _TorchCuda):
+        try:
+            return backend()
+        except ImportError:
+            continue
+    raise RunnerError("tensorrt needs cuda-python or torch to reach a GPU's memory; pip install cuda-python")
+
+
+class _CudaPython(Cuda):
+    def __init__(self) -> None:
+        from cuda.bindings import runtime
+
+        self._cuda = runtime
+        self._stream = self._call(runtime.cudaStreamCreate())
+        self._start, self._end = (self._call(runtime.cudaEventCreate()) for _ in range(2))
+
+    def _call(self, result: tuple[Any, ...]) -> Any:
+        """What a function gives behind its error code.
+
+        Raises:
+            RunnerError: If it failed.
+        """
+        code, *values = result
+        if code != self._cuda.cudaError_t.cudaSuccess:
+            raise RunnerError(f"CUDA failed with {code.name}; check the GPU and its driver with nvidia-smi")
+        return values[0] if values else None
+
+    @property
+    def stream(self) -> int:
+        return int(self._stream)
+
+    def upload(self, array: NDArray[Any]) -> tuple[Any, int]:
+        address = int(self._call(self._cuda.cudaMalloc(array.nbytes)))
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call(self._cuda.cudaMemcpy(address, array.ctypes.data, array.nbytes, kind))
+        return _Memory(self._cuda, address), address
+
+    def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
+        cuda, stream = self._cuda, self._stream
+        mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call(cuda.cudaStreamBeginCapture(stream, mode))
+        launch()
+        graph = self._call(cuda.cudaStreamEndCapture(stream))
+        captured = self._call(cuda.cudaGraphInstantiate(graph, 0))
+        return lambda: self._call(cuda.cudaGraphLaunch(captured, stream))
+
+    def elapsed_s(self, launch: Callable[[], None], runs: int) -> float:
+        cuda = self._cuda
+        self._call(cuda.cudaEventRecord(self._start, self._stream))
+        for _ in range(runs):
+            launch()
+        self._call(cuda.cudaEventRecord(self._end, self._stream))
+        self._call(cuda.cudaEventSynchronize(self._end))
+        return float(self._call(cuda.cudaEventElapsedTime(self._start, self._end))) * 1e-3
+
+    def synchronize(self) -> None:
+        self._call(self._cuda.cudaStreamSynchronize(self._stream))
+
+
+class _Memory:
+    """Memory of a GPU that is freed with this object."""
+
+    def __init__(self, cuda: Any, address: int) -> None:
+        self._cuda, self._address = cuda, address
+
+    def __del__(self) -> None:
+        self._cuda.cudaFree(self._address)
+
+
+class _TorchCuda(Cuda):
+    def __init__(self) -> None:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise RunnerError("torch finds no GPU here; install its CUDA build and a driver")
+        self._torch: Any = torch
+        self._stream = self._torch.cuda.Stream()
+        self._start, self._end = (self._torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    @property
+    def stream(self) -> int:
+        return int(self._stream.cuda_stream)
+
+    def upload(self, array: NDArray[Any]) -> tuple[Any, int]:
+        tensor = self._torch.from_numpy(np.ascontiguousarray(array)).cuda()
+        self._torch.cuda.synchronize()
+        return tensor, int(tensor.data_ptr())
+
+    def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
+        graph = self._torch.cuda.CUDAGraph()
+        with self._torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            launch()
+
+        def replay() -> None:
+            with self._torch.cuda.stream(self._stream):
+                graph.replay()
+
+        return replay
+
+    def elapsed_s(self, launch: Callable[[], None], runs: int) -> float:
+        self._start.record(self._stream)
+        for _ in range(runs):
+            launch()
+        self._end.record(self._stream)
+        self._end.synchronize()
+        return float(self._start.elapsed_time(self._end)) * 1e-3
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
