@@ -303,23 +303,51 @@ class KitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """The search for accuracy and predicted latency.
+    """The search for what is asked for, as a rule accuracy and predicted latency.
 
     Attributes:
-        sampler: nsga2, tpe or random.
-        trials: Networks that are looked at.
-        population: Networks of a generation (nsga2).
-        latency_ms: Latency that the winner must keep; null for no bound.
+        sampler: evolution, gp, nsga2, nsga3, predictor, random, tpe.
+        options: Further options of the sampler, e.g. {predictor: ridge}.
+        trials: Networks that are evaluated.
+        population: Networks of a generation, where the sampler has such.
+        objectives: What is made good, the first decides the winner: accuracy, latency, macs, params, size
+            (bytes of weights) and memory (bytes of feature maps); the last two in the device's precision.
+        bounds: The worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; what is bounded need not
+            be an objective.
+        devices: Devices that the network must serve, each with its own latency; [] takes the run's device.
+        tables: Latency tables of these devices, by device: a table's name or path, or roofline. Without it,
+            latency_tables/SPACE-DEVICE.json is taken, or else the roofline.
+        latency_ms: Latency that the winner must keep, on each device; null for no bound.
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
+        budgets_ms: Latencies for each of which the best network within it is named in winners.json.
+        holdout_fraction: Share of the search-validation images that the search does not see; the winners'
+            accuracy is measured again on them.
+        halving: Shares of the search's images after which networks that are clearly worse than the front are
+            stopped, e.g. [0.25, 0.5]; [] evaluates all networks on all images.
+        workers: Processes of this machine that search together.
+        storage: Where processes of several machines search together: a database's URL, grpc://HOST:PORT, or
+            the path of a journal file; null keeps the journal in the run folder.
+        study: The study's name in a storage with a URL; null makes one of what the search depends on.
         respect_device: Leave out the choices that the device dislikes: its preferred_blocks, channel_multiple
             and max_width.
     """
 
     sampler: str
+    options: dict[str, Any]
     trials: int
     population: int
+    objectives: list[str]
+    bounds: dict[str, float]
+    devices: list[str]
+    tables: dict[str, str]
     latency_ms: float | None
     latency_fraction: float | None
+    budgets_ms: list[float]
+    holdout_fraction: float
+    halving: list[float]
+    workers: int
+    storage: str | None
+    study: str | None
     respect_device: bool
 
 

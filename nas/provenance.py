@@ -14,6 +14,7 @@ import nas
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json, write_text
 from nas.hardware import detect
+from nas.masking import masked_values
 
 RECORD = "provenance.json"
 CONFIG = "config.yaml"
@@ -76,7 +77,7 @@ def write_provenance(
 
     record = {
         "command": command,
-        "overrides": list(overrides),
+        "overrides": masked_values(list(overrides)),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
         "source": commit(),
@@ -88,7 +89,9 @@ def write_provenance(
         },
     }
     write_json(run_dir / RECORD, {**record, "earlier": _earlier(run_dir / RECORD)})
-    write_text(run_dir / CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+    write_text(
+        run_dir / CONFIG, yaml.safe_dump(masked_values(dict(config)), sort_keys=False, allow_unicode=True)
+    )
 
 
 def _earlier(path: Path) -> list[dict[str, Any]]:

@@ -21,9 +21,13 @@ from nas.cli.console import LOG, error, log_to, say
 from nas.cli.faults import is_fault, make_user_error
 from nas.cli.help import command_help
 from nas.config import Config
+from nas.files import write_text
+from nas.masking import masked
 
 USER_ERROR = 2
 INTERRUPTED = 130
+
+_BY_NAME = ("search.bounds", "search.options", "search.tables")
 
 _INFO = ("--info", "-i")
 _WITH_VALUE = frozenset(
@@ -128,11 +132,19 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
     run_dir = Path(cfg.run_dir)
     with _reported(run_dir, sweep=sweep):
         config = compose.typed(cfg)
+    if sweep:
+        _mask_file(Path(hydra_cfg.sweep.dir) / "multirun.yaml")
     with log_to(run_dir / "nas.log"), _reported(run_dir, sweep=sweep):
         if sweep:
             say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
-        LOG.info(shlex.join(["nas", command.name, *overrides]))
+        LOG.info(masked(shlex.join(["nas", command.name, *overrides])))
         command.body(config, Job(command=command.name, overrides=overrides, run_dir=run_dir))
+
+
+def _mask_file(path: Path) -> None:
+    """Takes the passwords out of what Hydra writes of a multirun before its jobs begin."""
+    if path.is_file() and (text := path.read_text(encoding="utf-8")) != masked(text):
+        write_text(path, masked(text))
 
 
 @contextmanager
@@ -156,7 +168,13 @@ def _relative(path: Path) -> Path:
 
 
 def _expand(argument: str) -> str:
-    """``table=X`` picks a table as ``device=X`` picks a device; but X may be a path, so it is no group."""
+    """What we read differently from Hydra.
+
+    ``table=X`` picks a table as ``device=X`` picks a device; but X may be a path, so it is no group. Settings
+    that are tables of names take new names without a plus.
+    """
+    if argument.startswith(_BY_NAME):
+        return f"++{argument}"
     return f"table.name={argument.removeprefix('table=')}" if argument.startswith("table=") else argument
 
 

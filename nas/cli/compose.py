@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
@@ -22,9 +22,11 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from nas.config import Config, WandbConfig
-from nas.errors import unknown
+from nas.errors import UserError, unknown
 from nas.resources import shipped
 
 CONFIG_NAME = "nas"
@@ -33,6 +35,8 @@ _LONGEST_FOLDER_NAME = 120
 _NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # they are in the name of the run folder
 
 _ORIGINALS: dict[type, type] = {}
+
+Part = TypeVar("Part")
 
 
 def conf_dir() -> str:
@@ -61,6 +65,22 @@ def typed(cfg: DictConfig) -> Config:
     config = _freeze(OmegaConf.to_object(cfg), "")
     assert isinstance(config, Config)
     return config
+
+
+def load(cls: type[Part], path: Path) -> Part:
+    """One part of the configuration, from a file that Hydra has not read.
+
+    Raises:
+        UserError: If the file does not fit.
+    """
+    schema: type = cls
+    try:
+        cfg = OmegaConf.merge(OmegaConf.structured(_twin(schema)), OmegaConf.load(path))
+        found = _freeze(OmegaConf.to_object(cfg), "")
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise UserError(f"{path} does not fit: {str(error).splitlines()[0]}") from None
+    assert isinstance(found, cls)
+    return found
 
 
 def name_jobs(arguments: Sequence[str]) -> str:

@@ -17,19 +17,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 if TYPE_CHECKING:
     from nas.training.loop import Progress
 
+from nas.masking import masked
+
 LOG = logging.getLogger("nas")
 LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
 CONSOLE = Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """Shows a line and logs it."""
+    """Shows a line and logs it, without the passwords of addresses in it."""
+    text = masked(text)
     CONSOLE.print(text, markup=False, soft_wrap=True)
     LOG.info(text)
 
 
 def error(message: str, *, prefix: str = "error: ") -> None:
-    """Shows a fault on the standard error and logs it."""
+    """Shows a fault on the standard error and logs it, without the passwords of addresses in it."""
+    message = masked(message)
     print(f"{prefix}{message}", file=sys.stderr)
     LOG.error(message)
 
@@ -39,7 +43,7 @@ def log_to(path: Path) -> Iterator[None]:
     """Logs what is said, and what libraries warn of, to a file, which is appended to."""
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")
     handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -52,6 +56,13 @@ def log_to(path: Path) -> Iterator[None]:
         root.setLevel(level)
         root.removeHandler(handler)
         handler.close()
+
+
+class _MaskingFormatter(logging.Formatter):
+    """Keeps passwords of addresses out of a log, also those in what libraries say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 @final

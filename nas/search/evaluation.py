@@ -149,7 +149,7 @@ def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> t
     """The count so far, and the rival, if it stopped the evaluation before the last stage."""
     assert quantity.stages is not None and quantity.images is not None
     count = Count(0, 0)
-    for count in quantity.stages(candidate):
+    for count in quantity.stages(candidate.network):
         if rival is not None and count.total < quantity.images and count.is_clearly_below(rival):
             return count, rival
     return count, None

@@ -90,5 +90,7 @@ class Aging(Planner):
 
 
 def _ranked(history: History) -> FloatArray:
-    """Losses that can be compared: what was not evaluated is as bad as can be."""
-    return np.where(np.isnan(history.losses), np.inf, history.losses)
+    """Losses that can be compared: what was not evaluated is as bad as the worst that was found."""
+    worst = np.where(np.isnan(history.losses), -np.inf, history.losses).max(axis=0, initial=-np.inf)
+    worst = np.where(np.isfinite(worst), worst, 0.0)
+    return np.where(np.isnan(history.losses), worst, history.losses)

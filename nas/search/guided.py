@@ -23,6 +23,7 @@ from nas.search.planned import Notes, Plan, Planner
 from nas.search.pool import Pool
 from nas.search.predictors import predictor_names
 from nas.search.predictors.choice import choose_predictor
+from nas.search.selection import survivors
 from nas.search.surrogate import Surrogate
 from nas.space import IntArray
 
@@ -71,7 +72,10 @@ class Guided(Planner):
             predictor=str(notes["predictor"]),
             seed=int(rng.integers(2**31)),
         )
-        start = np.concatenate([history.rows, pool.random(_POPULATION, history, rng)])
+        best = history.complete[
+            survivors(history.losses[history.complete], history.violations[history.complete], _POPULATION)
+        ]
+        start = np.concatenate([history.rows[best], pool.random(_POPULATION, history, rng)])
         found = surrogate.evolve(start, population=_POPULATION, candidates=self.candidates, rng=rng)
         fresh = np.array([row not in history.seen for row in map(tuple, found.tolist())], bool)
         count = max(self.batch, len(history.complete) // _GROWTH)
@@ -85,11 +89,12 @@ class Guided(Planner):
         labels = len(history.complete)
         if labels < max(_CHOOSE_FROM, _CHOOSE_AGAIN * int(notes.get("labels", 0))):
             return notes or {"predictor": FIRST}
-        unknown = [i for i, each in enumerate(self.objectives) if not each.predicted]
+        quantities = (*self.objectives, *self.problem.limits)
+        unknown = [i for i, each in enumerate(quantities) if not each.predicted]
         if not unknown:
             return {"predictor": FIRST, "labels": labels}
         inputs = Features(self.problem)(history.rows[history.complete])
-        values = history.losses[history.complete][:, unknown[0]]
+        values = history.values[history.complete][:, unknown[0]]
         return {"predictor": choose_predictor(predictor_names(), inputs, values, seed=seed), "labels": labels}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,14 +26,16 @@ class History:
 
     Attributes:
         rows: Canonical rows of networks that were evaluated, or rejected for a predicted bound, (N, genes).
-        losses: Their losses, (N, objectives): the values, negated where they are maximised. NaN stands where
-            a rejected network was not evaluated.
+        values: What was found, (N, quantities): of each objective, then of each limit. NaN stands where a
+            rejected network was not evaluated.
+        losses: Those of objectives, (N, objectives), negated where they are maximised.
         violations: The sum of their violations of bounds, (N,); 0 where all hold.
         running: Rows of networks that are being evaluated, (M, genes).
         seen: The rows of all, failed ones included.
     """
 
     rows: IntArray
+    values: FloatArray
     losses: FloatArray
     violations: FloatArray
     running: IntArray
@@ -43,7 +44,7 @@ class History:
     @cached_property
     def complete(self) -> IntArray:
         """Positions of the networks that have all values."""
-        return np.flatnonzero(np.isfinite(self.losses).all(axis=1))
+        return np.flatnonzero(np.isfinite(self.values).all(axis=1))
 
 
 def read_history(
@@ -54,11 +55,14 @@ def read_history(
     rows = parameters.rows([trial.params for trial in trials])
     outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
     known = [i for i, outcome in enumerate(outcomes) if outcome is not None]
-    values = [outcome.values for outcome in outcomes if outcome is not None]
+    found = [(*each.values, *each.limits) for each in outcomes if each is not None]
+    quantities = (*objectives, *parameters.problem.limits)
+    values = np.array(found, np.float64).reshape(len(found), len(quantities))
     return History(
         rows=rows[known],
-        losses=as_losses(np.array(values).reshape(len(known), -1), [o.direction for o in objectives]),
-        violations=np.array([_violation(each, objectives) for each in values], np.float64),
+        values=values,
+        losses=as_losses(values[:, : len(objectives)], [each.direction for each in objectives]),
+        violations=violations(values, quantities),
         running=rows[[i for i, trial in enumerate(trials) if trial.state is TrialState.RUNNING]],
         seen=frozenset(tuple(row) for row in rows.tolist()),
     )
@@ -73,6 +77,11 @@ def _outcome(trial: FrozenTrial, row: IntArray, parameters: Parameters) -> Outco
     return None if outcome.state is State.FAILED else outcome
 
 
-def _violation(values: Sequence[float], objectives: Sequence[Objective]) -> float:
-    pairs = zip(objectives, values, strict=True)
-    return sum(max(0.0, o.violation(value)) for o, value in pairs if math.isfinite(value))
+def violations(values: FloatArray, quantities: Sequence[Objective]) -> FloatArray:
+    """The sums (N,) of how far values (N, quantities) break their bounds; what is not known breaks none."""
+    total = np.zeros(len(values))
+    for quantity, column in zip(quantities, values.T, strict=True):
+        if quantity.bound is not None:
+            broken = [quantity.violation(value) for value in column.tolist()]
+            total += np.maximum(np.nan_to_num(broken), 0.0)
+    return total

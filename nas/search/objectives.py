@@ -20,7 +20,7 @@ from nas.space import IntArray, SearchSpace
 
 Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
 
-Stages = Callable[[Candidate], Iterator[Count]]
+Stages = Callable[[NetworkSpec], Iterator[Count]]
 """Counts on more and more images; the last one is on all of them."""
 
 LATENCY = "latency_ms"

@@ -76,7 +76,7 @@ def summarise(
     winner = choose_winner(objectives, evaluations, noise=noise)
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     positions = front([e.outcome.values for e in usable], [o.direction for o in objectives])
-    corner = reference if reference is not None else _reference(objectives, [*evaluations, *others])
+    corner = reference if reference is not None else reference_point(objectives, [*evaluations, *others])
     return SearchResult(
         problem=problem,
         objectives=tuple(objectives),
@@ -127,7 +127,8 @@ def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:
     )
 
 
-def _reference(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> list[float]:
+def reference_point(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> list[float]:
+    """The reference point of the hypervolume: bounds, or the worst value among all usable entries."""
     values = np.array([evaluation.outcome.values for evaluation in evaluations if evaluation.usable])
     return [
         objective.bound

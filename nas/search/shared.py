@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import UserError
 from nas.search.evaluation import State
-from nas.search.ledger import CODE, DIED, FACTS, LOST, OUTCOME, Ledger, check_facts, has_ended
+from nas.search.ledger import CODE, DIED, FACTS, LOST, OUTCOME, STUDY, Ledger, check_facts, has_ended
 from nas.search.pareto import Direction
 from nas.search.storage import open_storage, open_study, storage_faults
 from nas.search.workers import BEAT_S, GRACE_S, Heartbeat, Watch, identity, is_gone
@@ -35,14 +35,14 @@ class Shared:
 
     Attributes:
         storage: See ``nas.search.storage.open_storage``.
-        study: The study's name.
+        study: The study's name, for a storage with a URL; by default it follows from what is searched.
         worker: The number of this process, from 0; workers with the same seed draw differently by it.
         beat_s: So often a worker says that it still works on its trial.
         grace_s: After so long a silence, a worker on another machine is taken for dead.
     """
 
     storage: str
-    study: str
+    study: str | None = None
     worker: int = 0
     beat_s: float = BEAT_S
     grace_s: float = GRACE_S
@@ -65,13 +65,14 @@ class SharedLedger(Ledger):
         """
         self._place, self._shared = shared.storage, shared
         self._storage = open_storage(shared.storage)
-        study = open_study(self._storage, shared.study, directions=list(directions), place=self._place)
+        name = shared.study or STUDY
+        study = open_study(self._storage, name, directions=list(directions), place=self._place)
         wanted = json.loads(json.dumps(dict(facts)))
         with storage_faults(self._place):
-            self._study_id = self._storage.get_study_id_from_name(shared.study)
+            self._study_id = self._storage.get_study_id_from_name(name)
             if FACTS not in study.user_attrs:
                 study.set_user_attr(FACTS, wanted)
-            check_facts(f"{self._place}, study {shared.study},", study.user_attrs[FACTS], wanted)
+            check_facts(f"{self._place}, study {name},", study.user_attrs[FACTS], wanted)
         self._watch = Watch(shared.grace_s)
         self._identity = identity()
         self._mine: dict[int, FrozenTrial] = {}

@@ -32,7 +32,7 @@ _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql", "grpc": "grpc", "google": "grpc"}
 _LIBRARIES = {"sqlalchemy", "psycopg", "pymysql", "grpc"}
 _GRPC_PORT = 13000
-_WAIT_S = 10.0
+_WAIT_S = 5.0
 _TRIES = 3
 
 

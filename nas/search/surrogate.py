@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import final
 
 import numpy as np
 
 from nas.search.candidate import Problem
 from nas.search.features import Features
-from nas.search.history import History
+from nas.search.history import History, violations
 from nas.search.objectives import Objective, evaluate_many
 from nas.search.operators import Operators
 from nas.search.pareto import Direction, FloatArray, as_losses
@@ -37,12 +36,12 @@ class Scores:
 @final
 @dataclass(frozen=True)
 class Surrogate:
-    """All objectives of a search, at the price of arithmetic.
+    """All objectives and limits of a search, at the price of arithmetic.
 
     Attributes:
         features: What predictors see.
         objectives: Those of the search.
-        fitted: For each objective its regression; ``None`` where it is predicted anyway.
+        fitted: For each objective and each limit its regression; ``None`` where it is predicted anyway.
     """
 
     features: Features
@@ -55,33 +54,30 @@ class Surrogate:
     ) -> Surrogate:
         """Fits the networks that have all values; there must be at least two of them."""
         features = Features(problem)
-        inputs = features(history.rows[history.complete])
-        values = history.losses[history.complete] * as_losses(
-            np.ones(len(objectives)), _directions(objectives)
-        )
+        inputs, values = features(history.rows[history.complete]), history.values[history.complete]
         fitted = [
             None if each.predicted else make_predictor(predictor).fit(inputs, column, seed=seed)
-            for each, column in zip(objectives, values.T, strict=True)
+            for each, column in zip((*objectives, *problem.limits), values.T, strict=True)
         ]
         return cls(features, objectives, fitted)
 
     def score(self, rows: IntArray) -> Scores:
         """The scores of canonical rows (N, genes)."""
-        inputs, candidates = self.features(rows), self.features.problem.candidates(rows)
-        values = np.empty((len(rows), len(self.objectives)))
-        violations = np.zeros(len(rows))
-        for column, (objective, fitted) in enumerate(zip(self.objectives, self.fitted, strict=True)):
-            found = evaluate_many(objective, candidates) if fitted is None else fitted.mean(inputs)
-            values[:, column] = found
-            if objective.bound is not None:
-                violations += [max(0.0, objective.violation(value)) for value in found.tolist()]
-        return Scores(as_losses(values, _directions(self.objectives)), violations)
+        problem, inputs = self.features.problem, self.features(rows)
+        candidates, quantities = problem.candidates(rows), (*self.objectives, *problem.limits)
+        columns = [
+            evaluate_many(quantity, candidates) if fitted is None else fitted.mean(inputs)
+            for quantity, fitted in zip(quantities, self.fitted, strict=True)
+        ]
+        values = np.stack(columns, axis=1)
+        losses = as_losses(values[:, : len(self.objectives)], _directions(self.objectives))
+        return Scores(losses, violations(values, quantities))
 
     def deviations(self, rows: IntArray) -> FloatArray:
         """How uncertain the losses are, (N, objectives); 0 where they are exact."""
         inputs = self.features(rows)
-        columns = [np.zeros(len(rows)) if each is None else each.std(inputs) for each in self.fitted]
-        return np.stack(columns, axis=1)
+        fitted = self.fitted[: len(self.objectives)]
+        return np.stack([np.zeros(len(rows)) if f is None else f.std(inputs) for f in fitted], axis=1)
 
     def evolve(
         self, start: IntArray, *, population: int, candidates: int, rng: np.random.Generator
@@ -102,7 +98,7 @@ class Surrogate:
             rows, scores = rows[kept], Scores(scores.losses[kept], scores.violations[kept])
             if left <= 0:
                 return rows
-            children = _distinct(partial(operators.offspring, rows)(min(population, left), rng), rows)
+            children = _distinct(operators.offspring(rows, min(population, left), rng), rows)
             found = self.score(children)
             left -= min(population, left)
             rows = np.concatenate([rows, children])

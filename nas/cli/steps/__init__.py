@@ -21,6 +21,7 @@ from nas.cli.steps import trust as _trust
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
+from nas.masking import masked_values
 from nas.pipeline import check_inputs
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
@@ -33,8 +34,8 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
 
     A new run folder gets its record at once; over an older record it is written after success.
     """
-    values = dataclasses.asdict(config)
-    tracker = make_tracker(values["tracker"])
+    values = masked_values(dataclasses.asdict(config))
+    tracker = make_tracker(dataclasses.asdict(config.tracker))
     context = Context(config, job.run_dir, tracker)
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
     for part in parts:  # and so is whatever else can be found early

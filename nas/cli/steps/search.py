@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, final
 
-from nas.cli.console import progress_bar, say
-from nas.cli.steps import missing
-from nas.cli.steps import supernet as supernet_step
+from nas.cli.console import Bar, progress_bar, say
+from nas.cli.steps import goals as goals_step
+from nas.cli.steps import judge as judge_step
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
-from nas.config import seconds
+from nas.cli.steps.tables import check_tables, searched_space, targets
+from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
-from nas.files import sha256
 from nas.latency import LatencyTable
-from nas.network import NetworkSpec
 from nas.pipeline import Step
+from nas.search import Objective, SearchResult
 from nas.search.samplers import Sampler, make_sampler
-from nas.space import SearchSpace
+from nas.search.shared import Shared
+from nas.search.status import Status, status
+from nas.search.study import Progress, search, work
+from nas.search.winners import is_latency
 
-OUTPUTS = ("journal.log", "trials.csv", "pareto.json", "winner.json", "control.json")
+OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
+JOURNAL = "journal.log"
+_HOW = ("workers", "storage", "study")
+"""Settings that decide how a search is done, and not what it finds."""
+
+_SHOW_EVERY_S = 0.5
 
 
 def step(context: Context) -> Step:
-    """Searches for accuracy and predicted latency, with random search as its control."""
+    """Searches for what is asked for, with random search as its control."""
+    settings = context.settings("search")
+    found = targets(context)
     return Step(
         name="search",
         folder=context.path("search"),
         settings={
-            **context.settings("search"),
+            "search": {name: value for name, value in settings["search"].items() if name not in _HOW},
             **context.data_settings(),
             "calibration_images": context.config.train.calibration_images,
+            "estimated": {each.device: each.facts for each in found if each.path is None},
         },
         inputs={
             "search space": context.space_path,
             "supernet": context.path("supernet", "weights.safetensors"),
-            "latency table": table_step.path(context),
+            **{f"latency table of {each.device}": each.path for each in found if each.path is not None},
         },
-        outputs=OUTPUTS,
+        outputs=OUTPUTS if context.config.search.storage else (JOURNAL, *OUTPUTS),
         run=lambda folder: _search(context, folder),
     )
 
@@ -45,33 +61,23 @@ def step(context: Context) -> Step:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     table_step.check_missing(context)
-    search = context.config.search
-    if search.latency_ms is not None and search.latency_fraction is not None:
-        raise UserError(
-            "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
-        )
+    if context.config.search.workers < 1:
+        raise UserError(f"search.workers is {context.config.search.workers}; there must be at least one")
+    goals_step.check(context)
+    judge_step.check(context)
     sampler(context)
     searched_space(context)
-
-
-def searched_space(context: Context) -> SearchSpace:
-    """The space, without what the device dislikes if it is to be respected."""
-    if not context.config.search.respect_device:
-        return context.space
-    device = context.config.device
-    return context.space.restricted(
-        preferred_blocks=device.preferred_blocks,
-        channel_multiple=device.channel_multiple,
-        max_width=device.max_width,
-    )
+    check_tables(context)
 
 
 def sampler(context: Context) -> Sampler:
     """What proposes networks, out of the configuration."""
     search = context.config.search
-    return make_sampler(
-        search.sampler, {"population": search.population} if search.sampler == "nsga2" else {}
-    )
+    made = make_sampler(search.sampler, search.options)
+    has_population = "population" in {each.name for each in dataclasses.fields(made)}
+    if not has_population or "population" in search.options:
+        return made
+    return make_sampler(search.sampler, {"population": search.population, **search.options})
 
 
 def bound_ms(context: Context, table: LatencyTable) -> float | None:
@@ -85,68 +91,154 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
     return search.latency_fraction * table.predict(largest)
 
 
-def _table(context: Context, folder: Path) -> LatencyTable:
-    """The run's table, with every block of the space that is searched."""
-    table, splits = table_step.read(context, table_step.path(context)), context.data.splits
-    kept = folder / missing.TABLE
-    if kept.is_file():
-        return LatencyTable.load(kept)  # of an interrupted attempt: what it measured is not measured anew
-    blocks = searched_space(context).block_specs(classes=len(splits.classes), input_channels=splits.channels)
-    full = missing.completed(
-        context,
-        table,
-        blocks,
-        input_channels=splits.channels,
-        folder=folder,
-        budget_s=seconds(context.config.table.budget),
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """A search, out of the configuration."""
+
+    judge: judge_step.Judge
+    objectives: list[Objective]
+    limits: list[Objective]
+    context: dict[str, str]
+
+
+def _parts(context: Context, folder: Path) -> _Parts:
+    found = targets(context)
+    judge = judge_step.judge(context)
+    sources = goals_step.Sources(
+        judge=judge,
+        tables={target.device: target.table(context, folder) for target in found},
+        precision=context.config.device.precision,
+        latency_ms=lambda table: bound_ms(context, table),
     )
-    if full is not table:
-        missing.save_completed(context, full, folder)
-    return full
+    objectives, limits = goals_step.goals(context, sources)
+    facts = {f"table of {target.device}": target.facts for target in found}
+    accuracy = judge_step.facts(context)
+    facts["supernet"] = str(accuracy["supernet"])
+    facts["data"] = _hash({name: value for name, value in accuracy.items() if name != "supernet"})
+    return _Parts(judge=judge, objectives=objectives, limits=limits, context=facts)
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
+    """Where processes search together; ``None`` if this one is alone."""
+    config = context.config.search
+    if config.storage is None and config.workers == 1:
+        return None
+    return Shared(storage=config.storage or str(folder / JOURNAL), study=config.study, worker=worker)
+
+
+def help_search(context: Context, worker: int) -> None:
+    """Joins the search of this run as one more worker."""
+    config, splits, parts = context.config, context.data.splits, _parts(context, step(context).partial)
+    shared = _shared(context, step(context).partial, worker)
+    assert shared is not None
+    work(
+        searched_space(context),
+        objectives=parts.objectives,
+        limits=parts.limits,
+        sampler=sampler(context),
+        trials=config.search.trials,
+        seed=config.seed,
+        shared=shared,
+        classes=len(splits.classes),
+        input_channels=splits.channels,
+        context=parts.context,
+        control=True,
+        progress=lambda _: check_parent(),
+    )
 
 
 def _search(context: Context, folder: Path) -> None:
-    from nas.search.objectives import accuracy, latency
-    from nas.search.study import Progress, search
-
-    config, splits = context.config.search, context.data.splits
-    table = _table(context, folder)
-    budget = bound_ms(context, table)
-    judge = supernet_step.evaluator(context)
-
-    def score(networks: Sequence[NetworkSpec]) -> list[float]:
-        return [judge.accuracy(network).value for network in networks]
-
-    with progress_bar("searching") as bar:
-
-        def progress(now: Progress) -> None:
-            bar.show(now.evaluated, now.trials)
-            bar.note("random search, the control" if now.control else "")
-            if not now.control and now.evaluation.usable:
-                value, milliseconds = now.evaluation.outcome.values[:2]
-                metrics = {"search/accuracy": value, "search/predicted_ms": milliseconds}
-                context.tracker.log(metrics, step=now.evaluated)
-
+    config, splits, parts = context.config, context.data.splits, _parts(context, folder)
+    with progress_bar("searching") as bar, helpers(context, help_search):
         result = search(
             searched_space(context),
-            objectives=[accuracy(score), latency(table, bound_ms=budget)],
+            objectives=parts.objectives,
+            limits=parts.limits,
             sampler=sampler(context),
-            trials=config.trials,
-            seed=context.config.seed,
+            trials=config.search.trials,
+            seed=config.seed,
             folder=folder,
+            shared=_shared(context, folder, 0),
             classes=len(splits.classes),
             input_channels=splits.channels,
-            context={
-                "supernet": sha256(context.path("supernet", "weights.safetensors")),
-                "table": sha256(table_step.path(context)),
-            },
+            context=parts.context,
             control=True,
-            progress=progress,
+            budgets_ms=config.search.budgets_ms,
+            remeasure=None if parts.judge.unseen is None else parts.judge.held_out,
+            progress=_View(context, bar, parts).show,
         )
-    found = dict(zip(("accuracy", "latency"), result.winner.outcome.values, strict=True))
-    limit = "" if budget is None else f" (budget {budget:.3f} ms)"
-    how = "estimated" if table.is_estimate(result.winner.candidate.network) else "predicted"
-    say(
-        f"search: {result.evaluated} networks; winner {result.winner.candidate.code}: "
-        f"{found['accuracy']:.1%} on search-validation, {found['latency']:.3f} ms {how}{limit}"
-    )
+    _say_result(result, parts, folder)
+
+
+@final
+@dataclass
+class _View:
+    """Shows where the search stands, on the terminal and to the tracker, at most twice a second."""
+
+    context: Context
+    bar: Bar
+    parts: _Parts
+    _shown: float = field(default=0.0)
+
+    def show(self, now: Progress) -> None:
+        self.bar.show(now.evaluated, now.trials)
+        last = now.evaluated == now.trials
+        if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
+            return
+        found = status(
+            self.parts.objectives, self.parts.limits, now.entries, self.context.config.search.budgets_ms
+        )
+        what = "random search, the control: " if now.control else ""
+        self.bar.note(what + _note(found, self.parts.objectives[0]))
+        metrics = found.metrics("control" if now.control else "search")
+        self.context.tracker.log(metrics, step=now.evaluated)
+        self._shown = time.monotonic()
+
+
+def _note(found: Status, first: Objective) -> str:
+    """A status in a few words."""
+    if found.best is None:
+        return "nothing within the bounds yet"
+    parts = [f"best {_value(first, found.best)}"]
+    parts += [
+        f"{'–' if best is None else _value(first, best)} in {budget:g} ms"
+        for budget, best in found.best_within.items()
+    ]
+    return ", ".join([*parts, f"front {found.front}", f"hypervolume {found.hypervolume:.4g}"])
+
+
+def _value(objective: Objective, value: float) -> str:
+    return _FORMATS.get(objective.name.partition("_")[0], "{:.4g}").format(value)
+
+
+_FORMATS = {"accuracy": "{:.1%}", "latency": "{:.3f} ms"}
+
+
+def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
+    winner = result.winner
+    quantities = [*parts.objectives, *parts.limits]
+    values = (*winner.outcome.values, *winner.outcome.limits)
+    described = [_described(each, value, result) for each, value in zip(quantities, values, strict=True)]
+    say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
+    kept = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
+    if kept is not None:
+        low, high = kept["interval"]
+        say(
+            f"search: on {kept['images']} images that it has not seen, the winner's accuracy is "
+            f"{kept['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+        )
+
+
+def _described(objective: Objective, value: float, result: SearchResult) -> str:
+    if objective.name == "accuracy":
+        return f"{_value(objective, value)} on search-validation"
+    limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
+    how = ""
+    if is_latency(objective):
+        how = " estimated" if objective.estimated(result.winner.candidate) else " predicted"
+    return f"{objective.name} {_value(objective, value)}{how}{limit}"

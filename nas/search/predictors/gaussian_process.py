@@ -106,21 +106,19 @@ def _minimize(function: Callable[[FloatArray], float], start: FloatArray) -> Flo
 class _Process(Fitted):
     def __init__(self, scaling: Scaling, points: FloatArray, targets: FloatArray, theta: FloatArray) -> None:
         self._scaling, self._points, self._theta = scaling, points, theta
-        covariance = _kernel(theta, _squares(points, points), points @ points.T)
-        root = np.linalg.cholesky(_with_noise(theta, covariance))
-        white = np.linalg.solve(root, targets)
-        self._scale = float(white @ white) / len(targets)
-        self._weights = np.linalg.solve(root.T, white)
-        self._root = root
+        self._covariance = _with_noise(theta, _kernel(theta, _squares(points, points), points @ points.T))
+        self._weights = np.linalg.solve(self._covariance, targets)
+        self._scale = float(targets @ self._weights) / len(targets)
 
     def mean(self, inputs: FloatArray) -> FloatArray:
         return self._scaling.unscaled(self._cross(self._scaled(inputs)) @ self._weights)
 
     def std(self, inputs: FloatArray) -> FloatArray:
         points = self._scaled(inputs)
-        known = np.linalg.solve(self._root, self._cross(points).T)
+        cross = self._cross(points)
+        known = (cross * np.linalg.solve(self._covariance, cross.T).T).sum(axis=1)
         prior = (points**2).sum(axis=1) + np.exp(self._theta[1])
-        variance = np.maximum(prior - (known**2).sum(axis=0), 0.0)
+        variance = np.maximum(prior - known, 0.0)
         deviation: FloatArray = np.sqrt(self._scale * variance) * self._scaling.unit
         return deviation
 

@@ -32,7 +32,7 @@ class PredictorGuided(Sampler):
     NAME: ClassVar[str] = "predictor"
 
     predictor: str = "auto"
-    startup: int = 25
+    startup: int = 15
     batch: int = 10
     candidates: int = 4000
 
