@@ -164,6 +164,7 @@ class OptimizationConfig:
         clip_value: Gradients are clipped to this value; 0 is off.
         ema_decay: Share that stays, at each step, of a moving average of the weights, which is evaluated and
             saved in their place, e.g. 0.999; 0 is off.
+        zero_init_residual: Whether blocks with a shortcut begin as the shortcut alone.
     """
 
     epochs: int
@@ -175,6 +176,7 @@ class OptimizationConfig:
     label_smoothing: float
     clip_value: float
     ema_decay: float
+    zero_init_residual: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,15 +184,34 @@ class TrainConfig(OptimizationConfig):
     """How the supernet is trained.
 
     Attributes:
-        recipe: How subnets are drawn and taught: sandwich, or single_path (one uniform path a step).
-        random_subnets: Random subnets a step, beside the largest and the smallest.
-        distill: Whether the other subnets learn from the largest.
+        recipe: How subnets are drawn and taught: sandwich (the largest, random ones and the smallest),
+            single_path (a random one), fairnas (as many as hold every choice), or progressive_shrinking
+            (smaller ones join later).
+        random_subnets: Random subnets a step, beside the largest and the smallest (sandwich) or beside the
+            largest (progressive_shrinking).
+        distill: How the other subnets learn from the largest: soft (its probabilities), alpha (by AlphaNet's
+            adaptive divergence), or none (from the labels).
+        sampling: How the sandwich's random subnets are drawn: uniform, or attentive (by their loss).
+        attentive_candidates: Subnets of like MACs that attentive sampling compares for each that it takes.
+        attentive_keep: Which of them it takes: best or worst.
+        dropout: Share of the features before the classifier that is dropped, in the largest subnet only.
+        drop_connect: Share of the images that lose the last residual branch, in the largest subnet only; less
+            in the branches before it.
+        phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
+        kernel_transform: Whether small kernels are learned functions of large ones, not just their centre.
         calibration_images: Training images on which a subnet's BatchNorm statistics are computed anew.
     """
 
     recipe: str
     random_subnets: int
-    distill: bool
+    distill: str
+    sampling: str
+    attentive_candidates: int
+    attentive_keep: str
+    dropout: float
+    drop_connect: float
+    phases: list[float]
+    kernel_transform: bool
     calibration_images: int
 
 

@@ -43,7 +43,7 @@ PROCESSES = 2
 EXPERIMENT = "supernet_cifar10"
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "sandwich": lambda train: train,
-    "no_distillation": lambda train: replace(train, distill=False),
+    "no_distillation": lambda train: replace(train, distill="none"),
     # One network a step, not four: with four times the epochs it sees as many networks as the sandwich rule.
     "single_path_4x": lambda train: replace(train, recipe="single_path", epochs=4 * train.epochs),
     "single_path": lambda train: replace(train, recipe="single_path"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nas.nn.block import Block
+from nas.nn.block import Block, zero_residual_scales
+from nas.nn.drop import NO_DROP, Drop
 from nas.nn.static import StaticNetwork
 from nas.nn.supernet import Supernet
 
-__all__ = ["Block", "StaticNetwork", "Supernet"]
+__all__ = ["NO_DROP", "Block", "Drop", "StaticNetwork", "Supernet", "zero_residual_scales"]

@@ -8,7 +8,7 @@ one crops for good, and a layer of the full size is used as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -41,19 +41,58 @@ def crop(weight: Tensor, shape: Sequence[int]) -> Tensor:
     """
     if tuple(weight.shape) == tuple(shape):
         return weight
-    cuts = []
     for dimension, (have, want) in enumerate(zip(weight.shape, shape, strict=True)):
-        start = (have - want) // 2 if dimension >= 2 else 0
-        cuts.append(slice(start, start + want))
-    return weight[tuple(cuts)]
+        if have != want:  # each cut costs time, and once more in the backward pass
+            weight = weight.narrow(dimension, (have - want) // 2 if dimension >= 2 else 0, want)
+    return weight
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that can run with fewer channels and a smaller kernel."""
+    """A convolution that can run with fewer channels and a smaller kernel.
+
+    Attributes:
+        transforms: By the size of a smaller kernel, the matrix that the next larger's centre goes through.
+    """
+
+    transforms: nn.ParameterDict  # not there before ``add_transforms``
+
+    def __init__(self, op: ops.Conv2d) -> None:
+        super().__init__(
+            op.in_shape.channels,
+            op.out_channels,
+            op.kernel,
+            op.stride,
+            op.pad,
+            groups=op.groups,
+            bias=op.bias,
+        )
+        self._smaller: tuple[int, ...] = ()
+
+    def add_transforms(self, kernels: Iterable[int]) -> None:
+        """Makes each of these kernels but the largest a learned function of the next larger one.
+
+        One matrix a layer, shared by its channels, begins as the identity (Cai et al. 2020, section 3.3).
+        """
+        _, *smaller = sorted({self.kernel_size[0], *kernels}, reverse=True)
+        self._smaller = tuple(smaller)
+        if smaller:
+            self.transforms = nn.ParameterDict({str(size): torch.eye(size**2) for size in smaller})
+
+    def shared(self, shape: Sequence[int]) -> Tensor:
+        """The weight of ``shape`` (out, in, K, K) that a smaller convolution shares."""
+        if not self._smaller:
+            return crop(self.weight, shape)
+        weight = crop(self.weight, (*shape[:2], *self.weight.shape[2:]))
+        for size in self._smaller:  # 7 to 5, then 5 to 3
+            if size < shape[-1]:
+                break
+            weight = crop(weight, (*shape[:2], size, size))
+            weight = (weight.flatten(2) @ self.transforms[str(size)]).reshape(weight.shape)
+        return crop(weight, shape)
 
     def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
         """Convolves (N, C, H, W) as ``op`` says, with the weights it shares."""
-        weight = crop(self.weight, (op.out_channels, op.in_shape.channels // op.groups, op.kernel, op.kernel))
+        weight = self.shared((op.out_channels, op.in_shape.channels // op.groups, op.kernel, op.kernel))
         bias = None if self.bias is None else crop(self.bias, (op.out_channels,))
         return F.conv2d(x, weight, bias, stride=op.stride, padding=op.pad, groups=op.groups)
 
@@ -88,15 +127,7 @@ class ConvNorm(nn.Module):
 
     def __init__(self, op: ops.Conv2d) -> None:
         super().__init__()
-        self.conv = Conv2d(
-            op.in_shape.channels,
-            op.out_channels,
-            op.kernel,
-            op.stride,
-            op.pad,
-            groups=op.groups,
-            bias=op.bias,
-        )
+        self.conv = Conv2d(op)
         self.norm = BatchNorm2d(op.out_channels) if op.norm else None
         fan_out = op.kernel**2 * op.out_channels // op.groups  # PyTorch's own count ignores the groups
         nn.init.normal_(self.conv.weight, std=math.sqrt(2 / fan_out))

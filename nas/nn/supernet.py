@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.network import NetworkSpec, Place
 from nas.nn.block import Block
+from nas.nn.drop import NO_DROP, Drop
 from nas.nn.static import StaticBlock, StaticNetwork, module_name
-from nas.space import SearchSpace
+from nas.space import Architecture, SearchSpace
 
 _SIZES = ("in_height", "in_width")
 
@@ -57,9 +60,17 @@ class Supernet(nn.Module):
         space: The search space.
         classes: Outputs of the classifier.
         input_channels: Channels of the images; the space's by default.
+        kernel_transform: Whether smaller kernels are learned functions of larger ones, not just their centre.
     """
 
-    def __init__(self, space: SearchSpace, *, classes: int, input_channels: int | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        classes: int,
+        input_channels: int | None = None,
+        kernel_transform: bool = False,
+    ) -> None:
         super().__init__()
         self.space = space
         self.classes = classes
@@ -73,16 +84,19 @@ class Supernet(nn.Module):
         for place, specs in places.items():
             for kind in dict.fromkeys(spec.KIND for spec in specs):
                 same = [spec for spec in specs if kind == spec.KIND]
-                self.blocks[_key(place, kind)] = Block(same)
+                self.blocks[_key(place, kind)] = Block(same, kernel_transform=kernel_transform)
                 self._capacity[_key(place, kind)] = Capacity.of(same)
+        self.kernel_transform = kernel_transform
         self._fitted = lru_cache(maxsize=4096)(self._fit)
+        self._networks = lru_cache(maxsize=4096)(self._network)
 
-    def forward(self, x: Tensor, network: NetworkSpec) -> Tensor:
+    def forward(self, x: Tensor, network: NetworkSpec, *, drop: Drop = NO_DROP) -> Tensor:
         """Runs one subnet.
 
         Args:
             x: Images (N, C, H, W), of the network's resolution.
             network: A network of the space; its class count and input channels are ignored.
+            drop: What is left out at random, in training mode.
 
         Returns:
             Logits (N, classes).
@@ -90,9 +104,12 @@ class Supernet(nn.Module):
         Raises:
             UserError: If the network does not fit; the message names the stage and the field.
         """
-        for key, spec in self._fitted(network):
-            x = self.blocks[key](x, spec)
-        return x.flatten(1)
+        *body, (classifier, last) = self._fitted(network)
+        rates = drop.rates(network) if drop.connect else repeat(0.0)
+        for (key, spec), rate in zip(body, rates, strict=False):
+            x = self.blocks[key](x, spec, drop=rate)
+        x = F.dropout(x, drop.dropout, self.training)
+        return self.blocks[classifier](x, last).flatten(1)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def extract(self, network: NetworkSpec) -> StaticNetwork:
@@ -110,8 +127,21 @@ class Supernet(nn.Module):
             target.block.take(source)
         return static.train(self.training)
 
+    def network(self, arch: Architecture) -> NetworkSpec:
+        """The network of an architecture, with the supernet's own class count and input channels.
+
+        Raises:
+            UserError: If the architecture is not of the space; the message names the choice.
+        """
+        return self._networks(arch)
+
+    def _network(self, arch: Architecture) -> NetworkSpec:
+        return self.space.network(arch, classes=self.classes, input_channels=self.input_channels)
+
     def adopt(self, network: NetworkSpec) -> NetworkSpec:
         """The network with the supernet's own class count and input channels."""
+        if (network.classes, network.input_channels) == (self.classes, self.input_channels):
+            return network
         return replace(network, classes=self.classes, input_channels=self.input_channels)
 
     def _fit(self, network: NetworkSpec) -> tuple[tuple[str, BlockSpec], ...]:

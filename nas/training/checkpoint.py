@@ -1,11 +1,12 @@
 """Checkpoints on disk: tensors as safetensors, all else as JSON, nothing that could be executed.
 
 A checkpoint is two files, ``step-00000120.safetensors`` and ``step-00000120.json``. The JSON is written last
-and holds the hash of the other, so a checkpoint that was cut off or damaged is known as such.
+and holds the hashes of both, so a checkpoint that was cut off or damaged is known as such.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -104,21 +105,26 @@ class Checkpoints:
             save_file(dict(checkpoint.tensors), temporary)
         record = {
             "schema": SCHEMA,
-            "step": checkpoint.step,
-            "sha256": sha256(path),
+            "tensors_sha256": sha256(path),
             "about": self.about,
             "values": checkpoint.values,
         }
-        write_json(path.with_suffix(".json"), record)
+        write_json(path.with_suffix(".json"), {**record, "sha256": _digest(record)})
+        self._tidy()
+        return path
+
+    def _tidy(self) -> None:
+        """Removes what is too old, and what a writer that was killed has left half written."""
+        for path in self.folder.glob(".*"):
+            path.unlink(missing_ok=True)
         for step in self.steps()[self.plan.keep :]:
             self._path(step).with_suffix(".json").unlink(missing_ok=True)
             self._path(step).unlink(missing_ok=True)
-        return path
 
     def write_best(self, model: nn.Module, *, accuracy: float, epoch: int) -> None:
         """Writes the model's weights alone, in place of those of the best epoch so far."""
-        about = {"validation_accuracy": str(accuracy), "epoch": str(epoch)}
-        save_weights(model, self.folder / BEST, metadata=about)
+        about = json.dumps({"epoch": epoch, "validation_accuracy": accuracy})
+        save_weights(model, self.folder / BEST, metadata={"best": about})
 
     def steps(self) -> list[int]:
         """The steps of which there are checkpoints, whole or not, the latest first."""
@@ -144,12 +150,12 @@ class Checkpoints:
         path = self._path(step)
         try:
             record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            if record["sha256"] != sha256(path):
+            if record.pop("sha256") != _digest(record) or record["tensors_sha256"] != sha256(path):
                 raise ValueError("its content is not what was written")
             checkpoint = Checkpoint(step=step, tensors=load_file(path), values=record["values"])
         except FileNotFoundError as error:
             raise UserError(f"a file is missing: {Path(error.filename).name}") from None
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise UserError(str(error)) from None
         if record["schema"] != SCHEMA or record["about"] != json.loads(json.dumps(self.about)):
             raise _OtherTrainingError(
@@ -176,6 +182,10 @@ class Checkpoints:
         return (
             f"the last good checkpoint is {self._path(steps[0])}" if steps else "there is no checkpoint yet"
         )
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 @final

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas.network import NetworkSpec
-from nas.nn import StaticNetwork
+from nas.nn import StaticNetwork, zero_residual_scales
 from nas.training.checkpoint import Checkpoints
 from nas.training.data import Images, resize
 from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
@@ -90,6 +90,8 @@ def fit_network(
     """
     torch.manual_seed(seed)
     model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if hyper.zero_init_residual:
+        zero_residual_scales(model)
     task = _task(model, data=data, hyper=hyper, seed=seed)
     history = fit(task, checkpoints=checkpoints, on_step=on_step)
     if hyper.ema_decay:  # the statistics are those of the weights before they were averaged

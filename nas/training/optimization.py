@@ -75,6 +75,7 @@ class Hyperparameters:
         clip_value: Gradients are clipped to ± this value; 0 for no clipping.
         ema_decay: Share that stays, at each step, of the moving average of the weights which is evaluated and
             saved; 0 for no average.
+        zero_init_residual: Whether the last BatchNorm scale of residual branches begins at zero.
     """
 
     epochs: int
@@ -86,6 +87,7 @@ class Hyperparameters:
     label_smoothing: float
     clip_value: float
     ema_decay: float = 0.0
+    zero_init_residual: bool = False
 
     def __post_init__(self) -> None:
         check_decay(self.ema_decay)

@@ -12,7 +12,7 @@ import torch
 
 from nas.errors import UserError
 from nas.files import write_json
-from nas.nn import Supernet
+from nas.nn import Supernet, zero_residual_scales
 from nas.space import SearchSpace
 from nas.training.checkpoint import FOLDER as CHECKPOINTS
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
@@ -38,11 +38,13 @@ class SupernetRecipe:
         hyper: The optimisation.
         rule: How subnets are drawn and taught.
         calibration_images: Training images that a subnet's BatchNorm statistics are computed on.
+        kernel_transform: Whether smaller kernels are learned functions of larger ones.
     """
 
     hyper: Hyperparameters
     rule: Recipe
     calibration_images: int
+    kernel_transform: bool = False
 
 
 def train_supernet(
@@ -71,7 +73,14 @@ def train_supernet(
         say: Is told what was wrong with a checkpoint.
     """
     torch.manual_seed(seed)
-    supernet = Supernet(space, classes=len(data.splits.classes), input_channels=data.splits.channels)
+    supernet = Supernet(
+        space,
+        classes=len(data.splits.classes),
+        input_channels=data.splits.channels,
+        kernel_transform=recipe.kernel_transform,
+    )
+    if recipe.hyper.zero_init_residual:
+        zero_residual_scales(supernet)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
     history = fit(
@@ -151,6 +160,7 @@ def _save(
         "space": supernet.space.name,
         "classes": list(data.splits.classes),
         "input_channels": supernet.input_channels,
+        "kernel_transform": supernet.kernel_transform,
         "mean": list(data.normalize.mean),
         "std": list(data.normalize.std),
         "validation_accuracy": accuracies,
@@ -190,7 +200,12 @@ def load_supernet(space: SearchSpace, folder: Path, *, device: torch.device) -> 
             f"the supernet in {folder} was trained for the space {summary['space']}, not {space.name}; "
             f"set space={summary['space']} or another run_dir"
         )
-    supernet = Supernet(space, classes=len(summary["classes"]), input_channels=summary["input_channels"])
+    supernet = Supernet(
+        space,
+        classes=len(summary["classes"]),
+        input_channels=summary["input_channels"],
+        kernel_transform=summary["kernel_transform"],
+    )
     load_weights(supernet, folder / WEIGHTS)
     supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet.eval()

@@ -48,6 +48,7 @@ def recipe(context: Context) -> SupernetRecipe:
         hyper=hyperparameters(train),
         rule=make_recipe(train.recipe, options),
         calibration_images=train.calibration_images,
+        kernel_transform=train.kernel_transform,
     )
 
 

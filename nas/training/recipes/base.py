@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, final
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nas.errors import UserError, unknown
-from nas.nn import Supernet
+from nas.nn import NO_DROP, Drop, Supernet
 from nas.space import Architecture, SearchSpace
 from nas.training.data import resize
+from nas.training.distillation import LossOf
 from nas.training.optimization import Compute, Pass, StepResult, at_least_float32
-
-LossOf = Callable[[Tensor], Tensor]
-"""A loss, a scalar, of logits (N, classes)."""
 
 
 @final
@@ -47,14 +46,22 @@ class Trainee:
         """The cross-entropy with labels (N,)."""
         return lambda logits: F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
 
-    def forward(self, arch: Architecture, x: Tensor) -> Tensor:
+    def forward(self, arch: Architecture, x: Tensor, *, drop: Drop = NO_DROP) -> Tensor:
         """Logits (N, classes), float32 or more, of images (N, C, H, W) resized to the subnet's resolution."""
-        network = self.space.network(arch, classes=self.supernet.classes)
+        network = self.supernet.network(arch)
         with self.compute.context():
-            logits: Tensor = self.supernet(resize(x, network.resolution), network)
+            logits: Tensor = self.supernet(resize(x, network.resolution), network, drop=drop)
         return at_least_float32(logits)
 
-    def learn(self, arch: Architecture, x: Tensor, *, name: str, loss_of: LossOf) -> tuple[Tensor, Pass]:
+    @torch.no_grad()
+    def judge(self, archs: Sequence[Architecture], x: Tensor, loss_of: LossOf) -> Tensor:
+        """The losses (n,) of subnets on images (N, C, H, W) of all processes, without any gradient."""
+        losses = torch.stack([loss_of(self.forward(arch, x)) for arch in archs])
+        return self.compute.processes.total(losses)
+
+    def learn(
+        self, arch: Architecture, x: Tensor, *, name: str, loss_of: LossOf, drop: Drop = NO_DROP
+    ) -> tuple[Tensor, Pass]:
         """Runs a subnet forward and backward, which adds to the gradients.
 
         Args:
@@ -62,11 +69,12 @@ class Trainee:
             x: Images (N, C, H, W).
             name: The loss's name in the history.
             loss_of: The loss.
+            drop: What is left out at random.
 
         Returns:
             Detached logits (N, classes), and what is known of this pass.
         """
-        logits = self.forward(arch, x)
+        logits = self.forward(arch, x, drop=drop)
         loss = loss_of(logits)
         loss.backward()  # type: ignore[no-untyped-call]
         return logits.detach(), Pass(name=name, network=str(arch), loss=loss.detach())

@@ -4,13 +4,16 @@ sections 3.2 and 3.3; Yu et al. 2020, "BigNAS", section 3.1)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, final
 
 from torch import Tensor
-from torch.nn import functional as F
 
+from nas.nn import Drop
+from nas.training.architectures import Draw, Judge, check_sampling, make_draw
+from nas.training.distillation import check_distillation, student_loss
 from nas.training.optimization import StepResult
-from nas.training.recipes.base import LossOf, Recipe, Rule, Trainee, check_at_least, register
+from nas.training.recipes.base import Recipe, Rule, Trainee, check_at_least, register
 
 
 @final
@@ -20,44 +23,66 @@ class Sandwich(Recipe):
     """In each step the largest subnet, some random ones and the smallest; their gradients are summed.
 
     Attributes:
-        random_subnets: How many of them.
-        distill: Whether the others learn from the largest; otherwise from the labels too.
+        random_subnets: How many random ones.
+        distill: How the others learn from the largest: one of ``DISTILLATIONS``.
+        sampling: How the random ones are drawn: one of ``SAMPLINGS``.
+        attentive_candidates: How many architectures attentive sampling compares for each.
+        attentive_keep: Which of them it takes: ``best`` or ``worst``.
+        dropout: Regularisation of the largest alone, before its classifier; the others have less to spare.
+        drop_connect: The same for its residual branches, rising with depth.
     """
 
     NAME: ClassVar[str] = "sandwich"
 
     random_subnets: int = 2
-    distill: bool = True
+    distill: str = "soft"
+    sampling: str = "uniform"
+    attentive_candidates: int = 3
+    attentive_keep: str = "best"
+    dropout: float = 0.0
+    drop_connect: float = 0.0
 
     def __post_init__(self) -> None:
         check_at_least(self, "random_subnets", self.random_subnets, 0)
+        check_distillation(self.distill)
+        check_sampling(self.sampling, candidates=self.attentive_candidates, keep=self.attentive_keep)
+        self.drop()
+
+    def drop(self) -> Drop:
+        """The regularisation of the largest."""
+        return Drop(dropout=self.dropout, connect=self.drop_connect)
 
     def build(self, trainee: Trainee) -> Rule:
-        return SandwichRule(self, trainee)
+        draw = make_draw(
+            self.sampling,
+            space=trainee.space,
+            rng=trainee.rng,
+            candidates=self.attentive_candidates,
+            keep=self.attentive_keep,
+        )
+        return SandwichRule(self, trainee, draw)
 
 
 @final
 @dataclass(frozen=True)
 class SandwichRule:
-    """The step: only the largest sees the labels, the others learn from its detached logits."""
+    """The step: the largest learns from the labels, the others from its logits, which are detached."""
 
     recipe: Sandwich
     trainee: Trainee
+    draw: Draw
 
     def backward(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         """Adds the gradients of images (N, C, H, W) with labels (N,)."""
-        trainee, space = self.trainee, self.trainee.space
-        target = trainee.labels(y)
-        teacher, largest = trainee.learn(space.largest(), x, name="loss_largest", loss_of=target)
-        if self.recipe.distill:
-            target = _soft(teacher)
-        passes = [largest]
-        for _ in range(self.recipe.random_subnets):
-            passes += trainee.learn(space.sample(trainee.rng), x, name="loss_random", loss_of=target)[1:]
-        passes += trainee.learn(space.smallest(), x, name="loss_smallest", loss_of=target)[1:]
-        return StepResult(tuple(passes))
-
-
-def _soft(teacher: Tensor) -> LossOf:
-    probabilities = teacher.softmax(1)
-    return lambda logits: F.cross_entropy(logits, probabilities)
+        trainee, space, labels = self.trainee, self.trainee.space, self.trainee.labels(y)
+        teacher, largest = trainee.learn(
+            space.largest(), x, name="loss_largest", loss_of=labels, drop=self.recipe.drop()
+        )
+        learn = partial(
+            trainee.learn, x=x, loss_of=student_loss(self.recipe.distill, teacher=teacher, labels=labels)
+        )
+        judge: Judge = partial(trainee.judge, x=x, loss_of=labels)
+        drawn = (self.draw(trainee.rng, judge) for _ in range(self.recipe.random_subnets))
+        random = [learn(arch, name="loss_random")[1] for arch in drawn]
+        _, smallest = learn(space.smallest(), name="loss_smallest")
+        return StepResult((largest, *random, smallest))
