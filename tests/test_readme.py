@@ -115,9 +115,7 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
         makes=("runs/pets-pi/table/tiny_32-raspberry_pi_4-estimated.json", "runs/pets-pi/report.html")
     ),
     "nas table space=tiny_32 device=samsung_note10 table.from_networks=phone.csv table.classes=3 "
-    "table.input_channels=3 run_dir=runs/phone": Run(
-        makes=("runs/phone/table/tiny_32-samsung_note10.json",)
-    ),
+    "table.input_channels=3 run_dir=runs/phone": Run(makes=("runs/phone/table/tiny_32-samsung_note10.json",)),
     "nas cost network=resnet50 device=a100": Run(
         makes=("runs/cost/cost/resnet50-a100/roofline.svg",), adds=("run_dir=runs/cost",)
     ),
