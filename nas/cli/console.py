@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from nas.latency.runner.protocol import Progress as Measuring
 
 LOG = logging.getLogger("nas")
 LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
@@ -73,6 +76,12 @@ class Bar:
     def left(self, done: int, total: int, seconds: float) -> None:
         """Sets both, with the time left as whoever does the work reckons it."""
         self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
+
+    def measured(self, now: Measuring) -> None:
+        """Sets both and the time left, and says what the measuring wants to be known."""
+        if now.note:
+            say(now.note)
+        self.left(now.done, now.total, now.seconds_left)
 
     def note(self, text: str) -> None:
         """Shows a few words behind the bar."""

@@ -23,7 +23,7 @@ from nas.latency.probes import plan_probes
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Protocol
-from nas.latency.runner.runtimes import open_runtime
+from nas.latency.runner.runtimes import Runtime, open_runtime
 from nas.latency.runner.samples import read_samples
 from nas.latency.runner.unpack import kit_folder
 from nas.network import NetworkSpec
@@ -281,3 +281,30 @@ def test_an_old_python_is_told(kit, version, said):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said in (done.stderr if version < (3, 9) else done.stdout)
     assert done.returncode == (2 if version < (3, 9) else 0)
+
+
+def test_a_kit_s_operators_can_be_looked_at(kit, tmp_path):
+    command = [
+        sys.executable,
+        str(kit.folder / "measure.pyz"),
+        str(kit.folder),
+        "out/profile.json",
+        "--profile",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "profile.json").read_text())
+    assert set(found) == {entry["id"] for entry in kit.entries}
+    assert any(name.startswith("Conv ") for name, _ in found["reference-compute"])
+    assert all(us > 0 for operators in found.values() for _, us in operators)
+
+
+def test_a_runtime_without_a_profiler_says_so(tmp_path):
+    class Plain(Runtime):
+        version = "1"
+
+        def open(self, path):
+            raise AssertionError
+
+    with pytest.raises(RunnerError, match="test_kit has no profiler; use another runtime"):
+        Plain().profile(tmp_path)
