@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": GROUND
     | CORE
     | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy", "report"}
-    | {"tracking", "config", "provenance", "pipeline"},
+    | {"tracking", "config", "provenance", "pipeline", "latency.runner"},
 }
 """Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``."""
 

@@ -73,9 +73,15 @@ class Make:
 
 @dataclass(frozen=True)
 class Script:
-    """A script of the checkout."""
+    """A script of the checkout, or one that an earlier command made.
+
+    Attributes:
+        makes: Files that must exist after it.
+        place: Folder of the script where it was made, in which it is run.
+    """
 
     makes: tuple[str, ...]
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,16 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas run experiment=pets device=board table=tiny_32-board run_dir=runs/pets-board": Run(
         makes=("runs/pets-board/report.html",), adds=("device.threads=1",)
     ),
+    "nas table experiment=pets device=board table.host=user@pi table.remote.python=env/bin/python "
+    "table.budget=5m run_dir=runs/board-ssh": Compose(),
+    "nas kit experiment=pets device=board kit.zip=true table.budget=5m run_dir=runs/board-kit": Run(
+        makes=("runs/board-kit/kit/measure.pyz",), adds=("device.threads=1",)
+    ),
+    "python measure.pyz tiny_32-board.zip tiny_32-board.json": Script(
+        makes=("tiny_32-board.json",), place="runs/board-kit/kit"
+    ),
+    "nas table experiment=pets device=board table.host=adb: table.remote.binary=onnxruntime_perf_test "
+    "run_dir=runs/android": Compose(),
     "nas export experiment=pets device=board run_dir=runs/pets-board": Run(adds=("device.threads=1",)),
     "nas report run_dir=runs/pets-board": Run(),
     "nas table space=tiny_32 device=board table.classes=3 table.input_channels=3 run_dir=runs/board-3": Run(
@@ -252,8 +268,9 @@ def do(command: str, folder: Path, nas: Nas) -> None:
         assert "pip install" in made
         assert treatment.runs in made
     elif isinstance(treatment, Script):
-        run([sys.executable, str(ROOT / words[1]), *words[2:]], folder)
-        check(treatment.makes, folder)
+        place = folder / treatment.place
+        run([sys.executable, str((place if treatment.place else ROOT) / words[1]), *words[2:]], place)
+        check(treatment.makes, place)
     elif isinstance(treatment, Completion):
         assert "complete " in succeed(nas("-sc", "install=bash"), command)
     elif isinstance(treatment, Compose):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 from nas.masking import masked
 
+if TYPE_CHECKING:
+    from nas.latency.runner.protocol import Progress as Measuring
+
 LOG = logging.getLogger("nas")
 LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
 CONSOLE = Console(highlight=False)
@@ -93,6 +96,12 @@ class Bar:
     def left(self, done: int, total: int, seconds: float) -> None:
         """Sets both, with the time left as whoever does the work reckons it."""
         self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
+
+    def measured(self, now: Measuring) -> None:
+        """Sets both and the time left, and says what the measuring wants to be known."""
+        if now.note:
+            say(now.note)
+        self.left(now.done, now.total, now.seconds_left)
 
     def note(self, text: str) -> None:
         """Shows a few words behind the bar."""

@@ -172,6 +172,11 @@ def test_torch_refuses_what_it_cannot_do(fields: dict[str, object], message: str
         open_runtime({**DEVICES["torch"].to_dict(), **fields})
 
 
+def test_onnxruntime_has_tf32_on_cuda_only() -> None:
+    with pytest.raises(RunnerError, match="onnxruntime has tf32 with CUDAExecutionProvider only"):
+        open_runtime({**DEVICES["onnxruntime"].to_dict(), "precision": "tf32"})
+
+
 def test_torch_without_a_gpu_says_so() -> None:
     import torch
 

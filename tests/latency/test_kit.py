@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,14 @@ from nas.hardware import Device
 from nas.latency import precision
 from nas.latency.kit import KitNetwork, read_kit, write_kit
 from nas.latency.operators import optimised_operators
+from nas.latency.packing import pack_folder
 from nas.latency.probes import plan_probes
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Protocol
-from nas.latency.runner.runtimes import open_runtime
+from nas.latency.runner.runtimes import Runtime, open_runtime
 from nas.latency.runner.samples import read_samples
+from nas.latency.runner.unpack import kit_folder
 from nas.network import NetworkSpec
 from nas.quantization import insert_pairs
 
@@ -186,3 +189,122 @@ def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a kit" in done.stderr
     assert json.dumps("Traceback") not in done.stderr
+
+
+@pytest.fixture
+def packed(kit, tmp_path):
+    path = tmp_path / "my.kit.zip"
+    pack_folder(kit.folder, ["manifest.json", *(entry["file"] for entry in kit.entries)], path)
+    return path
+
+
+def test_a_packed_kit_is_unpacked_once_and_again_if_it_is_another(kit, packed, network, tmp_path):
+    folder = kit_folder(packed)
+    assert folder == tmp_path / "my.kit-unpacked"
+    assert read_kit(folder).manifest == kit.manifest
+    (folder / "mine").touch()
+    assert kit_folder(packed) == folder
+    assert (folder / "mine").exists()
+    other = write(tmp_path / "other", network, batch=2)
+    pack_folder(other.folder, ["manifest.json", *(entry["file"] for entry in other.entries)], packed)
+    assert read_kit(kit_folder(packed)).manifest == other.manifest
+    assert kit_folder(kit.folder) == kit.folder
+
+
+def test_a_packed_kit_is_the_same_whenever_it_is_packed(kit, packed, tmp_path):
+    os.utime(kit.folder / "manifest.json", (1, 1))
+    names = [entry["file"] for entry in kit.entries]
+    pack_folder(kit.folder, [*reversed(names), "manifest.json"], tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
+
+
+def test_a_zip_file_that_is_no_kit_is_refused(kit, packed, tmp_path):
+    content = packed.read_bytes()
+    packed.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunnerError, match="is not a zip file, or is cut off; copy it again"):
+        kit_folder(packed)
+    pack_folder(kit.folder, [kit.entries[0]["file"]], packed)
+    with pytest.raises(
+        RunnerError, match=r"is not a kit: it has no manifest\.json; name the zip file of a kit"
+    ):
+        kit_folder(packed)
+
+
+def interrupted(kit, folder, stop):
+    """Starts the runner, stops it once the first line has come, and gives what it said and its exit code."""
+    manifest = kit.folder / "manifest.json"
+    quick = manifest.read_text()
+    slow = {"protocol": {**kit.manifest["protocol"], "min_rounds": 900, "max_rounds": 900}}
+    manifest.write_text(json.dumps({**kit.manifest, **slow}))
+    with subprocess.Popen(
+        streaming(kit), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline().startswith(b'{"format"')
+        stop(process)
+        said = process.stderr.read().decode()
+        code = process.wait(20)
+    manifest.write_text(quick)
+    return said, code
+
+
+def streaming(kit):
+    return [sys.executable, str(kit.folder / "measure.pyz"), str(kit.folder), "table.json", "--stream"]
+
+
+def test_the_runner_ends_when_nobody_listens_and_goes_on_later(kit, tmp_path):
+    assert interrupted(kit, tmp_path, lambda process: process.stdout.close()) == ("", 130)
+    before = (tmp_path / "table.samples.jsonl").read_bytes()
+    done = subprocess.run(streaming(kit), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if "progress" not in line]
+    assert (tmp_path / "table.samples.jsonl").read_text().splitlines() == lines
+    assert "".join(f"{line}\n" for line in lines).encode().startswith(before)
+
+
+def test_the_runner_says_that_it_can_go_on_after_an_interruption(kit, tmp_path):
+    def stop(process):
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+
+    said = "\ninterrupted; the same command goes on from here\n"
+    assert interrupted(kit, tmp_path, stop) == (said, 130)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [((3, 8), "error: this is Python 3.8, but 3.9 or later is needed"), ((3, 9), "usage:")],
+)
+def test_an_old_python_is_told(kit, version, said):
+    """As far as a newer Python can tell: the check comes first, in words that every Python understands."""
+    code = f"import runpy, sys; sys.version_info = {version!r}; sys.argv = ['measure.pyz', '--help']\n"
+    code += f"runpy.run_path({str(kit.folder / 'measure.pyz')!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said in (done.stderr if version < (3, 9) else done.stdout)
+    assert done.returncode == (2 if version < (3, 9) else 0)
+
+
+def test_a_kit_s_operators_can_be_looked_at(kit, tmp_path):
+    command = [
+        sys.executable,
+        str(kit.folder / "measure.pyz"),
+        str(kit.folder),
+        "out/profile.json",
+        "--profile",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "profile.json").read_text())
+    assert set(found) == {entry["id"] for entry in kit.entries}
+    assert any(name.startswith("Conv ") for name, _ in found["reference-compute"])
+    assert all(us > 0 for operators in found.values() for _, us in operators)
+
+
+def test_a_runtime_without_a_profiler_says_so(tmp_path):
+    class Plain(Runtime):
+        version = "1"
+
+        def open(self, path):
+            raise AssertionError
+
+    with pytest.raises(RunnerError, match="test_kit has no profiler; use another runtime"):
+        Plain().profile(tmp_path)

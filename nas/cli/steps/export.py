@@ -119,7 +119,7 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
             folder=folder / "measured",
             budget_s=seconds(context.config.export.measure_budget),
             seed=context.config.seed,
-            progress=lambda now: bar.show(now.done, now.total),
+            progress=bar.measured,
         )
     device = context.device.here().to_dict()
     result = []

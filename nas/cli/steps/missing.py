@@ -95,7 +95,7 @@ def _measured(
             folder=folder,
             budget_s=budget_s,
             seed=seed,
-            progress=lambda now: bar.left(now.done, now.total, now.seconds_left),
+            progress=bar.measured,
         )
 
 

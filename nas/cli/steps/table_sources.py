@@ -140,7 +140,7 @@ def _measure(context: Context, folder: Path, *, target: Target | None, where: st
             device=context.device,
             folder=folder,
             target=target,
-            progress=lambda now: bar.left(now.done, now.total, now.seconds_left),
+            progress=bar.measured,
         )
 
 

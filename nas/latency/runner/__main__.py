@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from .errors import RunnerError
-from .measure import measure_kit
+from .measure import measure_kit, profile_kit
 from .protocol import Progress
 from .result import write_result
 from .unpack import kit_folder
@@ -19,7 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, 2 for a fault that the user can put right, 130 when it was interrupted."""
     given = _parser().parse_args(arguments)
     try:
-        _measure(given.kit, given.table, stream=given.stream)
+        if given.profile:
+            _profile(given.kit, given.table)
+        else:
+            _measure(given.kit, given.table, stream=given.stream)
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -40,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("kit", type=Path, help="folder or zip file of the kit")
     parser.add_argument("table", type=Path, help="file for the result (.json); raw samples go beside it")
     parser.add_argument("--stream", action="store_true", help="print raw samples and progress as JSON lines")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="write what each operator of each model takes, and no latencies",
+    )
     return parser
 
 
@@ -51,6 +59,13 @@ def _measure(kit: Path, table: Path, *, stream: bool) -> None:
     else:
         measure_kit(folder, samples, progress=_show)
     write_result(table, kit=folder, samples=samples)
+
+
+def _profile(kit: Path, file: Path) -> None:
+    """Writes the operators of each model, by the runtime's profiler: which were fused, and which are slow."""
+    found = profile_kit(kit_folder(kit))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 def _print(line: str) -> None:

@@ -116,6 +116,21 @@ def measure_kit(
         file.close()
 
 
+def profile_kit(kit: Path) -> dict[str, list[tuple[str, float]]]:
+    """The operators that each model of a kit runs, and their microseconds, by the runtime's own profiler.
+
+    Profiling costs time at each operator: the figures show what was fused and what is slow; they are no
+    latencies.
+
+    Raises:
+        RunnerError: If the kit is damaged, or the runtime is missing or has no profiler.
+    """
+    manifest = read_manifest(kit)
+    check_files(kit, manifest)
+    runtime = open_runtime(manifest["device"])
+    return {entry["id"]: runtime.profile(kit / entry["file"]) for entry in manifest["entries"]}
+
+
 def _warm_up(model: Model, *, seconds: float) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:

@@ -16,7 +16,7 @@ from ..errors import RunnerError
 from ..protocol import Model
 from . import Runtime
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "tf32", "fp16", "int8")
 
 _TYPES = {
     "tensor(float)": np.float32,
@@ -24,7 +24,16 @@ _TYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(int8)": np.int8,
 }
-_CPU = "CPUExecutionProvider"
+_CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
+    (_CUDA, "fp32"): {"use_tf32": 0},  # which is on unless one says otherwise
+    (_CUDA, "tf32"): {"use_tf32": 1},
+    (_CUDA, "int8"): {"use_tf32": 0},
+    (_TENSORRT, "fp16"): {"trt_fp16_enable": 1},
+    (_TENSORRT, "int8"): {"trt_int8_enable": 1},
+}
+"""Options of providers that a precision needs."""
+
 _PROFILED_RUNS = 10
 
 
@@ -45,6 +54,8 @@ def open_device(device: dict[str, Any]) -> Runtime:
             f"this onnxruntime has no provider {provider!r}; it has {', '.join(available)}. "
             "Install a build that has it (e.g. onnxruntime-gpu), or choose another device"
         )
+    if device["precision"] == "tf32" and provider != _CUDA:
+        raise RunnerError(f"onnxruntime has tf32 with {_CUDA} only; choose device.provider={_CUDA}, or fp32")
     return _OnnxRuntime(onnxruntime, device)
 
 
@@ -67,8 +78,11 @@ class _OnnxRuntime(Runtime):
         if not self._placement_is_known:
             self._check_placement(path)
             self._placement_is_known = True
-        session = self._session(path, self._options())
-        return _OnnxModel(self._library, session, batch=self._device["batch"])
+        return self._model(self._session(path, self._options()))
+
+    def _model(self, session: Any) -> _OnnxModel:
+        place = "cuda" if self._device["provider"] in (_CUDA, _TENSORRT) else "cpu"
+        return _OnnxModel(self._library, session, batch=self._device["batch"], place=place)
 
     def profile(self, path: Path) -> list[tuple[str, float]]:
         took: dict[str, float] = defaultdict(float)
@@ -104,15 +118,17 @@ class _OnnxRuntime(Runtime):
         with tempfile.TemporaryDirectory() as folder:
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._session(path, options)
-            model = _OnnxModel(self._library, session, batch=self._device["batch"])
-            model.time(runs)
+            self._model(session).time(runs)
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         nodes = [event for event in events if event.get("cat") == "Node" and "kernel_time" in event["name"]]
         return nodes[len(nodes) // (runs + 1) :]
 
     def _session(self, path: Path, options: Any) -> Any:
         provider = self._device["provider"]
-        settings = {name: str(value) for name, value in self._device.get("provider_options", {}).items()}
+        given = _SETTINGS.get((provider, self._device["precision"]), {}) | self._device.get(
+            "provider_options", {}
+        )
+        settings = {name: str(value) for name, value in given.items()}
         try:
             session = self._library.InferenceSession(
                 str(path), options, providers=[(provider, settings)], enable_fallback=False
@@ -136,15 +152,17 @@ class _OnnxRuntime(Runtime):
 
 
 class _OnnxModel(Model):
-    def __init__(self, library: Any, session: Any, *, batch: int) -> None:
-        self._session = session
+    """A session whose inputs and outputs stay where it computes: on a GPU, nothing is copied to and fro."""
+
+    def __init__(self, library: Any, session: Any, *, batch: int, place: str) -> None:
+        self._session, self._place = session, place
         self._binding = session.io_binding()
         self._inputs = []  # the library reads the arrays where they are, and keeps none of them alive
         rng = np.random.default_rng(0)
         for value in session.get_inputs():
             sizes = [size if isinstance(size, int) else batch for size in value.shape]
             array = rng.standard_normal(sizes).astype(_TYPES[value.type])
-            self._inputs.append(library.OrtValue.ortvalue_from_numpy(array))
+            self._inputs.append(library.OrtValue.ortvalue_from_numpy(array, place))
             self._binding.bind_ortvalue_input(value.name, self._inputs[-1])
         self._bind_outputs()
 
@@ -152,7 +170,7 @@ class _OnnxModel(Model):
         """Runs once and keeps the outputs' buffers, so that later runs allocate none."""
         outputs = self._session.get_outputs()
         for value in outputs:
-            self._binding.bind_output(value.name, "cpu")
+            self._binding.bind_output(value.name, self._place)
         self._session.run_with_iobinding(self._binding)
         for value, buffer in zip(outputs, self._binding.get_outputs()):  # noqa: B905 - strict= needs Python 3.10
             self._binding.bind_ortvalue_output(value.name, buffer)
@@ -165,6 +183,7 @@ class _OnnxModel(Model):
             start = time.perf_counter()
             for _ in range(runs):
                 run(binding)
+            binding.synchronize_outputs()
             return time.perf_counter() - start
         finally:
             if collecting:
