@@ -7,12 +7,12 @@ that it cannot find its own kind again. Multiply-accumulates come from the cost 
 of accuracy above 70 % and of less than 600 million multiply-accumulates.
 
 Goals, as means of 10 seeds: predictor-guided search reaches in at most 135 evaluations the hypervolume that
-NSGA-II (the better of population 20 and 50) has after 540; both beat random search at equal budget (Wilcoxon's
-signed-rank test over the seeds, one-sided).
+NSGA-II (the better of population 20 and 50) has after 540; both beat random search at equal budget (signed-rank
+test of Wilcoxon over the seeds, one-sided).
 
-What is searched is the real thing, ``nas.search.search``, journal included. Each seed takes some 10 minutes on
-one core, most of them for Optuna's own ``tpe`` and ``gp``, which is why these get fewer evaluations; two
-searches run at a time. Writes ``search.csv`` and ``search.svg`` beside this file.
+What is searched is the real thing, ``nas.search.search``, journal included. A seed takes some 10 minutes on one
+core, most of them for Optuna's own ``tpe`` and ``gp``, which is why these get fewer evaluations; two searches
+run at a time. Writes ``search.csv`` and ``search.svg`` beside this file.
 """
 
 from __future__ import annotations

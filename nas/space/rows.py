@@ -96,7 +96,7 @@ class RowCoding:
 
     @cached_property
     def _readers(self) -> dict[int, list[tuple[int, int, NDArray[np.bool_]]]]:
-        """By stage, for each dimension that may be unread: its column, its block, and what kinds ignore it."""
+        """By stage, for each dimension that may be unread: column, block, and which kinds ignore it."""
         readers: dict[int, list[tuple[int, int, NDArray[np.bool_]]]] = {s.number: [] for s in self.stages}
         by_number = {stage.number: stage for stage in self.stages}
         for column, d in enumerate(self.dimensions):
