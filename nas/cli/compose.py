@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+import nas.config
 from nas.config import Config, WandbConfig
 from nas.errors import UserError, unknown
 from nas.resources import shipped
@@ -33,6 +34,8 @@ CONFIG_NAME = "nas"
 VERSION_BASE = "1.3"
 _LONGEST_FOLDER_NAME = 120
 _NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # they are in the name of the run folder
+
+_TWIN = "Twin"
 
 _ORIGINALS: dict[type, type] = {}
 
@@ -125,8 +128,17 @@ def _twin(cls: type) -> type:
     ]
     bases = tuple(_twin(base) for base in cls.__bases__ if dataclasses.is_dataclass(base))
     twin = dataclasses.make_dataclass(cls.__name__, fields, bases=bases, kw_only=True)
+    twin.__module__, twin.__qualname__ = __name__, f"{_TWIN}{cls.__name__}"
     _ORIGINALS[twin] = cls
     return twin
+
+
+def __getattr__(name: str) -> type:
+    """Twins by their names, by which launchers hand them over to other processes."""
+    cls = getattr(nas.config, name.removeprefix(_TWIN), None) if name.startswith(_TWIN) else None
+    if not isinstance(cls, type):
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return _twin(cls)
 
 
 def _twin_type(hint: Any) -> Any:

@@ -35,6 +35,7 @@ from nas.report.files import (
 )
 from nas.report.latency_section import kind_of, latency
 from nas.report.results import RESULTS, Row, read_table
+from nas.report.search_section import details
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
 from nas.report.trust_section import TRUST, TRUST_ROWS, trust
 
@@ -151,7 +152,8 @@ def search(run_dir: Path) -> list[str]:
         if found.random
         else "no control was run."
     )
-    return [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
+    figures = [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
+    return [*figures, *details(run_dir / WINNER.parent)]
 
 
 def _point(point: Point, unit: str) -> str:

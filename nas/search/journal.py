@@ -6,7 +6,6 @@ on a study in memory, which is ten times as fast, and copies each finished trial
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -16,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from nas.errors import UserError
-from nas.search.ledger import FACTS, STUDY, Ledger, check_facts
+from nas.search.ledger import STUDY, Ledger
 from nas.search.pareto import Direction
 from nas.search.storage import open_storage, open_study, storage_faults
 
@@ -38,13 +37,8 @@ class Journal(Ledger):
         """
         self._place = str(path)
         storage = open_storage(self._place)
-        self._study = open_study(storage, STUDY, directions=list(directions), place=self._place)
-        wanted = json.loads(json.dumps(dict(facts)))
-        with storage_faults(self._place):
-            if FACTS not in self._study.user_attrs:
-                self._study.set_user_attr(FACTS, wanted)
-            check_facts(self._place, self._study.user_attrs[FACTS], wanted)
-            self._count = len(self._study.get_trials(deepcopy=False))
+        self._study = open_study(storage, STUDY, directions=directions, facts=facts, place=self._place)
+        self._count = len(self._study.get_trials(deepcopy=False))
 
     def read(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from optuna.trial import FrozenTrial
-
-from nas.errors import UserError
 
 STUDY = "search"
 FACTS = "facts"
@@ -63,17 +60,3 @@ class Ledger(ABC):
 def has_ended(trial: FrozenTrial) -> bool:
     """Whether a trial is an entry of the search, and not under way, withdrawn or lost."""
     return trial.state.is_finished() and OUTCOME in trial.user_attrs
-
-
-def check_facts(place: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Makes sure that a study is the one that is to be continued.
-
-    Raises:
-        UserError: If they differ; the message says in what.
-    """
-    for name, value in wanted.items():
-        if name not in found or found[name] != value:
-            raise UserError(
-                f"{place} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
-                "continue it as it was begun, or choose another run_dir"
-            )

@@ -8,7 +8,6 @@ rule decides who does the last evaluation of the budget. Trials of workers that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import UserError
 from nas.search.evaluation import State
-from nas.search.ledger import CODE, DIED, FACTS, LOST, OUTCOME, STUDY, Ledger, check_facts, has_ended
+from nas.search.ledger import CODE, DIED, LOST, OUTCOME, STUDY, Ledger, has_ended
 from nas.search.pareto import Direction
 from nas.search.storage import open_storage, open_study, storage_faults
 from nas.search.workers import BEAT_S, GRACE_S, Heartbeat, Watch, identity, is_gone
@@ -66,13 +65,9 @@ class SharedLedger(Ledger):
         self._place, self._shared = shared.storage, shared
         self._storage = open_storage(shared.storage)
         name = shared.study or STUDY
-        study = open_study(self._storage, name, directions=list(directions), place=self._place)
-        wanted = json.loads(json.dumps(dict(facts)))
+        open_study(self._storage, name, directions=directions, facts=facts, place=self._place)
         with storage_faults(self._place):
             self._study_id = self._storage.get_study_id_from_name(name)
-            if FACTS not in study.user_attrs:
-                study.set_user_attr(FACTS, wanted)
-            check_facts(f"{self._place}, study {name},", study.user_attrs[FACTS], wanted)
         self._watch = Watch(shared.grace_s)
         self._identity = identity()
         self._mine: dict[int, FrozenTrial] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -20,6 +20,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from nas.errors import UserError, unknown
 from nas.masking import masked
+from nas.search.ledger import FACTS, STUDY
 from nas.search.lines import append_lines, drop_partial_line
 
 if TYPE_CHECKING:
@@ -78,24 +79,46 @@ def open_storage(storage: str) -> BaseStorage:
         return opened(storage)
 
 
-def open_study(storage: BaseStorage, name: str, *, directions: list[Direction], place: str) -> Study:
+def open_study(
+    storage: BaseStorage, name: str, *, directions: Sequence[Direction], facts: Mapping[str, Any], place: str
+) -> Study:
     """The study of that name, which is made if it is missing.
 
     Args:
         storage: The storage.
         name: The study's name.
         directions: ``"maximize"`` or ``"minimize"`` for each objective.
+        facts: What a search must have in common with the one that it continues, as JSON values.
         place: The storage for messages.
 
     Raises:
-        UserError: If it cannot be read or written.
+        UserError: If it cannot be read or written, or the study is that of another search.
     """
-    with storage_faults(place, opening=True):
+    wanted = json.loads(json.dumps(dict(facts)))
+    with storage_faults(place, opening=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if any(study.study_name == name for study in storage.get_all_studies()):
-            return optuna.load_study(study_name=name, storage=storage)
-        return optuna.create_study(
-            study_name=name, storage=storage, directions=directions, load_if_exists=True
-        )
+            study = optuna.load_study(study_name=name, storage=storage)
+        else:
+            study = optuna.create_study(
+                study_name=name, storage=storage, directions=list(directions), load_if_exists=True
+            )
+        if FACTS not in study.user_attrs:
+            study.set_user_attr(FACTS, wanted)
+            if names := [objective["name"] for objective in wanted.get("objectives", ())]:
+                study.set_metric_names(names)
+        found = study.user_attrs[FACTS]
+    _check_facts(place if name == STUDY else f"study {name} in {place}", found, wanted)
+    return study
+
+
+def _check_facts(place: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if name not in found or found[name] != value:
+            raise UserError(
+                f"{masked(place)} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
+                "continue it as it was begun, or choose another run_dir or study"
+            )
 
 
 @contextmanager

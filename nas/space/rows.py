@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import UserError
 from nas.space.architecture import Architecture, Choice
@@ -90,11 +91,20 @@ class RowCoding:
     def _clear_unread(self, stage: StageSpace, rows: IntArray) -> None:
         depth = self.values(rows, stage, "depth")
         kind = self.values(rows, stage, "kind", positions=True)
+        for column, index, ignored in self._readers[stage.number]:
+            rows[(index >= depth) | ignored[kind], column] = ABSENT
+
+    @cached_property
+    def _readers(self) -> dict[int, list[tuple[int, int, NDArray[np.bool_]]]]:
+        """By stage, for each dimension that may be unread: column, block, and which kinds ignore it."""
+        readers: dict[int, list[tuple[int, int, NDArray[np.bool_]]]] = {s.number: [] for s in self.stages}
+        by_number = {stage.number: stage for stage in self.stages}
         for column, d in enumerate(self.dimensions):
-            if d.stage != stage.number or d.name in ("kind", "depth"):
-                continue
-            reads = np.array([d.name in stage.reads(k) for k in stage.kinds])
-            rows[(d.index >= depth) | ~reads[kind], column] = ABSENT
+            if d.stage >= 0 and d.name not in ("kind", "depth"):
+                stage = by_number[d.stage]
+                ignored = np.array([d.name not in stage.reads(kind) for kind in stage.kinds])
+                readers[d.stage].append((column, d.index, ignored))
+        return readers
 
     def values(self, rows: IntArray, stage: StageSpace, name: str, *, positions: bool = False) -> IntArray:
         """A stage's kind or depth for each row, (N,), as values or as positions in the list of choices."""

@@ -1,0 +1,39 @@
+"""The 540 published networks of the Once-for-All supernet: what several benchmarks read, not a benchmark."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nas.search.pareto import FloatArray
+from nas.space import Architecture, IntArray, SearchSpace
+
+FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ofa_mbv3_imagenet_top1.csv"
+SPACE = "ofa_mobilenet_v3"
+
+
+def read(path: Path = FILE) -> tuple[SearchSpace, IntArray, FloatArray]:
+    """The space, the networks' rows (540, genes), and their ImageNet top-1 accuracy in percent, (540,)."""
+    if not path.is_file():
+        sys.exit(f"{path} is missing: kernels, expansions, depths, resolution and top-1 of 540 networks")
+    space = SearchSpace.load(SPACE)
+    with path.open(encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    rows = space.encode([_architecture(row) for row in found])
+    return space, rows, np.array([float(row["imagenet_top1_percent"]) for row in found])
+
+
+def _architecture(row: dict[str, str]) -> Architecture:
+    depths = [int(value) for value in row["depths"].split()]
+    stages = []
+    for number, depth in enumerate(depths):
+        stage: dict[str, object] = {"depth": depth}
+        for name, column in (("kernel", "kernel_sizes"), ("expand", "expand_ratios")):
+            values = [int(value) for value in row[column].split()]
+            places = len(values) // len(depths)
+            stage[name] = values[number * places : number * places + depth]
+        stages.append(stage)
+    return Architecture.from_dict({"resolution": int(row["resolution"]), "stages": stages})

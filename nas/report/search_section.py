@@ -1,0 +1,90 @@
+"""What a search says beside its pictures: winners by budget, images it has not seen, choices that matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.files import read_json
+from nas.report import html
+from nas.report.table import milliseconds
+
+WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
+_MOST = 8
+
+
+def details(folder: Path) -> list[str]:
+    """HTML for a search's folder; what an older search has not written is left out.
+
+    Raises:
+        UserError: If a file cannot be read.
+    """
+    try:
+        winner = read_json(folder / WINNER)
+        parts = _held_out(winner)
+        if (folder / WINNERS).is_file():
+            parts += _winners(read_json(folder / WINNERS))
+        if (folder / IMPORTANCE).is_file():
+            parts += _importance(read_json(folder / IMPORTANCE))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder} cannot be read ({error!r}); search again: nas search") from None
+    return parts
+
+
+def _held_out(winner: dict[str, Any]) -> list[str]:
+    """Seen and unseen accuracy side by side: the best of many is flattered by the images it was chosen on."""
+    kept = winner.get("held_out")
+    if kept is None:
+        return []
+    text = (
+        f"Selection bias: the winner has {_share(winner['values']['accuracy'])} of the images that it was "
+        f"chosen by, and {_interval(kept)} of {kept['images']} images that the search has not seen."
+        if "accuracy" in winner["values"]
+        else f"The winner has {_interval(kept)} of {kept['images']} images that the search has not seen."
+    )
+    return [html.paragraph(text)]
+
+
+def _winners(winners: list[dict[str, Any]]) -> list[str]:
+    if not winners:
+        return []
+    head = [("budget", "ms"), ("network", ""), ("found", ""), ("unseen images", "95 % interval")]
+    return [html.table(head, [("", _winner(each)) for each in winners])]
+
+
+def _winner(value: dict[str, Any]) -> tuple[str, ...]:
+    budget = milliseconds(value["budget_ms"])
+    if not value["found"]:
+        return budget, "none was found", "", ""
+    found = ", ".join(_named(name, number) for name, number in value["values"].items())
+    return budget, value["code"], found, _interval(value["held_out"]) if value["held_out"] else "–"
+
+
+def _named(name: str, number: float) -> str:
+    if name.startswith("accuracy"):
+        return f"{name} {_share(number)}"
+    shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
+    return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"
+
+
+def _importance(found: dict[str, dict[str, float]]) -> list[str]:
+    """The choices that matter most to the first objective."""
+    if not found:
+        return []
+    name, shares = next(iter(found.items()))
+    rows = [("", (choice, f"{100 * share:.0f}")) for choice, share in list(shares.items())[:_MOST]]
+    note = (
+        f"What explains {name} among the networks that were evaluated, by an additive model; what matters "
+        "only together with another choice is not seen."
+    )
+    return [html.table([("choice", ""), ("share", "%")], rows), html.paragraph(note, kind="note")]
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _interval(kept: dict[str, Any]) -> str:
+    low, high = kept["interval"]
+    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"

@@ -1,0 +1,52 @@
+"""What the page says of a search beside its pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nas.errors import UserError
+from nas.report.search_section import details
+from nas.search import Count, make_sampler, search
+from tests.search.problems import CLASSES, objectives, tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    search(
+        tiny(),
+        objectives=objectives(),
+        sampler=make_sampler("random"),
+        trials=12,
+        seed=0,
+        folder=folder,
+        classes=CLASSES,
+        budgets_ms=[0.01, 1.0],
+        remeasure=lambda network: Count(40, 50),
+    )
+    return folder
+
+
+def test_the_page_tells_of_unseen_images_budgets_and_choices(folder: Path) -> None:
+    page = "\n".join(details(folder))
+    winner = json.loads((folder / "winner.json").read_text())
+    assert f"{100 * winner['values']['accuracy']:.1f} % of the images that it was chosen by" in page
+    assert "80.0 % (67.0 to 88.8) of 50 images that the search has not seen" in page
+    assert "none was found" in page
+    assert json.loads((folder / "winners.json").read_text())[1]["code"] in page
+    assert next(iter(json.loads((folder / "importance.json").read_text())["accuracy"])) in page
+
+
+def test_without_held_out_images_there_is_no_word_of_them(folder: Path, tmp_path: Path) -> None:
+    winner = json.loads((folder / "winner.json").read_text())
+    (tmp_path / "winner.json").write_text(json.dumps({**winner, "held_out": None}))
+    assert details(tmp_path) == []
+
+
+def test_damaged_files_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "winner.json").write_text('{"held_out": {}, "values": {}}')
+    with pytest.raises(UserError, match=r"cannot be read .*; search again: nas search"):
+        details(tmp_path)
