@@ -20,6 +20,7 @@ from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Protocol
 from nas.latency.runner.runtimes import Runtime, open_runtime, runtimes
 from nas.latency.runner.samples import read_samples
+from nas.network import reference_network
 from nas.space import SearchSpace
 
 DEVICES = {
@@ -75,7 +76,10 @@ def test_a_network_is_timed(runtime: Runtime, device: Device, space: str, folder
 
 def test_what_costs_more_takes_longer(runtime: Runtime, device: Device, folder: Path) -> None:
     tiny = runtime.open(model_of("tiny_32", folder, device))
-    large = runtime.open(model_of("cell", folder, device))
+    network = reference_network("mobilenet_v1", resolution=128)  # 30 times the work of the largest of tiny_32
+    path = folder / f"large-{device.runtime}-{device.precision}.onnx"
+    onnx.save(in_precision(network_model(network, rng=np.random.default_rng(1)), device=device), str(path))
+    large = runtime.open(path)
     assert min(tiny.time(5) for _ in range(5)) < min(large.time(5) for _ in range(5))
 
 
