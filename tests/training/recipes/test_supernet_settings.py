@@ -21,7 +21,7 @@ def train(folder: Path, *, kernel_transform: bool = False, zero: bool = False, r
         batch_size=256,
         learning_rate=rate,
         momentum=0.9,
-        weight_decay=1e-5,
+        weight_decay=0.0,
         warmup_epochs=0,
         label_smoothing=0.0,
         clip_value=1.0,
@@ -38,7 +38,7 @@ def test_kernel_transforms_are_trained_saved_and_loaded(tmp_path: Path, kernel_t
     matrices = {name: p.detach() for name, p in trained.named_parameters() if "transforms" in name}
     assert len(matrices) == (4 if kernel_transform else 0)
     for name, matrix in matrices.items():  # the smallest network has the first block of each stage
-        learned = (matrix - torch.eye(9)).abs().max() > 1e-4
+        learned = not torch.equal(matrix, torch.eye(9))
         assert learned == ("_0_inverted_residual" in name), name
     assert json.loads((tmp_path / SUMMARY).read_text())["kernel_transform"] is kernel_transform
     loaded = load_supernet(small_space(), tmp_path, device=torch.device("cpu"))
