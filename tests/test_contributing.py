@@ -36,7 +36,10 @@ TINY = (
 )
 MAKE = ("make test", "make format", "make test-long")
 TABLE = "nas table space=mine device=desk table.budget=1m run_dir=runs/desk"
-PARTS = "python my_nas.py run data=numpy_files search.sampler=early_tpe tracker=jsonl run_dir=runs/mine"
+PARTS = (
+    "python my_nas.py run data=numpy_files train.recipe=extremes search.sampler=early_tpe tracker=jsonl "
+    "run_dir=runs/mine"
+)
 
 MICRO_MODELS = """
 import numpy, onnx
@@ -198,7 +201,7 @@ def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None
     np.save(folder / "arrays/images.npy", images.astype(np.uint8))
     run([*shlex.split(PARTS)[1:], *TINY], folder)
     metrics = (folder / "runs/mine/metrics.jsonl").read_text(encoding="utf-8")
-    assert "train/loss_largest" in metrics
+    assert "train/loss_largest" in metrics and "train/loss_random" not in metrics
     assert "final/winner/test_accuracy" in metrics
 
 

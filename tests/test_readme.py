@@ -164,6 +164,9 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas train experiment=pets train.recipe=single_path run_dir=runs/single_path": Run(
         makes=("runs/single_path/supernet/history.csv",)
     ),
+    "nas train experiment=pets train.distill=alpha train.sampling=attentive run_dir=runs/attentive": Run(
+        makes=("runs/attentive/supernet/history.csv",)
+    ),
     "nas trust experiment=pets": Run(
         makes=("runs/pictures/trust/trust.json",),
         adds=("run_dir=runs/pictures", "trust.networks=2", "trust.top=1"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from nas.training.optimization import StepResult
 from nas.training.recipes.base import (
     Recipe,
     Rule,
@@ -19,4 +20,13 @@ from nas.training.recipes.base import (
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Recipe", "Rule", "Trainee", "make_recipe", "option_names", "recipe_names", "register"]
+__all__ = [
+    "Recipe",
+    "Rule",
+    "StepResult",
+    "Trainee",
+    "make_recipe",
+    "option_names",
+    "recipe_names",
+    "register",
+]

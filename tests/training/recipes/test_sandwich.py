@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from digits import fresh, small_space, trainee
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,6 +16,7 @@ from nas.training.data import resize
 from nas.training.distillation import adaptive_alpha_divergence
 from nas.training.recipes import make_recipe
 from nas.training.recipes.progressive_shrinking import draw_within
+from tests.training.recipes.digits import fresh, small_space, trainee
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
