@@ -179,7 +179,7 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
         (["device=phone"], "unknown device option 'phone'; allowed: "),
         (["table=phone"], "phone"),
         (["table.budget=5"], "'5' is not a duration"),
-        (["search.sampler=nsga"], "unknown sampler 'nsga'; did you mean nsga2"),
+        (["search.sampler=nsga"], "unknown sampler 'nsga'; did you mean nsga3 or nsga2"),
         (["data.name=digit"], "unknown data set 'digit'; did you mean digits"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
