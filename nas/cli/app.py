@@ -17,10 +17,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli import compose
-from nas.cli.console import LOG, error, log_to, say
+from nas.cli.console import LOG, error, log_to, say, silence
 from nas.cli.faults import is_fault, make_user_error
 from nas.cli.help import command_help
+from nas.cli.launch import place
 from nas.config import Config
+from nas.errors import UserError
 from nas.files import write_text
 from nas.masking import masked
 
@@ -67,12 +69,14 @@ class Command:
         summary: What it does, in one line.
         reads: The parts of the configuration that it reads; ``--help`` shows these.
         body: What it does.
+        joins: Whether several processes can do it together.
     """
 
     name: str
     summary: str
     reads: tuple[str, ...]
     body: Body
+    joins: bool = False
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Runs the command and returns its exit code.
@@ -131,10 +135,16 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
     cfg.run_dir = str(_relative(Path(hydra_cfg.runtime.output_dir)))
     run_dir = Path(cfg.run_dir)
     with _reported(run_dir, sweep=sweep):
+        if (count := place().count) > 1 and not command.joins:
+            raise UserError(
+                f"nas {command.name} is one process, and {count} were started; start it alone "
+                "(`nas train` is what several can do together)"
+            )
         config = compose.typed(cfg)
-    if sweep:
+    if sweep and place().leads:
         _mask_file(Path(hydra_cfg.sweep.dir) / "multirun.yaml")
-    with log_to(run_dir / "nas.log"), _reported(run_dir, sweep=sweep):
+    output = log_to(run_dir / "nas.log") if place().leads else silence()
+    with output, _reported(run_dir, sweep=sweep):
         if sweep:
             say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
         LOG.info(masked(shlex.join(["nas", command.name, *overrides])))
@@ -153,8 +163,9 @@ def _reported(run_dir: Path, *, sweep: bool) -> Iterator[None]:
     try:
         yield
     except Exception as fault:
-        with suppress(OSError):
-            run_dir.rmdir()  # if nothing has come into it
+        if place().leads:
+            with suppress(OSError):
+                run_dir.rmdir()  # if nothing has come into it
         if not is_fault(fault):
             raise
         error(str(make_user_error(fault)))

@@ -42,6 +42,16 @@ def error(message: str, *, prefix: str = "error: ") -> None:
 
 
 @contextmanager
+def silence() -> Iterator[None]:
+    """Shows nothing but faults while the body runs."""
+    quiet, CONSOLE.quiet = CONSOLE.quiet, True
+    try:
+        yield
+    finally:
+        CONSOLE.quiet = quiet
+
+
+@contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Logs what is said, and what libraries warn of, to a file, which is appended to."""
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")

@@ -12,6 +12,7 @@ COMMAND = Command(
     summary="trains the supernet",
     reads=("compute", "checkpoint", "data", "train", "tracker"),
     body=steps.train,
+    joins=True,
 )
 
 if __name__ == "__main__":

@@ -74,6 +74,15 @@ class Processes:
         dist.broadcast(told, src=0)
         return int(told)
 
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Lets the others into the body when the leader has left it."""
+        if not self.leads:
+            self.leaders(0)
+        yield
+        if self.leads:
+            self.leaders(0)
+
     @torch.no_grad()
     def copy_leaders(self, tensors: Iterable[Tensor]) -> None:
         """Replaces the tensors' values by the leader's."""
@@ -113,7 +122,9 @@ class Processes:
 
 
 @contextmanager
-def joined(index: int, *, count: int, local_index: int, device: str) -> Iterator[Processes]:
+def joined(
+    index: int, *, count: int, local_index: int, device: str, meeting_point: str | None = None
+) -> Iterator[Processes]:
     """Joins the other processes of a training while the body runs.
 
     Args:
@@ -121,6 +132,7 @@ def joined(index: int, *, count: int, local_index: int, device: str) -> Iterator
         count: How many there are.
         local_index: Its number among those of its machine; it gets the GPU of that number.
         device: Where it trains, as in ``Compute.choose``.
+        meeting_point: ``tcp://HOST:PORT`` of the first process; ``None`` where the environment says it.
 
     Raises:
         UserError: If this machine has fewer GPUs than processes, or the others cannot be reached.
@@ -135,7 +147,12 @@ def joined(index: int, *, count: int, local_index: int, device: str) -> Iterator
         torch.cuda.set_device(local_index)
     try:
         # Small things, such as random states, are told in the host's memory.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", rank=index, world_size=count)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            init_method=meeting_point,
+            rank=index,
+            world_size=count,
+        )
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"the {count} processes of this training cannot reach each other ({error}); start them all with "

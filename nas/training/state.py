@@ -135,9 +135,9 @@ class State:
         """PyTorch's own; a process that was not there then, or a GPU, keeps what it was seeded with."""
         host, cuda = saved.tensors["random/host"], saved.tensors.get("random/cuda")
         if index < len(host):
-            torch.set_rng_state(host[index])
+            torch.set_rng_state(host[index].clone())  # a view is read from the start of its memory
         if cuda is not None and self.device.type == "cuda" and index < len(cuda):
-            torch.cuda.set_rng_state(cuda[index], self.device)
+            torch.cuda.set_rng_state(cuda[index].clone(), self.device)
 
 
 def _below(prefix: str, saved: Checkpoint) -> dict[str, Tensor]:

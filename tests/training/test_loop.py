@@ -143,8 +143,8 @@ def test_the_averaged_weights_follow_the_formula() -> None:
         expected = decay * expected + (1 - decay) * step
     assert float(ema.average["weight"]) == pytest.approx(expected, rel=1e-6)
     with ema.applied():
-        assert float(model.weight) == pytest.approx(expected, rel=1e-6)
-    assert float(model.weight) == 11.0
+        assert model.weight.item() == pytest.approx(expected, rel=1e-6)
+    assert model.weight.item() == 11.0
 
 
 def test_training_ends_with_the_averaged_weights() -> None:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
+from nas.cli.launch import place, together
 from nas.cli.steps import export as _export
 from nas.cli.steps import finish as _finish
 from nas.cli.steps import kit as _kit
@@ -35,7 +36,8 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     A new run folder gets its record at once; over an older record it is written after success.
     """
     values = masked_values(dataclasses.asdict(config))
-    tracker = make_tracker(dataclasses.asdict(config.tracker))
+    leads = place().leads
+    tracker = make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"})
     context = Context(config, job.run_dir, tracker)
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
     for part in parts:  # and so is whatever else can be found early
@@ -53,14 +55,16 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
             inputs=files,
         )
 
-    if is_new := not (job.run_dir / PROVENANCE).exists():
+    is_new = not (job.run_dir / PROVENANCE).exists()
+    if is_new and leads:
         record()
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
     try:
-        yield context
+        with together(config.compute.torch_device):
+            yield context
     finally:
         tracker.finish()
-    if not is_new:
+    if not is_new and leads:
         record()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import resources
 from nas.cli.console import progress_bar, say
+from nas.cli.launch import execute_together, place
 from nas.config import CheckpointConfig, Config, OptimizationConfig, seconds
 from nas.hardware import Device
 from nas.pipeline import Step, execute
@@ -60,7 +62,9 @@ class Context:
         from nas.training.prepared import Prepared
 
         data = self.config.data
-        with progress_bar(f"reading {data.name}") as bar:
+        # Processes of one machine must not download to the same folder at the same time.
+        order = self.compute.processes.leader_first() if data.download else nullcontext()
+        with order, progress_bar(f"reading {data.name}") as bar:
             splits = load_data(
                 data.name,
                 root=data.root,
@@ -118,7 +122,7 @@ class Context:
 
     def execute(self, step: Step) -> bool:
         """Does a step unless it is done."""
-        return execute(step, say=say)
+        return execute(step, say=say) if place().count == 1 else execute_together(step)
 
 
 def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
