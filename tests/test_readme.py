@@ -61,6 +61,17 @@ class Compose:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A command that starts processes or servers, with a test of its own.
+
+    Attributes:
+        test: The file of this test.
+    """
+
+    test: str
+
+
+@dataclass(frozen=True)
 class Make:
     """A target of the Makefile; what it does is run by .ci/run and by the other commands.
 
@@ -89,7 +100,7 @@ class Completion:
     """What a shell evaluates."""
 
 
-COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
+COMMANDS: dict[str, Run | Compose | Elsewhere | Make | Script | Completion] = {
     "make quickstart": Make("nas run experiment=quickstart"),
     "make test": Make("-m pytest"),
     "nas run experiment=quickstart seed=0,1,2 --multirun": Run(
@@ -161,6 +172,17 @@ COMMANDS: dict[str, Run | Compose | Make | Script | Completion] = {
     "nas train experiment=pets train.random_subnets=1,2 run_dir=runs/subnets --multirun": Run(
         makes=("runs/subnets/train.random_subnets-1/supernet/history.csv",)
     ),
+    "nas train experiment=pets train.random_subnets=1,2 run_dir=runs/at_once hydra/launcher=joblib "
+    "hydra.launcher.n_jobs=2 --multirun": Elsewhere("tests/cli/test_cli_launchers.py"),
+    "nas search experiment=pets search.objectives=[accuracy,latency,memory] search.bounds={macs:5.0e+6} "
+    "run_dir=runs/pictures": Run(makes=("runs/pictures/search/winner.json",)),
+    "nas search experiment=pets search.devices=[pixel_6,raspberry_pi_5] search.latency_ms=null "
+    "search.budgets_ms=[1,2,5] run_dir=runs/pictures": Run(makes=("runs/pictures/search/winners.json",)),
+    "nas search experiment=pets search.workers=2 search.trials=8 run_dir=runs/pictures": Elsewhere(
+        "tests/cli/test_cli_search.py"
+    ),
+    "nas search experiment=pets search.storage=${oc.env:STUDIES} run_dir=runs/pictures": Compose(),
+    "optuna-dashboard runs/pictures/search/journal.log": Elsewhere("tests/search/test_dashboard.py"),
     "nas train experiment=pets train.recipe=single_path run_dir=runs/single_path": Run(
         makes=("runs/single_path/supernet/history.csv",)
     ),
@@ -274,6 +296,8 @@ def do(command: str, folder: Path, nas: Nas) -> None:
         place = folder / treatment.place
         run([sys.executable, str((place if treatment.place else ROOT) / words[1]), *words[2:]], place)
         check(treatment.makes, place)
+    elif isinstance(treatment, Elsewhere):
+        assert (ROOT / treatment.test).is_file()
     elif isinstance(treatment, Completion):
         assert "complete " in succeed(nas("-sc", "install=bash"), command)
     elif isinstance(treatment, Compose):

@@ -76,9 +76,9 @@ class Guided(Planner):
             survivors(history.losses[history.complete], history.violations[history.complete], _POPULATION)
         ]
         start = np.concatenate([history.rows[best], pool.random(_POPULATION, history, rng)])
-        found = surrogate.evolve(start, population=_POPULATION, candidates=self.candidates, rng=rng)
-        fresh = np.array([row not in history.seen for row in map(tuple, found.tolist())], bool)
         count = max(self.batch, len(history.complete) // _GROWTH)
+        found = surrogate.evolve(start, population=_POPULATION + count, candidates=self.candidates, rng=rng)
+        fresh = np.array([row not in history.seen for row in map(tuple, found.tolist())], bool)
         rows = _worthwhile(surrogate, found[fresh], history, count)
         return Plan(rows if len(rows) else pool.random(count, history, rng), notes)
 

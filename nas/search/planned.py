@@ -24,7 +24,7 @@ from nas.search.objectives import Objective
 from nas.search.parameters import Parameters
 from nas.space import IntArray
 
-_PLAN, _NOTES = "nas:plan", "nas:notes"
+_PLAN, _NOTES, _CODE = "nas:plan", "nas:notes", "nas:code"
 
 Notes = Mapping[str, int | str]
 
@@ -68,6 +68,8 @@ class PlannedSampler(BaseSampler):
         self, problem: Problem, planner: Planner, *, objectives: Sequence[Objective], seed: int
     ) -> None:
         self._parameters = Parameters(problem)
+        self._radices = [len(d.choices) + 1 for d in problem.space.dimensions]  # one more for "absent"
+        self._genes = len(self._radices)
         self._planner, self._objectives = planner, objectives
         self._rng = np.random.default_rng(seed)
         self._independent = RandomSampler(seed=seed)
@@ -83,12 +85,13 @@ class PlannedSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-        row = self._next_of_plan(others)
-        if row is None:
-            row = self._new_plan(study, trial, others)
-        if row is None:
+        code = self._next_of_plan(others)
+        if code is None:
+            code = self._new_plan(study, trial, others)
+        if code is None:
             return {}  # nothing is left to propose; every parameter is drawn by chance
-        candidate = self._parameters.problem.candidates(np.array([row], np.int64))[0]
+        _write(study, trial, {_CODE: code})
+        candidate = self._parameters.problem.candidates(np.array([self._row(code)], np.int64))[0]
         return dict(self._parameters.params(candidate, self._rng))
 
     def sample_independent(
@@ -96,43 +99,39 @@ class PlannedSampler(BaseSampler):
     ) -> Any:
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
-    def _next_of_plan(self, others: Sequence[FrozenTrial]) -> list[int] | None:
+    def _next_of_plan(self, others: Sequence[FrozenTrial]) -> int | None:
         """The first network of the newest plan that no trial has taken."""
         position = _newest_plan(others)
         if position is None:
             return None
-        later = [t.params for t in others[position:] if t.params.keys() == self._radices.keys()]
-        taken = {self._code(row) for row in self._parameters.rows(later).tolist()}
+        later = others[position:]
+        taken = {trial.system_attrs[_CODE] for trial in later if _CODE in trial.system_attrs}
+        strangers = [t.params for t in later if _CODE not in t.system_attrs and len(t.params) == self._genes]
+        taken.update(self._code(row) for row in self._parameters.rows(strangers).tolist())
         left = (code for code in others[position].system_attrs[_PLAN] if code not in taken)
-        code = next(left, None)
-        return None if code is None else self._row(code)
+        return next(left, None)
 
-    def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> list[int] | None:
+    def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> int | None:
         position = _newest_plan(others)
         notes = {} if position is None else others[position].system_attrs[_NOTES]
         history = read_history(others, self._parameters, self._objectives)
         plan = self._planner.plan(history, notes, self._rng)
-        rows: list[list[int]] = plan.rows.tolist()
-        if not rows:
+        codes = [self._code(row) for row in plan.rows.tolist()]
+        if not codes:
             return None
-        _write(study, trial, {_PLAN: [self._code(row) for row in rows], _NOTES: dict(plan.notes)})
-        return rows[0]
-
-    @property
-    def _radices(self) -> dict[str, int]:
-        """For each parameter the number of its choices, and one more for "absent"."""
-        return {str(d): len(d.choices) + 1 for d in self._parameters.problem.space.dimensions}
+        _write(study, trial, {_PLAN: codes, _NOTES: dict(plan.notes)})
+        return codes[0]
 
     def _code(self, row: Sequence[int]) -> int:
         """One number that stands for a row: short in a storage, and quick to compare."""
         code = 0
-        for position, radix in zip(row, self._radices.values(), strict=True):
+        for position, radix in zip(row, self._radices, strict=True):
             code = code * radix + position + 1
         return code
 
     def _row(self, code: int) -> list[int]:
         row: list[int] = []
-        for radix in reversed(self._radices.values()):
+        for radix in reversed(self._radices):
             code, digit = divmod(code, radix)
             row.append(digit - 1)
         return row[::-1]

@@ -9,7 +9,7 @@ import numpy as np
 from nas.search.pareto import FloatArray
 from nas.search.predictors.base import Predictor, make_predictor
 
-_MOST = 150
+_MOST = 100
 """Labels that are looked at: more would hardly change the choice, and take long."""
 
 

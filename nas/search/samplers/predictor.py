@@ -32,8 +32,8 @@ class PredictorGuided(Sampler):
     NAME: ClassVar[str] = "predictor"
 
     predictor: str = "auto"
-    startup: int = 15
-    batch: int = 10
+    startup: int = 8
+    batch: int = 5
     candidates: int = 4000
 
     def __post_init__(self) -> None:
