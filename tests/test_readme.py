@@ -197,6 +197,10 @@ COMMANDS: dict[str, Run | Compose | Elsewhere | Make | Script | Completion] = {
     "nas run data=imagenet data.root=imagenet space=ofa_mobilenet_v3 search.latency_ms=20 "
     "compute.torch_device=cuda": Compose(),
     "nas run data=cifar10 data.download=true space=mobilenet_32": Compose(),
+    "torchrun --nproc_per_node=8 -m nas.cli train data=imagenet data.root=imagenet space=ofa_mobilenet_v3 "
+    "run_dir=runs/imagenet": Compose(),
+    "nas run data=imagenet data.root=imagenet space=ofa_mobilenet_v3 search.latency_ms=20 "
+    "run_dir=runs/imagenet": Compose(),
     "eval $(nas -sc install=bash)": Completion(),
     "nas table experiment=pets space=pets_48 run_dir=runs/pets_48": Run(
         makes=("runs/pets_48/table/pets_48-this_machine.json",)
@@ -301,7 +305,8 @@ def do(command: str, folder: Path, nas: Nas) -> None:
     elif isinstance(treatment, Completion):
         assert "complete " in succeed(nas("-sc", "install=bash"), command)
     elif isinstance(treatment, Compose):
-        composed = succeed(nas(*words[1:], "--cfg", "job"), command)
+        arguments = words[words.index("nas.cli" if words[0] == "torchrun" else "nas") + 1 :]
+        composed = succeed(nas(*arguments, "--cfg", "job"), command)
         assert all(part in composed for part in ("space:", "data:", "table:"))
     else:
         tiny = () if {"--help", "--cfg"} & set(words) else (*TINY, *treatment.adds)
