@@ -200,8 +200,11 @@ class Loop:
         outcome = evaluation.outcome
         quantities = (*self._objectives, *self._problem.limits)
         for quantity, value in zip(quantities, (*outcome.values, *outcome.limits), strict=True):
-            if quantity.bound is not None and math.isfinite(value):
-                trial.set_constraint(quantity.name, quantity.violation(value))
+            if quantity.bound is not None:
+                # Optuna's GP wants every constraint of every trial. What was not evaluated breaks none by
+                # itself: the trial is infeasible by the bound for which it was rejected, or failed.
+                broken = quantity.violation(value) if math.isfinite(value) else 0.0
+                trial.set_constraint(quantity.name, broken)
         if outcome.state is State.FAILED:
             return self._study.tell(trial, state=TrialState.FAIL)
         return self._study.tell(trial, self._filled(outcome))
