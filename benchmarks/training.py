@@ -239,7 +239,7 @@ def is_plain(spec: Any) -> bool:
 
 def plain(space: SearchSpace, *, batch: int, resolution: int, seconds: float) -> None:
     """Training steps of subnets, by our supernet and by the plain one; so many seconds for each."""
-    rng, chosen = np.random.default_rng(0), Compute.choose("cpu")
+    rng = np.random.default_rng(0)
     archs = {"largest": space.largest(), "smallest": space.smallest(), "random": space.sample(rng)}
     networks = {
         name: dataclasses.replace(space.network(arch, classes=CLASSES), resolution=resolution)
@@ -249,7 +249,7 @@ def plain(space: SearchSpace, *, batch: int, resolution: int, seconds: float) ->
     other = PlainElastic(networks["largest"])
     check(ours, other, list(networks.values()))
     ours.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    computes = list({precision(c): c for c in (Compute.choose("cpu", "none"), chosen)}.values())
+    computes = [Compute.choose("cpu", kind) for kind in ("none", "bf16")]
     print(f"\n{space.name}, {resolution} pixels, batch {batch}; plain / ours, goal: at least 1.4")
     for name, network in networks.items():
         against_plain(name, network, ours, other, computes, batch=batch, seconds=seconds)

@@ -36,8 +36,8 @@ class ComputeConfig:
 
     Attributes:
         torch_device: auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, ...
-        autocast: Precision of convolutions while training: auto (bf16 where the hardware computes with it),
-            none, bf16 or fp16.
+        autocast: Precision of convolutions while training: auto (bf16 on a GPU that computes with it, else
+            none), none, bf16 or fp16.
         compile: Compile the networks that are trained alone (torch.compile); it costs a minute for each.
     """
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -124,8 +123,8 @@ class Compute:
 
         Args:
             device: ``auto``, or anything that ``torch.device`` takes.
-            autocast: ``auto`` (bfloat16 where the hardware computes with it, else none), ``none``, ``bf16``
-                or ``fp16``.
+            autocast: ``auto`` (bfloat16 on a GPU that computes with it, else none), ``none``, ``bf16`` or
+                ``fp16``.
             compile: Whether networks of a fixed size are compiled.
 
         Raises:
@@ -138,7 +137,7 @@ class Compute:
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"device {name!r} cannot be used ({error}); use auto, cpu or cuda") from None
         types = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        types["auto"] = torch.bfloat16 if _has_bfloat16(chosen) else None
+        types["auto"] = torch.bfloat16 if _gains_from_bfloat16(chosen) else None
         if autocast not in types:
             raise UserError(f"autocast is {autocast!r}; allowed: {', '.join(sorted(types))}")
         return cls(device=chosen, autocast=types[autocast], processes=Processes.current(), compile=compile)
@@ -169,15 +168,14 @@ class Compute:
             ) from None
 
 
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware computes with bfloat16; emulated, it is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False  # not Linux: nothing is known
-    return device.type == "cpu" and not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(words)
+def _gains_from_bfloat16(device: torch.device) -> bool:
+    """Whether training is faster in bfloat16.
+
+    CPUs do not gain, not even those with AMX: the weight gradient of a depthwise convolution takes two to
+    seven times as long there as in float32, which is more than the pointwise ones win
+    (``benchmarks/training.py`` has both).
+    """
+    return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def at_least_float32(x: Tensor) -> Tensor:

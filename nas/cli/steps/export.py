@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,8 +156,8 @@ def _check_budget(context: Context, winner: Artefact) -> None:
     if measured_ms <= budget:
         return
     text = (
-        f"{winner.file} takes {measured_ms:.3f} ms, above the budget of {budget:.3f} ms; "
-        f"lower scale.latency_ms by {1 - budget / measured_ms:.0%} and run again"
+        f"{winner.file} takes {measured_ms:.4g} ms, above the budget of {budget:.4g} ms; "
+        f"lower scale.latency_ms by {math.ceil(100 * (1 - budget / measured_ms))}% and run again"
     )
     if context.config.export.enforce:
         raise UserError(text)
