@@ -242,6 +242,8 @@ class FinishConfig(OptimizationConfig):
         baseline: The reference network that is trained for comparison, at several widths.
         baseline_widths: Its width multipliers; [] for no comparison.
         baseline_resolution: Its input resolution; null takes the space's largest.
+        workers: Networks that are trained at the same time, in a process each; null takes one a core where a
+            CPU trains on images in memory, else one.
     """
 
     network: str | None
@@ -249,6 +251,7 @@ class FinishConfig(OptimizationConfig):
     baseline: str
     baseline_widths: list[float]
     baseline_resolution: int | None
+    workers: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -249,6 +250,27 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     assert code == 0, err
     scaled = LatencyTable.load(finished.run_dir / "scale" / "table.json")
     assert scaled.costs[added].estimated == (policy == "estimate")
+
+
+def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
+    def finish(*settings: str) -> str:
+        command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
+        done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "workers failed" not in done.stdout
+        return done.stdout
+
+    out = finish("finish.workers=2")
+    assert "final: done already" in out, "how many at a time does not change what is trained"
+    found = []
+    for workers in (1, 2):
+        folder = finished.folder / "runs" / f"with_{workers}"
+        shutil.copytree(finished.run_dir, folder)
+        out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=40")
+        files = [path for path in (folder / "final").iterdir() if path.suffix != ".json"]
+        found.append({path.name: sha256(path) for path in files})
+    assert "at the same time: " in out, "the other worker has trained one of the two"
+    assert found[0] == found[1]
 
 
 def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:

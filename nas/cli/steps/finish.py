@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps import missing
 from nas.cli.steps import scale as scale_step
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec, reference_network
 from nas.pipeline import Step
 
+if TYPE_CHECKING:
+    from nas.training.loop import Progress
+
 RESULTS = "results.json"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,25 @@ def step(context: Context) -> Step:
     return Step(
         name="final",
         folder=context.path("final"),
-        settings={**context.settings("finish", "compute"), **context.data_settings()},
+        settings={**_settings(context, "finish", "compute"), **context.data_settings()},
         inputs=inputs,
         outputs=(RESULTS,),
         run=lambda folder: _finish(context, folder),
     )
 
 
+def _settings(context: Context, *names: str) -> dict[str, Any]:
+    """What decides the networks; how many are trained at the same time does not."""
+    found = context.settings(*names)
+    del found["finish"]["workers"]
+    return found
+
+
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     config = context.config.finish
+    if config.workers is not None and config.workers < 1:
+        raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
     checkpoint_plan(context.config.checkpoint)
     for width in config.baseline_widths:
         reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
@@ -97,15 +112,87 @@ def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
     return NetworkSpec.from_dict(value.get("network", value)), None
 
 
+def workers(context: Context) -> int:
+    """How many networks are trained at the same time.
+
+    Small networks leave most of a CPU idle: two threads hardly train one faster than one thread does.
+    """
+    from nas.training.data import MemoryImages
+
+    chosen = context.config.finish.workers
+    if chosen is not None:
+        return chosen
+    here = context.compute
+    shares = here.device.type == "cpu" and here.processes.count == 1
+    if not shares or not isinstance(context.data.splits.train, MemoryImages):
+        return 1  # the GPU, other processes or the decoding of images want the cores
+    import torch
+
+    return torch.get_num_threads()
+
+
+def help_finish(context: Context, number: int) -> None:
+    """Trains networks that no other worker has begun, until none is left."""
+    _train_free(context, list(entries(context)), step(context).partial)
+
+
+def _train_free(context: Context, todo: list[Entry], folder: Path) -> set[str]:
+    """Trains what no other worker has begun, the costliest first, and returns the names."""
+    own = set()
+    for entry in sorted(todo, key=lambda entry: -entry.network.macs):
+        claim = _claims(folder) / entry.file
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        _train_once(context, entry, folder)
+        own.add(entry.name)
+    return own
+
+
+def _claims(folder: Path) -> Path:
+    """Where a worker notes which networks it has begun."""
+    return folder / "claims"
+
+
+def _count(context: Context, todo: list[Entry]) -> int:
+    return min(workers(context), len(todo))
+
+
 def _finish(context: Context, folder: Path) -> None:
     todo = list(entries(context))
     table = _table(context, todo, folder)
-    done = [_train_once(context, entry, table, folder) for entry in todo]
+    count = _count(context, todo)
+    decided = replace(context.config, finish=replace(context.config.finish, workers=count))
+    shutil.rmtree(_claims(folder), ignore_errors=True)  # of an attempt that was interrupted
+    _claims(folder).mkdir()
+    with threads(count):
+        with helpers(replace(context, config=decided), help_finish, workers=count) as others_work:
+            own = _train_free(context, todo, folder)
+            _wait(others_work, todo, folder)
+        trained = [_train_once(context, entry, folder) for entry in todo]  # what a failed worker has left
+    for leftover in (_claims(folder), folder / CHECKPOINTS):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for found in trained:
+        if found["name"] not in own:
+            say(f"trained {found['name']} at the same time: {found['validation_accuracy']:.1%} on validation")
+    done = [{**found, **_predicted(table, entry.network)} for entry, found in zip(todo, trained, strict=True)]
     baselines = [item for item in done if item["role"] == "baseline"]
     # The best is chosen by what the search sees too, never by the test images.
     best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
     write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"]})
     say(f"final: {len(done)} networks trained for {context.config.finish.epochs} epochs each")
+
+
+def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> None:
+    """Shows how many networks are trained, until the other workers have done their part."""
+    if not others_work():
+        return
+    with progress_bar("networks trained", total=len(todo)) as bar:
+        while others_work():
+            bar.show(sum(_record(folder, entry).is_file() for entry in todo), len(todo))
+            time.sleep(0.2)
+        bar.show(sum(_record(folder, entry).is_file() for entry in todo), len(todo))
 
 
 def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | None:
@@ -125,22 +212,27 @@ def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | 
     )
 
 
-def _train_once(context: Context, entry: Entry, table: LatencyTable | None, folder: Path) -> dict[str, Any]:
-    """Trains a network, unless an interrupted attempt has done so already."""
-    record = folder / f"{entry.file.removesuffix('.safetensors')}.json"
+def _train_once(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
+    """Trains a network, unless an interrupted attempt or another worker has done so already."""
+    record = _record(folder, entry)
     if record.is_file():
         found: dict[str, Any] = read_json(record)
         if found["network"] == entry.network.to_dict() and found["sha256"] == sha256(folder / entry.file):
             return found
-    found = {**_train(context, entry, folder), **_predicted(table, entry.network)}
+    found = _train(context, entry, folder)
     write_json(record, found)
     shutil.rmtree(_states(folder, entry), ignore_errors=True)  # a network that is trained needs none
     return found
 
 
+def _record(folder: Path, entry: Entry) -> Path:
+    """What is known of a network that is trained."""
+    return folder / f"{entry.file.removesuffix('.safetensors')}.json"
+
+
 def _states(folder: Path, entry: Entry) -> Path:
     """Where the checkpoints of a network's training are."""
-    return folder / "checkpoints" / entry.file.removesuffix(".safetensors")
+    return folder / CHECKPOINTS / entry.file.removesuffix(".safetensors")
 
 
 def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, Any]:
@@ -157,6 +249,11 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
 
     config, data = context.config.finish, context.data
     states = _states(folder, entry)
+
+    def follow(now: Progress) -> None:
+        bar.follow(now)
+        check_parent()
+
     with progress_bar(f"training {entry.name}", total=config.epochs * data.steps(config.batch_size)) as bar:
         try:
             trained = train_network(
@@ -167,10 +264,10 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                 checkpoints=Checkpoints(
                     folder=states,
                     plan=checkpoint_plan(context.config.checkpoint),
-                    about={"network": entry.network.to_dict(), **context.settings("finish", "seed")},
+                    about={"network": entry.network.to_dict(), **_settings(context, "finish", "seed")},
                     say=say,
                 ),
-                on_step=bar.follow,
+                on_step=follow,
             )
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None

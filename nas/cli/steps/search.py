@@ -154,7 +154,7 @@ def help_search(context: Context, worker: int) -> None:
 
 def _search(context: Context, folder: Path) -> None:
     config, splits, parts = context.config, context.data.splits, _parts(context, folder)
-    with progress_bar("searching") as bar, helpers(context, help_search):
+    with progress_bar("searching") as bar, helpers(context, help_search, workers=config.search.workers):
         result = search(
             searched_space(context),
             objectives=parts.objectives,

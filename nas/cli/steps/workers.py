@@ -1,9 +1,8 @@
-"""More processes of this machine for one search."""
+"""More processes of this machine for one step."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,36 +16,39 @@ from nas.errors import UserError
 from nas.tracking import make_tracker
 
 Help = Callable[[Context, int], None]
-"""Joins the search as the worker of that number."""
+"""Does a worker's part of a step; the number is the worker's."""
 
 
 @contextmanager
-def helpers(context: Context, help_search: Help) -> Iterator[None]:
+def helpers(context: Context, help_step: Help, *, workers: int) -> Iterator[Callable[[], bool]]:
     """Runs all workers but this process, which is the first, until the body and they have ended.
 
     A worker that fails is told of, and the others do its part.
 
     Args:
         context: The run.
-        help_search: A function at the top of a module, which a new process can import.
+        help_step: A function at the top of a module, which a new process can import.
+        workers: How many there are, with this process.
+
+    Yields:
+        A function that says whether one of the others is still at work.
     """
-    count = context.config.search.workers - 1
     spawn = multiprocessing.get_context("spawn")
+    given = (help_step, context.config, context.run_dir, workers)
     processes = [
-        spawn.Process(target=_help, args=(help_search, context.config, context.run_dir, number), daemon=True)
-        for number in range(1, count + 1)
+        spawn.Process(target=_help, args=(*given, number), daemon=True) for number in range(1, workers)
     ]
     for process in processes:
         process.start()
     try:
-        yield
+        yield lambda: any(process.is_alive() for process in processes)
     except BaseException:
         _stop(processes)
         raise
     for process in processes:
         process.join()
     if failed := [process.name for process in processes if process.exitcode != 0]:
-        say(f"warning: {len(failed)} of {count + 1} workers failed; the others have done their part")
+        say(f"warning: {len(failed)} of {workers} workers failed; the others have done their part")
 
 
 def check_parent() -> None:
@@ -63,13 +65,24 @@ def _stop(processes: list[SpawnProcess]) -> None:
         process.join()
 
 
-def _help(help_search: Help, config: Config, run_dir: Path, number: int) -> None:
+@contextmanager
+def threads(workers: int) -> Iterator[None]:
+    """Gives each of ``workers`` processes its share of the cores while the body runs."""
     import torch
 
-    CONSOLE.quiet = True
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // config.search.workers))
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // workers))
     try:
-        help_search(Context(config, run_dir, make_tracker({"name": "none"})), number)
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _help(help_step: Help, config: Config, run_dir: Path, workers: int, number: int) -> None:
+    CONSOLE.quiet = True
+    try:
+        with threads(workers):
+            help_step(Context(config, run_dir, make_tracker({"name": "none"})), number)
     except KeyboardInterrupt:
         sys.exit(1)
     except UserError as fault:
