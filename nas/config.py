@@ -386,6 +386,7 @@ class ScaleConfig:
         alpha: Growth of the depth.
         beta: Growth of the width.
         gamma: Growth of the resolution.
+        depth_rounding: nearest, so that a small phi changes little, or up, as EfficientNet does.
         min_phi: The smallest phi that is tried; below 0 the network shrinks.
         max_phi: The largest phi that is tried.
     """
@@ -396,6 +397,7 @@ class ScaleConfig:
     alpha: float
     beta: float
     gamma: float
+    depth_rounding: str
     min_phi: float
     max_phi: float
 

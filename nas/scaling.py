@@ -12,22 +12,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nas.blocks import BlockSettings, field_names
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 """Growth of depth, width and resolution for each step of φ; found for EfficientNet-B0 (section 3.3)."""
 
+ROUNDINGS = ("up", "nearest")
+"""How a depth becomes a whole number of blocks. EfficientNet rounds up, which suits its steps of a whole φ;
+but then the smallest step adds a block to every stage, and a small network has no neighbours in cost."""
+
 _SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
 
 
 def scale(
-    network: NetworkSpec, *, depth: float = 1.0, width: float = 1.0, resolution: float = 1.0
+    network: NetworkSpec,
+    *,
+    depth: float = 1.0,
+    width: float = 1.0,
+    resolution: float = 1.0,
+    depth_rounding: str = "up",
 ) -> NetworkSpec:
     """Multiplies a network's depth, width and resolution.
 
     Stages grow by repeating the settings of their last block at stride 1, and shrink by dropping their last
-    blocks; depths round up, so that a stage keeps at least one block. Stem and head keep their blocks.
+    blocks, but one always stays. Stem and head keep their blocks.
     Widths, those of stem and head included, are multiplied before any rounding.
 
     Args:
@@ -35,23 +44,32 @@ def scale(
         depth: Factor for the number of blocks of each stage.
         width: Factor for the output channels of every block.
         resolution: Factor for the input's height and width; the result is rounded to whole pixels.
+        depth_rounding: ``up``, as in EfficientNet, or ``nearest``.
 
     Raises:
-        UserError: If a factor is not a positive number.
+        UserError: If a factor is not a positive number, or the rounding has no such name.
     """
+    if depth_rounding not in ROUNDINGS:
+        raise unknown("depth_rounding", depth_rounding, ROUNDINGS)
     for name, factor in (("depth", depth), ("width", width), ("resolution", resolution)):
         _check_positive(name, factor)
     return replace(
         network,
         resolution=max(1, math.floor(network.resolution * resolution + 0.5)),
         stem=_widen(network.stem, width),
-        stages=tuple(_widen(_deepen(stage, depth), width) for stage in network.stages),
+        stages=tuple(_widen(_deepen(stage, depth, depth_rounding), width) for stage in network.stages),
         head=_widen(network.head, width),
     )
 
 
 def compound_scale(
-    network: NetworkSpec, *, phi: float, alpha: float = ALPHA, beta: float = BETA, gamma: float = GAMMA
+    network: NetworkSpec,
+    *,
+    phi: float,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    gamma: float = GAMMA,
+    depth_rounding: str = "up",
 ) -> NetworkSpec:
     """Scales depth by ``alpha**phi``, width by ``beta**phi`` and resolution by ``gamma**phi``.
 
@@ -59,7 +77,7 @@ def compound_scale(
     ``phi`` shrinks the network.
 
     Raises:
-        UserError: If a base is not a positive number, or phi is not a number.
+        UserError: If a base is not a positive number, phi is not a number, or the rounding has no such name.
     """
     for name, base in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
         _check_positive(name, base)
@@ -67,7 +85,13 @@ def compound_scale(
         raise UserError(
             f"phi is {phi}; it must be a finite number, e.g. 1 to double the cost or -1 to halve it"
         )
-    return scale(network, depth=alpha**phi, width=beta**phi, resolution=gamma**phi)
+    return scale(
+        network,
+        depth=alpha**phi,
+        width=beta**phi,
+        resolution=gamma**phi,
+        depth_rounding=depth_rounding,
+    )
 
 
 @dataclass(frozen=True)
@@ -95,6 +119,7 @@ def fit_to_latency(
     alpha: float = ALPHA,
     beta: float = BETA,
     gamma: float = GAMMA,
+    depth_rounding: str = "up",
     lowest: float = -6.0,
     highest: float = 8.0,
     step: float = 0.1,
@@ -111,6 +136,7 @@ def fit_to_latency(
         alpha: Growth of the depth, see ``compound_scale``.
         beta: Growth of the width.
         gamma: Growth of the resolution.
+        depth_rounding: As in ``scale``.
         lowest: The smallest phi of the grid.
         highest: The largest phi of the grid.
         step: The distance between two neighbours of the grid; it contains 0.
@@ -123,7 +149,9 @@ def fit_to_latency(
     tried: list[tuple[float, float]] = []
     best: Scaled | None = None
     for phi in _grid(lowest, highest, step):
-        candidate = compound_scale(network, phi=phi, alpha=alpha, beta=beta, gamma=gamma)
+        candidate = compound_scale(
+            network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
+        )
         predicted_ms = _predict_if_valid(candidate, predict)
         if predicted_ms is None:
             continue
@@ -175,8 +203,11 @@ def _check_positive(name: str, value: float) -> None:
         raise UserError(f"{name} is {value}; it must be a positive number")
 
 
-def _deepen(stage: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSettings, ...]:
-    count = max(1, math.ceil(len(stage) * factor - _SLACK)) if stage else 0
+def _deepen(stage: tuple[BlockSettings, ...], factor: float, rounding: str) -> tuple[BlockSettings, ...]:
+    whole = math.ceil(len(stage) * factor - _SLACK)
+    if rounding == "nearest":
+        whole = math.floor(len(stage) * factor + 0.5)
+    count = max(1, whole) if stage else 0
     if count <= len(stage):
         return stage[:count]
     return (*stage, *[_with(stage[-1], "stride", 1)] * (count - len(stage)))
@@ -201,6 +232,7 @@ def near_latency(
     alpha: float = ALPHA,
     beta: float = BETA,
     gamma: float = GAMMA,
+    depth_rounding: str = "up",
     lowest: float = -6.0,
     highest: float = 8.0,
     step: float = 0.1,
@@ -218,6 +250,7 @@ def near_latency(
         alpha: Growth of the depth, see ``compound_scale``.
         beta: Growth of the width.
         gamma: Growth of the resolution.
+        depth_rounding: As in ``scale``.
         lowest: The smallest phi of the grid.
         highest: The largest phi of the grid.
         step: The distance between two neighbours of the grid.
@@ -234,7 +267,9 @@ def near_latency(
     rough: dict[float, float] = {}
     networks: dict[float, NetworkSpec] = {}
     for phi in _grid(lowest, highest, step):
-        candidate = compound_scale(network, phi=phi, alpha=alpha, beta=beta, gamma=gamma)
+        candidate = compound_scale(
+            network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
+        )
         ms = _predict_if_valid(candidate, lambda each: now_ms * (each.macs / network.macs) ** 0.8)
         if ms is not None:
             rough[phi], networks[phi] = ms, candidate

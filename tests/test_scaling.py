@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nas.blocks import BlockSettings, Rounding, make_settings
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.scaling import compound_scale, fit_to_latency, near_latency, scale
+from nas.scaling import ROUNDINGS, compound_scale, fit_to_latency, near_latency, scale
 from nas.space import SearchSpace
 
 SPACE = SearchSpace.load("tiny_32")
@@ -102,6 +102,25 @@ def test_the_formula_at_phi_3() -> None:
 def test_depth_that_is_whole_is_not_rounded_up() -> None:
     assert len(scale(_plain(10, 8, 8), depth=1.1).stages[0]) == 11
     assert len(scale(_plain(10, 8, 8), depth=0.01).stages[0]) == 1
+
+
+def test_a_small_phi_changes_little() -> None:
+    network = replace(_plain(1, 64, 64), stages=((make_settings("conv", {"width": 64}),),) * 4)
+    little, up = (compound_scale(network, phi=0.3, depth_rounding=rounding) for rounding in ROUNDINGS[::-1])
+    assert [len(stage) for stage in little.stages] == [1, 1, 1, 1]
+    assert little.macs < 1.3 * network.macs
+    assert [len(stage) for stage in up.stages] == [2, 2, 2, 2]
+    assert [len(stage) for stage in compound_scale(network, phi=4, depth_rounding="nearest").stages] == [
+        2,
+        2,
+        2,
+        2,
+    ]
+    budget_ms = 1.3 * _ms(network)
+    assert fit_to_latency(network, latency_ms=budget_ms, predict=_ms).phi == 0
+    assert fit_to_latency(network, latency_ms=budget_ms, predict=_ms, depth_rounding="nearest").phi > 0
+    with pytest.raises(UserError, match=r"depth_rounding 'down'.* nearest"):
+        scale(network, depth=2, depth_rounding="down")
 
 
 def test_a_stage_of_one_block_is_deepened_at_stride_1() -> None:

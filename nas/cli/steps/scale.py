@@ -10,12 +10,12 @@ from nas.cli.console import say
 from nas.cli.steps import missing
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.files import read_json, write_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
-from nas.scaling import Scaled, fit_to_latency, near_latency
+from nas.scaling import ROUNDINGS, Scaled, fit_to_latency, near_latency
 from nas.search.results import Winner, read_winner
 
 TABLE = "table.json"
@@ -43,6 +43,8 @@ def check(context: Context) -> None:
     scale = context.config.scale
     if scale.latency_ms is not None and scale.latency_ratio is not None:
         raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
+    if scale.depth_rounding not in ROUNDINGS:
+        raise unknown("scale.depth_rounding", scale.depth_rounding, ROUNDINGS)
     if not 0 <= scale.margin < 1:
         raise UserError(f"scale.margin is {scale.margin}; it is a share of the budget: 0 ≤ margin < 1")
 
@@ -88,6 +90,7 @@ def _fit(
         now_ms=table.predict(network),
         lowest=config.min_phi,
         highest=config.max_phi,
+        depth_rounding=config.depth_rounding,
         **growth,
     )
     blocks = [block for _, candidate in near for block in candidate.blocks]
@@ -101,7 +104,13 @@ def _fit(
     )
     phis = [phi for phi, _ in near]
     scaled = fit_to_latency(
-        network, latency_ms=budget, predict=table.predict, lowest=min(phis), highest=max(phis), **growth
+        network,
+        latency_ms=budget,
+        predict=table.predict,
+        lowest=min(phis),
+        highest=max(phis),
+        depth_rounding=config.depth_rounding,
+        **growth,
     )
     return scaled, table
 
