@@ -201,6 +201,9 @@ COMMANDS: dict[str, Run | Compose | Elsewhere | Make | Script | Completion] = {
     "run_dir=runs/imagenet": Compose(),
     "nas run data=imagenet data.root=imagenet space=ofa_mobilenet_v3 search.latency_ms=20 "
     "run_dir=runs/imagenet": Compose(),
+    "nas train data=imagenet data.root=imagenet space=ofa_mobilenet_v3 run_dir=runs/imagenet --multirun "
+    "hydra/launcher=submitit_slurm hydra.launcher.nodes=2 hydra.launcher.gpus_per_node=8 "
+    "hydra.launcher.tasks_per_node=8": Compose(),
     "eval $(nas -sc install=bash)": Completion(),
     "nas table experiment=pets space=pets_48 run_dir=runs/pets_48": Run(
         makes=("runs/pets_48/table/pets_48-this_machine.json",)
@@ -306,7 +309,9 @@ def do(command: str, folder: Path, nas: Nas) -> None:
         assert "complete " in succeed(nas("-sc", "install=bash"), command)
     elif isinstance(treatment, Compose):
         arguments = words[words.index("nas.cli" if words[0] == "torchrun" else "nas") + 1 :]
-        composed = succeed(nas(*arguments, "--cfg", "job"), command)
+        composed = succeed(
+            nas(*(word for word in arguments if word != "--multirun"), "--cfg", "job"), command
+        )
         assert all(part in composed for part in ("space:", "data:", "table:"))
     else:
         tiny = () if {"--help", "--cfg"} & set(words) else (*TINY, *treatment.adds)

@@ -34,3 +34,23 @@ def test_joblib_runs_the_jobs_of_a_sweep(own_folder: Path, nas: Nas) -> None:
     assert outcome.code == 0, outcome.err
     made = {path.parent.name for path in (own_folder / "runs" / "cost").glob("*/cost")}
     assert made == {"cost.classes-10", "cost.classes-20"}
+
+
+@pytest.mark.long
+def test_the_processes_of_a_submitit_job_train_together(own_folder: Path, nas: Nas) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install 'hwnas[launchers]'")
+    settings = [
+        "experiment=quickstart",
+        "train.epochs=1",
+        "data.max_train_images=128",
+        "run_dir=runs/job",
+        "hydra/launcher=submitit_local",
+        "hydra.launcher.tasks_per_node=2",
+        "--multirun",
+    ]
+    outcome = nas("train", *settings)
+    assert outcome.code == 0, outcome.err
+    folder = own_folder / "runs" / "job"
+    assert (folder / "supernet" / "weights.safetensors").is_file()
+    assert len(list(folder.glob(".submitit/*/*_log.out"))) == 2
+    assert (folder / "nas.log").read_text(encoding="utf-8").count("supernet: done in") == 1
