@@ -334,8 +334,9 @@ class SearchConfig:
         options: Further options of the sampler, e.g. {predictor: ridge}.
         trials: Networks that are evaluated.
         population: Networks of a generation, where the sampler has such.
-        objectives: What is made good, the first decides the winner: accuracy, latency, macs, params, size
-            (bytes of weights) and memory (bytes of feature maps); the last two in the device's precision.
+        objectives: What is made good, the first decides the winner: accuracy, int8_accuracy (after
+            quantisation, as ONNX Runtime runs it on this machine), latency, macs, params, size (bytes of
+            weights) and memory (bytes of feature maps); the last two in the device's precision.
         bounds: The worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; what is bounded need not
             be an objective.
         devices: Devices that the network must serve, each with its own latency; [] takes the run's device.
@@ -382,6 +383,7 @@ class ScaleConfig:
     Attributes:
         latency_ms: Latency budget of the scaled network; null for none.
         latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
+        latency_fraction: The same budget, as a share of the predicted latency of the space's largest network.
         margin: Share of the budget that is kept free, as a table errs by a few percent.
         alpha: Growth of the depth.
         beta: Growth of the width.
@@ -393,6 +395,7 @@ class ScaleConfig:
 
     latency_ms: float | None
     latency_ratio: float | None
+    latency_fraction: float | None
     margin: float
     alpha: float
     beta: float

@@ -62,7 +62,7 @@ def _winner(value: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _named(name: str, number: float) -> str:
-    if name.startswith("accuracy"):
+    if name in ("accuracy", "int8_accuracy"):
         return f"{name} {_share(number)}"
     shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
     return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"

@@ -124,8 +124,12 @@ class SubnetEvaluator:
     def extract(self, network: NetworkSpec) -> StaticNetwork:
         """The subnet as a static module, calibrated, in evaluation mode."""
         static = self.supernet.extract(network).eval()
-        calibrate(static, (x for x, _ in self._batches(self.calibration, network)))
+        calibrate(static, (x for x, _ in self.calibration_batches(network)))
         return static
+
+    def calibration_batches(self, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
+        """The calibration images, at the network's resolution, with their labels."""
+        return self._batches(self.calibration, network)
 
     def accuracy(self, network: NetworkSpec) -> Accuracy:
         """The subnet's accuracy on the validation images, of which each process looks at its share.

@@ -89,6 +89,27 @@ def test_three_objectives_and_a_bound_on_a_fourth(project: Path) -> None:
     assert all((float(row["macs"]) > 50000) == (row["state"] == "rejected") for row in found)
 
 
+def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
+    out, winner = search(
+        project, "search.objectives=[int8_accuracy,macs]", "search.trials=4", "search.holdout_fraction=0.4"
+    )
+    assert list(winner["values"]) == ["int8_accuracy", "macs"]
+    assert "on search-validation in INT8" in out
+    low, high = winner["intervals"]["int8_accuracy"]
+    assert low <= winner["values"]["int8_accuracy"] <= high
+    cache = project / "runs" / "mini" / "evaluations.jsonl"
+    before = cache.read_text()
+    search(
+        project,
+        "search.objectives=[accuracy,int8_accuracy,macs]",
+        "search.trials=4",
+        "search.holdout_fraction=0.4",
+    )
+    found = trials(project)
+    assert all(abs(float(row["accuracy"]) - float(row["int8_accuracy"])) < 0.2 for row in found)
+    assert cache.read_text().startswith(before), "what is in the cache is not done again"
+
+
 def test_two_devices_at_once_one_of_them_by_its_peaks(project: Path) -> None:
     out, winner = search(
         project, "search.devices=[laptop_cpu,raspberry_pi_4]", "search.budgets_ms=[0.0005,0.01,1]"

@@ -48,6 +48,18 @@ def _accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
     ]
 
 
+def _int8_accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
+    judge = sources.judge
+    return [
+        made.accuracy(
+            lambda networks: [judge.int8_count(network).value for network in networks],
+            name="int8_accuracy",
+            bound=bounds.get("int8_accuracy"),
+            images=judge.images,
+        )
+    ]
+
+
 def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
     names = latency_names(list(sources.tables))
     return [
@@ -58,6 +70,7 @@ def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
 
 _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
     "accuracy": _accuracy,
+    "int8_accuracy": _int8_accuracy,
     "latency": _latency,
     "macs": lambda sources, bounds: [made.macs(bound=bounds.get("macs"))],
     "params": lambda sources, bounds: [made.params(bound=bounds.get("params"))],

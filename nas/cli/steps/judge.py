@@ -32,6 +32,7 @@ class Judge:
         unseen: Images that are kept from the search; ``None`` if there are none.
         seen_cache: Counts on the first ones.
         unseen_cache: Counts on the others.
+        int8_cache: Counts on the first ones in INT8.
         halving: Shares of the search's images, rising, after which an evaluation may be stopped.
     """
 
@@ -40,6 +41,7 @@ class Judge:
     unseen: Images | None
     seen_cache: EvaluationCache
     unseen_cache: EvaluationCache
+    int8_cache: EvaluationCache
     halving: Sequence[float]
 
     @property
@@ -50,6 +52,29 @@ class Judge:
     def count(self, network: NetworkSpec) -> Count:
         """The accuracy on all of the search's images."""
         return list(_counts(self.evaluator, network, self.seen, [self.images], self.seen_cache))[-1]
+
+    def int8_count(self, network: NetworkSpec) -> Count:
+        """The accuracy on all of the search's images after quantisation to INT8, as it would run here."""
+        from nas.deploy.int8 import int8_accuracy
+        from nas.training.data import batches
+
+        known = self.int8_cache.get(network, self.images)
+        if known is not None:
+            return known
+        evaluator = self.evaluator
+        loaded = batches(
+            self.seen,
+            batch_size=evaluator.batch_size,
+            resolution=network.resolution,
+            device=evaluator.compute.device,
+            normalize=evaluator.normalize,
+        )
+        found = int8_accuracy(
+            evaluator.extract(network), calibration=evaluator.calibration_batches(network), images=loaded
+        )
+        count = Count(found.correct, found.total)
+        self.int8_cache.put(network, count)
+        return count
 
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
         """The accuracy on growing parts of the search's images."""
@@ -83,6 +108,7 @@ def judge(context: Context) -> Judge:
     """What gives the accuracies of a run's search."""
     import torch
 
+    from nas.quantization import target_here
     from nas.training.data import subset
 
     evaluator = supernet_step.evaluator(context)
@@ -94,16 +120,19 @@ def judge(context: Context) -> Judge:
             f"search.holdout_fraction={share} leaves the search none of {len(images)} images; lower it, or "
             "raise data.validation_fraction"
         )
-    caches = [
-        EvaluationCache(context.path(CACHE), facts={**facts(context), "part": part})
-        for part in ("seen", "unseen")
+    parts: list[dict[str, str]] = [
+        {"part": "seen"},
+        {"part": "unseen"},
+        {"part": "seen", "int8": target_here()},
     ]
+    caches = [EvaluationCache(context.path(CACHE), facts={**facts(context), **part}) for part in parts]
     return Judge(
         evaluator=evaluator,
         seen=subset(images, order[kept:]),
         unseen=subset(images, order[:kept]) if kept else None,
         seen_cache=caches[0],
         unseen_cache=caches[1],
+        int8_cache=caches[2],
         halving=context.config.search.halving,
     )
 

@@ -41,25 +41,34 @@ def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     table_step.check_missing(context)
     scale = context.config.scale
-    if scale.latency_ms is not None and scale.latency_ratio is not None:
-        raise UserError("scale.latency_ms and scale.latency_ratio both bound the latency; set one of them")
+    asked = ("latency_ms", "latency_ratio", "latency_fraction")
+    given = [f"scale.{name}" for name in asked if getattr(scale, name) is not None]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} all bound the latency; set one of them")
     if scale.depth_rounding not in ROUNDINGS:
         raise unknown("scale.depth_rounding", scale.depth_rounding, ROUNDINGS)
     if not 0 <= scale.margin < 1:
         raise UserError(f"scale.margin is {scale.margin}; it is a share of the budget: 0 ≤ margin < 1")
 
 
-def budget_ms(context: Context, winner_ms: float) -> float | None:
-    """The scaled network's latency budget: absolute, or a multiple of the winner's predicted latency."""
+def budget_ms(context: Context, winner: NetworkSpec, table: LatencyTable) -> float | None:
+    """The scaled network's latency budget: absolute, or by the winner's or the largest network's latency."""
     scale = context.config.scale
-    return scale.latency_ms if scale.latency_ratio is None else scale.latency_ratio * winner_ms
+    if scale.latency_ratio is not None:
+        return scale.latency_ratio * table.predict(winner)
+    if scale.latency_fraction is not None:
+        largest = context.space.network(
+            context.space.largest(), classes=winner.classes, input_channels=winner.input_channels
+        )
+        return scale.latency_fraction * table.predict(largest)
+    return scale.latency_ms
 
 
 def _scale(context: Context, folder: Path) -> None:
     winner = read_winner(context.path("search"))
     table = table_step.read(context, missing.path(context))
     winner_ms = table.predict(winner.network)
-    budget = budget_ms(context, winner_ms)
+    budget = budget_ms(context, winner.network, table)
     if budget is None:
         scaled = Scaled(winner.network, 0.0, winner_ms, ((0.0, winner_ms),))
     else:

@@ -216,7 +216,7 @@ def _value(objective: Objective, value: float) -> str:
     return _FORMATS.get(objective.name.partition("_")[0], "{:.4g}").format(value)
 
 
-_FORMATS = {"accuracy": "{:.1%}", "latency": "{:.3f} ms"}
+_FORMATS = {"accuracy": "{:.1%}", "int8": "{:.1%}", "latency": "{:.3f} ms"}
 
 
 def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
@@ -235,8 +235,9 @@ def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
 
 
 def _described(objective: Objective, value: float, result: SearchResult) -> str:
-    if objective.name == "accuracy":
-        return f"{_value(objective, value)} on search-validation"
+    if objective.name in ("accuracy", "int8_accuracy"):
+        kind = "" if objective.name == "accuracy" else " in INT8"
+        return f"{_value(objective, value)} on search-validation{kind}"
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
     how = ""
     if is_latency(objective):
