@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -236,9 +237,10 @@ def interrupted(kit, folder, stop):
     quick = manifest.read_text()
     slow = {"protocol": {**kit.manifest["protocol"], "min_rounds": 900, "max_rounds": 900}}
     manifest.write_text(json.dumps({**kit.manifest, **slow}))
-    with subprocess.Popen(
-        streaming(kit), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    # A shell's background jobs ignore SIGINT, and so would what they start.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(streaming(kit), cwd=folder, preexec_fn=heed, **pipes) as process:
         assert process.stdout.readline().startswith(b'{"format"')
         stop(process)
         said = process.stderr.read().decode()
