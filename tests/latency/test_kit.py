@@ -240,7 +240,7 @@ def interrupted(kit, folder, stop):
     # A shell's background jobs ignore SIGINT, and so would what they start.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(streaming(kit), cwd=folder, preexec_fn=heed, **pipes) as process:
+    with subprocess.Popen(streaming(kit), cwd=folder, preexec_fn=heed, **pipes) as process:  # noqa: PLW1509
         assert process.stdout.readline().startswith(b'{"format"')
         stop(process)
         said = process.stderr.read().decode()
