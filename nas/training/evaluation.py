@@ -124,12 +124,8 @@ class SubnetEvaluator:
     def extract(self, network: NetworkSpec) -> StaticNetwork:
         """The subnet as a static module, calibrated, in evaluation mode."""
         static = self.supernet.extract(network).eval()
-        calibrate(static, (x for x, _ in self.calibration_batches(network)))
+        calibrate(static, (x for x, _ in self.batches(self.calibration, network)))
         return static
-
-    def calibration_batches(self, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
-        """The calibration images, at the network's resolution, with their labels."""
-        return self._batches(self.calibration, network)
 
     def accuracy(self, network: NetworkSpec) -> Accuracy:
         """The subnet's accuracy on the validation images, of which each process looks at its share.
@@ -137,9 +133,10 @@ class SubnetEvaluator:
         Calibration is not shared: every process makes the same network, from the same few images.
         """
         own = shared(self.validation, self.compute.processes.share)
-        return evaluate(self.extract(network), self._batches(own, network), compute=self.compute)
+        return evaluate(self.extract(network), self.batches(own, network), compute=self.compute)
 
-    def _batches(self, images: Images, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
+    def batches(self, images: Images, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
+        """Images, normalised and at the network's resolution, with their labels."""
         return batches(
             images,
             batch_size=self.batch_size,

@@ -171,8 +171,8 @@ class Compute:
 def _gains_from_bfloat16(device: torch.device) -> bool:
     """Whether training is faster in bfloat16.
 
-    CPUs do not gain, not even those with AMX: the weight gradient of a depthwise convolution takes two to
-    seven times as long there as in float32, which is more than the pointwise ones win
+    CPUs do not gain, not even those with AMX: the weight gradient of a depthwise convolution of 5×5 or 7×7
+    takes two to seven times as long there as in float32, which is more than the pointwise ones win
     (``benchmarks/training.py`` has both).
     """
     return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))

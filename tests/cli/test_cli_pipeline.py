@@ -182,6 +182,12 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
         (["table.budget=5"], "'5' is not a duration"),
         (["search.sampler=nsga"], "unknown sampler 'nsga'; did you mean nsga3 or nsga2"),
         (["data.name=digit"], "unknown data set 'digit'; did you mean digits"),
+        (
+            ["scale.latency_fraction=0.5"],
+            "scale.latency_ratio and scale.latency_fraction all bound the latency",
+        ),
+        (["scale.depth_rounding=down"], "unknown scale.depth_rounding 'down'; allowed: nearest, up"),
+        (["finish.workers=0"], "finish.workers is 0; there must be at least one, or null"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
@@ -264,13 +270,47 @@ def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
     for workers in (1, 2):
         folder = finished.folder / "runs" / f"with_{workers}"
         shutil.copytree(finished.run_dir, folder)
-        out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=40")
+        out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=120")
         files = [path for path in (folder / "final").iterdir() if path.suffix == ".safetensors"]
         found.append({path.name: sha256(path) for path in files})
     assert "at the same time: " in out, "the other worker has trained one of the two"
     assert found[0] == found[1]
-    out = finish(f"run_dir={folder}", "finish.workers=1", "finish.epochs=40")
+    assert len(found[0]) == 2
+    out = finish(f"run_dir={folder}", "finish.workers=1", "finish.epochs=120")
     assert "final: done already" in out, "how many at a time does not change what is trained"
+
+
+def helpers_of(parent: int) -> list[int]:
+    """The processes that a process has spawned to help it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status, command = (folder / "status").read_text(), (folder / "cmdline").read_text()
+        except OSError:  # it has ended meanwhile
+            continue
+        if f"PPid:\t{parent}\n" in status and "spawn_main" in command:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="finds the worker in Linux's /proc")
+def test_what_a_killed_worker_leaves_is_trained_by_the_first(finished: Run) -> None:
+    folder = finished.folder / "runs" / "killed"
+    shutil.copytree(finished.run_dir, folder)
+    settings = [f"run_dir={folder}", "finish.workers=2", "finish.epochs=120"]
+    command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
+    with subprocess.Popen(command, cwd=finished.folder, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len(list(folder.glob(".final.partial/claims/*"))) < 2:
+            time.sleep(0.02)
+        (helper,) = helpers_of(process.pid)
+        os.kill(helper, signal.SIGKILL)
+        out, _ = process.communicate()
+    assert process.returncode == 0
+    assert "1 of 2 workers failed; the others have done their part" in out
+    assert "at the same time" not in out
+    results = json.loads((folder / "final" / "results.json").read_text())
+    assert [each["role"] for each in results["networks"]] == ["winner", "baseline"]
+    assert not (folder / "final" / "claims").exists()
 
 
 def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:

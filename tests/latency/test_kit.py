@@ -7,7 +7,6 @@ import platform
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import onnx
@@ -238,9 +237,10 @@ def interrupted(kit, folder, stop):
     slow = {"protocol": {**kit.manifest["protocol"], "min_rounds": 900, "max_rounds": 900}}
     manifest.write_text(json.dumps({**kit.manifest, **slow}))
     # A shell's background jobs ignore SIGINT, and so would what they start.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(streaming(kit), cwd=folder, preexec_fn=heed, **pipes) as process:  # noqa: PLW1509
+    with subprocess.Popen(streaming(kit), cwd=folder, **pipes) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout.readline().startswith(b'{"format"')
         stop(process)
         said = process.stderr.read().decode()

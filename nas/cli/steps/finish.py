@@ -170,12 +170,13 @@ def _finish(context: Context, folder: Path) -> None:
         with helpers(replace(context, config=decided), help_finish, workers=count) as others_work:
             own = _train_free(context, todo, folder)
             _wait(others_work, todo, folder)
+        beside = [entry for entry in todo if entry.name not in own and _record(folder, entry).is_file()]
         trained = [_train_once(context, entry, folder) for entry in todo]  # what a failed worker has left
     for leftover in (_claims(folder), folder / CHECKPOINTS):
         shutil.rmtree(leftover, ignore_errors=True)
-    for found in trained:
-        if found["name"] not in own:
-            say(f"trained {found['name']} at the same time: {found['validation_accuracy']:.1%} on validation")
+    for entry, found in zip(todo, trained, strict=True):
+        if entry in beside:
+            say(f"trained {entry.name} at the same time: {found['validation_accuracy']:.1%} on validation")
     done = [{**found, **_predicted(table, entry.network)} for entry, found in zip(todo, trained, strict=True)]
     baselines = [item for item in done if item["role"] == "baseline"]
     # The best is chosen by what the search sees too, never by the test images.

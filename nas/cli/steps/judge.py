@@ -56,21 +56,15 @@ class Judge:
     def int8_count(self, network: NetworkSpec) -> Count:
         """The accuracy on all of the search's images after quantisation to INT8, as it would run here."""
         from nas.deploy.int8 import int8_accuracy
-        from nas.training.data import batches
 
         known = self.int8_cache.get(network, self.images)
         if known is not None:
             return known
         evaluator = self.evaluator
-        loaded = batches(
-            self.seen,
-            batch_size=evaluator.batch_size,
-            resolution=network.resolution,
-            device=evaluator.compute.device,
-            normalize=evaluator.normalize,
-        )
         found = int8_accuracy(
-            evaluator.extract(network), calibration=evaluator.calibration_batches(network), images=loaded
+            evaluator.extract(network),
+            calibration=evaluator.batches(evaluator.calibration, network),
+            images=evaluator.batches(self.seen, network),
         )
         count = Count(found.correct, found.total)
         self.int8_cache.put(network, count)
@@ -155,7 +149,7 @@ def _counts(
     cache: EvaluationCache,
 ) -> Iterator[Count]:
     """The count on the first ``end`` images, for each end; what the cache knows is not done again."""
-    from nas.training.data import batches, subset
+    from nas.training.data import subset
     from nas.training.evaluation import evaluate
 
     known = cache.get(network, ends[-1])
@@ -165,14 +159,7 @@ def _counts(
     model, correct, begin = evaluator.extract(network), 0, 0
     for end in ends:
         part = subset(images, range(begin, end))
-        loaded = batches(
-            part,
-            batch_size=evaluator.batch_size,
-            resolution=network.resolution,
-            device=evaluator.compute.device,
-            normalize=evaluator.normalize,
-        )
-        correct += evaluate(model, loaded, compute=evaluator.compute).correct
+        correct += evaluate(model, evaluator.batches(part, network), compute=evaluator.compute).correct
         begin = end
         cache.put(network, Count(correct, end))
         yield Count(correct, end)
