@@ -87,11 +87,6 @@ Rival = Callable[[Sequence[float], int], Count | None]
 """From a candidate's values, and the position that is evaluated, to the count that it must come up to."""
 
 
-def no_rival(values: Sequence[float], position: int) -> Count | None:
-    """Every evaluation is completed."""
-    return None
-
-
 def predict(candidate: Candidate, objectives: Sequence[Objective]) -> Outcome | list[float]:
     """Evaluates what is predicted, which costs nothing.
 

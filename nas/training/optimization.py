@@ -18,6 +18,9 @@ from nas.training.ema import check_decay
 Batch = tuple[Tensor, Tensor]
 ALONE = Processes()
 
+FUSED = ("cpu", "cuda")
+"""Devices with a fused optimizer step: one kernel instead of several for each parameter."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
@@ -189,5 +192,13 @@ def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Opti
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": hyper.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    fused = all(p.is_cuda for p in model.parameters())  # one kernel instead of several for each parameter
-    return torch.optim.SGD(groups, lr=0.0, momentum=hyper.momentum, nesterov=hyper.momentum > 0, fused=fused)
+    fused = all(p.device.type in FUSED for p in model.parameters())
+    momentum = hyper.momentum
+    optimizer = torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=fused)
+    if fused and momentum:
+        # Made by the optimizer itself, at the first step, only the parameters of that step's networks would
+        # have one; the fused step fails when a parameter of another network joins later. From zeros, the
+        # first step is the same.
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer

@@ -260,3 +260,25 @@ def test_norms_and_biases_do_not_decay() -> None:
 def test_bfloat16_is_not_chosen_for_a_cpu_where_it_is_slower() -> None:
     assert Compute.choose("cpu", "auto").autocast is None
     assert Compute.choose("cpu", "bf16").autocast == torch.bfloat16
+
+
+def test_parameters_that_get_their_first_gradient_late_are_trained_as_by_a_plain_optimizer() -> None:
+    models = [nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    settings = hyper(weight_decay=0.1, momentum=0.9)
+    ours = make_optimizer(models[0], settings)
+    for group in ours.param_groups:
+        group["lr"] = 0.1
+    groups = [
+        {key: group[key] for key in ("params", "weight_decay")}
+        for group in make_optimizer(models[1], settings).param_groups
+    ]
+    plain = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True, foreach=False, fused=False)
+    x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    for used in (1, 1, 2, 1, 2):  # as the layers of a network that a later step samples for the first time
+        for model, optimizer in zip(models, (ours, plain), strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            model[:used](x).square().mean().backward()
+            optimizer.step()
+    for mine, theirs in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
