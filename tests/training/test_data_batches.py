@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from nas.errors import UserError
+from nas.latency.runner.machine import usable_cores
 from nas.training.data import (
     WHOLE,
     Augment,
@@ -19,6 +21,7 @@ from nas.training.data import (
     Normalization,
     Share,
     batches,
+    decoders,
 )
 
 CPU = torch.device("cpu")
@@ -215,6 +218,18 @@ def test_a_gpu_gives_the_same_batches(augment: Augment | None) -> None:
             assert x.device.type == "cuda"
             assert torch.allclose(x.cpu(), other_x, atol=1e-3)
             assert torch.equal(y.cpu(), other_y)
+
+
+def test_images_stay_on_the_host_where_a_gpu_lacks_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = memory()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (images.pixels.nbytes * 2, 10**12))
+    assert images.to(torch.device("cuda")) is images
+
+
+def test_only_many_files_are_decoded_by_several_processes_unless_asked(files: FileImages) -> None:
+    many = replace(files, labels=files.labels.repeat(100), paths=files.paths * 100)
+    assert [decoders(images, None) for images in (files, memory(), many)] == [0, 0, usable_cores()]
+    assert [decoders(images, 3) for images in (files, memory(), many)] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("kind", ["memory", "files"])

@@ -58,7 +58,7 @@ class Context:
     @cached_property
     def data(self) -> Prepared:
         """The images, split and ready."""
-        from nas.training.data import Augment, load_data
+        from nas.training.data import Augment, decoders, load_data
         from nas.training.prepared import Prepared
 
         data = self.config.data
@@ -99,7 +99,8 @@ class Context:
         }
         counts = ", ".join(f"{len(images)} {name}" for name, images in sizes.items())
         say(f"data: {data.name}, {len(splits.classes)} classes, {splits.channels} channels; {counts} images")
-        return Prepared.of(splits, augment=augment, compute=self.compute, workers=data.workers or 0)
+        workers = decoders(splits.train, data.workers)
+        return Prepared.of(splits, augment=augment, compute=self.compute, workers=workers)
 
     def settings(self, *names: str) -> dict[str, Any]:
         """Parts of the configuration that decide a step's result, ready for JSON."""

@@ -21,6 +21,9 @@ DECODE_CHUNK = (
     64  # images a task: long enough to hide the hand-over between processes, short for smooth progress
 )
 
+SHARE_OF_GPU = 0.3
+"""Images take at most this share of a GPU's free memory; larger sets stay on the host."""
+
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Read:
@@ -72,7 +75,7 @@ class Images(ABC):
 
     @abstractmethod
     def to(self, device: torch.device) -> Images:
-        """The same images, kept on ``device`` if they are in memory."""
+        """The same images, kept on ``device`` if they are in memory and it has room for them."""
 
     @abstractmethod
     def read(
@@ -107,6 +110,8 @@ class MemoryImages(Images):
         return MemoryImages(labels=self.labels[indices], pixels=self.pixels[indices])
 
     def to(self, device: torch.device) -> MemoryImages:
+        if device.type == "cuda" and self.pixels.nbytes > SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
+            return self
         return MemoryImages(labels=self.labels.to(device), pixels=self.pixels.to(device))
 
     def read(

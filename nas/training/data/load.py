@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import torch
 
 import nas.training.data as package
 from nas.errors import UserError, unknown
+from nas.latency.runner.machine import usable_cores
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
 from nas.training.data.registry import LOADERS, Request, Source
@@ -162,18 +162,16 @@ def _cached(
         labels=torch.cat([part.labels for part in files]),
         paths=sum((part.paths for part in files), ()),
     )
-    if workers is None:
-        workers = _cores() if len(together) >= WORTH_WORKERS else 0
-    images = together.decoded(size=size, workers=workers, progress=progress)
+    images = together.decoded(size=size, workers=decoders(together, workers), progress=progress)
     pieces = zip(torch.split(images.labels, sizes), torch.split(images.pixels, sizes), strict=True)
     return [MemoryImages(labels=labels, pixels=pixels) for labels, pixels in pieces]
 
 
-def _cores() -> int:
-    """The cores that this process may use, where the system tells; else all of the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def decoders(images: Images, asked: int | None) -> int:
+    """The processes that decode images: ``asked``; by default one a core, none for few or decoded images."""
+    if asked is not None:
+        return asked
+    return usable_cores() if isinstance(images, FileImages) and len(images) >= WORTH_WORKERS else 0
 
 
 def _silent(done: int, total: int) -> None:
