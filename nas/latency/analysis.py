@@ -1,4 +1,4 @@
-"""From raw windows to latencies: drift divided out, disturbed rounds set aside, rounds averaged."""
+"""From raw windows to latencies: drift divided out, the quieter half of the rounds averaged."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.latency.probes import FloatArray
-from nas.latency.runner.protocol import Protocol, Window, undisturbed
+from nas.latency.runner.protocol import Window, quieter_half
 
 _WINDOWS = 5  # windows of a reference kernel that show the machine's state together
 _DEAD_ZONE = 0.03
-DISTURBED = Protocol().disturbed
 
 
 @dataclass(frozen=True)
@@ -22,9 +21,9 @@ class Latency:
 
     Attributes:
         rounds_ms: The quiet time of each round's window, drift divided out, in the order of the rounds.
-        mean_ms: Their mean without disturbed rounds.
-        std_ms: Their standard deviation without disturbed rounds.
-        count: How many were kept.
+        mean_ms: The mean of their quieter half.
+        std_ms: Its standard deviation.
+        count: How many rounds are in it.
     """
 
     rounds_ms: tuple[float, ...]
@@ -79,13 +78,12 @@ def _level(logs: FloatArray) -> FloatArray:
     return np.where(np.abs(change) < _DEAD_ZONE, 0.0, change)
 
 
-def summarise(rounds_ms: Sequence[float], *, disturbed: float = DISTURBED) -> Latency:
-    """The latency that a sequence of rounds shows.
+def summarise(rounds_ms: Sequence[float]) -> Latency:
+    """The latency that a sequence of rounds shows: the mean of its quieter half.
 
     Args:
         rounds_ms: At least one.
-        disturbed: Rounds above the least by more than this share are set aside.
     """
-    kept = np.array(undisturbed(rounds_ms, share=disturbed))
+    kept = np.array(quieter_half(rounds_ms))
     deviation = float(kept.std(ddof=1)) if len(kept) > 1 else 0.0
     return Latency(tuple(float(value) for value in rounds_ms), float(kept.mean()), deviation, len(kept))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.blocks import BlockSpec
+from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine
 from nas.latency.additive import BlockCost
 from nas.latency.derive import costs, derive, entry_latencies, probe_records, references
 from nas.latency.kit import write_kit
 from nas.latency.measuring import SAMPLES, Report, measure, silent
-from nas.latency.probes import plan_probes
+from nas.latency.probes import Probe, plan_probes
 from nas.latency.runner.protocol import Protocol
 from nas.latency.table import LatencyTable
 
@@ -51,8 +51,12 @@ def extend_table(
         return table
     device = _same_machine(table.device)
     probes = plan_probes(missing, input_channels=input_channels)
-    protocol = Protocol(budget_s=budget_s, seed=seed)
-    kit = write_kit(folder / "kit", device=device, probes=probes, protocol=protocol, seed=seed)
+    turns = int(table.protocol.get("turns", 1))
+    company = plan_probes(_some_known(table, turns), input_channels=input_channels) if turns > 1 else ()
+    protocol = Protocol(budget_s=budget_s, seed=seed, turns=turns)
+    kit = write_kit(
+        folder / "kit", device=device, probes=_distinct(probes, company), protocol=protocol, seed=seed
+    )
     _, windows = measure(kit, folder / SAMPLES, progress=progress)
     measured = entry_latencies(kit.manifest, windows)
     factor = _state_ratio(table.references_ms, references(measured))
@@ -61,6 +65,16 @@ def extend_table(
         for key, cost in costs(derive(probes, measured)).items()
     }
     return table.with_blocks(found, probes=probe_records(probes, measured))
+
+
+def _some_known(table: LatencyTable, count: int) -> list[BlockSpec]:
+    """Blocks that the table has, spread over it; what is missing takes turns with them, as in a network."""
+    known = sorted(table.costs)
+    return [parse_key(key) for key in known[:: max(len(known) // count, 1)][:count]]
+
+
+def _distinct(probes: Iterable[Probe], others: Iterable[Probe]) -> list[Probe]:
+    return list({probe.id: probe for probe in (*others, *probes)}.values())
 
 
 def _same_machine(device: Device) -> Device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from nas.space import Architecture, SearchSpace
 
 _ASSUMED_FLOPS = 2e10  # of an unknown core, only to foretell how long measuring takes
 _LONGEST_WARM_UP_S = 2.0
+_CALL_MS = 0.02  # that calling a runtime takes
 _WARM_UP_SAMPLES = 2.5  # that a window takes before its own: finding how many runs make a sample
 
 
@@ -48,10 +50,14 @@ class Plan:
 
         It rests on the device's peaks, and on an assumed core where they are unknown.
         """
-        chains = [probe.blocks for probe in self.probes]
-        chains += [entry.network.blocks for entry in self.networks if isinstance(entry.network, NetworkSpec)]
-        samples = self.protocol.samples + _WARM_UP_SAMPLES
-        window_ms = [samples * max(self.protocol.sample_ms, _rough_ms(blocks, device)) for blocks in chains]
+        samples, least = self.protocol.samples, self.protocol.sample_ms
+        networks = [e.network.blocks for e in self.networks if isinstance(e.network, NetworkSpec)]
+        chains = [_rough_ms(probe.blocks, device) for probe in self.probes]
+        if self.protocol.turns > 1:
+            window_ms = [(samples + 1) * (rough + _CALL_MS) for rough in chains]
+        else:
+            window_ms = [(samples + _WARM_UP_SAMPLES) * max(least, rough) for rough in chains]
+        window_ms += [(samples + _WARM_UP_SAMPLES) * max(least, _rough_ms(each, device)) for each in networks]
         return self.protocol.min_rounds * sum(window_ms) * 1e-3
 
     def about(self, device: Device) -> str:
@@ -126,7 +132,7 @@ def plan_table(
         probes=probes,
         networks=tuple(networks),
         blocks=len(blocks),
-        protocol=_protocol(budget_s, seed, target),
+        protocol=dataclasses.replace(_protocol(budget_s, seed, target), turns=_turns(usage)),
     )
 
 
@@ -135,6 +141,11 @@ def _protocol(budget_s: float, seed: int, target: Target | None) -> Protocol:
         return Protocol(budget_s=budget_s, seed=seed, warm_up_s=min(_LONGEST_WARM_UP_S, 0.02 * budget_s))
     # A benchmark program is started for each sample: it pays for long ones, and a few have to do.
     return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
+
+
+def _turns(usage: Mapping[str, float]) -> int:
+    """Blocks of a typical network: so many chains in turns find the caches as a network's blocks do."""
+    return max(round(sum(usage.values())), 1)
 
 
 def check_resolutions(space: SearchSpace, resolutions: Sequence[int] | None) -> None:

@@ -8,7 +8,7 @@ one crops for good, and a layer of the full size is used as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -208,9 +208,14 @@ def _(op: ops.LayerNorm) -> nn.Module:
     return LayerNorm(op)
 
 
-@singledispatch
+Run = Callable[..., Tensor]
+_RUN: dict[type[ops.Op], Run] = {}
+
+
 def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     """Runs one operation.
+
+    The function is looked up in a plain table, which ``torch.compile`` can follow.
 
     Args:
         op: The operation.
@@ -218,41 +223,52 @@ def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
         x: Its first input, (N, C, H, W).
         others: Its other inputs.
     """
-    return weights.run(x)  # type: ignore[no-any-return]
+    function = _RUN.get(type(op))
+    return weights.run(x) if function is None else function(op, weights, x, *others)
 
 
-@run.register
+def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:
+    """Registers the function that runs operations of a kind; without one, the weights' own ``run`` does."""
+
+    def register(function: Run) -> Run:
+        _RUN[kind] = function
+        return function
+
+    return register
+
+
+@runs(ops.Conv2d)
 def _(op: ops.Conv2d, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return weights.run(x, op)  # type: ignore[no-any-return]
 
 
-@run.register
+@runs(ops.Linear)
 def _(op: ops.Linear, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return weights.run(x, op)  # type: ignore[no-any-return]
 
 
-@run.register
+@runs(ops.Activation)
 def _(op: ops.Activation, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return _FUNCTIONS[op.function](x)  # type: ignore[no-any-return]
 
 
-@run.register
+@runs(ops.GlobalAveragePool)
 def _(op: ops.GlobalAveragePool, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return x.mean((2, 3), keepdim=True)
 
 
-@run.register
+@runs(ops.Pool)
 def _(op: ops.Pool, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     if op.mode == "max":
         return F.max_pool2d(x, op.kernel, op.stride, op.padding, ceil_mode=op.ceil)
     return F.avg_pool2d(x, op.kernel, op.stride, op.padding, ceil_mode=op.ceil, count_include_pad=False)
 
 
-@run.register
+@runs(ops.Add)
 def _(op: ops.Add, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return x + others[0]
 
 
-@run.register
+@runs(ops.Multiply)
 def _(op: ops.Multiply, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return x * others[0]

@@ -113,14 +113,16 @@ class Supernet(nn.Module):
 
     @torch.no_grad()
     def extract(self, network: NetworkSpec) -> StaticNetwork:
-        """Copies a subnet out as a static module with its own weights, on the same device and mode.
+        """Copies a subnet out as a static module with its own weights, on the same device, laid out as here.
 
         Raises:
             UserError: If the network does not fit; the message names the stage and the field.
         """
         fitted = self._fitted(network)
         parameter = next(self.parameters())
-        static = StaticNetwork(self.adopt(network)).to(device=parameter.device, dtype=parameter.dtype)
+        static = StaticNetwork(self.adopt(network)).to(parameter.device, parameter.dtype)
+        if any(p.ndim == 4 and not p.is_contiguous() for p in self.parameters()):
+            static = static.to(memory_format=torch.channels_last)
         for target, (key, _) in zip(static.blocks.values(), fitted, strict=True):
             source = self.blocks[key]
             assert isinstance(target, StaticBlock) and isinstance(source, Block)

@@ -9,9 +9,11 @@ which DDP would do during the last of several.)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import final
 
 import torch
@@ -20,6 +22,9 @@ from torch import Tensor, nn
 
 from nas.errors import UserError
 from nas.training.data import Share
+
+TIMEOUT = timedelta(minutes=10)
+"""How long a process waits for the others before it gives up."""
 
 
 @final
@@ -138,6 +143,13 @@ def joined(
         UserError: If this machine has fewer GPUs than processes, or the others cannot be reached.
     """
     on_gpu = torch.cuda.is_available() and not device.startswith("cpu")
+    if on_gpu and count > 1 and torch.device(device.replace("auto", "cuda")).index is not None:
+        raise UserError(
+            f"compute.torch_device={device} names one GPU for {count} processes; set compute.torch_device="
+            "cuda, and each takes its own"
+        )
+    if on_gpu and os.environ.get("SLURM_GPUS_PER_TASK") == "1":
+        local_index = 0  # Slurm shows each task its own GPU alone
     if on_gpu and local_index >= (gpus := torch.cuda.device_count()):
         raise UserError(
             f"process {local_index} of this machine has no GPU of its own: there are {gpus}; start at most "
@@ -152,6 +164,7 @@ def joined(
             init_method=meeting_point,
             rank=index,
             world_size=count,
+            timeout=TIMEOUT,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(
@@ -160,8 +173,11 @@ def joined(
         ) from None
     try:
         yield Processes.current()
-    finally:
-        dist.destroy_process_group()
+    except BaseException:
+        if not on_gpu:  # NCCL would wait for the others, who wait for this process, and nobody would see why
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
 
 
 def check_batch_size(batch_size: int, processes: Processes) -> None:

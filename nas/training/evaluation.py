@@ -42,9 +42,12 @@ def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative average
         norm.train()
-    for x in image_batches:
+    for count, x in enumerate(image_batches, 1):
+        for norm in norms:
+            norm.momentum = (
+                1 / count
+            )  # a plain average; with None, each layer would wait for a GPU to say count
         model(x)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -91,6 +94,7 @@ class SubnetEvaluator:
         normalize: The training images' mean and standard deviation.
         compute: Where and how precisely.
         batch_size: Images at a time.
+        workers: Processes that decode images on disk.
     """
 
     supernet: Supernet
@@ -99,6 +103,7 @@ class SubnetEvaluator:
     normalize: Normalization
     compute: Compute
     batch_size: int = 256
+    workers: int = 0
 
     @classmethod
     def of(
@@ -111,6 +116,7 @@ class SubnetEvaluator:
         compute: Compute,
         calibration_images: int,
         seed: int,
+        workers: int = 0,
     ) -> SubnetEvaluator:
         """Draws the calibration images from the training images, by ``seed``."""
         return cls(
@@ -119,6 +125,7 @@ class SubnetEvaluator:
             validation=validation.to(compute.device),
             normalize=normalize,
             compute=compute,
+            workers=workers,
         )
 
     def extract(self, network: NetworkSpec) -> StaticNetwork:
@@ -143,4 +150,5 @@ class SubnetEvaluator:
             resolution=network.resolution,
             device=self.compute.device,
             normalize=self.normalize,
+            workers=self.workers,
         )

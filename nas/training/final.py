@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,9 +101,19 @@ def fit_network(
     return model.eval(), history
 
 
+def compiled(model: StaticNetwork, *, backend: str | Callable[..., Any] = "inductor") -> Callable[..., Any]:
+    """A network compiled for its own sizes.
+
+    All networks share the code of one class. Without forgetting those compiled before, the second would be
+    compiled for sizes that vary, which is slower, and from the ninth on none would be compiled at all.
+    """
+    torch.compiler.reset()
+    return torch.compile(model, dynamic=False, backend=backend)
+
+
 def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, seed: int) -> Task:
     randomness, resolution = Randomness.of(seed), model.network.resolution
-    run = torch.compile(model) if data.compute.compile else model
+    run = compiled(model) if data.compute.compile else model
 
     def batches(first: int) -> Iterable[Batch]:
         return data.training(

@@ -182,6 +182,7 @@ def subnet_evaluator(
         compute=data.compute,
         calibration_images=recipe.calibration_images,
         seed=seed,
+        workers=data.workers,
     )
 
 

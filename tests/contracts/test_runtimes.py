@@ -155,7 +155,7 @@ def test_openvino_never_computes_in_another_precision_silently(folder: Path) -> 
         pytest.skip("this processor computes in FP16; one that does not would run this")
     device = Device(name="x", runtime="openvino", provider="CPU", precision="fp16")
     with pytest.raises(
-        RunnerError, match=r"in f32, not in f16, on this machine; choose another device\.precision"
+        RunnerError, match=r"in (f32|bf16), not in f16, on this machine; choose another device\.precision"
     ):
         open_runtime(device.to_dict()).open(model_of("tiny_32", folder, device))
 

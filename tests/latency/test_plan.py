@@ -21,18 +21,21 @@ def test_a_plan_says_what_is_measured_and_how_long_that_takes(small_space):
     found = plan(small_space)
     assert found.blocks == len(small_space.block_specs(classes=10))
     assert [entry.role for entry in found.networks] == ["correction"] * 4 + ["validation"] * 3
-    windows = 3 * (len(found.probes) + len(found.networks))
-    assert windows * 10e-3 < found.expected_s(DEVICE) < windows * 20e-3
+    chains, networks = 5 * len(found.probes), 5 * len(found.networks)
+    least = chains * 10 * 0.02e-3 + networks * 10e-3
+    assert least < found.expected_s(DEVICE) < 2 * least
+    alone = dataclasses.replace(found, protocol=dataclasses.replace(found.protocol, turns=1))
+    assert (chains + networks) * 10e-3 < alone.expected_s(DEVICE) < (chains + networks) * 20e-3
     assert found.about(DEVICE) == (
         f"{found.blocks} blocks in {len(found.probes)} chains, and 7 whole networks; "
-        f"3 rounds take about {found.expected_s(DEVICE):.0f} s of 60 s"
+        f"5 rounds take about {found.expected_s(DEVICE):.0f} s of 60 s"
     )
 
 
 def test_a_budget_that_is_too_short_is_told_with_one_that_is_not(small_space):
     expected_s = plan(small_space).expected_s(DEVICE)
     short = plan(small_space, budget_s=expected_s / 2)
-    assert "That is too short: everything is measured at least once, 1.5 times on the average" in short.about(
+    assert "That is too short: everything is measured at least once, 2.5 times on the average" in short.about(
         DEVICE
     )
     assert short.about(DEVICE).endswith("table.budget=1m has room for all rounds")

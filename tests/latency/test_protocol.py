@@ -12,8 +12,8 @@ from nas.latency.runner.protocol import (
     Protocol,
     half_width,
     is_enough,
+    quieter_half,
     student_t,
-    undisturbed,
 )
 from nas.latency.runner.session import Session
 
@@ -47,7 +47,7 @@ class Bench:
     def __init__(self, costs, *, slowdown=lambda: 1.0, **fields):
         self.clock, self.saved, self.models, self.told, self.slept = FakeClock(), [], {}, [], []
         self.costs, self.slowdown = costs, slowdown
-        self.protocol = Protocol(**fields)
+        self.protocol = Protocol(**{"min_rounds": 3, "max_rounds": 20, **fields})
 
     def open(self, name):
         self.models[name] = FakeModel(self.clock, self.costs[name], self.slowdown)
@@ -57,11 +57,12 @@ class Bench:
         self.slept.append(seconds)
         self.clock.now += seconds
 
-    def run(self, windows=(), *, references=("ref",), open_at_once=4000, save=None, usage=None):
+    def run(self, windows=(), *, references=("ref",), in_turns=(), open_at_once=4000, save=None, usage=None):
         self.costs.setdefault("ref", 1e-4)
         Session(
             [name for name in self.costs if name not in references],
             references=references,
+            in_turns=in_turns,
             open_model=self.open,
             save=save or self.saved.append,
             protocol=self.protocol,
@@ -107,7 +108,7 @@ def test_a_disturbed_entry_gets_more_rounds_and_the_others_do_not():
         return model
 
     bench.open = open_model
-    bench.protocol = Protocol(max_rounds=9, samples=1)
+    bench.protocol = Protocol(min_rounds=3, max_rounds=9, samples=1)
     bench.run()
     assert bench.rounds("a") == [0, 1, 2]
     assert len(bench.rounds("noisy")) > 3
@@ -273,9 +274,11 @@ def test_progress_counts_up_to_the_total():
     assert all(p.seconds_left >= 0 for p in told)
 
 
-def test_undisturbed_values_are_those_near_the_least():
-    assert undisturbed([1.0, 1.01, 1.5, 1.02], share=0.02) == [1.0, 1.01, 1.02]
-    assert undisturbed([], share=0.02) == []
+def test_the_quieter_half_of_a_number_of_values():
+    assert quieter_half([1.01, 1.0, 1.5, 1.02]) == [1.0, 1.01]
+    assert quieter_half([1.5, 1.0, 1.01]) == [1.0, 1.01]
+    assert quieter_half([2.0]) == [2.0]
+    assert quieter_half([]) == []
 
 
 def test_confidence_intervals_follow_students_t():
@@ -287,12 +290,62 @@ def test_confidence_intervals_follow_students_t():
 
 
 def test_enough_needs_windows_that_agree():
-    protocol = Protocol(min_rounds=3, max_rounds=5)
-    assert not is_enough([100.0, 100.0], protocol)
-    assert is_enough([100.0, 100.1, 100.2], protocol)
-    assert not is_enough([100.0, 130.0, 100.2], protocol)
-    assert is_enough([100.0, 130.0, 100.2, 100.1], protocol)
-    assert is_enough([100.0, 130.0, 160.0, 190.0, 250.0], protocol)
+    protocol = Protocol(min_rounds=5, max_rounds=7)
+    assert not is_enough([100.0] * 4, protocol)
+    assert is_enough([100.0, 100.1, 100.2, 100.1, 100.2], protocol)
+    assert not is_enough([100.0, 130.0, 150.0, 100.2, 160.0], protocol)
+    assert is_enough([100.0, 130.0, 150.0, 100.2, 100.1], protocol), "two are disturbed"
+    assert is_enough([100.0, 130.0, 160.0, 190.0, 250.0, 300.0, 310.0], protocol)
+
+
+class Cache:
+    """A model is twice as fast when it runs again at once."""
+
+    def __init__(self, clock):
+        self.clock, self.holds, self.ran = clock, None, []
+
+    def open(self, name):
+        cache = self
+
+        class Cached(Model):
+            def time(self, runs):
+                took = sum(1e-4 / (1 + (i > 0 or cache.holds == name)) for i in range(runs))
+                cache.holds = name
+                cache.ran.append(name)
+                cache.clock.now += took
+                return took
+
+        return Cached()
+
+
+def test_entries_in_turns_find_the_cache_as_others_have_left_it():
+    names = [f"probe{i}" for i in range(10)]
+    bench = Bench(dict.fromkeys([*names, "network"], 1e-4), turns=4)
+    bench.open = Cache(bench.clock).open
+    bench.run(in_turns=names)
+    assert {round(w.quiet_us) for w in bench.saved if w.entry in names} == {100}
+    assert {round(w.quiet_us, -1) for w in bench.saved if w.entry == "network"} == {50}
+    assert all(len(w.samples_us) == 10 and w.runs == 1 for w in bench.saved if w.entry in names)
+    for name in names:
+        assert bench.rounds(name) == list(range(len(bench.rounds(name)))) and len(bench.rounds(name)) >= 3
+    assert all(len(bench.rounds(name)) <= 4 for name in names), "only the last, incomplete company is filled"
+
+
+def test_few_entries_keep_each_other_company_and_a_single_model_is_run_alone():
+    bench = Bench(dict.fromkeys(["probe0", "probe1"], 1e-4), turns=20).run(in_turns=["probe0", "probe1"])
+    assert {w.runs for w in bench.saved if w.entry != "ref"} == {1}
+    alone = Bench(dict.fromkeys(["probe0", "probe1"], 1e-4), turns=20)
+    alone.run(in_turns=["probe0", "probe1"], open_at_once=1)
+    assert {w.runs for w in alone.saved if w.entry != "ref"} == {10}
+
+
+def test_measuring_in_turns_goes_on_after_an_interruption():
+    names = [f"probe{i}" for i in range(10)]
+    whole = Bench(dict.fromkeys(names, 1e-4), turns=4).run(in_turns=names)
+    rest = Bench(dict.fromkeys(names, 1e-4), turns=4).run(whole.saved[:17], in_turns=names)
+    taken = {(w.entry, w.round) for w in whole.saved[:17] if w.entry != "ref"}
+    assert taken and not taken & {(w.entry, w.round) for w in rest.saved}
+    assert all({r for e, r in taken if e == name} | set(rest.rounds(name)) >= {0, 1, 2} for name in names)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def helpers(context: Context, help_step: Help, *, workers: int) -> Iterator[Call
         A function that says whether one of the others is still at work.
     """
     spawn = multiprocessing.get_context("spawn")
-    given = (help_step, context.config, context.run_dir, workers)
+    # They end with this process and so may have no children: each decodes its images itself.
+    alone = replace(context.config, data=replace(context.config.data, workers=0))
+    given = (help_step, alone, context.run_dir, workers)
     processes = [
         spawn.Process(target=_help, args=(*given, number), daemon=True) for number in range(1, workers)
     ]

@@ -91,7 +91,10 @@ def measure_kit(
     protocol = Protocol(**manifest["protocol"])
     file = SampleFile(samples, header=header, listen=listen)
     paths = {entry["id"]: kit / entry["file"] for entry in manifest["entries"]}
-    references = [entry["id"] for entry in manifest["entries"] if entry["role"] == "reference"]
+    references, probes = (
+        [entry["id"] for entry in manifest["entries"] if entry["role"] == role]
+        for role in ("reference", "probe")
+    )
 
     def open_model(name: str) -> Model:
         return runtime.open(paths[name])
@@ -102,6 +105,7 @@ def measure_kit(
         Session(
             [name for name in paths if name not in references],
             references=references,
+            in_turns=probes if runtime.in_turns else [],
             open_model=open_model,
             save=file.append,
             protocol=protocol,

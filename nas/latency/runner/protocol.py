@@ -6,6 +6,9 @@ order, so that whatever drifts hits all entries alike. Two reference kernels are
 ``reference_every_s``, so that drift can be seen and divided out. When they slow down, measuring pauses until
 the machine has recovered, and repeats the windows that were hit. An entry stops when the confidence interval
 of its windows is narrow enough; what is left of the budget goes to the entries that matter most.
+
+What is a part of a network is timed *in turns* with others, one run each: run back to back it would find its
+weights and data in the nearest cache, which in a network the blocks in between have taken.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import dataclasses
 import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
@@ -29,11 +32,12 @@ class Protocol:
     Attributes:
         sample_ms: Shortest duration of a sample, in ms.
         samples: Samples of a window.
-        min_rounds: Undisturbed windows that every entry gets, unless the budget ends first.
+        turns: Entries that take turns, about as many as a network has blocks; 1 for none. A sample is one run
+            then.
+        min_rounds: Windows that every entry gets, unless the budget ends first.
         max_rounds: Windows that an entry gets at most.
         relative_precision: An entry stops when its 95 % confidence half-width is below this share ...
         absolute_precision_us: ... or below this many microseconds.
-        disturbed: A window counts as disturbed when it is above the entry's least one by this share.
         reference_every_s: Seconds between timings of the reference kernels.
         slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
         pause_s: Seconds that measuring waits at most for the machine to recover, each time; waiting is a part
@@ -45,11 +49,11 @@ class Protocol:
 
     sample_ms: float = 1.0
     samples: int = 10
-    min_rounds: int = 3
-    max_rounds: int = 20
+    turns: int = 1
+    min_rounds: int = 5
+    max_rounds: int = 40
     relative_precision: float = 0.01
     absolute_precision_us: float = 0.2
-    disturbed: float = 0.02
     reference_every_s: float = 0.5
     slowed_down: float = 0.03
     pause_s: float = 20.0
@@ -58,7 +62,7 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("sample_ms", "samples", "min_rounds", "max_rounds", "reference_every_s"):
+        for name in ("sample_ms", "samples", "turns", "min_rounds", "max_rounds", "reference_every_s"):
             if not getattr(self, name) > 0:
                 raise RunnerError(f"protocol: {name} is {getattr(self, name)!r}; it must be positive")
         if self.max_rounds < self.min_rounds:
@@ -147,6 +151,24 @@ def time_window(
     return Window(entry, round_, start_s, runs, samples, round(clock() - start, 6))
 
 
+def time_in_turns(
+    models: Mapping[str, Model], *, rounds: Mapping[str, int], protocol: Protocol, wall: Clock
+) -> list[Window]:
+    """Takes a window of each of several models, by running one after the other, again and again.
+
+    The first pass brings them into the state that they find in the others, and does not count.
+    """
+    start_s = round(wall(), 3)
+    samples: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(protocol.samples + 1):
+        for name, model in models.items():
+            samples[name].append(round(model.time(1) * 1e6, 3))
+    return [
+        Window(name, rounds[name], start_s, 1, tuple(us[1:]), round(sum(us) * 1e-6, 6))
+        for name, us in samples.items()
+    ]
+
+
 def _runs_for(model: Model, seconds: float) -> int:
     """Runs that last at least ``seconds``, by doubling; this also warms caches and branch predictors."""
     runs = 1
@@ -157,10 +179,13 @@ def _runs_for(model: Model, seconds: float) -> int:
         runs = max(2 * runs, min(16 * runs, math.floor(runs * seconds / max(took, 1e-9) * 0.75)))
 
 
-def undisturbed(values: Sequence[float], *, share: float) -> list[float]:
-    """The values that are above the least by at most ``share``: disturbance only ever adds time."""
-    limit = (1 + share) * min(values, default=0.0)
-    return [value for value in values if value <= limit]
+def quieter_half(values: Sequence[float]) -> list[float]:
+    """The lower half of the values, the middle one included: disturbance only ever adds time.
+
+    Of a varying number of values its mean stays where it is, other than the least value, and so costs of
+    blocks that were measured more and less often can be added.
+    """
+    return sorted(values)[: (len(values) + 1) // 2]
 
 
 def half_width(values: Sequence[float]) -> float:
@@ -183,8 +208,8 @@ def is_enough(rounds_us: Sequence[float], protocol: Protocol) -> bool:
     """Whether an entry with these windows needs no further window."""
     if len(rounds_us) >= protocol.max_rounds:
         return True
-    kept = undisturbed(rounds_us, share=protocol.disturbed)
-    if len(kept) < protocol.min_rounds:
+    if len(rounds_us) < protocol.min_rounds:
         return False
+    kept = quieter_half(rounds_us)
     allowed = max(protocol.relative_precision * statistics.fmean(kept), protocol.absolute_precision_us)
     return half_width(kept) <= allowed

@@ -9,7 +9,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from .protocol import Clock, Model, Progress, Protocol, Window, is_enough, time_window, undisturbed
+from .protocol import (
+    Clock,
+    Model,
+    Progress,
+    Protocol,
+    Window,
+    is_enough,
+    quieter_half,
+    time_in_turns,
+    time_window,
+)
 from .watch import Watch
 
 _WORTHIEST = 4  # one entry in so many is timed again, once all have their least number of rounds
@@ -24,6 +34,7 @@ class Session:
     Args:
         entries: What to time, in any order.
         references: The reference kernels among the models, timed in between.
+        in_turns: Those of the entries that are timed in turns.
         open_model: Opens a model by its entry; its time does not count as measuring.
         save: Is given each window as it completes.
         protocol: How to measure.
@@ -41,6 +52,7 @@ class Session:
         entries: Sequence[str],
         *,
         references: Sequence[str],
+        in_turns: Sequence[str] = (),
         open_model: Callable[[str], Model],
         save: Callable[[Window], None],
         protocol: Protocol,
@@ -56,6 +68,9 @@ class Session:
         self._open_model, self._save, self._progress = open_model, save, progress
         self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
         self._open_at_once, self._usage = open_at_once, usage or {}
+        self._in_turns = tuple(in_turns) if 1 < protocol.turns <= open_at_once else ()
+        self._turn_takers = frozenset(self._in_turns)
+        self._random = random.Random(protocol.seed)
         self._rounds: dict[str, dict[int, float]] = {name: {} for name in (*entries, *references)}
         self._took_s: dict[str, float] = {}
         self._models: dict[str, Model] = {}
@@ -100,9 +115,24 @@ class Session:
                 self._queue.popleft()
                 continue
             self._time_references()
+            self._unchecked += self._take(self._queue.popleft())
+
+    def _company(self, first: str) -> dict[str, int]:
+        """Entries and rounds to take in turns with ``first``: those that wait, then any."""
+        company: dict[str, int] = {}
+        waiting: list[tuple[str, int]] = []
+        places = self._protocol.turns - 1
+        while self._queue and len(company) < places:
             name, round_ = self._queue.popleft()
-            self._take(name, round_)
-            self._unchecked.append((name, round_))
+            if name in self._turn_takers and name != first and name not in company:
+                company[name] = round_
+            else:
+                waiting.append((name, round_))
+        self._queue.extendleft(reversed(waiting))
+        others = [name for name in self._in_turns if name != first and name not in company]
+        for name in self._random.sample(others, min(places - len(company), len(others))):
+            company[name] = len(self._rounds[name])
+        return company
 
     def _is_spent(self) -> bool:
         return self._spent_s + self._waited_s >= self._protocol.budget_s
@@ -118,7 +148,7 @@ class Session:
     def _worth(self, name: str) -> float:
         """What one more window takes off the variance of a typical network's predicted latency, a second."""
         rounds = list(self._rounds[name].values())
-        kept = undisturbed(rounds, share=self._protocol.disturbed)
+        kept = quieter_half(rounds)
         variance = statistics.variance(kept if len(kept) > 1 else [*rounds, *rounds])
         error = self._usage.get(name, 1.0) ** 2 * variance / (len(kept) * (len(kept) + 1))
         return error / max(self._took_s[name], 1e-6)
@@ -138,7 +168,7 @@ class Session:
 
     def _take_references(self) -> None:
         for name in self._references:
-            self._take(name, len(self._rounds[name]))
+            self._take((name, len(self._rounds[name])))
 
     def _wait(self) -> None:
         """Pauses until the machine has recovered, and queues what was taken since it last was well.
@@ -170,19 +200,26 @@ class Session:
     def _may_wait_s(self) -> float:
         return max(min(self._protocol.pause_s, _WAITING * self._protocol.budget_s - self._waited_s), 0.0)
 
-    def _take(self, name: str, round_: int) -> None:
-        window = time_window(
-            self._model(name),
-            entry=name,
-            round_=round_,
-            protocol=self._protocol,
-            clock=self._clock,
-            wall=self._wall,
-        )
-        self._note(window)
-        self._watch.note(window)
-        self._save(window)
+    def _take(self, first: tuple[str, int]) -> list[tuple[str, int]]:
+        """Takes one window, or several in turns; returns what was taken."""
+        name, round_ = first
+        if name in self._turn_takers:
+            rounds = {name: round_, **self._company(name)}
+            models = {each: self._model(each) for each in rounds}
+            windows = time_in_turns(models, rounds=rounds, protocol=self._protocol, wall=self._wall)
+        else:
+            model, protocol = self._model(name), self._protocol
+            windows = [
+                time_window(
+                    model, entry=name, round_=round_, protocol=protocol, clock=self._clock, wall=self._wall
+                )
+            ]
+        for window in windows:
+            self._note(window)
+            self._watch.note(window)
+            self._save(window)
         self._report()
+        return [(window.entry, window.round) for window in windows]
 
     def _note(self, window: Window) -> None:
         """Remembers a window; one that was repeated counts as it came out last."""

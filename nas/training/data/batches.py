@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from nas.training.data.augment import Augment, augmented, draw_changes, draw_crops, resize
-from nas.training.data.images import Images, Read
+from nas.training.data.images import Images, Read, gathered
 
 LEAST_DEVIATION = (
     1 / 255
@@ -45,9 +46,14 @@ class Normalization:
 
     def apply(self, x: Tensor) -> Tensor:
         """Normalizes floating-point ``x`` (N, C, H, W) of 0..255."""
-        mean = torch.tensor(self.mean, device=x.device)[:, None, None] * 255
-        std = torch.tensor(self.std, device=x.device)[:, None, None] * 255
+        mean, std = _on(x.device, self.mean), _on(x.device, self.std)
         return (x - mean) / std
+
+
+@lru_cache(maxsize=64)
+def _on(device: torch.device, shares: tuple[float, ...]) -> Tensor:
+    """Values of channels (C, 1, 1), scaled to 0..255; made once, for a copy to a GPU waits for its work."""
+    return torch.tensor(shares, device=device)[:, None, None] * 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +117,11 @@ def batches(
     reads = _draw(images, batch_size=batch_size, augment=augment, rng=rng, drop_last=drop_last)
     reads = [read.part(share.of(len(read.indices))) for read in reads[first:]]
     pixels = images.read(reads, resolution=resolution, device=device, workers=workers)
-    for read, stored in zip(reads, pixels, strict=True):
+    labels = gathered(images.labels, reads)
+    for read, stored, y in zip(reads, pixels, labels, strict=True):
         x = stored if augment is None or read.changes is None else augmented(stored, augment, read.changes)
         x = normalize.apply(resize(x.float(), resolution)).contiguous(memory_format=torch.channels_last)
-        labels = images.labels[read.indices.to(images.labels.device)]
-        yield x, labels.to(device, non_blocking=True)
+        yield x, y.to(device, non_blocking=True)
 
 
 def _draw(

@@ -48,6 +48,21 @@ class Read:
         )
 
 
+def _free(device: torch.device) -> int:
+    """Bytes that a GPU has left, those that PyTorch keeps for its next tensors included."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
+
+
+def gathered(values: Tensor, reads: Sequence[Read]) -> Iterator[Tensor]:
+    """What ``values`` (N, ...) hold for each read; all places go to a GPU at once, for copies wait there."""
+    if not reads:
+        return
+    places = torch.cat([read.indices for read in reads]).to(values.device)
+    for part in torch.split(places, [len(read.indices) for read in reads]):
+        yield values[part]
+
+
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Images(ABC):
     """Labelled images.
@@ -110,7 +125,7 @@ class MemoryImages(Images):
         return MemoryImages(labels=self.labels[indices], pixels=self.pixels[indices])
 
     def to(self, device: torch.device) -> MemoryImages:
-        if device.type == "cuda" and self.pixels.nbytes > SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
+        if device.type == "cuda" and self.pixels.nbytes > SHARE_OF_GPU * _free(device):
             return self
         return MemoryImages(labels=self.labels.to(device), pixels=self.pixels.to(device))
 
@@ -118,10 +133,9 @@ class MemoryImages(Images):
         self, reads: Sequence[Read], *, resolution: int, device: torch.device, workers: int
     ) -> Iterator[Tensor]:
         upload = device.type == "cuda" and self.pixels.device.type == "cpu"
-        for read in reads:
-            x = self.pixels[read.indices.to(self.pixels.device)]
+        for read, stored in zip(reads, gathered(self.pixels, reads), strict=True):
             # From pinned memory the copy runs beside the computation, and this process goes on meanwhile.
-            x = (x.pin_memory() if upload else x).to(device, non_blocking=upload)
+            x = (stored.pin_memory() if upload else stored).to(device, non_blocking=upload)
             yield x if read.crops is None else resized_crop(x, crop_boxes(read.crops.to(device)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,8 @@ CACHES = ("auto", "memory", "disk")
 CACHE_LIMIT_BYTES = 2_000_000_000
 LARGEST_AUTO_STORE_SIZE = 256
 WORTH_WORKERS = 1000  # images; fewer are decoded before the processes have started
+MOST_WORKERS = 16
+LOCAL_COUNTS = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")  # by which torchrun and Slurm tell it
 
 
 def data_sets() -> tuple[str, ...]:
@@ -168,10 +171,16 @@ def _cached(
 
 
 def decoders(images: Images, asked: int | None) -> int:
-    """The processes that decode images: ``asked``; by default one a core, none for few or decoded images."""
+    """The processes that decode images: ``asked``; by default one a core, none for few or decoded images.
+
+    Where a launcher has started several trainings on this machine, they share the cores.
+    """
     if asked is not None:
         return asked
-    return usable_cores() if isinstance(images, FileImages) and len(images) >= WORTH_WORKERS else 0
+    if not isinstance(images, FileImages) or len(images) < WORTH_WORKERS:
+        return 0
+    sharing = next((int(os.environ[name]) for name in LOCAL_COUNTS if os.environ.get(name, "").isdigit()), 1)
+    return min(max(1, usable_cores() // max(sharing, 1)), MOST_WORKERS)
 
 
 def _silent(done: int, total: int) -> None:

@@ -29,6 +29,11 @@ class Runtime(ABC):
         """Models that may be open at the same time without disturbing each other's timing."""
         return 4000
 
+    @property
+    def in_turns(self) -> bool:
+        """Whether single runs of models in turns can be timed: on a CPU, whose caches they then share."""
+        return False
+
     @abstractmethod
     def open(self, path: Path) -> Model:
         """Loads a model.

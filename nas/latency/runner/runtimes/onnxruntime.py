@@ -74,6 +74,10 @@ class _OnnxRuntime(Runtime):
         """One where a session has threads of its own: they spin, and would disturb each other."""
         return 4000 if self._device["threads"] == 1 else 1
 
+    @property
+    def in_turns(self) -> bool:
+        return bool(self._device["provider"] == _CPU)
+
     def open(self, path: Path) -> Model:
         if not self._placement_is_known:
             self._check_placement(path)

@@ -53,6 +53,10 @@ class _OpenVino(Runtime):
         """Each model holds some megabytes and threads of its own, which sleep while they have no work."""
         return 1000
 
+    @property
+    def in_turns(self) -> bool:
+        return bool(self._device["provider"].split(".")[0] == "CPU")
+
     def open(self, path: Path) -> Model:
         return _OpenVinoModel(self._library, self._compile(path), batch=self._device["batch"])
 

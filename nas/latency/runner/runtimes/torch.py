@@ -56,6 +56,10 @@ class _Torch(Runtime):
     def version(self) -> str:
         return str(self._library.__version__)
 
+    @property
+    def in_turns(self) -> bool:
+        return bool(self._device["provider"] == "cpu")
+
     def open(self, path: Path) -> Model:
         return self._open(path)
 
