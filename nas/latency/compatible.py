@@ -26,6 +26,11 @@ def require_fit(table: LatencyTable, *, device: Device, space: str) -> None:
     """
     if found := differences(table, device):
         raise UserError(found)
+    require_space(table, space)
+
+
+def require_space(table: LatencyTable, space: str) -> None:
+    """Refuses a table that was fitted on whole networks of another space than ``space``."""
     if not isinstance(table.model, BlockModel) and table.space not in ("", space):
         raise UserError(
             f"the latency table {table.name} was fitted on whole networks of the space {table.space}, and "

@@ -115,10 +115,13 @@ def write_kit(
 
 
 def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Removes what an earlier kit left; a model that the user converted stays with the one it came from."""
+    """Removes what an earlier kit left; a model that the user converted stays with the one it came from.
+
+    So does a runtime's cache of kernels that it has chosen: with it, measuring goes on with the same ones.
+    """
     kept = {Path(entry["file"]).stem for entry in entries}
     for path in (folder / _MODELS).iterdir():
-        if path.stem not in kept:
+        if path.stem not in kept and path.suffix != ".cache":
             path.unlink()
 
 

@@ -56,7 +56,7 @@ def blocks(space: SearchSpace, **fields: object) -> set[str]:
 def test_a_kit_is_measured_without_this_package_and_is_a_table_then(space: SearchSpace, nas: Nas) -> None:
     outcome = nas("kit", *QUICK, "device.name=board")
     assert outcome.code == 0, outcome.err
-    assert "chains, and 6 whole networks; 3 rounds take about " in outcome.out
+    assert "chains, and 6 whole networks; 5 rounds take about " in outcome.out
     assert "on the device: python run/kit/measure.pyz run/kit TABLE.json" in outcome.out
     manifest = json.loads(Path("run/kit/manifest.json").read_text())
     assert (manifest["device"]["name"], manifest["device"]["machine"]) == ("board", "")

@@ -181,6 +181,20 @@ def test_onnxruntime_has_tf32_on_cuda_only() -> None:
         open_runtime({**DEVICES["onnxruntime"].to_dict(), "precision": "tf32"})
 
 
+@pytest.mark.parametrize(
+    ("provider", "precision", "message"),
+    [
+        ("CUDAExecutionProvider", "int8", "has no convolutions in int8 and would compute them in float"),
+        ("TensorrtExecutionProvider", "fp32", "computes fp32 in tf32; set NVIDIA_TF32_OVERRIDE=0"),
+    ],
+)
+def test_onnxruntime_never_computes_in_another_precision_silently(
+    provider: str, precision: str, message: str
+) -> None:
+    with pytest.raises(RunnerError, match=message):
+        open_runtime({**DEVICES["onnxruntime"].to_dict(), "provider": provider, "precision": precision})
+
+
 def test_torch_without_a_gpu_says_so() -> None:
     import torch
 

@@ -67,6 +67,14 @@ def test_equal_arguments_give_an_equal_kit(kit, network, tmp_path):
     assert write(tmp_path / "again", network).manifest == kit.manifest
 
 
+def test_a_kit_that_is_written_again_keeps_the_kernels_that_a_runtime_chose(kit, network):
+    cache, other = (kit.folder / "models" / name for name in ("tensorrt-10.0.cache", "of-another-kit.onnx"))
+    cache.write_bytes(b"kernels")
+    other.write_bytes(b"")
+    write(kit.folder, network)
+    assert cache.read_bytes() == b"kernels" and not other.exists()
+
+
 def test_a_changed_kit_is_refused(kit):
     path = kit.folder / kit.entries[0]["file"]
     path.write_bytes(path.read_bytes() + b" ")

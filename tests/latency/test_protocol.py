@@ -175,6 +175,33 @@ def test_no_more_models_are_open_than_allowed():
     assert all(model.closed for model in opened)
 
 
+def test_a_model_that_is_in_use_is_not_closed_for_another():
+    bench = Bench(dict.fromkeys([f"probe{i}" for i in range(9)], 1e-4), turns=3)
+    used = []
+
+    class Watched(FakeModel):
+        def time(self, runs):
+            assert not self.closed
+            used.append(self)
+            return super().time(runs)
+
+    bench.open = lambda name: Watched(bench.clock, 1e-4, lambda: 1.0)
+    bench.run(in_turns=[f"probe{i}" for i in range(9)], open_at_once=3)
+    assert used
+
+
+def test_opening_models_counts_towards_the_budget():
+    bench = Bench({f"entry{i}": 1e-4 for i in range(10)}, budget_s=5.0)
+
+    def open_model(name):
+        bench.clock.now += 1.0
+        return FakeModel(bench.clock, 1e-4, lambda: 1.0)
+
+    bench.open = open_model
+    bench.run()
+    assert all(bench.rounds(f"entry{i}") == [0] for i in range(10)), "one round, as the budget is spent"
+
+
 class Machine:
     """Is slower by ``by`` while the clock is between ``start`` and ``end``."""
 

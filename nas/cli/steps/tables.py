@@ -18,6 +18,7 @@ from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
 from nas.latency import LatencyTable
+from nas.latency.compatible import require_space
 from nas.space import SearchSpace
 
 
@@ -41,7 +42,9 @@ class Target:
         if self.path == table_step.path(context):
             return _completed(context, self.path, folder)
         if self.path is not None:
-            return LatencyTable.load(self.path)
+            table = LatencyTable.load(self.path)
+            require_space(table, context.space.name)
+            return table
         from nas.latency.roofline import roofline_table
 
         assert self.peaks is not None
@@ -131,4 +134,4 @@ def check_tables(context: Context) -> None:
     """Reads the tables that are there already, and so finds what is wrong with them early."""
     for target in targets(context):
         if target.path is not None and target.path.is_file():
-            LatencyTable.load(target.path)
+            require_space(LatencyTable.load(target.path), context.space.name)

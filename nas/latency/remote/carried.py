@@ -99,11 +99,14 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
 
 
 def _values(lines: Iterable[str], progress: Callable[[Progress], None]) -> Iterator[dict[str, Any]]:
-    """The JSON objects among the lines: a login may print something of its own."""
+    """The JSON objects among the lines: a login may print something of its own, and a line may be cut off."""
     for line in lines:
-        if not line.startswith("{"):
+        try:
+            value = json.loads(line)
+        except ValueError:
             continue
-        value = json.loads(line)
+        if not isinstance(value, dict):
+            continue
         if "progress" in value:
             progress(Progress(*value["progress"]))
         else:

@@ -18,11 +18,22 @@ def usable_cores() -> int:
 
 
 def cpu_model() -> str:
-    """The processor's name; on a board, the board's."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        text = ""
-    fields = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    """The processor's name; on a board, the board's.
+
+    Virtual machines give names such as "AMD EPYC" to processors of several generations: family, model and
+    stepping tell them apart.
+    """
+    fields = (line.split(":", 1) for line in _text("/proc/cpuinfo").splitlines() if ":" in line)
     known = {key.strip(): value.strip() for key, value in fields}
-    return known.get("model name") or known.get("Model") or platform.processor() or "unknown processor"
+    if "model name" in known:
+        numbers = [known[key] for key in ("cpu family", "model", "stepping") if key in known]
+        return " ".join([known["model name"], *([f"({'/'.join(numbers)})"] if numbers else [])])
+    board = _text("/proc/device-tree/model").strip("\0\n ")
+    return board or known.get("Model") or platform.processor() or "unknown processor"
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -42,7 +42,8 @@ class Protocol:
         slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
         pause_s: Seconds that measuring waits at most for the machine to recover, each time; waiting is a part
             of the budget.
-        budget_s: Seconds of measuring in all; every entry gets at least one window all the same.
+        budget_s: Seconds of measuring in all, opening the models included; every entry gets at least one
+            window all the same.
         warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
         seed: Seed of the shuffling.
     """

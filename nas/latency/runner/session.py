@@ -35,13 +35,13 @@ class Session:
         entries: What to time, in any order.
         references: The reference kernels among the models, timed in between.
         in_turns: Those of the entries that are timed in turns.
-        open_model: Opens a model by its entry; its time does not count as measuring.
+        open_model: Opens a model by its entry.
         save: Is given each window as it completes.
         protocol: How to measure.
         clock: Monotonic seconds.
         wall: Seconds of the wall clock, for the record.
         sleep: Waits for so many seconds.
-        open_at_once: Models that are kept open; the oldest is closed for a new one.
+        open_at_once: Models that are kept open; that which was not used for longest is closed for a new one.
         windows: Windows that an earlier, interrupted run took.
         usage: How often a typical network uses an entry; once where nothing is said.
         progress: Is told how far it is.
@@ -229,13 +229,17 @@ class Session:
         self._spent_s += window.took_s
 
     def _model(self, name: str) -> Model:
-        if name not in self._models:
+        if name in self._models:
+            self._models[name] = self._models.pop(name)  # the latest stand last
+        else:
             self._close(self._open_at_once - 1)
+            start = self._clock()
             self._models[name] = self._open_model(name)
+            self._spent_s += self._clock() - start
         return self._models[name]
 
     def _close(self, left: int) -> None:
-        """Closes the oldest models until ``left`` are open."""
+        """Closes the models that were not used for longest, until ``left`` are open."""
         while len(self._models) > left:
             self._models.pop(next(iter(self._models))).close()
 

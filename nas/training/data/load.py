@@ -13,7 +13,6 @@ import torch
 
 import nas.training.data as package
 from nas.errors import UserError, unknown
-from nas.latency.runner.machine import usable_cores
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
 from nas.training.data.registry import LOADERS, Request, Source
@@ -180,7 +179,14 @@ def decoders(images: Images, asked: int | None) -> int:
     if not isinstance(images, FileImages) or len(images) < WORTH_WORKERS:
         return 0
     sharing = next((int(os.environ[name]) for name in LOCAL_COUNTS if os.environ.get(name, "").isdigit()), 1)
-    return min(max(1, usable_cores() // max(sharing, 1)), MOST_WORKERS)
+    return min(max(1, _cores() // max(sharing, 1)), MOST_WORKERS)
+
+
+def _cores() -> int:
+    """The cores that this process may use, where the system tells; else all of the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _silent(done: int, total: int) -> None:

@@ -190,7 +190,8 @@ def test_a_python_that_does_not_do_is_told(kit, local, tmp_path, python, message
 
 
 def test_what_a_login_prints_is_no_sample(kit, local, tmp_path):
-    greeting = write_script(tmp_path / "greeting", f'#!/bin/sh\necho welcome\nexec {sys.executable} "$@"\n')
+    script = f"#!/bin/sh\necho welcome\necho '{{ten users}}'\nexec {sys.executable} \"$@\"\n"
+    greeting = write_script(tmp_path / "greeting", script)
     measure_remotely(kit, tmp_path / "samples.jsonl", target=dataclasses.replace(local, python=str(greeting)))
     assert read_samples(tmp_path / "samples.jsonl")[1]
 

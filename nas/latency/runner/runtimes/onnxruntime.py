@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import tempfile
 import time
 from collections import defaultdict
@@ -28,12 +29,12 @@ _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tenso
 _SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     (_CUDA, "fp32"): {"use_tf32": 0},  # which is on unless one says otherwise
     (_CUDA, "tf32"): {"use_tf32": 1},
-    (_CUDA, "int8"): {"use_tf32": 0},
     (_TENSORRT, "fp16"): {"trt_fp16_enable": 1},
     (_TENSORRT, "int8"): {"trt_int8_enable": 1},
 }
 """Options of providers that a precision needs."""
 
+_OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _PROFILED_RUNS = 10
 
 
@@ -47,15 +48,25 @@ def open_device(device: dict[str, Any]) -> Runtime:
         import onnxruntime  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         raise RunnerError("onnxruntime is not installed here; pip install onnxruntime") from None
-    available = onnxruntime.get_available_providers()
     provider = device["provider"]
+    if device["precision"] == "tf32" and provider != _CUDA:
+        raise RunnerError(f"onnxruntime has tf32 with {_CUDA} only; choose device.provider={_CUDA}, or fp32")
+    if device["precision"] == "int8" and provider == _CUDA:
+        raise RunnerError(
+            f"onnxruntime's {_CUDA} has no convolutions in int8 and would compute them in float; choose "
+            f"device.provider={_TENSORRT}, or device.runtime=tensorrt"
+        )
+    if device["precision"] == "fp32" and provider == _TENSORRT and os.environ.get(_OVERRIDE) != "0":
+        raise RunnerError(
+            f"onnxruntime's {_TENSORRT} computes fp32 in tf32; set {_OVERRIDE}=0, or choose "
+            "device.runtime=tensorrt"
+        )
+    available = onnxruntime.get_available_providers()
     if provider not in available:
         raise RunnerError(
             f"this onnxruntime has no provider {provider!r}; it has {', '.join(available)}. "
             "Install a build that has it (e.g. onnxruntime-gpu), or choose another device"
         )
-    if device["precision"] == "tf32" and provider != _CUDA:
-        raise RunnerError(f"onnxruntime has tf32 with {_CUDA} only; choose device.provider={_CUDA}, or fp32")
     return _OnnxRuntime(onnxruntime, device)
 
 
@@ -79,7 +90,7 @@ class _OnnxRuntime(Runtime):
         return bool(self._device["provider"] == _CPU)
 
     def open(self, path: Path) -> Model:
-        if not self._placement_is_known:
+        if not self._placement_is_known or self._device["precision"] == "fp16":
             self._check_placement(path)
             self._placement_is_known = True
         return self._model(self._session(path, self._options()))
@@ -96,10 +107,11 @@ class _OnnxRuntime(Runtime):
         return [(name, us / _PROFILED_RUNS) for name, us in took.items()]
 
     def _check_placement(self, path: Path) -> None:
-        """Looks at where the operators of a model run: the first of a kit, which stands for all.
+        """Looks at where the operators of a model run: the first of a kit stands for all.
 
         That none falls back to the CPU is asked of every session; only a profile shows on which provider an
-        operator runs, and that a provider computes FP16 by casting to FP32.
+        operator runs, and that a provider computes FP16 by casting to FP32. It may do so for some operators
+        only: in FP16 each model is looked at.
         """
         provider = self._device["provider"]
         for event in self._events(path, runs=1):
