@@ -258,6 +258,25 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     assert scaled.costs[added].estimated == (policy == "estimate")
 
 
+def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(finished: Run) -> None:
+    shutil.copyfile(finished.run_dir / "scale" / "scale.json", finished.folder / "runs" / "net.json")
+    given = (
+        "experiment=mini",
+        "run_dir=runs/own",
+        "finish.network=runs/net.json",
+        "finish.baseline_widths=[]",
+    )
+    for command in ("finish", "export"):
+        code, _, err = finished.nas(command, *given)
+        assert code == 0, err
+    own = finished.folder / "runs" / "own"
+    assert (own / "deploy" / "winner.onnx").is_file()
+    assert not (own / "scale").exists()
+    code, out, _ = finished.nas("export", *given)
+    assert code == 0
+    assert "deploy: done already, skipped" in out
+
+
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
     def finish(*settings: str) -> str:
         command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
