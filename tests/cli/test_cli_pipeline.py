@@ -277,6 +277,20 @@ def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(fin
     assert "deploy: done already, skipped" in out
 
 
+@pytest.mark.parametrize(
+    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
+)
+def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
+    folder = finished.folder / "runs" / f"without_{command}"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / name).unlink()
+    code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
+    assert code == 0, err
+    step, file = name.split("/")
+    assert f"{step}: done again, because {file} is missing or was changed" in out
+    assert (folder / name).is_file()
+
+
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
     def finish(*settings: str) -> str:
         command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]

@@ -35,7 +35,7 @@ def step(context: Context) -> Step:
             **context.data_settings(),
         },
         inputs=inputs,
-        outputs=("manifest.json",),
+        outputs=("manifest.json", "*"),
         run=lambda folder: _deploy(context, folder),
     )
 
