@@ -40,7 +40,8 @@ class Step:
         folder: Where the results go, e.g. ``run_dir / "supernet"``.
         settings: All that decides the result beside the inputs; JSON values.
         inputs: Files that the step reads, by a word for messages. Their content counts, not their path.
-        outputs: Names of the files that the step writes.
+        outputs: Names of the files that the step writes, or patterns of them: ``"*"`` is every file in the
+            folder itself. The step is done again where one is missing or was changed.
         run: Does the work in the folder that it is given. It may find files there that an interrupted run of
             itself has left, and go on from them.
     """
@@ -114,10 +115,11 @@ def _work(step: Step, wanted: dict[str, Any], *, say: Say) -> float:
             shutil.rmtree(step.partial)  # nothing to go on from
         raise
     took_s = time.perf_counter() - start
-    missing = [name for name in step.outputs if not (step.partial / name).is_file()]
+    written = {output: _matches(step.partial, output) for output in step.outputs}
+    missing = [output for output, names in written.items() if not names]
     assert not missing, f"step {step.name} did not write {missing}"
     result = {
-        "outputs": {name: sha256(step.partial / name) for name in step.outputs},
+        "outputs": {name: sha256(step.partial / name) for names in written.values() for name in names},
         "seconds": round(took_s, 3),
         "resumed": resumed,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,6 +127,16 @@ def _work(step: Step, wanted: dict[str, Any], *, say: Say) -> float:
     }
     write_json(step.partial / RECORD, {**wanted, **result})
     return took_s
+
+
+def _matches(folder: Path, output: str) -> list[str]:
+    """The files that an output's name or pattern stands for; hidden ones and the record are none."""
+    found = sorted(folder.glob(output)) if "*" in output else [folder / output]
+    return [
+        path.relative_to(folder).as_posix()
+        for path in found
+        if path.is_file() and path.name != RECORD and not path.name.startswith(".")
+    ]
 
 
 def _publish(step: Step) -> None:
@@ -176,9 +188,10 @@ def _reasons(step: Step, wanted: dict[str, Any]) -> list[str]:
 
 def _damaged(step: Step, folder: Path, record: Mapping[str, Any]) -> list[str]:
     known = record.get("outputs", {})
+    named = [output for output in step.outputs if "*" not in output]
     return [
         f"{name} is missing or was changed"
-        for name in step.outputs
+        for name in dict.fromkeys([*named, *known])
         if not (folder / name).is_file() or known.get(name) != sha256(folder / name)
     ]
 

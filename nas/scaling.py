@@ -8,7 +8,8 @@ channels happens in the lowering of the new network, as for any other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from nas.blocks import BlockSettings, field_names
@@ -22,6 +23,7 @@ ROUNDINGS = ("up", "nearest")
 """How a depth becomes a whole number of blocks. EfficientNet rounds up, which suits its steps of a whole φ;
 but then the smallest step adds a block to every stage, and a small network has no neighbours in cost."""
 
+_WIDER = 10  # networks by which a range grows; with steps of 0.1 the cost about doubles
 _SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
 
 
@@ -111,6 +113,35 @@ class Scaled:
     tried: tuple[tuple[float, float], ...]
 
 
+def scalings(
+    network: NetworkSpec,
+    *,
+    alpha: float = ALPHA,
+    beta: float = BETA,
+    gamma: float = GAMMA,
+    depth_rounding: str = "up",
+    lowest: float = -6.0,
+    highest: float = 8.0,
+    step: float = 0.1,
+) -> tuple[tuple[float, NetworkSpec], ...]:
+    """Pairs of phi and scaled network on a grid, but for what is shrunk to nothing; see ``fit_to_latency``.
+
+    Raises:
+        UserError: If the grid is upside down, or no scaling is valid.
+    """
+    found = []
+    for phi in _grid(lowest, highest, step):
+        candidate = compound_scale(
+            network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
+        )
+        with suppress(UserError):  # lowering fails where a block no longer fits
+            candidate.blocks  # noqa: B018
+            found.append((phi, candidate))
+    if not found:
+        raise UserError("no scaling of the network is valid: each shrinks the image to nothing; raise phi")
+    return tuple(found)
+
+
 def fit_to_latency(
     network: NetworkSpec,
     *,
@@ -148,13 +179,10 @@ def fit_to_latency(
     _check_positive("latency_ms", latency_ms)
     tried: list[tuple[float, float]] = []
     best: Scaled | None = None
-    for phi in _grid(lowest, highest, step):
-        candidate = compound_scale(
-            network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
-        )
-        predicted_ms = _predict_if_valid(candidate, predict)
-        if predicted_ms is None:
-            continue
+    growth = {"alpha": alpha, "beta": beta, "gamma": gamma}
+    grid = {"lowest": lowest, "highest": highest, "step": step}
+    for phi, candidate in scalings(network, depth_rounding=depth_rounding, **growth, **grid):
+        predicted_ms = float(predict(candidate))
         tried.append((phi, predicted_ms))
         if predicted_ms <= latency_ms and not _repeats(best, candidate):
             best = Scaled(candidate, phi, predicted_ms, ())
@@ -164,25 +192,12 @@ def fit_to_latency(
 
 
 def _too_slow(latency_ms: float, tried: list[tuple[float, float]]) -> UserError:
-    if not tried:
-        return UserError(
-            "no scaling of the network is valid: at every phi its strides shrink the image to nothing"
-        )
     phi, least_ms = min(tried, key=lambda pair: pair[1])
     return UserError(
         f"no scaling of the network meets {latency_ms:g} ms; the smallest latency that can be met is "
         f"{math.ceil(least_ms * 1000) / 1000:g} ms, at phi {phi:g}: "
         "raise the budget, or start from a smaller network"
     )
-
-
-def _predict_if_valid(network: NetworkSpec, predict: Callable[[NetworkSpec], float]) -> float | None:
-    """The predicted latency, or ``None`` for a network that has been shrunk to nothing."""
-    try:
-        network.blocks  # noqa: B018 - lowers, and fails where a block no longer fits
-    except UserError:
-        return None
-    return float(predict(network))
 
 
 def _repeats(best: Scaled | None, candidate: NetworkSpec) -> bool:
@@ -226,55 +241,55 @@ def _with(block: BlockSettings, name: str, value: float) -> BlockSettings:
 
 def near_latency(
     network: NetworkSpec,
+    candidates: Sequence[tuple[float, NetworkSpec]],
     *,
     latency_ms: float,
     now_ms: float,
-    alpha: float = ALPHA,
-    beta: float = BETA,
-    gamma: float = GAMMA,
-    depth_rounding: str = "up",
-    lowest: float = -6.0,
-    highest: float = 8.0,
-    step: float = 0.1,
     margin: float = 0.4,
 ) -> tuple[tuple[float, NetworkSpec], ...]:
-    """The scaled networks that may come near a latency budget: those worth measuring.
+    """Those of the scaled networks that may come near a latency budget: those worth measuring first.
 
-    Latency is taken to grow with the multiply-accumulates to the power of 0.8, which is rough; the margin
-    makes up for it.
+    Latency is taken to grow with the multiply-accumulates to the power of 0.8. Where each block has a fixed
+    cost it grows slower, and the budget may be met outside of what is kept: see ``decisive``.
 
     Args:
-        network: The network to scale.
+        network: The network as it is.
+        candidates: What ``scalings`` gives.
         latency_ms: The budget.
         now_ms: Latency of the network as it is.
-        alpha: Growth of the depth, see ``compound_scale``.
-        beta: Growth of the width.
-        gamma: Growth of the resolution.
-        depth_rounding: As in ``scale``.
-        lowest: The smallest phi of the grid.
-        highest: The largest phi of the grid.
-        step: The distance between two neighbours of the grid.
         margin: Networks whose rough latency is within this share of the budget are kept, with all between
             them; where there are none, the one nearest to the budget is.
-
-    Returns:
-        Pairs of phi and network, phi ascending and next to each other on the grid.
-
-    Raises:
-        UserError: If no scaling is valid.
     """
     _check_positive("latency_ms", latency_ms)
-    rough: dict[float, float] = {}
-    networks: dict[float, NetworkSpec] = {}
-    for phi in _grid(lowest, highest, step):
-        candidate = compound_scale(
-            network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
-        )
-        ms = _predict_if_valid(candidate, lambda each: now_ms * (each.macs / network.macs) ** 0.8)
-        if ms is not None:
-            rough[phi], networks[phi] = ms, candidate
-    if not rough:
-        raise _too_slow(latency_ms, [])
-    nearest = min(rough, key=lambda phi: abs(rough[phi] - latency_ms))
-    kept = [phi for phi, ms in rough.items() if abs(ms - latency_ms) <= margin * latency_ms] or [nearest]
-    return tuple((phi, networks[phi]) for phi in rough if min(kept) <= phi <= max(kept))
+    off = [abs(now_ms * (each.macs / network.macs) ** 0.8 / latency_ms - 1) for _, each in candidates]
+    kept = [place for place, share in enumerate(off) if share <= margin] or [off.index(min(off))]
+    return tuple(candidates[kept[0] : kept[-1] + 1])
+
+
+def decisive(
+    candidates: Sequence[tuple[float, NetworkSpec]],
+    near: Sequence[tuple[float, NetworkSpec]],
+    *,
+    latency_ms: float,
+    predict: Callable[[Sequence[NetworkSpec]], Sequence[float]],
+) -> tuple[tuple[float, NetworkSpec], ...]:
+    """The range of a grid that tells which network meets a budget.
+
+    It begins with what is near; it grows up while its largest is within the budget, down while none is.
+
+    Args:
+        candidates: What ``scalings`` gives.
+        near: Some of them, next to each other: what ``near_latency`` gives.
+        latency_ms: The budget.
+        predict: Latencies in ms of networks, which may have to be measured.
+    """
+    phis = [phi for phi, _ in candidates]
+    first, end = phis.index(near[0][0]), phis.index(near[-1][0]) + 1
+    while True:
+        found_ms = predict([network for _, network in candidates[first:end]])
+        if found_ms[-1] <= latency_ms and end < len(phis):
+            end = min(end + _WIDER, len(phis))
+        elif min(found_ms) > latency_ms and first > 0:
+            first = max(first - _WIDER, 0)
+        else:
+            return tuple(candidates[first:end])

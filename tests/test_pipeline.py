@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,45 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path, damage: str) -> None:
     expected = {"change": "was changed", "remove": "is missing", "record": "missing or damaged"}[damage]
     assert expected in said(make_step(tmp_path))[0]
     assert is_done(make_step(tmp_path))
+
+
+def shipping(run_dir: Path, run: Callable[[Path], None] | None = None) -> Step:
+    """A step whose files, but for raw ones and checkpoints, all count."""
+
+    def ship(folder: Path) -> None:
+        (folder / "raw").mkdir(exist_ok=True)
+        for name in ("out.txt", "model.onnx", "raw/samples", ".hidden"):
+            (folder / name).write_text(name)
+
+    return replace(make_step(run_dir, run or ship), outputs=("out.txt", "*"))
+
+
+@pytest.mark.parametrize("damage", ["remove", "change"])
+def test_a_file_that_ships_and_is_missing_or_changed_is_made_anew(tmp_path: Path, damage: str) -> None:
+    execute(shipping(tmp_path))
+    record = json.loads((tmp_path / "supernet" / RECORD).read_text())
+    assert set(record["outputs"]) == {"out.txt", "model.onnx"}
+    model = tmp_path / "supernet" / "model.onnx"
+    if damage == "remove":
+        model.unlink()
+    else:
+        model.write_text("model.onny")
+    lines = said(shipping(tmp_path))
+    assert lines[0] == "supernet: done again, because model.onnx is missing or was changed"
+    assert model.read_text() == "model.onnx"
+    assert is_done(shipping(tmp_path, never))
+
+
+def test_files_that_were_added_or_do_not_count_change_nothing(tmp_path: Path) -> None:
+    execute(shipping(tmp_path))
+    (tmp_path / "supernet" / "notes.txt").write_text("mine")
+    (tmp_path / "supernet" / "raw" / "samples").unlink()
+    assert is_done(shipping(tmp_path, never))
+
+
+def test_a_record_that_knows_fewer_outputs_is_valid(tmp_path: Path) -> None:
+    execute(make_step(tmp_path))
+    assert is_done(shipping(tmp_path, never))
 
 
 def test_a_missing_input_is_a_user_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nas.blocks import BlockSettings, Rounding, make_settings
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.scaling import ROUNDINGS, compound_scale, fit_to_latency, near_latency, scale
+from nas.scaling import ROUNDINGS, compound_scale, decisive, fit_to_latency, near_latency, scale, scalings
 from nas.space import SearchSpace
 
 SPACE = SearchSpace.load("tiny_32")
@@ -223,7 +224,7 @@ def test_what_is_near_a_budget_holds_what_meets_it() -> None:
     def predict(each: NetworkSpec) -> float:
         return float((each.macs / network.macs) ** 0.8)
 
-    near = near_latency(network, latency_ms=2.5, now_ms=1.0, lowest=0, highest=4)
+    near = near_latency(network, scalings(network, lowest=0, highest=4), latency_ms=2.5, now_ms=1.0)
     phis = [phi for phi, _ in near]
     best = fit_to_latency(network, latency_ms=2.5, predict=predict, lowest=0, highest=4)
     assert best.phi in phis and len(phis) < 41
@@ -232,5 +233,71 @@ def test_what_is_near_a_budget_holds_what_meets_it() -> None:
 
 def test_a_budget_out_of_reach_keeps_the_nearest() -> None:
     network = SPACE.network(SPACE.smallest(), classes=10)
-    ((phi, _),) = near_latency(network, latency_ms=1e-6, now_ms=1.0, lowest=-1, highest=1)
+    candidates = scalings(network, lowest=-1, highest=1)
+    ((phi, _),) = near_latency(network, candidates, latency_ms=1e-6, now_ms=1.0)
     assert phi == -1.0
+
+
+def _overhead_ms(network: NetworkSpec) -> float:
+    """A device whose every block takes 15 us at least."""
+    return sum(max(0.015, block.macs / 2e9) for block in network.blocks)
+
+
+@pytest.mark.parametrize(
+    ("space", "extreme", "budget_ms"),
+    [("tiny_32", "largest", 0.36), ("mobilenet_32", "largest", 0.189), ("tiny_32", "smallest", 0.3)],
+)
+def test_a_range_grows_until_it_tells_what_meets_the_budget(
+    space: str, extreme: str, budget_ms: float
+) -> None:
+    """Where overheads rule, latency grows far slower than the rough guess has it."""
+    found = SearchSpace.load(space)
+    network = found.network(found.largest() if extreme == "largest" else found.smallest(), classes=10)
+    candidates = scalings(network, depth_rounding="nearest")
+    now_ms = _overhead_ms(network)
+    near = near_latency(network, candidates, latency_ms=budget_ms, now_ms=now_ms)
+    asked: set[NetworkSpec] = set()
+
+    def predict(networks: Sequence[NetworkSpec]) -> list[float]:
+        asked.update(networks)
+        return [_overhead_ms(each) for each in networks]
+
+    known = decisive(candidates, near, latency_ms=budget_ms, predict=predict)
+    phis = [phi for phi, _ in known]
+    whole, part = (
+        fit_to_latency(
+            network,
+            latency_ms=budget_ms,
+            predict=_overhead_ms,
+            lowest=lowest,
+            highest=highest,
+            depth_rounding="nearest",
+        )
+        for lowest, highest in ((-6, 8), (phis[0], phis[-1]))
+    )
+    assert (part.phi, part.network) == (whole.phi, whole.network)
+    assert whole.phi not in [phi for phi, _ in near]
+    assert {each for _, each in known} <= asked
+    assert len(known) < len(candidates)
+
+
+@pytest.mark.parametrize(("budget_ms", "end"), [(1e-6, 0), (1e6, -1)])
+def test_a_range_ends_where_the_grid_ends(budget_ms: float, end: int) -> None:
+    network = SPACE.network(SPACE.smallest(), classes=10)
+    candidates = scalings(network, lowest=-2, highest=2)
+    known = decisive(
+        candidates,
+        candidates[20:21],
+        latency_ms=budget_ms,
+        predict=lambda networks: [_overhead_ms(each) for each in networks],
+    )
+    assert known[end] == candidates[end]
+    assert len(known) == 21
+
+
+def test_a_network_that_is_shrunk_to_nothing_is_left_out() -> None:
+    block = make_settings("patchify", {"width": 8, "stride": 8})
+    network = NetworkSpec(resolution=8, stages=((block,),), head=(make_settings("pool", {}),))
+    assert [phi for phi, _ in scalings(network, lowest=-2, highest=1, step=1)] == [0, 1]
+    with pytest.raises(UserError, match=r"no scaling of the network is valid: .* raise phi"):
+        scalings(network, lowest=-2, highest=-1)

@@ -252,10 +252,45 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     [added] = set(LatencyTable.load(finished.run_dir / "search" / "table.json").costs) - set(
         LatencyTable.load(lacking).costs
     )
-    code, out, err = finished.nas("scale", *given)  # with what the search has added
+    code, out, err = finished.nas("scale", *given, "scale.max_phi=4")  # with what the search has added
     assert code == 0, err
+    tried = json.loads((finished.run_dir / "scale" / "scale.json").read_text())["tried"]
+    assert policy == "measure" or len(tried) == 41, "estimates cost nothing: the whole grid is looked at"
     scaled = LatencyTable.load(finished.run_dir / "scale" / "table.json")
     assert scaled.costs[added].estimated == (policy == "estimate")
+
+
+def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(finished: Run) -> None:
+    shutil.copyfile(finished.run_dir / "scale" / "scale.json", finished.folder / "runs" / "net.json")
+    given = (
+        "experiment=mini",
+        "run_dir=runs/own",
+        "finish.network=runs/net.json",
+        "finish.baseline_widths=[]",
+    )
+    for command in ("finish", "export"):
+        code, _, err = finished.nas(command, *given)
+        assert code == 0, err
+    own = finished.folder / "runs" / "own"
+    assert (own / "deploy" / "winner.onnx").is_file()
+    assert not (own / "scale").exists()
+    code, out, _ = finished.nas("export", *given)
+    assert code == 0
+    assert "deploy: done already, skipped" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
+)
+def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
+    folder = finished.folder / "runs" / f"without_{command}"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / name).unlink()
+    code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
+    assert code == 0, err
+    step, file = name.split("/")
+    assert f"{step}: done again, because {file} is missing or was changed" in out
+    assert (folder / name).is_file()
 
 
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:

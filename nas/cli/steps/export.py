@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 def step(context: Context) -> Step:
     """Exports, checks parity, reads the accuracy from the files, and measures them side by side."""
+    inputs = {"trained networks": context.path("final", "results.json")}
+    if _is_scaled(context):
+        inputs["scaled winner"] = context.path("scale", "scale.json")
     return Step(
         name="deploy",
         folder=context.path("deploy"),
@@ -31,13 +34,15 @@ def step(context: Context) -> Step:
             "device": context.device.here().to_dict(),
             **context.data_settings(),
         },
-        inputs={
-            "trained networks": context.path("final", "results.json"),
-            "scaled winner": context.path("scale", "scale.json"),
-        },
-        outputs=("manifest.json",),
+        inputs=inputs,
+        outputs=("manifest.json", "*"),
         run=lambda folder: _deploy(context, folder),
     )
+
+
+def _is_scaled(context: Context) -> bool:
+    """Whether the winner has been scaled to a budget; a network of the user's own has none."""
+    return context.config.finish.network is None
 
 
 def check(context: Context) -> None:
@@ -53,9 +58,8 @@ def check(context: Context) -> None:
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 
-    table = LatencyTable.load(context.path("scale", "table.json"))
-    if other := differences(table, context.device):
-        say(f"deploy: warning: what is measured here is not what was predicted: {other}")
+    if _is_scaled(context):
+        _check_device(context)
     networks = read_json(context.path("final", "results.json"))["networks"]
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
@@ -66,12 +70,20 @@ def _deploy(context: Context, folder: Path) -> None:
     artefacts = _measured(context, artefacts, folder)
     write_manifest(folder, artefacts)
     winner = next(artefact for artefact in artefacts if artefact.name == networks[0]["name"])
-    _check_budget(context, winner)
+    if _is_scaled(context):
+        _check_budget(context, winner)
     assert winner.latency_ms is not None
     say(
         f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
         f"{winner.latency_ms.value:.3f} ms measured on {context.device.here().machine}"
     )
+
+
+def _check_device(context: Context) -> None:
+    """Says if the files are measured otherwise than the table that predicted them."""
+    table = LatencyTable.load(context.path("scale", "table.json"))
+    if other := differences(table, context.device):
+        say(f"deploy: warning: what is measured here is not what was predicted: {other}")
 
 
 def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:

@@ -60,7 +60,7 @@ def step(context: Context) -> Step:
         folder=context.path("final"),
         settings={**_settings(context, "finish", "compute"), **context.data_settings()},
         inputs=inputs,
-        outputs=(RESULTS,),
+        outputs=(RESULTS, "*"),
         run=lambda folder: _finish(context, folder),
     )
 

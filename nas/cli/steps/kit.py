@@ -32,7 +32,7 @@ def step(context: Context) -> Step:
             "seed": context.config.seed,
         },
         inputs={"search space": context.space_path},
-        outputs=(RUNNER, _archive(context) if context.config.kit.zip else MANIFEST),
+        outputs=(RUNNER, *([_archive(context)] if context.config.kit.zip else [MANIFEST, "models/*"])),
         run=lambda folder: _write(context, folder),
     )
 

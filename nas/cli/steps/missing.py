@@ -47,7 +47,7 @@ def completed(
     missing = table.model.missing(blocks)
     if not missing or not isinstance(table.model, BlockModel):
         return table
-    if table.costs and all(cost.estimated for cost in table.costs.values()):
+    if _only_estimates(table):
         return with_estimates(table, missing)
     if context.config.table.missing == "estimate":
         return _estimated(context, table, missing)
@@ -62,6 +62,17 @@ def completed(
             seed=context.config.seed,
         )
     return table
+
+
+def costs_nothing(context: Context, table: LatencyTable) -> bool:
+    """Whether all networks can be predicted unmeasured: by a model of whole networks, or by estimates."""
+    if not isinstance(table.model, BlockModel) or _only_estimates(table):
+        return True
+    return context.config.table.missing == "estimate"
+
+
+def _only_estimates(table: LatencyTable) -> bool:
+    return bool(table.costs) and all(cost.estimated for cost in table.costs.values())
 
 
 def _lacks(table: LatencyTable, missing: tuple[BlockSpec, ...]) -> str:

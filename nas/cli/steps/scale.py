@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nas.files import read_json, write_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
-from nas.scaling import ROUNDINGS, Scaled, fit_to_latency, near_latency
+from nas.scaling import ROUNDINGS, Scaled, decisive, fit_to_latency, near_latency, scalings
 from nas.search.results import Winner, read_winner
 
 TABLE = "table.json"
@@ -93,32 +94,35 @@ def _fit(
     """Measures what the table lacks of the candidates near the budget, then picks the largest within it."""
     config = context.config.scale
     growth: Mapping[str, float] = {"alpha": config.alpha, "beta": config.beta, "gamma": config.gamma}
-    near = near_latency(
-        network,
-        latency_ms=budget,
-        now_ms=table.predict(network),
-        lowest=config.min_phi,
-        highest=config.max_phi,
-        depth_rounding=config.depth_rounding,
-        **growth,
+    rounding = config.depth_rounding
+    rounds = count()
+
+    def predict(networks: Sequence[NetworkSpec]) -> list[float]:
+        nonlocal table
+        number = next(rounds)
+        table = missing.completed(
+            context,
+            table,
+            [block for each in networks for block in each.blocks],
+            input_channels=network.input_channels,
+            folder=folder / f"wider-{number}" if number else folder,
+            budget_s=MEASURE_S,
+        )
+        return [table.predict(each) for each in networks]
+
+    candidates = near = scalings(
+        network, lowest=config.min_phi, highest=config.max_phi, depth_rounding=rounding, **growth
     )
-    blocks = [block for _, candidate in near for block in candidate.blocks]
-    table = missing.completed(
-        context,
-        table,
-        blocks,
-        input_channels=network.input_channels,
-        folder=folder,
-        budget_s=MEASURE_S,
-    )
-    phis = [phi for phi, _ in near]
+    if not missing.costs_nothing(context, table):
+        near = near_latency(network, candidates, latency_ms=budget, now_ms=table.predict(network))
+    known = decisive(candidates, near, latency_ms=budget, predict=predict)
     scaled = fit_to_latency(
         network,
         latency_ms=budget,
         predict=table.predict,
-        lowest=min(phis),
-        highest=max(phis),
-        depth_rounding=config.depth_rounding,
+        lowest=known[0][0],
+        highest=known[-1][0],
+        depth_rounding=rounding,
         **growth,
     )
     return scaled, table
