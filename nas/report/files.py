@@ -13,6 +13,7 @@ from nas.files import read_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.report.results import RESULTS, read_table
+from nas.search.evaluation import State
 
 HISTORY = Path("supernet") / "history.csv"
 TRIALS = Path("search") / "trials.csv"
@@ -34,6 +35,7 @@ class Search:
         names: Names of the two objectives.
         trials: Every evaluation within the bounds.
         outside: Evaluations that break a bound.
+        stopped: Evaluations stopped early; their accuracy rests on a part of the images.
         front: The Pareto front.
         winner: The winner.
         bound: The cost's budget, if any.
@@ -47,6 +49,7 @@ class Search:
     names: tuple[str, str]
     trials: tuple[Point, ...]
     outside: tuple[Point, ...]
+    stopped: tuple[Point, ...]
     front: tuple[Point, ...]
     winner: Point
     bound: float | None
@@ -77,11 +80,15 @@ def read_search(run_dir: Path) -> Search:
         accuracy = next(item for item in pareto["objectives"] if item["direction"] == "maximize")
         cost = next(item for item in pareto["objectives"] if item["direction"] == "minimize")
         names = (accuracy["name"], cost["name"])
-        trials = [row for row in read_csv(run_dir / TRIALS) if all(row[name] for name in names)]
+        trials: dict[str, list[Point]] = {"evaluated": [], "outside": [], "stopped": []}
+        for row in read_csv(run_dir / TRIALS):
+            if all(row[name] for name in names):
+                trials[_kind(row)].append(_point(row, names))
         return Search(
             names=names,
-            trials=tuple(_point(row, names) for row in trials if row["feasible"] == "True"),
-            outside=tuple(_point(row, names) for row in trials if row["feasible"] != "True"),
+            trials=tuple(trials["evaluated"]),
+            outside=tuple(trials["outside"]),
+            stopped=tuple(trials["stopped"]),
             front=tuple(_point(item["values"], names) for item in pareto["front"]),
             winner=_point(winner["values"], names),
             bound=cost["bound"],
@@ -99,6 +106,12 @@ def read_search(run_dir: Path) -> Search:
         raise UserError(
             f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search"
         ) from None
+
+
+def _kind(row: Mapping[str, str]) -> str:
+    if row["state"] == State.STOPPED:
+        return "stopped"
+    return "evaluated" if row["feasible"] == "True" else "outside"
 
 
 def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from nas.errors import UserError
+from nas.report.figures import draw_pareto
+from nas.report.files import read_search
 from nas.report.search_section import details
 from nas.search import Count, make_sampler, search
+from nas.training.tables import write_csv
 from tests.search.problems import CLASSES, objectives, tiny
 
 
@@ -50,3 +54,18 @@ def test_damaged_files_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "winner.json").write_text('{"held_out": {}, "values": {}}')
     with pytest.raises(UserError, match=r"cannot be read .*; search again: nas search"):
         details(tmp_path)
+
+
+def test_what_was_stopped_early_breaks_no_bound(run_dir: Path) -> None:
+    path = run_dir / "search" / "trials.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    before = read_search(run_dir)
+    chosen = next(row for row in rows if row["state"] == "complete" and row["feasible"] == "True")
+    chosen.update(state="stopped", feasible="False")
+    write_csv(path, rows)
+    found = read_search(run_dir)
+    assert found.stopped == ((float(chosen["accuracy"]), float(chosen["latency_ms"])),)
+    assert (len(found.trials), found.outside) == (len(before.trials) - 1, before.outside)
+    labels = [text.get_text() for text in draw_pareto(found).axes[0].get_legend().get_texts()]
+    assert labels == ["evaluated", "stopped early", "Pareto front"]

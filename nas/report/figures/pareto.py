@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 def draw_pareto(search: Search) -> Figure:
     """Draws the plane of the two objectives."""
     figure, axes = new_figure()
-    for points, face, name in (
-        (search.trials, GREY, "evaluated"),
-        (search.outside, "none", "breaks a bound"),
+    for points, look, name in (
+        (search.trials, {"c": GREY, "edgecolors": GREY}, "evaluated"),
+        (search.outside, {"c": "none", "edgecolors": GREY}, "breaks a bound"),
+        (search.stopped, {"c": GREY, "marker": "x"}, "stopped early"),
     ):
         if points:
-            axes.scatter(
-                *_columns(points), s=18, c=face, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name
-            )
+            axes.scatter(*_columns(points), s=18, linewidths=0.8, alpha=0.7, label=name, **look)
     front = sorted(search.front, key=lambda point: point[1])
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
     axes.scatter(*_columns(front), s=26, color=BLUE, zorder=3, label="Pareto front")
@@ -49,7 +48,8 @@ def draw_pareto(search: Search) -> Figure:
         loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, borderaxespad=0, handletextpad=0.2
     )
     accuracy, cost = search.winner
-    everything = [(cost, 100 * accuracy) for accuracy, cost in (*search.trials, *search.outside)]
+    points = (*search.trials, *search.outside, *search.stopped)
+    everything = [(cost, 100 * accuracy) for accuracy, cost in points]
     label_points(axes, [(cost, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
     return figure
 
