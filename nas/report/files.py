@@ -29,10 +29,10 @@ Point = tuple[float, float]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search by accuracy and one cost, as a rule a latency.
+    """A search by accuracy and one cost, as a rule a latency; other objectives are not drawn.
 
     Attributes:
-        names: Names of the two objectives.
+        names: Names of the two objectives that are drawn.
         trials: Every evaluation within the bounds.
         outside: Evaluations that break a bound.
         stopped: Evaluations stopped early; their accuracy rests on a part of the images.
@@ -42,7 +42,7 @@ class Search:
         evaluations: How many networks were evaluated.
         hypervolume: After each evaluation.
         random: The same of random search with the same budget; empty without a control.
-        reference: The reference point of the hypervolume.
+        reference: The reference point of the hypervolume: a value for each objective, by its name.
         estimated: Of the winner and the front, in this order: whether the cost rests on estimates.
     """
 
@@ -56,7 +56,7 @@ class Search:
     evaluations: int
     hypervolume: tuple[float, ...]
     random: tuple[float, ...]
-    reference: Point
+    reference: Mapping[str, float]
     estimated: tuple[bool, ...]
 
     @property
@@ -95,7 +95,7 @@ def read_search(run_dir: Path) -> Search:
             evaluations=pareto["evaluations"],
             hypervolume=tuple(pareto["hypervolume_curve"]),
             random=tuple(control.get("hypervolume_curve", ())),
-            reference=_point(pareto["reference"], names),
+            reference={name: float(value) for name, value in pareto["reference"].items()},
             estimated=tuple(item["estimated"][cost["name"]] for item in (winner, *pareto["front"])),
         )
     except StopIteration:

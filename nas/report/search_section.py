@@ -57,11 +57,12 @@ def _winner(value: dict[str, Any]) -> tuple[str, ...]:
     budget = milliseconds(value["budget_ms"])
     if not value["found"]:
         return budget, "none was found", "", ""
-    found = ", ".join(_named(name, number) for name, number in value["values"].items())
+    found = ", ".join(named(name, number) for name, number in value["values"].items())
     return budget, value["code"], found, _interval(value["held_out"]) if value["held_out"] else "–"
 
 
-def _named(name: str, number: float) -> str:
+def named(name: str, number: float) -> str:
+    """A value of an objective, with the objective's name and its unit."""
     if name in ("accuracy", "int8_accuracy"):
         return f"{name} {_share(number)}"
     shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"

@@ -28,6 +28,7 @@ from nas.report.files import (
     TRIALS,
     WINNER,
     Point,
+    Search,
     read_csv,
     read_latency_table,
     read_search,
@@ -35,7 +36,7 @@ from nas.report.files import (
 )
 from nas.report.latency_section import kind_of, latency
 from nas.report.results import RESULTS, Row, read_table
-from nas.report.search_section import details
+from nas.report.search_section import details, named
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
 from nas.report.trust_section import TRUST, TRUST_ROWS, trust
 
@@ -146,7 +147,7 @@ def search(run_dir: Path) -> list[str]:
         f"{found.evaluations} networks evaluated with the supernet's weights, {len(found.front)} on the "
         f"front. Winner: {_point(found.winner, unit)}, on the validation images.{note}"
     )
-    second = f"Dominated area up to {_point(found.reference, unit)}: {found.hypervolume[-1]:.4g}; "
+    second = f"{_dominated(found, unit)}: {found.hypervolume[-1]:.4g}; "
     second += (
         f"random search with the same budget: {found.random[-1]:.4g}."
         if found.random
@@ -154,6 +155,15 @@ def search(run_dir: Path) -> list[str]:
     )
     figures = [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
     return [*figures, *details(run_dir / WINNER.parent)]
+
+
+def _dominated(found: Search, unit: str) -> str:
+    """What the hypervolume is: an area for two objectives; for more, it is in the units of all."""
+    if len(found.reference) == 2:
+        accuracy, cost = (found.reference[name] for name in found.names)
+        return f"Dominated area up to {_point((accuracy, cost), unit)}"
+    corner = ", ".join(named(name, value) for name, value in found.reference.items())
+    return f"Dominated volume, {' × '.join(found.reference)}, up to {corner}"
 
 
 def _point(point: Point, unit: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.report.figures import draw_pareto
+from nas.report.figures import draw_hypervolume, draw_pareto
 from nas.report.files import read_search
 from nas.report.search_section import details
+from nas.report.sections import search as search_part
 from nas.search import Count, make_sampler, search
 from nas.training.tables import write_csv
 from tests.search.problems import CLASSES, objectives, tiny
@@ -69,3 +70,22 @@ def test_what_was_stopped_early_breaks_no_bound(run_dir: Path) -> None:
     assert (len(found.trials), found.outside) == (len(before.trials) - 1, before.outside)
     labels = [text.get_text() for text in draw_pareto(found).axes[0].get_legend().get_texts()]
     assert labels == ["evaluated", "stopped early", "Pareto front"]
+
+
+def test_with_three_objectives_the_hypervolume_names_them_all(run_dir: Path) -> None:
+    assert "Dominated area up to" in html_of(run_dir)
+    path = run_dir / "search" / "pareto.json"
+    value = json.loads(path.read_text())
+    value["reference"] = {"accuracy": 0.064, "latency_ms": 0.027, "params": 12345.0}
+    path.write_text(json.dumps(value))
+    assert (
+        "Dominated volume, accuracy × latency_ms × params, up to accuracy 6.4 %, latency 0.027 ms, "
+        "params 1.234e+04: "
+    ) in html_of(run_dir)
+    label = draw_hypervolume(read_search(run_dir)).axes[0].get_ylabel()
+    assert " ".join(label.split()) == "hypervolume (accuracy × latency_ms × params)"
+
+
+def html_of(run_dir: Path) -> str:
+    """What the page says of the search."""
+    return "\n".join(search_part(run_dir))
