@@ -35,10 +35,10 @@ from nas.report.files import (
     winner_network,
 )
 from nas.report.latency_section import kind_of, latency
-from nas.report.results import RESULTS, Row, read_table
+from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.search_section import details, named
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
-from nas.report.trust_section import TRUST, TRUST_ROWS, trust
+from nas.report.trust_section import TRUST_ROWS, trust
 
 DEPLOYED = Path("deploy") / MANIFEST
 PROVENANCE = Path("provenance.json")

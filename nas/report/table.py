@@ -66,9 +66,10 @@ def footnote(rows: Sequence[Row]) -> str:
         if all(row.exported for row in rows)
         else "the trained networks (not yet exported)"
     )
+    readers = "`nas trust` has read, too" if any(row.reused for row in rows) else "nothing else has read"
     mark = f"; {ESTIMATED}: estimated by roofline, not measured" if any(row.estimated for row in rows) else ""
     return (
-        f"Test accuracy: of {source}, on {total} images that nothing else has read; Wilson interval. "
+        f"Test accuracy: of {source}, on {total} images that {readers}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
         "Measured: the exported file, undisturbed, and its 95 % interval."
     )
