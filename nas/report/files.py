@@ -12,6 +12,7 @@ from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
+from nas.report.records import RECORD, finished
 from nas.report.results import RESULTS, read_table
 from nas.search.evaluation import State
 
@@ -21,6 +22,7 @@ PARETO = Path("search") / "pareto.json"
 WINNER = Path("search") / "winner.json"
 CONTROL = Path("search") / "control.json"
 SCALE = Path("scale") / "scale.json"
+TABLE = "table.json"
 
 Point = tuple[float, float]
 """Accuracy from 0 to 1, and the cost that it was weighed against."""
@@ -132,10 +134,17 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_latency_table(run_dir: Path) -> LatencyTable | None:
-    """The run's own latency table; ``None`` if it has none."""
-    found = sorted((run_dir / "table").glob("*.json"))
-    paths = [path for path in found if path.name != "step.json" and not path.name.startswith(".")]
-    return LatencyTable.load(paths[0]) if paths else None
+    """The latency table of the step that was done last, as later ones add blocks; ``None`` if there is none.
+
+    A run with a finished table has it in ``scale/`` alone.
+    """
+    own = sorted((run_dir / "table").glob("*.json"))
+    paths = [
+        *(path for path in (run_dir / "scale" / TABLE, run_dir / "search" / TABLE) if path.is_file()),
+        *(path for path in own if path.name != RECORD and not path.name.startswith(".")),
+    ]
+    newest = max(paths, key=lambda path: finished(path.parent), default=None)
+    return None if newest is None else LatencyTable.load(newest)
 
 
 def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:
