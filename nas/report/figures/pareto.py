@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 def draw_pareto(search: Search) -> Figure:
     """Draws the plane of the two objectives."""
     figure, axes = new_figure()
-    for points, look, name in (
-        (search.trials, {"c": GREY, "edgecolors": GREY}, "evaluated"),
-        (search.outside, {"c": "none", "edgecolors": GREY}, "breaks a bound"),
-        (search.stopped, {"c": GREY, "marker": "x"}, "stopped early"),
+    for points, face, marker, name in (
+        (search.trials, GREY, "o", "evaluated"),
+        (search.outside, "none", "o", "breaks a bound"),
+        (search.stopped, "none", "v", "stopped early"),
     ):
         if points:
-            axes.scatter(*_columns(points), s=18, linewidths=0.8, alpha=0.7, label=name, **look)
+            x, y = _columns(points)
+            axes.scatter(
+                x, y, s=18, c=face, marker=marker, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name
+            )
     front = sorted(search.front, key=lambda point: point[1])
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
     axes.scatter(*_columns(front), s=26, color=BLUE, zorder=3, label="Pareto front")
