@@ -8,6 +8,7 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import read_json
 from nas.report import html
+from nas.report.files import Point, Search
 from nas.report.table import milliseconds
 
 WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
@@ -67,6 +68,23 @@ def named(name: str, number: float) -> str:
         return f"{name} {_share(number)}"
     shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
     return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"
+
+
+def dominated(found: Search, unit: str) -> str:
+    """What the hypervolume is: an area for two objectives; for more, it is in the units of all."""
+    if len(found.reference) == 2:
+        accuracy, cost = (found.reference[name] for name in found.names)
+        return f"Dominated area up to {shown_point((accuracy, cost), unit)}"
+    corner = ", ".join(named(name, value) for name, value in found.reference.items())
+    return f"Dominated volume, {' × '.join(found.reference)}, up to {corner}"
+
+
+def shown_point(point: Point, unit: str) -> str:
+    """Accuracy and cost in words."""
+    accuracy, cost = point
+    return (
+        f"{100 * accuracy:.1f} % at {milliseconds(cost) if unit == 'ms' else f'{cost:.4g}'} {unit}".rstrip()
+    )
 
 
 def _importance(found: dict[str, dict[str, float]]) -> list[str]:

@@ -92,6 +92,22 @@ def test_test_images_that_trust_has_read_are_not_called_unread(run_dir: Path) ->
     assert "nothing else has read" in footnote(read_table(run_dir))
 
 
+def test_exported_files_of_an_earlier_training_are_left_out(run_dir: Path) -> None:
+    path = run_dir / "final" / "results.json"
+    value = read_json(path)
+    for item in value["networks"]:
+        item["test_correct"] = 100
+    write_json(path, value)
+    winner = read_table(run_dir)[0]
+    assert (winner.test_correct, winner.exported, winner.latency_ms) == (100, False, None)
+    assert "exported files are of an earlier training; run nas export" in " ".join(printed(run_dir).split())
+
+
+def test_exported_files_without_a_record_are_left_out(run_dir: Path) -> None:
+    (run_dir / "deploy" / "step.json").unlink()
+    assert read_table(run_dir)[0].latency_ms is None
+
+
 def test_missing_and_foreign_results(run_dir: Path) -> None:
     path = run_dir / "final" / "results.json"
     path.write_text('{"networks": [{}], "best_baseline": null}')
