@@ -10,6 +10,7 @@ from nas.files import read_json
 from nas.report import html
 from nas.report.files import Point, Search
 from nas.report.table import milliseconds
+from nas.search.winners import ACCURACIES
 
 WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
 _MOST = 8
@@ -38,13 +39,14 @@ def _held_out(winner: dict[str, Any]) -> list[str]:
     kept = winner.get("held_out")
     if kept is None:
         return []
+    unseen = f"{_interval(kept)} of {kept['images']} images that the search has not seen"
+    seen = winner["values"].get(_objective(kept))
+    if seen is None:
+        return [html.paragraph(f"The winner has {unseen}, not quantised.")]
     text = (
-        f"Selection bias: the winner has {_share(winner['values']['accuracy'])} of the images that it was "
-        f"chosen by, and {_interval(kept)} of {kept['images']} images that the search has not seen."
-        if "accuracy" in winner["values"]
-        else f"The winner has {_interval(kept)} of {kept['images']} images that the search has not seen."
+        f"the winner has {_share(seen)}{_precision(kept)} of the images that it was chosen by, and {unseen}."
     )
-    return [html.paragraph(text)]
+    return [html.paragraph(f"Selection bias: {text}")]
 
 
 def _winners(winners: list[dict[str, Any]]) -> list[str]:
@@ -64,7 +66,7 @@ def _winner(value: dict[str, Any]) -> tuple[str, ...]:
 
 def named(name: str, number: float) -> str:
     """A value of an objective, with the objective's name and its unit."""
-    if name in ("accuracy", "int8_accuracy"):
+    if name in ACCURACIES:
         return f"{name} {_share(number)}"
     shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
     return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"
@@ -106,4 +108,13 @@ def _share(value: float) -> str:
 
 def _interval(kept: dict[str, Any]) -> str:
     low, high = kept["interval"]
-    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}){_precision(kept)}"
+
+
+def _objective(kept: dict[str, Any]) -> str:
+    """Which accuracy was measured again; older searches never did so in INT8."""
+    return str(kept.get("objective", "accuracy"))
+
+
+def _precision(kept: dict[str, Any]) -> str:
+    return " in INT8" if _objective(kept) == "int8_accuracy" else ""
