@@ -12,7 +12,9 @@ from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
+from nas.report.records import RECORD, finished
 from nas.report.results import RESULTS, read_table
+from nas.search.evaluation import State
 
 HISTORY = Path("supernet") / "history.csv"
 TRIALS = Path("search") / "trials.csv"
@@ -20,6 +22,7 @@ PARETO = Path("search") / "pareto.json"
 WINNER = Path("search") / "winner.json"
 CONTROL = Path("search") / "control.json"
 SCALE = Path("scale") / "scale.json"
+TABLE = "table.json"
 
 Point = tuple[float, float]
 """Accuracy from 0 to 1, and the cost that it was weighed against."""
@@ -28,32 +31,34 @@ Point = tuple[float, float]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search by accuracy and one cost, as a rule a latency.
+    """A search by accuracy and one cost, as a rule a latency; other objectives are not drawn.
 
     Attributes:
-        names: Names of the two objectives.
+        names: Names of the two objectives that are drawn.
         trials: Every evaluation within the bounds.
         outside: Evaluations that break a bound.
+        stopped: Evaluations stopped early; their accuracy rests on a part of the images.
         front: The Pareto front.
         winner: The winner.
         bound: The cost's budget, if any.
         evaluations: How many networks were evaluated.
         hypervolume: After each evaluation.
         random: The same of random search with the same budget; empty without a control.
-        reference: The reference point of the hypervolume.
+        reference: The reference point of the hypervolume: a value for each objective, by its name.
         estimated: Of the winner and the front, in this order: whether the cost rests on estimates.
     """
 
     names: tuple[str, str]
     trials: tuple[Point, ...]
     outside: tuple[Point, ...]
+    stopped: tuple[Point, ...]
     front: tuple[Point, ...]
     winner: Point
     bound: float | None
     evaluations: int
     hypervolume: tuple[float, ...]
     random: tuple[float, ...]
-    reference: Point
+    reference: Mapping[str, float]
     estimated: tuple[bool, ...]
 
     @property
@@ -77,18 +82,22 @@ def read_search(run_dir: Path) -> Search:
         accuracy = next(item for item in pareto["objectives"] if item["direction"] == "maximize")
         cost = next(item for item in pareto["objectives"] if item["direction"] == "minimize")
         names = (accuracy["name"], cost["name"])
-        trials = [row for row in read_csv(run_dir / TRIALS) if all(row[name] for name in names)]
+        trials: dict[str, list[Point]] = {"evaluated": [], "outside": [], "stopped": []}
+        for row in read_csv(run_dir / TRIALS):
+            if all(row[name] for name in names):
+                trials[_kind(row)].append(_point(row, names))
         return Search(
             names=names,
-            trials=tuple(_point(row, names) for row in trials if row["feasible"] == "True"),
-            outside=tuple(_point(row, names) for row in trials if row["feasible"] != "True"),
+            trials=tuple(trials["evaluated"]),
+            outside=tuple(trials["outside"]),
+            stopped=tuple(trials["stopped"]),
             front=tuple(_point(item["values"], names) for item in pareto["front"]),
             winner=_point(winner["values"], names),
             bound=cost["bound"],
             evaluations=pareto["evaluations"],
             hypervolume=tuple(pareto["hypervolume_curve"]),
             random=tuple(control.get("hypervolume_curve", ())),
-            reference=_point(pareto["reference"], names),
+            reference={name: float(value) for name, value in pareto["reference"].items()},
             estimated=tuple(item["estimated"][cost["name"]] for item in (winner, *pareto["front"])),
         )
     except StopIteration:
@@ -99,6 +108,12 @@ def read_search(run_dir: Path) -> Search:
         raise UserError(
             f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search"
         ) from None
+
+
+def _kind(row: Mapping[str, str]) -> str:
+    if row["state"] == State.STOPPED:
+        return "stopped"
+    return "evaluated" if row["feasible"] == "True" else "outside"
 
 
 def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:
@@ -119,10 +134,17 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_latency_table(run_dir: Path) -> LatencyTable | None:
-    """The run's own latency table; ``None`` if it has none."""
-    found = sorted((run_dir / "table").glob("*.json"))
-    paths = [path for path in found if path.name != "step.json" and not path.name.startswith(".")]
-    return LatencyTable.load(paths[0]) if paths else None
+    """The latency table of the step that was done last, as later ones add blocks; ``None`` if there is none.
+
+    A run with a finished table has it in ``scale/`` alone.
+    """
+    own = sorted((run_dir / "table").glob("*.json"))
+    paths = [
+        *(path for path in (run_dir / "scale" / TABLE, run_dir / "search" / TABLE) if path.is_file()),
+        *(path for path in own if path.name != RECORD and not path.name.startswith(".")),
+    ]
+    newest = max(paths, key=lambda path: finished(path.parent), default=None)
+    return None if newest is None else LatencyTable.load(newest)
 
 
 def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:

@@ -29,7 +29,8 @@ def latency(run_dir: Path) -> list[str]:
         return [html.paragraph(_about(table)), *_error(table)]
     title = f"{kind_of(estimated=is_estimated(table)).capitalize()} against measured latency"
     svg = to_svg(draw_latency(table, rows), name="latency", title=title)
-    caption = " ".join([_about(table), *_elsewhere(table, run_dir)])
+    shown = any(row.latency_ms for row in rows)
+    caption = " ".join([_about(table), *(_elsewhere(table, run_dir) if shown else [])])
     return [html.figure(svg, caption), *_error(table)]
 
 

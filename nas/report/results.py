@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -10,9 +11,11 @@ from nas.deploy.manifest import MANIFEST, Artefact, Spread, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
 from nas.network import NetworkSpec
+from nas.report.records import is_outdated
 from nas.search.counts import wilson
 
 RESULTS = Path("final") / "results.json"
+TRUST = Path("trust") / "trust.json"
 ROLES = ("winner", "largest", "smallest", "baseline")
 
 
@@ -36,6 +39,8 @@ class Row:
         estimated: Whether that rests on a roofline estimate, and not on measured blocks alone.
         latency_ms: What was measured of the exported file, if it was.
         best: Whether it is the best baseline.
+        outdated: Whether its exported file is of an earlier training, and therefore left out.
+        reused: Whether ``nas trust`` has judged networks by the test images, too.
     """
 
     name: str
@@ -52,6 +57,8 @@ class Row:
     estimated: bool
     latency_ms: Spread | None
     best: bool
+    outdated: bool
+    reused: bool
 
     @property
     def test_accuracy(self) -> float:
@@ -76,10 +83,14 @@ def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:
     """
     path = run_dir / RESULTS
     value = read_json(path)
-    artefacts = _artefacts(run_dir / "deploy", format)
+    outdated, reused = is_outdated(run_dir, "deploy"), _trusted_test_images(run_dir)
+    artefacts = {} if outdated else _artefacts(run_dir / "deploy", format)
     try:
         best = value["best_baseline"]
-        rows = [_row(item, artefacts.get(item["name"]), best) for item in value["networks"]]
+        rows = [
+            _row(item, artefacts.get(item["name"]), best, outdated=outdated, reused=reused)
+            for item in value["networks"]
+        ]
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}"
@@ -93,7 +104,15 @@ def _artefacts(folder: Path, format: str) -> dict[str, Artefact]:
     return {artefact.name: artefact for artefact in read_manifest(folder) if artefact.format == format}
 
 
-def _row(item: dict[str, Any], artefact: Artefact | None, best: str | None) -> Row:
+def _trusted_test_images(run_dir: Path) -> bool:
+    with suppress(UserError, KeyError, TypeError):  # what is wrong is said where the comparison would stand
+        return bool(read_json(run_dir / TRUST)["images"] == "test")
+    return False
+
+
+def _row(
+    item: dict[str, Any], artefact: Artefact | None, best: str | None, *, outdated: bool, reused: bool
+) -> Row:
     correct, total, exported = item["test_correct"], item["test_total"], False
     if artefact is not None and artefact.test_correct is not None and artefact.test_total is not None:
         correct, total, exported = artefact.test_correct, artefact.test_total, True
@@ -112,4 +131,6 @@ def _row(item: dict[str, Any], artefact: Artefact | None, best: str | None) -> R
         estimated=item["estimated"],
         latency_ms=None if artefact is None else artefact.latency_ms,
         best=item["role"] == "baseline" and item["name"] == best,
+        outdated=outdated,
+        reused=reused,
     )

@@ -8,7 +8,9 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import read_json
 from nas.report import html
+from nas.report.files import Point, Search
 from nas.report.table import milliseconds
+from nas.search.winners import ACCURACIES
 
 WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
 _MOST = 8
@@ -37,13 +39,14 @@ def _held_out(winner: dict[str, Any]) -> list[str]:
     kept = winner.get("held_out")
     if kept is None:
         return []
+    unseen = f"{_interval(kept)} of {kept['images']} images that the search has not seen"
+    seen = winner["values"].get(_objective(kept))
+    if seen is None:
+        return [html.paragraph(f"The winner has {unseen}, not quantised.")]
     text = (
-        f"Selection bias: the winner has {_share(winner['values']['accuracy'])} of the images that it was "
-        f"chosen by, and {_interval(kept)} of {kept['images']} images that the search has not seen."
-        if "accuracy" in winner["values"]
-        else f"The winner has {_interval(kept)} of {kept['images']} images that the search has not seen."
+        f"the winner has {_share(seen)}{_precision(kept)} of the images that it was chosen by, and {unseen}."
     )
-    return [html.paragraph(text)]
+    return [html.paragraph(f"Selection bias: {text}")]
 
 
 def _winners(winners: list[dict[str, Any]]) -> list[str]:
@@ -57,15 +60,33 @@ def _winner(value: dict[str, Any]) -> tuple[str, ...]:
     budget = milliseconds(value["budget_ms"])
     if not value["found"]:
         return budget, "none was found", "", ""
-    found = ", ".join(_named(name, number) for name, number in value["values"].items())
+    found = ", ".join(named(name, number) for name, number in value["values"].items())
     return budget, value["code"], found, _interval(value["held_out"]) if value["held_out"] else "–"
 
 
-def _named(name: str, number: float) -> str:
-    if name in ("accuracy", "int8_accuracy"):
+def named(name: str, number: float) -> str:
+    """A value of an objective, with the objective's name and its unit."""
+    if name in ACCURACIES:
         return f"{name} {_share(number)}"
     shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
     return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"
+
+
+def dominated(found: Search, unit: str) -> str:
+    """What the hypervolume is: an area for two objectives; for more, it is in the units of all."""
+    if len(found.reference) == 2:
+        accuracy, cost = (found.reference[name] for name in found.names)
+        return f"Dominated area up to {shown_point((accuracy, cost), unit)}"
+    corner = ", ".join(named(name, value) for name, value in found.reference.items())
+    return f"Dominated volume, {' × '.join(found.reference)}, up to {corner}"
+
+
+def shown_point(point: Point, unit: str) -> str:
+    """Accuracy and cost in words."""
+    accuracy, cost = point
+    return (
+        f"{100 * accuracy:.1f} % at {milliseconds(cost) if unit == 'ms' else f'{cost:.4g}'} {unit}".rstrip()
+    )
 
 
 def _importance(found: dict[str, dict[str, float]]) -> list[str]:
@@ -87,4 +108,13 @@ def _share(value: float) -> str:
 
 def _interval(kept: dict[str, Any]) -> str:
     low, high = kept["interval"]
-    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}){_precision(kept)}"
+
+
+def _objective(kept: dict[str, Any]) -> str:
+    """Which accuracy was measured again; older searches never did so in INT8."""
+    return str(kept.get("objective", "accuracy"))
+
+
+def _precision(kept: dict[str, Any]) -> str:
+    return " in INT8" if _objective(kept) == "int8_accuracy" else ""

@@ -27,17 +27,17 @@ from nas.report.files import (
     SCALE,
     TRIALS,
     WINNER,
-    Point,
     read_csv,
     read_latency_table,
     read_search,
     winner_network,
 )
 from nas.report.latency_section import kind_of, latency
-from nas.report.results import RESULTS, Row, read_table
-from nas.report.search_section import details
+from nas.report.records import ORIGINS, is_outdated
+from nas.report.results import RESULTS, TRUST, Row, read_table
+from nas.report.search_section import details, dominated, shown_point
 from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
-from nas.report.trust_section import TRUST, TRUST_ROWS, trust
+from nas.report.trust_section import TRUST_ROWS, trust
 
 DEPLOYED = Path("deploy") / MANIFEST
 PROVENANCE = Path("provenance.json")
@@ -74,10 +74,18 @@ class Section:
             body = [html.missing("Not there yet; it is made by", command)]
         else:
             try:
-                body = self.make(run_dir)
+                body = [*self._outdated(run_dir), *self.make(run_dir)]
             except UserError as error:  # one damaged file does not hide the rest
                 body = [html.paragraph(f"Cannot be shown: {error}", kind="missing")]
         return ["<section>", html.heading(self.title), *body, "</section>"]
+
+    def _outdated(self, run_dir: Path) -> list[str]:
+        """A line where the step before was done again since."""
+        folder = self.needs[0].parts[0] if self.needs else ""
+        if folder not in ORIGINS or not is_outdated(run_dir, folder):
+            return []
+        text = f"This is of an earlier {ORIGINS[folder][2]}; it is made anew by"
+        return [html.missing(text, f"{self.command} run_dir={run_dir.as_posix()}")]
 
 
 def result(run_dir: Path) -> list[str]:
@@ -90,7 +98,7 @@ def result(run_dir: Path) -> list[str]:
     parts = [table, html.paragraph(footnote(rows), kind="note")]
     if not any(row.latency_ms for row in rows):
         command = f"nas export run_dir={run_dir.as_posix()}"
-        return [*parts, html.missing("The exported files were not measured yet; that is done by", command)]
+        return [*parts, html.missing("Their exported files were not measured yet; that is done by", command)]
     svg = to_svg(draw_comparison(rows), name="comparison", title="Test accuracy against measured latency")
     caption = "Networks trained in the same way. Bars: 95 % intervals. The line joins the baselines."
     return [*parts, html.figure(svg, caption)]
@@ -144,9 +152,9 @@ def search(run_dir: Path) -> list[str]:
     volume = to_svg(draw_hypervolume(found), name="hypervolume", title="Hypervolume against evaluations")
     first = (
         f"{found.evaluations} networks evaluated with the supernet's weights, {len(found.front)} on the "
-        f"front. Winner: {_point(found.winner, unit)}, on the validation images.{note}"
+        f"front. Winner: {shown_point(found.winner, unit)}, on the validation images.{note}"
     )
-    second = f"Dominated area up to {_point(found.reference, unit)}: {found.hypervolume[-1]:.4g}; "
+    second = f"{dominated(found, unit)}: {found.hypervolume[-1]:.4g}; "
     second += (
         f"random search with the same budget: {found.random[-1]:.4g}."
         if found.random
@@ -154,13 +162,6 @@ def search(run_dir: Path) -> list[str]:
     )
     figures = [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
     return [*figures, *details(run_dir / WINNER.parent)]
-
-
-def _point(point: Point, unit: str) -> str:
-    accuracy, cost = point
-    return (
-        f"{100 * accuracy:.1f} % at {milliseconds(cost) if unit == 'ms' else f'{cost:.4g}'} {unit}".rstrip()
-    )
 
 
 def scaling(run_dir: Path) -> list[str]:

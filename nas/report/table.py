@@ -61,14 +61,13 @@ def measured(row: Row) -> str:
 def footnote(rows: Sequence[Row]) -> str:
     """What the columns mean."""
     total = rows[0].test_total if rows else 0
-    source = (
-        "the exported files"
-        if all(row.exported for row in rows)
-        else "the trained networks (not yet exported)"
-    )
+    outdated = any(row.outdated for row in rows)
+    why = "exported files are of an earlier training; run nas export" if outdated else "not yet exported"
+    source = "the exported files" if all(row.exported for row in rows) else f"the trained networks ({why})"
+    readers = "`nas trust` has read, too" if any(row.reused for row in rows) else "nothing else has read"
     mark = f"; {ESTIMATED}: estimated by roofline, not measured" if any(row.estimated for row in rows) else ""
     return (
-        f"Test accuracy: of {source}, on {total} images that nothing else has read; Wilson interval. "
+        f"Test accuracy: of {source}, on {total} images that {readers}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
         "Measured: the exported file, undisturbed, and its 95 % interval."
     )

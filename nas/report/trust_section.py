@@ -12,8 +12,8 @@ from nas.report import html
 from nas.report.figures.style import BLUE, GREY, SKY, to_svg
 from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
 from nas.report.files import read_csv
+from nas.report.results import TRUST
 
-TRUST = Path("trust") / "trust.json"
 TRUST_ROWS = Path("trust") / "networks.csv"
 
 _LOOKS = {"random": (GREY, "o"), "smallest": (SKY, "v"), "largest": (BLUE, "^")}

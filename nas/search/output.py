@@ -13,7 +13,7 @@ from nas import files
 from nas.search.counts import Count, wilson
 from nas.search.evaluation import Evaluation
 from nas.search.results import SearchResult, curve
-from nas.search.winners import Chosen
+from nas.search.winners import Chosen, remeasured
 
 
 def write_results(
@@ -84,7 +84,7 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
         **value,
         "found": True,
         **_point(result, chosen.evaluation),
-        "held_out": _count(chosen.held_out),
+        "held_out": _count(chosen.held_out, remeasured(result.objectives)),
         "network": chosen.evaluation.candidate.network.to_dict(),
     }
 
@@ -114,11 +114,12 @@ def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _count(count: Count | None) -> dict[str, Any] | None:
-    """An accuracy on held-out images with its 95 % interval."""
+def _count(count: Count | None, name: str) -> dict[str, Any] | None:
+    """An accuracy on held-out images with its 95 % interval, and the objective that it is of."""
     if count is None:
         return None
     return {
+        "objective": name,
         "accuracy": count.value,
         "interval": count.interval(),
         "correct": count.correct,

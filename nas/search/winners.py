@@ -14,7 +14,9 @@ from nas.search.objectives import LATENCY, Objective
 from nas.search.results import SearchResult, choose_winner
 
 Remeasure = Callable[[NetworkSpec], Count]
-"""A network's accuracy on images that were kept from the search."""
+"""A network's accuracy, of the kind that ``remeasured`` names, on images that were kept from the search."""
+
+ACCURACIES = ("accuracy", "int8_accuracy")
 
 
 @final
@@ -51,6 +53,11 @@ def check_budgets(objectives: Sequence[Objective], budgets_ms: Sequence[float]) 
 def is_latency(objective: Objective) -> bool:
     """Whether an objective is the latency on a device."""
     return objective.name.startswith(LATENCY)
+
+
+def remeasured(objectives: Sequence[Objective]) -> str:
+    """The accuracy that is measured again: the first one that the winners were chosen by."""
+    return next((each.name for each in objectives if each.name in ACCURACIES), "accuracy")
 
 
 def within(

@@ -23,6 +23,7 @@ from PIL import Image
 from nas.cli.__main__ import main
 from nas.files import sha256
 from nas.latency import BlockModel, LatencyTable
+from nas.report.records import ORIGINS, is_outdated
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,6 +141,15 @@ def test_a_run_holds_what_the_design_lists(finished: Run) -> None:
     hidden = [name for name in names if "/" not in name and name.startswith(".")]
     assert hidden == []
     assert {path.name for path in finished.folder.iterdir()} == {"pets", "search_spaces", "conf", "runs"}
+
+
+def test_the_report_knows_what_each_step_was_made_of(finished: Run) -> None:
+    for step in ("search", "scale", "final", "deploy"):
+        name, source, _ = ORIGINS[step]
+        record = json.loads((finished.run_dir / step / "step.json").read_text())
+        assert record["inputs"][name] == sha256(finished.run_dir / source)
+        assert not is_outdated(finished.run_dir, step)
+    assert "of an earlier" not in (finished.run_dir / "report.html").read_text()
 
 
 def test_a_run_ends_with_the_table(finished: Run) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from nas.cli.__main__ import main
+from nas.report.search_section import details
 from tests.cli.test_cli_pipeline import SPACE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +99,11 @@ def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
     assert "on search-validation in INT8" in out
     low, high = winner["intervals"]["int8_accuracy"]
     assert low <= winner["values"]["int8_accuracy"] <= high
+    assert winner["held_out"]["objective"] == "int8_accuracy"
+    assert "on 115 images that it has not seen, the winner's accuracy in INT8 is" in out
+    page = "\n".join(details(project / "runs" / "mini" / "search"))
+    assert re.search(r"[\d.]+ % in INT8 of the images that it was chosen by", page)
+    assert re.search(r"\([\d.]+ to [\d.]+\) in INT8 of 115 images that the search has not seen", page)
     first = {row["code"]: row["int8_accuracy"] for row in trials(project)}
     _, bounded = search(
         project,
@@ -113,6 +120,10 @@ def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
     assert all(row["int8_accuracy"] == first[row["code"]] for row in both)
     lines = (project / "runs" / "mini" / "evaluations.jsonl").read_text().splitlines()
     assert len(set(lines)) == len(lines), "what is in the cache is not done again"
+    unseen = [entry for entry in map(json.loads, lines) if entry["images"] == 115]
+    assert len({entry["key"] for entry in unseen}) == 2, (
+        "the winners were measured again in INT8 and in float"
+    )
 
 
 def test_two_devices_at_once_one_of_them_by_its_peaks(project: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nas.deploy import Artefact, Parity, Spread, write_manifest
-from nas.files import write_json
+from nas.files import sha256, write_json
 from nas.hardware import Device
 from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
 from nas.latency.accuracy import compare
@@ -122,6 +122,8 @@ def write_final(run_dir: Path, networks: dict[str, NetworkSpec], table: LatencyT
         artefacts.append(artefact)
     write_json(run_dir / "final" / "results.json", {"networks": items, "best_baseline": BEST})
     write_manifest(run_dir / "deploy", artefacts)
+    inputs = {"trained networks": sha256(run_dir / "final" / "results.json")}
+    write_json(run_dir / "deploy" / "step.json", {"inputs": inputs})
 
 
 def write_supernet(run_dir: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nas.files import read_json, write_json
+from nas.files import read_json, sha256, write_json
 from nas.hardware import Device
 from nas.latency import LatencyTable
 from nas.latency.roofline import roofline_table
@@ -35,6 +35,8 @@ def estimated(run_dir: Path) -> Path:
         for item in with_mark(value):
             item["estimated"] = _estimates(item["estimated"])
         write_json(run_dir / name, value)
+    inputs = {"trained networks": sha256(run_dir / "final" / "results.json")}
+    write_json(run_dir / "deploy" / "step.json", {"inputs": inputs})
     return run_dir
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nas.errors import UserError
-from nas.files import read_json, write_json
+from nas.files import read_json, sha256, write_json
 from nas.report import pictures, report
 from nas.report.sections import SECTIONS
 
@@ -130,6 +130,34 @@ def test_search_without_control_or_latency(run_dir: Path) -> None:
         path = run_dir / "search" / name
         path.write_text(path.read_text().replace("latency_ms", "macs"))
     assert "Accuracy against macs" in text_of(report(run_dir))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "source", "what", "command"),
+    [
+        ("search", "supernet", "supernet/weights.safetensors", "supernet", "search"),
+        ("scale", "search's winner", "search/winner.json", "search", "scale"),
+        ("final", "winner's network", "scale/scale.json", "scaling", "finish"),
+        ("deploy", "trained networks", "final/results.json", "training", "export"),
+        ("trust", "supernet's weights", "supernet/weights.safetensors", "supernet", "trust"),
+    ],
+)
+def test_what_is_of_an_earlier_step_is_told(
+    run_dir: Path, folder: str, name: str, source: str, what: str, command: str
+) -> None:
+    line = f"This is of an earlier {what}; it is made anew by nas {command} run_dir="
+    (run_dir / "supernet" / "weights.safetensors").write_bytes(b"weights")
+    write_json(run_dir / folder / "step.json", {"inputs": {name: sha256(run_dir / source)}})
+    assert line not in text_of(report(run_dir))
+    with (run_dir / source).open("a") as stream:
+        stream.write("\n")
+    assert line in text_of(report(run_dir))
+
+
+def test_a_named_network_does_not_come_from_the_scaling(run_dir: Path) -> None:
+    record = {"settings": {"finish": {"network": "mine.json"}}, "inputs": {"winner's network": "0" * 64}}
+    write_json(run_dir / "final" / "step.json", record)
+    assert "of an earlier" not in text_of(report(run_dir))
 
 
 @pytest.mark.parametrize(

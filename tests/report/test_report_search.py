@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
 
 from nas.errors import UserError
+from nas.report.figures import draw_hypervolume, draw_pareto
+from nas.report.files import read_search
 from nas.report.search_section import details
+from nas.report.sections import search as search_part
 from nas.search import Count, make_sampler, search
+from nas.training.tables import write_csv
 from tests.search.problems import CLASSES, objectives, tiny
 
 
@@ -46,7 +51,51 @@ def test_without_held_out_images_there_is_no_word_of_them(folder: Path, tmp_path
     assert details(tmp_path) == []
 
 
+def test_an_older_search_for_int8_measured_the_winner_again_in_float(folder: Path, tmp_path: Path) -> None:
+    winner = json.loads((folder / "winner.json").read_text())
+    del winner["held_out"]["objective"]
+    winner["values"] = {"int8_accuracy": 0.9}
+    (tmp_path / "winner.json").write_text(json.dumps(winner))
+    assert "80.0 % (67.0 to 88.8) of 50 images that the search has not seen, not quantised." in "".join(
+        details(tmp_path)
+    )
+
+
 def test_damaged_files_are_told_of(tmp_path: Path) -> None:
     (tmp_path / "winner.json").write_text('{"held_out": {}, "values": {}}')
     with pytest.raises(UserError, match=r"cannot be read .*; search again: nas search"):
         details(tmp_path)
+
+
+def test_what_was_stopped_early_breaks_no_bound(run_dir: Path) -> None:
+    path = run_dir / "search" / "trials.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    before = read_search(run_dir)
+    chosen = next(row for row in rows if row["state"] == "complete" and row["feasible"] == "True")
+    chosen.update(state="stopped", feasible="False")
+    write_csv(path, rows)
+    found = read_search(run_dir)
+    assert found.stopped == ((float(chosen["accuracy"]), float(chosen["latency_ms"])),)
+    assert (len(found.trials), found.outside) == (len(before.trials) - 1, before.outside)
+    labels = [text.get_text() for text in draw_pareto(found).axes[0].get_legend().get_texts()]
+    assert labels == ["evaluated", "stopped early", "Pareto front"]
+
+
+def test_with_three_objectives_the_hypervolume_names_them_all(run_dir: Path) -> None:
+    assert "Dominated area up to" in html_of(run_dir)
+    path = run_dir / "search" / "pareto.json"
+    value = json.loads(path.read_text())
+    value["reference"] = {"accuracy": 0.064, "latency_ms": 0.027, "params": 12345.0}
+    path.write_text(json.dumps(value))
+    assert (
+        "Dominated volume, accuracy × latency_ms × params, up to accuracy 6.4 %, latency 0.027 ms, "
+        "params 1.234e+04: "
+    ) in html_of(run_dir)
+    label = draw_hypervolume(read_search(run_dir)).axes[0].get_ylabel()
+    assert " ".join(label.split()) == "hypervolume (accuracy × latency_ms × params)"
+
+
+def html_of(run_dir: Path) -> str:
+    """What the page says of the search."""
+    return "\n".join(search_part(run_dir))

@@ -10,6 +10,7 @@ from rich.console import Console
 from nas.errors import UserError
 from nas.files import read_json, write_json
 from nas.report import print_table, read_table, wilson
+from nas.report.table import footnote
 
 
 def printed(run_dir: Path, *, width: int = 120) -> str:
@@ -80,6 +81,31 @@ def test_unknown_values_are_not_invented(run_dir: Path) -> None:
     assert "not yet exported" in text
     line = next(line for line in text.splitlines() if line.strip().startswith("winner"))
     assert line.split()[-2:] == ["–", "–"]
+
+
+def test_test_images_that_trust_has_read_are_not_called_unread(run_dir: Path) -> None:
+    assert "360 images that nothing else has read" in footnote(read_table(run_dir))
+    path = run_dir / "trust" / "trust.json"
+    write_json(path, {**read_json(path), "images": "test"})
+    assert "360 images that `nas trust` has read, too" in footnote(read_table(run_dir))
+    path.write_text("[]")
+    assert "nothing else has read" in footnote(read_table(run_dir))
+
+
+def test_exported_files_of_an_earlier_training_are_left_out(run_dir: Path) -> None:
+    path = run_dir / "final" / "results.json"
+    value = read_json(path)
+    for item in value["networks"]:
+        item["test_correct"] = 100
+    write_json(path, value)
+    winner = read_table(run_dir)[0]
+    assert (winner.test_correct, winner.exported, winner.latency_ms) == (100, False, None)
+    assert "exported files are of an earlier training; run nas export" in " ".join(printed(run_dir).split())
+
+
+def test_exported_files_without_a_record_are_left_out(run_dir: Path) -> None:
+    (run_dir / "deploy" / "step.json").unlink()
+    assert read_table(run_dir)[0].latency_ms is None
 
 
 def test_missing_and_foreign_results(run_dir: Path) -> None:

@@ -181,6 +181,7 @@ def test_winners_are_measured_again_once_each(tmp_path: Path) -> None:
     run(tmp_path, objectives(), budgets_ms=[1e3, 0.01], remeasure=remeasure)
     winner = json.loads((tmp_path / "winner.json").read_text())
     assert winner["held_out"] == {
+        "objective": "accuracy",
         "accuracy": 0.8,
         "interval": pytest.approx([0.6696, 0.8876], abs=1e-4),
         "correct": 40,

@@ -32,7 +32,8 @@ class Judge:
         unseen: Images that are kept from the search; ``None`` if there are none.
         seen_cache: Counts on the first ones.
         unseen_cache: Counts on the others.
-        int8_cache: Counts on the first ones in INT8.
+        int8_seen_cache: Counts on the first ones in INT8.
+        int8_unseen_cache: Counts on the others in INT8.
         halving: Shares of the search's images, rising, after which an evaluation may be stopped.
     """
 
@@ -41,7 +42,8 @@ class Judge:
     unseen: Images | None
     seen_cache: EvaluationCache
     unseen_cache: EvaluationCache
-    int8_cache: EvaluationCache
+    int8_seen_cache: EvaluationCache
+    int8_unseen_cache: EvaluationCache
     halving: Sequence[float]
 
     @property
@@ -55,20 +57,7 @@ class Judge:
 
     def int8_count(self, network: NetworkSpec) -> Count:
         """The accuracy on all of the search's images after quantisation to INT8, as it would run here."""
-        from nas.deploy.int8 import int8_accuracy
-
-        known = self.int8_cache.get(network, self.images)
-        if known is not None:
-            return known
-        evaluator = self.evaluator
-        found = int8_accuracy(
-            evaluator.extract(network),
-            calibration=evaluator.batches(evaluator.calibration, network),
-            images=evaluator.batches(self.seen, network),
-        )
-        count = Count(found.correct, found.total)
-        self.int8_cache.put(network, count)
-        return count
+        return _int8_count(self.evaluator, network, self.seen, self.int8_seen_cache)
 
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
         """The accuracy on growing parts of the search's images."""
@@ -81,6 +70,11 @@ class Judge:
         assert self.unseen is not None
         ends = [len(self.unseen)]
         return list(_counts(self.evaluator, network, self.unseen, ends, self.unseen_cache))[-1]
+
+    def int8_held_out(self, network: NetworkSpec) -> Count:
+        """The accuracy in INT8 on the images that the search does not see."""
+        assert self.unseen is not None
+        return _int8_count(self.evaluator, network, self.unseen, self.int8_unseen_cache)
 
 
 def check(context: Context) -> None:
@@ -118,6 +112,7 @@ def judge(context: Context) -> Judge:
         {"part": "seen"},
         {"part": "unseen"},
         {"part": "seen", "int8": target_here()},
+        {"part": "unseen", "int8": target_here()},
     ]
     caches = [EvaluationCache(context.path(CACHE), facts={**facts(context), **part}) for part in parts]
     return Judge(
@@ -126,7 +121,8 @@ def judge(context: Context) -> Judge:
         unseen=subset(images, order[:kept]) if kept else None,
         seen_cache=caches[0],
         unseen_cache=caches[1],
-        int8_cache=caches[2],
+        int8_seen_cache=caches[2],
+        int8_unseen_cache=caches[3],
         halving=context.config.search.halving,
     )
 
@@ -139,6 +135,25 @@ def facts(context: Context) -> dict[str, object]:
         "calibration_images": context.config.train.calibration_images,
         "holdout_fraction": context.config.search.holdout_fraction,
     }
+
+
+def _int8_count(
+    evaluator: SubnetEvaluator, network: NetworkSpec, images: Images, cache: EvaluationCache
+) -> Count:
+    """The count in INT8; what the cache knows is not done again."""
+    from nas.deploy.int8 import int8_accuracy
+
+    known = cache.get(network, len(images))
+    if known is not None:
+        return known
+    found = int8_accuracy(
+        evaluator.extract(network),
+        calibration=evaluator.batches(evaluator.calibration, network),
+        images=evaluator.batches(images, network),
+    )
+    count = Count(found.correct, found.total)
+    cache.put(network, count)
+    return count
 
 
 def _counts(

@@ -25,7 +25,7 @@ from nas.search.samplers import Sampler, make_sampler
 from nas.search.shared import Shared
 from nas.search.status import Status, status
 from nas.search.study import Progress, search, work
-from nas.search.winners import is_latency
+from nas.search.winners import ACCURACIES, Remeasure, is_latency, remeasured
 
 OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
 JOURNAL = "journal.log"
@@ -169,10 +169,18 @@ def _search(context: Context, folder: Path) -> None:
             context=parts.context,
             control=True,
             budgets_ms=config.search.budgets_ms,
-            remeasure=None if parts.judge.unseen is None else parts.judge.held_out,
+            remeasure=_remeasure(parts),
             progress=_View(context, bar, parts).show,
         )
     _say_result(result, parts, folder)
+
+
+def _remeasure(parts: _Parts) -> Remeasure | None:
+    """What measures the winners again; ``None`` without images that are kept from the search."""
+    judge = parts.judge
+    if judge.unseen is None:
+        return None
+    return judge.int8_held_out if remeasured(parts.objectives) == "int8_accuracy" else judge.held_out
 
 
 @final
@@ -228,18 +236,22 @@ def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
     kept = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
     if kept is not None:
         low, high = kept["interval"]
+        kind = _precision(kept["objective"])
         say(
-            f"search: on {kept['images']} images that it has not seen, the winner's accuracy is "
+            f"search: on {kept['images']} images that it has not seen, the winner's accuracy{kind} is "
             f"{kept['accuracy']:.1%} ({low:.1%} to {high:.1%})"
         )
 
 
 def _described(objective: Objective, value: float, result: SearchResult) -> str:
-    if objective.name in ("accuracy", "int8_accuracy"):
-        kind = "" if objective.name == "accuracy" else " in INT8"
-        return f"{_value(objective, value)} on search-validation{kind}"
+    if objective.name in ACCURACIES:
+        return f"{_value(objective, value)} on search-validation{_precision(objective.name)}"
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
     how = ""
     if is_latency(objective):
         how = " estimated" if objective.estimated(result.winner.candidate) else " predicted"
     return f"{objective.name} {_value(objective, value)}{how}{limit}"
+
+
+def _precision(accuracy: str) -> str:
+    return " in INT8" if accuracy == "int8_accuracy" else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from nas.report.figures.style import BLUE, GREY, new_figure, styled
@@ -33,7 +34,10 @@ def draw_hypervolume(search: Search) -> Figure:
             fontsize=9,
         )
     axes.set_xlabel("evaluations")
-    axes.set_ylabel(f"hypervolume (accuracy × {search.cost[1] or search.cost[0]})")
+    factors = ["accuracy", search.cost[1] or search.cost[0]]
+    if len(search.reference) > 2:
+        factors = list(search.reference)
+    axes.set_ylabel(textwrap.fill(f"hypervolume ({' × '.join(factors)})", 32))
     axes.margins(x=0)
     axes.set_ylim(bottom=0)
     return figure

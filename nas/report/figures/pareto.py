@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 def draw_pareto(search: Search) -> Figure:
     """Draws the plane of the two objectives."""
     figure, axes = new_figure()
-    for points, face, name in (
-        (search.trials, GREY, "evaluated"),
-        (search.outside, "none", "breaks a bound"),
+    for points, face, marker, name in (
+        (search.trials, GREY, "o", "evaluated"),
+        (search.outside, "none", "o", "breaks a bound"),
+        (search.stopped, "none", "v", "stopped early"),
     ):
         if points:
+            x, y = _columns(points)
             axes.scatter(
-                *_columns(points), s=18, c=face, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name
+                x, y, s=18, c=face, marker=marker, edgecolors=GREY, linewidths=0.8, alpha=0.7, label=name
             )
     front = sorted(search.front, key=lambda point: point[1])
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
@@ -49,7 +51,8 @@ def draw_pareto(search: Search) -> Figure:
         loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=9, borderaxespad=0, handletextpad=0.2
     )
     accuracy, cost = search.winner
-    everything = [(cost, 100 * accuracy) for accuracy, cost in (*search.trials, *search.outside)]
+    points = (*search.trials, *search.outside, *search.stopped)
+    everything = [(cost, 100 * accuracy) for accuracy, cost in points]
     label_points(axes, [(cost, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
     return figure
 
