@@ -27,7 +27,11 @@ def step(context: Context) -> Step:
     return Step(
         name="scale",
         folder=context.path("scale"),
-        settings={**context.settings("scale"), "seed": context.config.seed},
+        settings={
+            **context.settings("scale"),
+            "seed": context.config.seed,
+            "missing": context.config.table.missing,
+        },
         inputs={
             "search's winner": context.path("search", "winner.json"),
             "latency table": missing.path(context),
