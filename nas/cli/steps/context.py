@@ -109,11 +109,19 @@ class Context:
             for name, part in parts.items()
         }
 
+    @cached_property
+    def _data_files(self) -> str | None:
+        from nas.training.data import files_digest
+
+        return files_digest(self.config.data.name, root=self.config.data.root)
+
     def data_settings(self) -> dict[str, Any]:
         """What decides the images and their split; how they are read does not."""
         value = dataclasses.asdict(self.config.data)
         for name in ("workers", "cache", "download"):
             del value[name]
+        if self._data_files is not None:
+            value["files"] = self._data_files
         return {"data": value, "seed": self.config.seed}
 
     def path(self, *parts: str) -> Path:
