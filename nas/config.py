@@ -14,6 +14,7 @@ from nas.errors import UserError
 from nas.hardware import Device
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_LARGEST_SEED = 2**32 - 1  # what every library takes
 
 
 def seconds(duration: str) -> float:
@@ -540,3 +541,7 @@ class Config:
     export: ExportConfig
     tracker: TrackerConfig
     cost: CostConfig
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise UserError(f"seed is {self.seed}; give a whole number from 0 to {_LARGEST_SEED}")

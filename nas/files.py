@@ -57,6 +57,24 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is not valid JSON ({error}); it may be cut off: write it again") from None
 
 
+@contextmanager
+def fields_of(path: Path, *, remedy: str) -> Iterator[None]:
+    """Says that a JSON file holds something else than it should, where the body cannot take it apart.
+
+    Args:
+        path: The file.
+        remedy: What to do, e.g. ``search again: nas search``.
+
+    Raises:
+        UserError: In place of the error that a wrong key or type has raised.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error) if isinstance(error, UserError) else repr(error)
+        raise UserError(f"{path} cannot be read ({reason}); {remedy}") from None
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:

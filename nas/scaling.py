@@ -23,6 +23,9 @@ ROUNDINGS = ("up", "nearest")
 """How a depth becomes a whole number of blocks. EfficientNet rounds up, which suits its steps of a whole φ;
 but then the smallest step adds a block to every stage, and a small network has no neighbours in cost."""
 
+LARGEST_PHI = 16.0
+"""The largest φ of a grid: it makes a network cost some 30,000 times as much."""
+
 _WIDER = 10  # networks by which a range grows; with steps of 0.1 the cost about doubles
 _SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
 
@@ -209,6 +212,10 @@ def _grid(lowest: float, highest: float, step: float) -> list[float]:
     _check_positive("step", step)
     if lowest > highest:
         raise UserError(f"lowest ({lowest:g}) is above highest ({highest:g}); give lowest ≤ highest")
+    if not -LARGEST_PHI <= lowest <= highest <= LARGEST_PHI:
+        raise UserError(
+            f"phi from {lowest:g} to {highest:g} is too wide; allowed: {-LARGEST_PHI:g} to {LARGEST_PHI:g}"
+        )
     first, last = math.ceil(lowest / step - _SLACK), math.floor(highest / step + _SLACK)
     return [round(i * step, 9) for i in range(first, last + 1)]
 

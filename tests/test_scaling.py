@@ -217,6 +217,12 @@ def test_a_grid_upside_down_is_refused() -> None:
         fit_to_latency(_plain(1, 8, 8), latency_ms=1, predict=_ms, lowest=1, highest=0)
 
 
+@pytest.mark.parametrize("highest", [1e6, math.inf, math.nan])
+def test_a_grid_without_end_is_refused(highest: float) -> None:
+    with pytest.raises(UserError, match=r"phi from -6 to .* is too wide; allowed: -16 to 16"):
+        fit_to_latency(_plain(1, 8, 8), latency_ms=1, predict=_ms, highest=highest)
+
+
 def test_what_is_near_a_budget_holds_what_meets_it() -> None:
     """With latency proportional to MACs^0.8, the best within the budget is among those kept."""
     network = SPACE.network(SPACE.smallest(), classes=10)

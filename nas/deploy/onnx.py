@@ -89,6 +89,11 @@ def _check(network: NetworkSpec, classes: Sequence[str], normalize: Normalizatio
             f"mean and standard deviation of {len(normalize.mean)} channels for a network with "
             f"{network.input_channels} input channels; measure them on the images that it was trained on"
         )
+    check_opset(opset)
+
+
+def check_opset(opset: int) -> None:
+    """Raises a ``UserError`` if ONNX files are not written with this operator set."""
     if not 18 <= opset <= 23:
         raise UserError(
             f"opset is {opset}; PyTorch writes 18 to 23, and {OPSET} is what the latency tables use"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas.network.reference import reference_names, reference_network
-from nas.network.spec import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier
+from nas.network.spec import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier, read_network
 
 __all__ = [
     "CLASSIFIER",
@@ -11,6 +11,7 @@ __all__ = [
     "Place",
     "lower",
     "lower_classifier",
+    "read_network",
     "reference_names",
     "reference_network",
 ]

@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from nas.blocks import BlockSettings, BlockSpec, Rounding, Shape, settings_from_dict
 from nas.blocks.linear import classifier
 from nas.errors import UserError
+from nas.files import read_json
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,6 +133,8 @@ class NetworkSpec:
             UserError: If a key is unknown or missing, or a value does not fit.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(value, Mapping):
+            raise UserError(f"a network is a mapping with {', '.join(sorted(fields))}, not {value!r:.60}")
         if unknown_keys := set(value) - fields:
             raise UserError(
                 f"a network has no {sorted(unknown_keys)}; its keys are {', '.join(sorted(fields))}"
@@ -145,6 +149,23 @@ class NetworkSpec:
         except TypeError as error:
             raise UserError(f"the network cannot be read: {error}") from None
         return cls(**sizes, stem=sections["stem"], stages=stages, head=sections["head"], rounding=rounding)
+
+
+def read_network(path: Path) -> NetworkSpec:
+    """The network in a JSON file, or the one under ``network`` in it, as in a run's ``winner.json``.
+
+    Raises:
+        UserError: If the file is missing or holds no network.
+    """
+    value = read_json(path)
+    found = value.get("network", value) if isinstance(value, Mapping) else value
+    try:
+        return NetworkSpec.from_dict(found)
+    except UserError as error:
+        raise UserError(
+            f"{path} holds no network: {error}; name a file such as search/winner.json or scale/scale.json "
+            "of a run"
+        ) from None
 
 
 def _section(blocks: Any, name: str) -> tuple[BlockSettings, ...]:

@@ -10,9 +10,8 @@ from typing import final
 
 from nas.blocks import BlockSpec, Op, Shape
 from nas.errors import UserError
-from nas.files import read_json
 from nas.hardware import Device, roofline_ms
-from nas.network import NetworkSpec, Place, reference_names, reference_network
+from nas.network import NetworkSpec, Place, read_network, reference_names, reference_network
 
 
 @final
@@ -161,8 +160,7 @@ def find_network(
             f"network file {name} does not exist; give an existing file, or one of "
             + ", ".join(reference_names())
         )
-    value = read_json(path)
-    return NetworkSpec.from_dict(value.get("network", value))
+    return read_network(path)
 
 
 def network_cost(network: NetworkSpec, *, name: str, device: Device) -> NetworkCost:

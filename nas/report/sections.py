@@ -222,6 +222,8 @@ def artefacts(run_dir: Path) -> list[str]:
 def provenance(run_dir: Path) -> list[str]:
     """Commit, versions, hardware and configuration."""
     value = read_json(run_dir / PROVENANCE)
+    if not isinstance(value, dict):
+        raise UserError(f"{run_dir / PROVENANCE} is no record of a run; any command of the run makes it anew")
     parts = [_facts(value), html.folded("provenance.json", json.dumps(value, indent=2, ensure_ascii=False))]
     if (run_dir / CONFIG).is_file():
         parts.append(html.folded("config.yaml", (run_dir / CONFIG).read_text(encoding="utf-8")))

@@ -173,10 +173,12 @@ def read_winner(folder: Path) -> Winner:
     Raises:
         UserError: If the file is missing or cannot be read.
     """
-    value = files.read_json(folder / "winner.json")
-    return Winner(
-        architecture=Architecture.from_dict(value["architecture"]),
-        network=NetworkSpec.from_dict(value["network"]),
-        values=value["values"],
-        estimated=value["estimated"],
-    )
+    path = folder / "winner.json"
+    value = files.read_json(path)
+    with files.fields_of(path, remedy="search again: nas search"):
+        return Winner(
+            architecture=Architecture.from_dict(value["architecture"]),
+            network=NetworkSpec.from_dict(value["network"]),
+            values=value["values"],
+            estimated=value["estimated"],
+        )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -28,8 +28,6 @@ from nas.search.storage import is_address
 from nas.search.winners import Remeasure, check_budgets, winners
 from nas.search.workers import identity
 from nas.space import Architecture, SearchSpace
-
-_WAIT_S = 0.1
 
 
 @final
@@ -196,7 +194,7 @@ def _prepare(
         initial=[problem.candidate(arch) for arch in first],
         salt=() if shared is None else salt_of(shared.worker, identity()),
     )
-    return setup, _facts(problem, objectives, context)
+    return setup, _facts(setup, context)
 
 
 def _check(objectives: Sequence[Objective], limits: Sequence[Objective], trials: int, seed: int) -> None:
@@ -211,15 +209,16 @@ def _check(objectives: Sequence[Objective], limits: Sequence[Objective], trials:
         raise UserError(f"the search's seed is {seed}; it must be 0 or more")
 
 
-def _facts(problem: Problem, objectives: Sequence[Objective], context: Mapping[str, str]) -> dict[str, Any]:
-    space = problem.space
+def _facts(setup: Setup, context: Mapping[str, str]) -> dict[str, Any]:
+    problem, space = setup.problem, setup.problem.space
     parts = (space.resolutions, space.stages, space.stem, space.head, space.rounding)
     return {
         "space": f"{space.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}",
         "classes": problem.classes,
         "input_channels": problem.input_channels or space.input_channels,
-        "objectives": [objective.facts for objective in objectives],
+        "objectives": [objective.facts for objective in setup.objectives],
         "limits": [limit.facts for limit in problem.limits],
+        "sampler": {"name": setup.sampler.NAME, **asdict(setup.sampler)},
         **context,
     }
 
@@ -283,7 +282,7 @@ def _run(
         if proposal is not None:
             loop.evaluate(*proposal, known)
         elif loop.running:
-            time.sleep(_WAIT_S)  # others are at the last evaluations, and may die
+            time.sleep(0.1)  # others are at the last evaluations, and may die
         else:
             break  # the space is used up
     return loop.ordered()

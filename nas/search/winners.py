@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -39,9 +40,9 @@ def check_budgets(objectives: Sequence[Objective], budgets_ms: Sequence[float]) 
     """Makes sure that budgets can be told.
 
     Raises:
-        UserError: If a budget is not positive, or nothing that is searched is a latency.
+        UserError: If a budget is not a positive number, or nothing that is searched is a latency.
     """
-    if any(budget <= 0 for budget in budgets_ms):
+    if not all(math.isfinite(budget) and budget > 0 for budget in budgets_ms):
         raise UserError(f"the budgets {list(budgets_ms)} are latencies in ms; give positive numbers")
     if budgets_ms and not any(is_latency(objective) for objective in objectives):
         raise UserError(

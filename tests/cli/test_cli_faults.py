@@ -23,6 +23,7 @@ FAULTS = {
     "seed=1,2": "Ambiguous value for argument 'seed=1,2'.*add --multirun",
     "seed=${nope}": "seed: Interpolation key 'nope' not found",
     "device.peak_flops={fp32: 1e11}": r"device.peak_flops has no 'fp32' yet; .* \+device.peak_flops.fp32=",
+    "seed=-1": "seed is -1; give a whole number from 0 to 4294967295",
     "~seed": ".*missing .*'seed'",
     "space=tiny32": "unknown search space 'tiny32'; did you mean tiny_32",
     "space=no/such.yaml": "search space file no/such.yaml does not exist; give an existing path, or a name: ",
@@ -42,6 +43,61 @@ def test_a_fault_in_the_command_line(nas: Callable, own_folder: Path, argument: 
 def test_a_fault_in_the_command_line_leaves_no_file(nas: Callable, own_folder: Path, argument: str) -> None:
     nas("train", argument)
     assert not [path for path in own_folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("train.epochs=0", "train.epochs is 0; give at least 1"),
+        ("train.batch_size=0", "train.batch_size is 0; give at least 1"),
+        ("finish.epochs=0", "finish.epochs is 0; give at least 1"),
+        ("finish.network=list.json", "list.json holds no network: a network is a mapping with "),
+        ("search.budgets_ms=[nan]", r"the budgets \[nan\] are latencies in ms; give positive numbers"),
+        ("scale.max_phi=1e6", "scale.min_phi is -6 and scale.max_phi 1e.06; give -16 ≤ min_phi"),
+        ("scale.min_phi=nan", "scale.min_phi is nan"),
+        ("export.parity_images=0", "export.parity_images is 0; give at least 1"),
+        ("export.opset=99", "opset is 99; PyTorch writes 18 to 23"),
+        ("export.measure_budget=soon", "'soon' is not a duration"),
+    ],
+)
+def test_a_whole_run_begins_only_if_all_of_its_settings_can_be(
+    nas: Callable, own_folder: Path, argument: str, message: str
+) -> None:
+    (own_folder / "list.json").write_text("[1]")
+    outcome = nas("run", "data=digits", "space=tiny_24", "table=roofline", "device=laptop_cpu", argument)
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert re.match(f"error: {message}", line), line
+    assert not list(own_folder.rglob("step.json"))
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "message"),
+    [
+        ("scale", "search/winner.json", r"\(KeyError\('architecture'\)\); search again: nas search"),
+        ("finish", "scale/scale.json", r"\(KeyError\('network'\)\); scale again: nas scale"),
+        ("export", "final/results.json", r"\(KeyError\('networks'\)\); train again: nas finish"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(
+    nas: Callable, own_folder: Path, command: str, file: str, message: str
+) -> None:
+    tables = ("table/tiny_24-laptop_cpu.json", "scale/table.json")
+    for name in ("search/winner.json", "scale/scale.json", "final/results.json", *tables):
+        (own_folder / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (own_folder / "run" / name).write_text("{}")
+    settings = ("data=digits", "space=tiny_24", "device=laptop_cpu", "run_dir=run")
+    outcome = nas(command, *settings)
+    assert outcome.code == 2
+    assert re.search(f"{file} cannot be read {message}", outcome.err), outcome.err
+
+
+def test_a_damaged_provenance_does_not_hide_the_report(nas: Callable, own_folder: Path) -> None:
+    (own_folder / "run").mkdir()
+    (own_folder / "run" / "provenance.json").write_text("[]")
+    assert nas("report", "run_dir=run").code == 0
+    page = (own_folder / "run" / "report.html").read_text(encoding="utf-8")
+    assert "provenance.json is no record of a run" in page
 
 
 def test_an_unknown_flag(nas: Callable) -> None:

@@ -175,6 +175,20 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
     assert finished.results() == before
 
 
+def test_new_images_are_trained_on(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    run = Run(tmp_path, "")
+    for expected in ("supernet: done in ", "supernet: done already, skipped"):
+        code, out, err = run.nas("train", "experiment=mini")
+        assert code == 0, err
+        assert expected in out
+    shutil.copy(
+        tmp_path / "pets" / "train" / "red" / "0.png", tmp_path / "pets" / "train" / "red" / "new.png"
+    )
+    _, out, _ = run.nas("train", "experiment=mini")
+    assert 'supernet: done again, because data.files: "60 files, ' in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -197,6 +197,32 @@ def test_two_commands_join_through_a_storage(project: Path, tmp_path: Path) -> N
     assert trials(project) == first, "the second one finds the study of the first"
 
 
+def test_a_search_with_halving_takes_nothing_over_from_one_without(project: Path, tmp_path: Path) -> None:
+    storage = f"search.storage=sqlite:///{tmp_path / 'studies.db'}"
+    search(project, storage, "search.study=mine", "search.holdout_fraction=0.5")
+    shutil.rmtree(project / "runs" / "mini" / "search")
+    settings = ["search.study=mine", "search.holdout_fraction=0.5", "search.halving=[0.5]"]
+    code, _, err = nas(project, "search", "experiment=mini", storage, *settings)
+    assert code == 2
+    assert "belongs to a search with halving '[]', not '[0.5]'" in err
+
+
+def test_what_is_read_of_the_device_and_of_missing_blocks_decides_a_search(project: Path) -> None:
+    base = ["search.trials=4", "search.respect_device=true", "search.objectives=[accuracy,latency,size]"]
+    search(project, *base)
+    assert "done already" in search(project, *base)[0]
+    for setting, name in (
+        ("device.max_width=64", "device.max_width: 560 -> 64"),
+        ("table.missing=error", 'missing: "measure" -> "error"'),
+    ):
+        base.append(setting)
+        assert f"search: done again, because {name}\n" in search(project, *base)[0]
+    devices = [*base, "search.devices=[a100]"]
+    search(project, *devices)
+    out, _ = search(project, *devices, "device.precision=fp16")
+    assert 'search: done again, because device.precision: "fp32" -> "fp16"\n' in out
+
+
 def test_evaluations_are_stopped_where_they_are_clearly_worse(project: Path) -> None:
     search(project, "search.halving=[0.5]", "search.holdout_fraction=0")
     assert {row["images"] for row in trials(project) if row["state"] == "complete"} == {"288"}

@@ -90,6 +90,7 @@ def test_it_goes_on_where_it_was_interrupted(
     [
         ("trust.images=train", "unknown trust.images 'train'"),
         ("trust.networks=0", "trust.networks is 0"),
+        ("trust.epochs=0", "trust.epochs is 0; give at least 1"),
         ("trust.top=3", "trust.top is 3; give 1 to 2"),
     ],
 )

@@ -28,12 +28,14 @@ def run(
     goals: Sequence[Objective] | None = None,
     space: SearchSpace | None = None,
     data: str = "digits",
+    sampler: str = "random",
+    trials: int = 3,
 ) -> None:
     search(
         space or tiny(),
         objectives=goals or objectives(),
-        sampler=make_sampler("random"),
-        trials=3,
+        sampler=make_sampler(sampler),
+        trials=trials,
         seed=0,
         folder=folder,
         classes=CLASSES,
@@ -86,6 +88,11 @@ def test_a_study_of_another_search_is_refused(kind: str, tmp_path: Path) -> None
         run(tmp_path, storage, study="mine", goals=objectives(bound_ms=1.0))
     with pytest.raises(UserError, match="belongs to a search with space 'tiny_32 "):
         run(tmp_path, storage, study="mine", space=SearchSpace.load("tiny_24"))
+    with pytest.raises(
+        UserError, match=r"belongs to a search with sampler \{'name': 'random'\}, not .*'evolution'"
+    ):
+        run(tmp_path, storage, study="mine", sampler="evolution")
+    run(tmp_path, storage, study="mine", trials=4)
 
 
 def test_searches_for_different_things_share_a_database(tmp_path: Path) -> None:
@@ -93,8 +100,10 @@ def test_searches_for_different_things_share_a_database(tmp_path: Path) -> None:
     run(tmp_path / "a", storage)
     run(tmp_path / "b", storage, data="cifar10")
     run(tmp_path / "c", storage)
+    run(tmp_path / "d", storage, sampler="evolution")
+    run(tmp_path / "e", storage, trials=4)
     names = {study.study_name for study in open_storage(storage).get_all_studies()}
-    assert len(names) == 2
+    assert len(names) == 3
     assert all(name.startswith("tiny_32-") for name in names)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,7 +13,15 @@ import torch
 from PIL import Image
 
 from nas.errors import UserError
-from nas.training.data import FileImages, MemoryImages, Normalization, Splits, batches, load_data
+from nas.training.data import (
+    FileImages,
+    MemoryImages,
+    Normalization,
+    Splits,
+    batches,
+    files_digest,
+    load_data,
+)
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "cifar10-jpeg.tar.xz"
 COLORS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -178,6 +188,52 @@ def test_other_files_and_nested_folders(root: Path) -> None:
     picture(COLORS["red"], width=9, height=9).save(root / "train" / "red" / "more" / "x.png")
     splits = load(root)
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 37
+
+
+def digest(root: Path, *, name: str = "image_folder") -> str | None:
+    return files_digest(name, root=root)
+
+
+def test_the_digest_is_another_if_an_image_comes_goes_changes_or_is_moved(root: Path) -> None:
+    def copy(*parts: str) -> Path:
+        return Path(shutil.copy2(root / "train" / "red" / "00.jpg", root.joinpath(*parts)))
+
+    before = digest(root)
+    assert before is not None
+    assert before.startswith("36 files, ")
+    found = {before}
+    added = copy("train", "red", "new.jpg")
+    found.add(digest(root))
+    added.rename(root / "train" / "blue" / "new.jpg")
+    found.add(digest(root))
+    (root / "train" / "blue" / "new.jpg").unlink()
+    assert digest(root) == before
+    first = root / "train" / "red" / "00.jpg"
+    status = first.stat()
+    os.utime(first, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    found.add(digest(root))
+    (root / "val" / "red").mkdir(parents=True)
+    copy("val", "red", "new.jpg")
+    found.add(digest(root))
+    assert len(found) == 5
+
+
+def test_the_digest_is_that_of_the_images_wherever_they_lie(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before = digest(root)
+    (root / "train" / "red" / ".DS_Store").write_bytes(b"x")
+    (root / "train" / "red" / "notes.txt").write_text("x")
+    (root / "labels.csv").write_text("x")
+    assert digest(root) == before
+    copied = shutil.copytree(root, tmp_path_factory.mktemp("other") / "pictures")  # keeps the times
+    assert digest(copied) == before
+    assert digest(root, name="imagenet") == before
+
+
+def test_data_sets_without_files_of_their_own_have_no_digest(root: Path) -> None:
+    assert digest(root, name="digits") is digest(root, name="cifar10") is digest(root, name="digit") is None
+    assert digest(root / "nowhere") is files_digest("image_folder", root=None) is None
 
 
 def test_no_root_is_refused() -> None:

@@ -13,6 +13,7 @@ from nas import resources
 from nas.cli.console import progress_bar, say
 from nas.cli.launch import execute_together, place
 from nas.config import CheckpointConfig, Config, OptimizationConfig, seconds
+from nas.errors import UserError
 from nas.hardware import Device
 from nas.pipeline import Step, execute
 from nas.space import SearchSpace
@@ -82,8 +83,6 @@ class Context:
             bar.show(1, 1)
         crop = data.augment.resized_crop
         if crop is not None and len(crop) != 2:
-            from nas.errors import UserError
-
             raise UserError(
                 f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]"
             )
@@ -110,11 +109,19 @@ class Context:
             for name, part in parts.items()
         }
 
+    @cached_property
+    def _data_files(self) -> str | None:
+        from nas.training.data import files_digest
+
+        return files_digest(self.config.data.name, root=self.config.data.root)
+
     def data_settings(self) -> dict[str, Any]:
         """What decides the images and their split; how they are read does not."""
         value = dataclasses.asdict(self.config.data)
         for name in ("workers", "cache", "download"):
             del value[name]
+        if self._data_files is not None:
+            value["files"] = self._data_files
         return {"data": value, "seed": self.config.seed}
 
     def path(self, *parts: str) -> Path:
@@ -136,6 +143,14 @@ def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
         keep=config.keep,
         best_every_epochs=config.best_every_epochs,
     )
+
+
+def check_training(config: OptimizationConfig, *, name: str) -> None:
+    """Finds what is wrong with how weights are trained; ``name`` is that part of the configuration."""
+    for setting, value in (("epochs", config.epochs), ("batch_size", config.batch_size)):
+        if value < 1:
+            raise UserError(f"{name}.{setting} is {value}; give at least 1")
+    hyperparameters(config)
 
 
 def hyperparameters(config: OptimizationConfig) -> Hyperparameters:

@@ -11,7 +11,7 @@ from nas.cli.console import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.config import seconds
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import fields_of, read_json
 from nas.latency import LatencyTable
 from nas.latency.compatible import differences
 from nas.network import NetworkSpec
@@ -48,11 +48,17 @@ def _is_scaled(context: Context) -> bool:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     from nas.deploy.formats import find_format
+    from nas.deploy.onnx import check_opset
 
-    if not context.config.export.formats:
+    config = context.config.export
+    if not config.formats:
         raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
-    for name in context.config.export.formats:
+    for name in config.formats:
         find_format(name)
+    check_opset(config.opset)
+    seconds(config.measure_budget)
+    if config.parity_images < 1:
+        raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
 
 
 def _deploy(context: Context, folder: Path) -> None:
@@ -60,7 +66,7 @@ def _deploy(context: Context, folder: Path) -> None:
 
     if _is_scaled(context):
         _check_device(context)
-    networks = read_json(context.path("final", "results.json"))["networks"]
+    networks = _networks(context.path("final", "results.json"))
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
         for item in networks:
@@ -84,6 +90,13 @@ def _check_device(context: Context) -> None:
     table = LatencyTable.load(context.path("scale", "table.json"))
     if other := differences(table, context.device):
         say(f"deploy: warning: what is measured here is not what was predicted: {other}")
+
+
+def _networks(path: Path) -> list[dict[str, Any]]:
+    """The records of the trained networks, the winner first."""
+    value = read_json(path)
+    with fields_of(path, remedy="train again: nas finish"):
+        return [{name: item[name] for name in ("name", "network", "weights")} for item in value["networks"]]
 
 
 def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from nas.cli.console import progress_bar, say
 from nas.cli.steps import missing
 from nas.cli.steps import scale as scale_step
-from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, check_training, checkpoint_plan, hyperparameters
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.latency import LatencyTable
-from nas.network import NetworkSpec, reference_network
+from nas.network import NetworkSpec, read_network, reference_network
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ def check(context: Context) -> None:
     config = context.config.finish
     if config.workers is not None and config.workers < 1:
         raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
+    check_training(config, name="finish")
+    if config.network is not None:
+        read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
     for width in config.baseline_widths:
         reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
@@ -108,8 +111,7 @@ def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
     chosen = context.config.finish.network
     if chosen is None:
         return scale_step.read_scaled(context)
-    value = read_json(Path(chosen))
-    return NetworkSpec.from_dict(value.get("network", value)), None
+    return read_network(Path(chosen)), None
 
 
 def workers(context: Context) -> int:

@@ -119,6 +119,11 @@ def goals(context: Context, sources: Sources) -> tuple[list[Objective], list[Obj
     return objectives, limits
 
 
+def depends_on_precision(context: Context) -> bool:
+    """Whether the device's precision decides a value."""
+    return bool({"size", "memory"} & set(_wanted(context)))
+
+
 def _wanted(context: Context) -> list[str]:
     """The kinds of objectives and bounds, objectives first."""
     config = context.config.search

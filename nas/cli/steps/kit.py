@@ -18,7 +18,7 @@ MANIFEST, RUNNER = "manifest.json", "measure.pyz"
 def step(context: Context) -> Step:
     """Writes a kit: models, manifest, and the runner that measures them."""
     table = context.settings("table")["table"]
-    data = context.data_settings()["data"]
+    data = context.settings("data")["data"]
     return Step(
         name="kit",
         folder=context.path("kit"),

@@ -12,11 +12,19 @@ from nas.cli.steps import missing
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
 from nas.errors import UserError, unknown
-from nas.files import read_json, write_json
+from nas.files import fields_of, read_json, write_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
-from nas.scaling import ROUNDINGS, Scaled, decisive, fit_to_latency, near_latency, scalings
+from nas.scaling import (
+    LARGEST_PHI,
+    ROUNDINGS,
+    Scaled,
+    decisive,
+    fit_to_latency,
+    near_latency,
+    scalings,
+)
 from nas.search.results import Winner, read_winner
 
 TABLE = "table.json"
@@ -28,7 +36,11 @@ def step(context: Context) -> Step:
     return Step(
         name="scale",
         folder=context.path("scale"),
-        settings={**context.settings("scale"), "seed": context.config.seed},
+        settings={
+            **context.settings("scale"),
+            "seed": context.config.seed,
+            "missing": context.config.table.missing,
+        },
         inputs={
             "search's winner": context.path("search", "winner.json"),
             "latency table": missing.path(context),
@@ -48,6 +60,11 @@ def check(context: Context) -> None:
         raise UserError(f"{' and '.join(given)} all bound the latency; set one of them")
     if scale.depth_rounding not in ROUNDINGS:
         raise unknown("scale.depth_rounding", scale.depth_rounding, ROUNDINGS)
+    if not -LARGEST_PHI <= scale.min_phi <= scale.max_phi <= LARGEST_PHI:
+        raise UserError(
+            f"scale.min_phi is {scale.min_phi:g} and scale.max_phi {scale.max_phi:g}; give "
+            f"{-LARGEST_PHI:g} ≤ min_phi ≤ max_phi ≤ {LARGEST_PHI:g}: each step of phi about doubles the cost"
+        )
     if not 0 <= scale.margin < 1:
         raise UserError(f"scale.margin is {scale.margin}; it is a share of the budget: 0 ≤ margin < 1")
 
@@ -142,5 +159,7 @@ def _record(scaled: Scaled, winner: Winner, budget: float | None, *, estimated: 
 
 def read_scaled(context: Context) -> tuple[NetworkSpec, str | None]:
     """The scaled network, and its architecture's code where scaling left it as it was."""
-    value = read_json(context.path("scale", "scale.json"))
-    return NetworkSpec.from_dict(value["network"]), value["code"] if value["phi"] == 0 else None
+    path = context.path("scale", "scale.json")
+    value = read_json(path)
+    with fields_of(path, remedy="scale again: nas scale"):
+        return NetworkSpec.from_dict(value["network"]), value["code"] if value["phi"] == 0 else None

@@ -47,6 +47,8 @@ def step(context: Context) -> Step:
             **context.data_settings(),
             "calibration_images": context.config.train.calibration_images,
             "estimated": {each.device: each.facts for each in found if each.path is None},
+            "device": _device_settings(context),
+            "missing": context.config.table.missing,
         },
         inputs={
             "search space": context.space_path,
@@ -56,6 +58,17 @@ def step(context: Context) -> Step:
         outputs=OUTPUTS if context.config.search.storage else (JOURNAL, *OUTPUTS),
         run=lambda folder: _search(context, folder),
     )
+
+
+def _device_settings(context: Context) -> dict[str, Any]:
+    """What the search reads of the device itself: tables say the rest."""
+    device, found = context.config.device, dict[str, Any]()
+    if context.config.search.respect_device:
+        names = ("preferred_blocks", "channel_multiple", "max_width")
+        found = {name: getattr(device, name) for name in names}
+    if goals_step.depends_on_precision(context):
+        found["precision"] = device.precision
+    return found
 
 
 def check(context: Context) -> None:
@@ -115,6 +128,8 @@ def _parts(context: Context, folder: Path) -> _Parts:
     facts = {f"table of {target.device}": target.facts for target in found}
     accuracy = judge_step.facts(context)
     facts["supernet"] = str(accuracy["supernet"])
+    facts["halving"] = str(list(context.config.search.halving))
+    facts["device"] = json.dumps(_device_settings(context))
     facts["data"] = _hash({name: value for name, value in accuracy.items() if name != "supernet"})
     return _Parts(judge=judge, objectives=objectives, limits=limits, context=facts)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
-from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, check_training, checkpoint_plan, hyperparameters
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
+    check_training(context.config.train, name="train")
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
 

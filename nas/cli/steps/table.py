@@ -85,7 +85,7 @@ def step(context: Context) -> Step:
     """Makes a table."""
     config = context.config.table
     chosen = source(config)
-    data = context.data_settings()["data"]
+    data = context.settings("data")["data"]
     settings = context.settings("table")["table"]
     return Step(
         name="table",

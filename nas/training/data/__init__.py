@@ -14,6 +14,7 @@ from __future__ import annotations
 from nas.training.data.augment import Augment, resize
 from nas.training.data.batches import WHOLE, Normalization, Share, batches, shared
 from nas.training.data.decode import Progress
+from nas.training.data.digest import files_digest
 from nas.training.data.images import FileImages, Images, MemoryImages, subset
 from nas.training.data.load import data_sets, decoders, load_data
 from nas.training.data.registry import Request, Source, register
@@ -34,6 +35,7 @@ __all__ = [
     "batches",
     "data_sets",
     "decoders",
+    "files_digest",
     "load_data",
     "register",
     "resize",

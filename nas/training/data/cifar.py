@@ -16,7 +16,7 @@ import torch
 from nas.errors import UserError
 from nas.training.data.images import MemoryImages
 from nas.training.data.pixels import with_channels
-from nas.training.data.registry import Request, Source, register
+from nas.training.data.registry import Request, Source, nothing, register
 
 DEFAULT_ROOT = Path("data")
 URL = "https://www.cs.toronto.edu/~kriz/"
@@ -70,13 +70,13 @@ CIFAR100 = Archive(
 )
 
 
-@register("cifar10")
+@register("cifar10", files=nothing)
 def load_cifar10(request: Request) -> Source:
     """Reads CIFAR-10 from ``request.root``."""
     return _load(CIFAR10, request, "cifar10")
 
 
-@register("cifar100")
+@register("cifar100", files=nothing)
 def load_cifar100(request: Request) -> Source:
     """Reads CIFAR-100, with its 100 fine labels, from ``request.root``."""
     return _load(CIFAR100, request, "cifar100")

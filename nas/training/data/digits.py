@@ -12,10 +12,10 @@ import torch
 
 from nas.training.data.images import MemoryImages
 from nas.training.data.pixels import with_channels
-from nas.training.data.registry import Request, Source, register
+from nas.training.data.registry import Request, Source, nothing, register
 
 
-@register("digits")
+@register("digits", files=nothing)
 def load_digits(request: Request) -> Source:
     """Reads the digits; grey levels 0..16 become 0..255."""
     digits = importlib.import_module("sklearn.datasets").load_digits()

@@ -20,10 +20,17 @@ from nas.training.data.decode import SUFFIXES, examine
 from nas.training.data.images import FileImages
 from nas.training.data.registry import Request, Source, register
 
+PARTS = ("train", "val", "test")
 LAYOUT = "train/CLASS/*.jpg (or png, bmp, webp, gif, tiff), and val/CLASS/* if you have a test set"
 
 
-@register("image_folder")
+def list_images(root: Path) -> list[str]:
+    """The image files in the folders of all classes of all parts, as far as there are such."""
+    parts = [root / part for part in PARTS if (root / part).is_dir()]
+    return [path for part in parts for name in _class_names(part) for path in _files(part / name)]
+
+
+@register("image_folder", files=list_images)
 def load_image_folder(request: Request) -> Source:
     """Lists the files; ``load_data`` decides whether they are decoded at once."""
     root = find_root(request.root, name="image_folder")
@@ -66,7 +73,7 @@ def list_classes(folder: Path, *, known: Sequence[str] | None = None) -> dict[st
     Raises:
         UserError: If there are no class folders or only one, an unknown one, or one without images.
     """
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = _class_names(folder)
     if not names:
         raise UserError(f"{folder} has no class folders; put the images of each class into {folder}/CLASS/")
     if known is None and len(names) == 1:
@@ -97,6 +104,10 @@ def file_images(
         color_channels=channels,
         crop_fraction=crop_fraction,
     )
+
+
+def _class_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _files(folder: Path) -> list[str]:

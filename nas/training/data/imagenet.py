@@ -7,13 +7,13 @@ since the labels of the true one are not public; the search-validation set is ta
 from __future__ import annotations
 
 from nas.errors import UserError
-from nas.training.data.image_folder import file_images, find_root, list_classes
+from nas.training.data.image_folder import file_images, find_root, list_classes, list_images
 from nas.training.data.registry import Request, Source, register
 
 CROP_FRACTION = 0.875  # the centre 224 of 256 pixels, the custom since AlexNet
 
 
-@register("imagenet")
+@register("imagenet", files=list_images)
 def load_imagenet(request: Request) -> Source:
     """Lists the files of an unpacked ImageNet."""
     root = find_root(request.root, name="imagenet")
