@@ -219,6 +219,73 @@ def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) ->
     assert finished.nas("scale", "experiment=mini")[0] == 0  # and back, for the other tests
 
 
+@pytest.mark.parametrize(
+    ("command", "settings", "message"),
+    [
+        ("search", ["seed=1"], "supernet was made from other images or another split: seed was 0 and is 1; "),
+        (
+            "search",
+            ["data.validation_fraction=0.25", "data.channels=1"],
+            "data.channels was null and is 1; give the same settings, or make it again with `nas train`",
+        ),
+        ("trust", ["data=digits"], 'data.name was "image_folder" and is "digits"'),
+        ("trust", ["data.max_train_images=12"], "data.max_train_images was null and is 12"),
+        ("finish", ["seed=1"], "search was made from other images or another split: seed was 0 and is 1; "),
+        ("finish", ["data.test_fraction=0.3"], "make it again with `nas search`"),
+        ("export", ["seed=1"], "final was made from other images or another split: seed was 0 and is 1; "),
+        ("export", ["data.store_size=12"], "make it again with `nas finish`"),
+    ],
+)
+def test_images_of_another_split_are_refused(
+    finished: Run, command: str, settings: list[str], message: str
+) -> None:
+    before = finished.results()
+    code, _, err = finished.nas(command, "experiment=mini", *settings)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert finished.results() == before
+
+
+def test_a_whole_run_makes_anew_what_another_split_changes(finished: Run) -> None:
+    folder = finished.folder / "runs" / "split"
+    shutil.copytree(finished.run_dir, folder)
+    given = ["experiment=mini", f"run_dir={folder}", "seed=1"]
+    code, out, err = finished.nas("run", *given)
+    assert code == 0, err
+    assert "supernet: done again, because seed: 0 -> 1" in out
+    assert finished.nas("search", *given, "data.augment.flip=true")[0] == 0, "this changes no image judged on"
+    given += ["data.validation_fraction=0.2", "finish.workers=1"]
+    assert finished.nas("finish", *given)[0] == 0, "the test images are the same"
+
+
+def test_without_a_record_nothing_says_which_images_were_seen(finished: Run) -> None:
+    folder = finished.folder / "runs" / "no_record"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / "supernet" / "step.json").write_text("{}")
+    code, _, err = finished.nas("search", "experiment=mini", f"run_dir={folder}")
+    assert code == 2
+    assert "step.json is missing or damaged, and nothing else says which images supernet was made from" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "maker"), [("search", "nas train"), ("trust", "nas train"), ("export", "nas finish")]
+)
+def test_weights_for_other_classes_are_refused(finished: Run, command: str, maker: str) -> None:
+    folder, pets = finished.folder / "runs" / f"classes_{command}", finished.folder / "pets" / "train"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.copytree(pets / "red", pets / "white")
+    try:
+        given = ["experiment=mini", f"run_dir={folder}", "seed=0", "trust.networks=1", "trust.top=1"]
+        code, _, err = finished.nas(command, *given, "search.trials=5", "export.parity_images=4")
+    finally:
+        shutil.rmtree(pets / "white")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"make it again with `{maker}`" in err
+
+
 @pytest.fixture
 def lacking(finished: Run) -> Iterator[Path]:
     """The run's table without one of its blocks, which is then searched with; the run is put right again."""

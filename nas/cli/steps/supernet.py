@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.upstream import check_kind
+from nas.files import read_json
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
@@ -84,5 +86,8 @@ def evaluator(context: Context) -> SubnetEvaluator:
     """What gives the accuracy of the trained supernet's subnets on the search-validation images."""
     from nas.training.supernet import load_supernet, subnet_evaluator
 
-    supernet = load_supernet(context.space, context.path(FOLDER), device=context.compute.device)
+    folder = context.path(FOLDER)
+    supernet = load_supernet(context.space, folder, device=context.compute.device)
+    classes = read_json(folder / "supernet.json")["classes"]
+    check_kind(context, folder, classes=classes, channels=supernet.input_channels, command="nas train")
     return subnet_evaluator(supernet, data=context.data, recipe=recipe(context), seed=context.config.seed)
