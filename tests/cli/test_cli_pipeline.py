@@ -188,6 +188,36 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
         ),
         (["scale.depth_rounding=down"], "unknown scale.depth_rounding 'down'; allowed: nearest, up"),
         (["finish.workers=0"], "finish.workers is 0; there must be at least one, or null"),
+        (["train.momentum=2"], "train.momentum is 2.0; give 0 for none, or a share below 1"),
+        (["train.calibration_images=0"], "train.calibration_images is 0; give at least 1"),
+        (["finish.batch_size=0"], "finish.batch_size is 0; give at least 1"),
+        (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
+        (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
+        (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
+        (["scale.beta=-1"], "scale.beta is -1.0; give a positive number"),
+        (["scale.gamma=nan"], "scale.gamma is nan; give a positive number"),
+        (["scale.latency_ratio=0"], "scale.latency_ratio is 0.0; give a positive number"),
+        (["scale.min_phi=2"], "scale.min_phi is 2, above scale.max_phi=1; give min_phi ≤ max_phi"),
+        (
+            ["scale.latency_ratio=null", "scale.latency_fraction=1.5"],
+            "scale.latency_fraction is 1.5; it is a share of the largest network's latency: 0 < share ≤ 1",
+        ),
+        (["search.latency_fraction=0"], "search.latency_fraction is 0.0; it is a share"),
+        (["search.latency_fraction=2"], "for another bound, set search.latency_ms"),
+        (
+            ["search.latency_fraction=null", "search.latency_ms=-1"],
+            "search.latency_ms is -1.0; give a positive",
+        ),
+        (
+            ["search.halving=[0.5,0.25]"],
+            "search.halving is [0.5, 0.25]; give shares between 0 and 1 that rise",
+        ),
+        (["search.trials=0"], "search.trials is 0; there must be at least one"),
+        (["data.workers=-1"], "data.workers is -1; give 0 for none"),
+        (["data.cache=foo"], "unknown data.cache 'foo'; allowed: auto, disk, memory"),
+        (["data.max_train_images=0"], "data.max_train_images is 0; give at least 1"),
+        (["data.augment.resized_crop=[0.5]"], "data.augment.resized_crop is [0.5]; give two shares"),
+        (["data.augment.crop_padding=1"], "data.augment.crop_padding is 1.0; give a fraction"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
@@ -206,6 +236,29 @@ def test_bad_input_is_one_message_and_leaves_results_untouched(
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert message in err
+    assert finished.results() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "message"),
+    [
+        ("trust", "trust.learning_rate=-1", "trust.learning_rate is -1.0; give 0 or a positive number"),
+        ("search", "train.calibration_images=-5", "train.calibration_images is -5; give at least 1"),
+        *(
+            (command, "data.cache=foo", "unknown data.cache 'foo'")
+            for command in ("train", "search", "export")
+        ),
+    ],
+)
+def test_one_command_finds_bad_settings_of_a_step_that_is_done(
+    finished: Run, command: str, setting: str, message: str
+) -> None:
+    before = finished.results()
+    code, out, err = finished.nas(command, "experiment=mini", setting)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert "skipped" not in out
     assert finished.results() == before
 
 

@@ -45,6 +45,7 @@ def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     from nas.deploy.formats import find_format
 
+    context.check_data()
     if not context.config.export.formats:
         raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
     for name in context.config.export.formats:

@@ -77,6 +77,13 @@ def check(context: Context) -> None:
     config = context.config.finish
     if config.workers is not None and config.workers < 1:
         raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
+    if config.baseline_resolution is not None and config.baseline_resolution < 1:
+        raise UserError(
+            f"finish.baseline_resolution is {config.baseline_resolution}; give a number of pixels, or null "
+            "for the space's largest"
+        )
+    context.check_data()
+    hyperparameters(config)
     checkpoint_plan(context.config.checkpoint)
     for width in config.baseline_widths:
         reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)

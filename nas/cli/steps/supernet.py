@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
-from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters, prefixed
 from nas.cli.steps.upstream import check_kind
 from nas.files import read_json
 from nas.pipeline import Step
@@ -34,6 +34,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
+    context.check_data()
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
 
@@ -46,12 +47,14 @@ def recipe(context: Context) -> SupernetRecipe:
     train = context.config.train
     given = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
     options = {name: given[name] for name in option_names(train.recipe) if name in given}
-    return SupernetRecipe(
-        hyper=hyperparameters(train),
-        rule=make_recipe(train.recipe, options),
-        calibration_images=train.calibration_images,
-        kernel_transform=train.kernel_transform,
-    )
+    hyper, rule = hyperparameters(train), make_recipe(train.recipe, options)
+    with prefixed("train."):
+        return SupernetRecipe(
+            hyper=hyper,
+            rule=rule,
+            calibration_images=train.calibration_images,
+            kernel_transform=train.kernel_transform,
+        )
 
 
 def _train(context: Context, folder: Path) -> None:

@@ -47,6 +47,7 @@ def step(context: Context) -> Step:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     supernet_step.check(context)
+    hyperparameters(context.config.trust)
     plan(context)
 
 

@@ -15,7 +15,7 @@ from nas.training.data.augment import Augment, resize
 from nas.training.data.batches import WHOLE, Normalization, Share, batches, shared
 from nas.training.data.decode import Progress
 from nas.training.data.images import FileImages, Images, MemoryImages, subset
-from nas.training.data.load import data_sets, decoders, load_data
+from nas.training.data.load import check_settings, data_sets, decoders, load_data
 from nas.training.data.registry import Request, Source, register
 from nas.training.data.splits import Splits
 
@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "Splits",
     "batches",
+    "check_settings",
     "data_sets",
     "decoders",
     "load_data",
