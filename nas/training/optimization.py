@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -62,6 +62,19 @@ class Backward(Protocol):
         """
 
 
+_RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "epochs": (lambda value: value >= 1, "at least 1"),
+    "batch_size": (lambda value: value >= 1, "at least 1"),
+    "learning_rate": (lambda value: value >= 0, "0 or a positive number"),
+    "momentum": (lambda value: 0 <= value < 1, "0 for none, or a share below 1, e.g. 0.9"),
+    "weight_decay": (lambda value: value >= 0, "0 for none, or a positive number"),
+    "warmup_epochs": (lambda value: value >= 0, "0 for none, or a positive number"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "0 for none, or a share below 1, e.g. 0.1"),
+    "clip_value": (lambda value: value >= 0, "0 for no clipping, or a positive number"),
+}
+"""Which values of a hyperparameter are allowed, and in words."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """How a network is optimised (BigNAS, Yu et al. 2020, section 4.1, unless set otherwise).
@@ -92,6 +105,11 @@ class Hyperparameters:
     zero_init_residual: bool = False
 
     def __post_init__(self) -> None:
+        """Raises a ``UserError``, which begins with the field's name, if a value is out of range."""
+        for name, (fits, allowed) in _RANGES.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and fits(value)):
+                raise UserError(f"{name} is {value}; give {allowed}")
         check_decay(self.ema_decay)
 
     def rate(self, step: int, steps: int) -> float:

@@ -46,6 +46,10 @@ class SupernetRecipe:
     calibration_images: int
     kernel_transform: bool = False
 
+    def __post_init__(self) -> None:
+        if self.calibration_images < 1:
+            raise UserError(f"calibration_images is {self.calibration_images}; give at least 1, better 1024")
+
 
 def train_supernet(
     space: SearchSpace,

@@ -212,6 +212,36 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         ),
         (["scale.depth_rounding=down"], "unknown scale.depth_rounding 'down'; allowed: nearest, up"),
         (["finish.workers=0"], "finish.workers is 0; there must be at least one, or null"),
+        (["train.momentum=2"], "train.momentum is 2.0; give 0 for none, or a share below 1"),
+        (["train.calibration_images=0"], "train.calibration_images is 0; give at least 1"),
+        (["finish.batch_size=0"], "finish.batch_size is 0; give at least 1"),
+        (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
+        (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
+        (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
+        (["scale.beta=-1"], "scale.beta is -1.0; give a positive number"),
+        (["scale.gamma=nan"], "scale.gamma is nan; give a positive number"),
+        (["scale.latency_ratio=0"], "scale.latency_ratio is 0.0; give a positive number"),
+        (["scale.min_phi=2"], "scale.min_phi is 2, above scale.max_phi=1; give min_phi ≤ max_phi"),
+        (
+            ["scale.latency_ratio=null", "scale.latency_fraction=1.5"],
+            "scale.latency_fraction is 1.5; it is a share of the largest network's latency: 0 < share ≤ 1",
+        ),
+        (["search.latency_fraction=0"], "search.latency_fraction is 0.0; it is a share"),
+        (["search.latency_fraction=2"], "for another bound, set search.latency_ms"),
+        (
+            ["search.latency_fraction=null", "search.latency_ms=-1"],
+            "search.latency_ms is -1.0; give a positive",
+        ),
+        (
+            ["search.halving=[0.5,0.25]"],
+            "search.halving is [0.5, 0.25]; give shares between 0 and 1 that rise",
+        ),
+        (["search.trials=0"], "search.trials is 0; there must be at least one"),
+        (["data.workers=-1"], "data.workers is -1; give 0 for none"),
+        (["data.cache=foo"], "unknown data.cache 'foo'; allowed: auto, disk, memory"),
+        (["data.max_train_images=0"], "data.max_train_images is 0; give at least 1"),
+        (["data.augment.resized_crop=[0.5]"], "data.augment.resized_crop is [0.5]; give two shares"),
+        (["data.augment.crop_padding=1"], "data.augment.crop_padding is 1.0; give a fraction"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
@@ -233,6 +263,29 @@ def test_bad_input_is_one_message_and_leaves_results_untouched(
     assert finished.results() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "setting", "message"),
+    [
+        ("trust", "trust.learning_rate=-1", "trust.learning_rate is -1.0; give 0 or a positive number"),
+        ("search", "train.calibration_images=-5", "train.calibration_images is -5; give at least 1"),
+        *(
+            (command, "data.cache=foo", "unknown data.cache 'foo'")
+            for command in ("train", "search", "export")
+        ),
+    ],
+)
+def test_one_command_finds_bad_settings_of_a_step_that_is_done(
+    finished: Run, command: str, setting: str, message: str
+) -> None:
+    before = finished.results()
+    code, out, err = finished.nas(command, "experiment=mini", setting)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert "skipped" not in out
+    assert finished.results() == before
+
+
 def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) -> None:
     kept = (finished.run_dir / "scale" / "step.json").read_text()
     code, out, _ = finished.nas("scale", "experiment=mini", "scale.latency_ratio=1.1")
@@ -241,6 +294,73 @@ def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) ->
     assert "1.3 -> 1.1" in out
     assert (finished.run_dir / "scale.previous" / "step.json").read_text() == kept
     assert finished.nas("scale", "experiment=mini")[0] == 0  # and back, for the other tests
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "message"),
+    [
+        ("search", ["seed=1"], "supernet was made from other images or another split: seed was 0 and is 1; "),
+        (
+            "search",
+            ["data.validation_fraction=0.25", "data.channels=1"],
+            "data.channels was null and is 1; give the same settings, or make it again with `nas train`",
+        ),
+        ("trust", ["data=digits"], 'data.name was "image_folder" and is "digits"'),
+        ("trust", ["data.max_train_images=12"], "data.max_train_images was null and is 12"),
+        ("finish", ["seed=1"], "search was made from other images or another split: seed was 0 and is 1; "),
+        ("finish", ["data.test_fraction=0.3"], "make it again with `nas search`"),
+        ("export", ["seed=1"], "final was made from other images or another split: seed was 0 and is 1; "),
+        ("export", ["data.store_size=12"], "make it again with `nas finish`"),
+    ],
+)
+def test_images_of_another_split_are_refused(
+    finished: Run, command: str, settings: list[str], message: str
+) -> None:
+    before = finished.results()
+    code, _, err = finished.nas(command, "experiment=mini", *settings)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert finished.results() == before
+
+
+def test_a_whole_run_makes_anew_what_another_split_changes(finished: Run) -> None:
+    folder = finished.folder / "runs" / "split"
+    shutil.copytree(finished.run_dir, folder)
+    given = ["experiment=mini", f"run_dir={folder}", "seed=1"]
+    code, out, err = finished.nas("run", *given)
+    assert code == 0, err
+    assert "supernet: done again, because seed: 0 -> 1" in out
+    assert finished.nas("search", *given, "data.augment.flip=true")[0] == 0, "this changes no image judged on"
+    given += ["data.validation_fraction=0.2", "finish.workers=1"]
+    assert finished.nas("finish", *given)[0] == 0, "the test images are the same"
+
+
+def test_without_a_record_nothing_says_which_images_were_seen(finished: Run) -> None:
+    folder = finished.folder / "runs" / "no_record"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / "supernet" / "step.json").write_text("{}")
+    code, _, err = finished.nas("search", "experiment=mini", f"run_dir={folder}")
+    assert code == 2
+    assert "step.json is missing or damaged, and nothing else says which images supernet was made from" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "maker"), [("search", "nas train"), ("trust", "nas train"), ("export", "nas finish")]
+)
+def test_weights_for_other_classes_are_refused(finished: Run, command: str, maker: str) -> None:
+    folder, pets = finished.folder / "runs" / f"classes_{command}", finished.folder / "pets" / "train"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.copytree(pets / "red", pets / "white")
+    try:
+        given = ["experiment=mini", f"run_dir={folder}", "seed=0", "trust.networks=1", "trust.top=1"]
+        code, _, err = finished.nas(command, *given, "search.trials=5", "export.parity_images=4")
+    finally:
+        shutil.rmtree(pets / "white")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"make it again with `{maker}`" in err
 
 
 @pytest.fixture

@@ -156,6 +156,25 @@ def test_training_ends_with_the_averaged_weights() -> None:
         hyper(ema_decay=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("epochs", (0, -1)),
+        ("batch_size", (0, -1)),
+        ("learning_rate", (-1, float("nan"), float("inf"))),
+        ("momentum", (-0.1, 1, 2)),
+        ("weight_decay", (-1, float("nan"))),
+        ("warmup_epochs", (-1,)),
+        ("label_smoothing", (-0.1, 1, 2)),
+        ("clip_value", (-1,)),
+    ],
+)
+def test_hyperparameters_out_of_range_are_refused(name: str, values: tuple[float, ...]) -> None:
+    for value in values:
+        with pytest.raises(UserError, match=f"^{name} is {value}; give "):
+            hyper(**{name: value})
+
+
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     accuracies = iter([0.5, 0.9, 0.7, 0.8])
     job = task(epochs=4)

@@ -20,6 +20,7 @@ from nas.cli.steps import supernet as _supernet
 from nas.cli.steps import table as _table
 from nas.cli.steps import trust as _trust
 from nas.cli.steps.context import Context
+from nas.cli.steps.upstream import check_images
 from nas.config import Config
 from nas.errors import UserError
 from nas.masking import masked_values
@@ -42,7 +43,9 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
     for part in parts:  # and so is whatever else can be found early
         part.check(context)
-    check_inputs(parts[0].step(context))
+    first = parts[0].step(context)
+    check_inputs(first)
+    check_images(context, first)
     files = outside_files(context)
 
     def record() -> None:

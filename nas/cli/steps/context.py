@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from nas import resources
 from nas.cli.console import progress_bar, say
 from nas.cli.launch import execute_together, place
-from nas.config import CheckpointConfig, Config, OptimizationConfig, seconds
+from nas.config import (
+    CheckpointConfig,
+    Config,
+    FinishConfig,
+    OptimizationConfig,
+    TrainConfig,
+    TrustConfig,
+    seconds,
+)
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.pipeline import Step, execute
@@ -21,6 +30,7 @@ from nas.tracking import Tracker
 
 if TYPE_CHECKING:
     from nas.training.checkpoint import CheckpointPlan
+    from nas.training.data import Augment
     from nas.training.optimization import Compute, Hyperparameters
     from nas.training.prepared import Prepared
 
@@ -57,12 +67,48 @@ class Context:
         return Compute.choose(compute.torch_device, compute.autocast, compile=compute.compile)
 
     @cached_property
-    def data(self) -> Prepared:
-        """The images, split and ready."""
-        from nas.training.data import Augment, decoders, load_data
-        from nas.training.prepared import Prepared
+    def augment(self) -> Augment:
+        """What happens to training images."""
+        from nas.training.data import Augment
+
+        config = self.config.data.augment
+        crop = config.resized_crop
+        if crop is not None and len(crop) != 2:
+            raise UserError(
+                f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]"
+            )
+        with prefixed("data.augment."):
+            return Augment(
+                flip=config.flip,
+                crop_padding=config.crop_padding,
+                resized_crop=None if crop is None else (crop[0], crop[1]),
+            )
+
+    def check_data(self) -> None:
+        """Finds what is wrong with the settings of the data before any image is read."""
+        from nas.training.data import check_settings
 
         data = self.config.data
+        check_settings(
+            data.name,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            channels=data.channels,
+            cache=data.cache,
+            max_train_images=data.max_train_images,
+            store_size=data.store_size,
+            workers=data.workers,
+            prefix="data.",
+        )
+        self.augment  # noqa: B018 - checks itself
+
+    @cached_property
+    def data(self) -> Prepared:
+        """The images, split and ready."""
+        from nas.training.data import decoders, load_data
+        from nas.training.prepared import Prepared
+
+        data, augment = self.config.data, self.augment
         # Processes of one machine must not download to the same folder at the same time.
         order = self.compute.processes.leader_first() if data.download else nullcontext()
         with order, progress_bar(f"reading {data.name}") as bar:
@@ -81,16 +127,6 @@ class Context:
                 progress=bar.show,
             )
             bar.show(1, 1)
-        crop = data.augment.resized_crop
-        if crop is not None and len(crop) != 2:
-            raise UserError(
-                f"data.augment.resized_crop is {crop}; give two shares of the area, e.g. [0.08,1]"
-            )
-        augment = Augment(
-            flip=data.augment.flip,
-            crop_padding=data.augment.crop_padding,
-            resized_crop=None if crop is None else (crop[0], crop[1]),
-        )
         sizes = {
             "training": splits.train,
             "search-validation": splits.validation,
@@ -145,17 +181,30 @@ def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
     )
 
 
-def check_training(config: OptimizationConfig, *, name: str) -> None:
-    """Finds what is wrong with how weights are trained; ``name`` is that part of the configuration."""
-    for setting, value in (("epochs", config.epochs), ("batch_size", config.batch_size)):
-        if value < 1:
-            raise UserError(f"{name}.{setting} is {value}; give at least 1")
-    hyperparameters(config)
+_PARTS: dict[type[OptimizationConfig], str] = {
+    TrainConfig: "train",
+    TrustConfig: "trust",
+    FinishConfig: "finish",
+}
 
 
 def hyperparameters(config: OptimizationConfig) -> Hyperparameters:
-    """How weights are trained, out of the configuration."""
+    """How weights are trained, out of the configuration.
+
+    Raises:
+        UserError: If a value is out of range; the message begins with the setting's full name.
+    """
     from nas.training.optimization import Hyperparameters
 
     names = [field.name for field in dataclasses.fields(Hyperparameters)]
-    return Hyperparameters(**{name: getattr(config, name) for name in names})
+    with prefixed(f"{_PARTS[type(config)]}."):
+        return Hyperparameters(**{name: getattr(config, name) for name in names})
+
+
+@contextmanager
+def prefixed(prefix: str) -> Iterator[None]:
+    """Puts the place of a setting in front of messages that begin with its name."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{prefix}{error}") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps.context import Context
+from nas.cli.steps.upstream import check_kind
 from nas.config import seconds
 from nas.errors import UserError
 from nas.files import fields_of, read_json
@@ -50,6 +51,7 @@ def check(context: Context) -> None:
     from nas.deploy.formats import find_format
     from nas.deploy.onnx import check_opset
 
+    context.check_data()
     config = context.config.export
     if not config.formats:
         raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
@@ -107,6 +109,13 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
 
     config, data = context.config.export, context.data
     model = StaticNetwork(NetworkSpec.from_dict(item["network"])).eval()
+    check_kind(
+        context,
+        context.path("final"),
+        classes=item["classes"],
+        channels=model.network.input_channels,
+        command="nas finish",
+    )
     load_weights(model, context.path("final", item["weights"]))
     resolution = model.network.resolution
     few = subset(data.splits.validation, range(min(config.parity_images, len(data.splits.validation))))

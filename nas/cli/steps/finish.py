@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.cli.console import progress_bar, say
 from nas.cli.steps import missing
 from nas.cli.steps import scale as scale_step
-from nas.cli.steps.context import Context, check_training, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
@@ -77,7 +77,13 @@ def check(context: Context) -> None:
     config = context.config.finish
     if config.workers is not None and config.workers < 1:
         raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
-    check_training(config, name="finish")
+    if config.baseline_resolution is not None and config.baseline_resolution < 1:
+        raise UserError(
+            f"finish.baseline_resolution is {config.baseline_resolution}; give a number of pixels, or null "
+            "for the space's largest"
+        )
+    context.check_data()
+    hyperparameters(config)
     if config.network is not None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -95,6 +96,7 @@ def check(context: Context) -> None:
         raise UserError(
             "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
         )
+    check_latency("search", latency_ms=config.latency_ms, latency_fraction=config.latency_fraction)
     for name in config.objectives:
         if name not in _KINDS:
             raise unknown("objective", name, _KINDS)
@@ -108,6 +110,17 @@ def check(context: Context) -> None:
     if config.budgets_ms:
         names = latency_names(devices) if "latency" in _wanted(context) else []
         check_budgets([Objective(name, "minimize", lambda _: []) for name in names], config.budgets_ms)
+
+
+def check_latency(part: str, *, latency_ms: float | None, latency_fraction: float | None) -> None:
+    """Raises a ``UserError`` if a bound on the latency cannot be one; ``part`` stands before its name."""
+    if latency_ms is not None and not 0 < latency_ms < math.inf:
+        raise UserError(f"{part}.latency_ms is {latency_ms}; give a positive number of milliseconds, or null")
+    if latency_fraction is not None and not 0 < latency_fraction <= 1:
+        raise UserError(
+            f"{part}.latency_fraction is {latency_fraction}; it is a share of the largest network's latency: "
+            f"0 < share ≤ 1; for another bound, set {part}.latency_ms"
+        )
 
 
 def goals(context: Context, sources: Sources) -> tuple[list[Objective], list[Objective]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, final
 
 from nas.cli.steps import supernet as supernet_step
@@ -81,15 +82,20 @@ def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done.
 
     Raises:
-        UserError: If a share is none.
+        UserError: If a share is none, or the images or the supernet's recipe cannot be as they are set.
     """
+    context.check_data()
+    supernet_step.recipe(context)  # calibrates the subnets
     search = context.config.search
     if not 0 <= search.holdout_fraction < 1:
         raise UserError(
             f"search.holdout_fraction is {search.holdout_fraction}; it is a share of images: 0 ≤ share < 1"
         )
-    if any(not 0 < share < 1 for share in search.halving):
-        raise UserError(f"search.halving is {search.halving}; give shares between 0 and 1, e.g. [0.25, 0.5]")
+    shares = [0.0, *search.halving, 1.0]
+    if any(not low < high for low, high in pairwise(shares)):
+        raise UserError(
+            f"search.halving is {search.halving}; give shares between 0 and 1 that rise, e.g. [0.25, 0.5]"
+        )
 
 
 def judge(context: Context) -> Judge:

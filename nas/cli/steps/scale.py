@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,7 @@ from nas.cli.console import say
 from nas.cli.steps import missing
 from nas.cli.steps import table as table_step
 from nas.cli.steps.context import Context
+from nas.cli.steps.goals import check_latency
 from nas.errors import UserError, unknown
 from nas.files import fields_of, read_json, write_json
 from nas.latency import LatencyTable
@@ -58,6 +60,11 @@ def check(context: Context) -> None:
     given = [f"scale.{name}" for name in asked if getattr(scale, name) is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} all bound the latency; set one of them")
+    check_latency("scale", latency_ms=scale.latency_ms, latency_fraction=scale.latency_fraction)
+    positive = ("alpha", "beta", "gamma", *(["latency_ratio"] if scale.latency_ratio is not None else []))
+    for name in positive:
+        if not 0 < getattr(scale, name) < math.inf:
+            raise UserError(f"scale.{name} is {getattr(scale, name)}; give a positive number")
     if scale.depth_rounding not in ROUNDINGS:
         raise unknown("scale.depth_rounding", scale.depth_rounding, ROUNDINGS)
     if not -LARGEST_PHI <= scale.min_phi <= scale.max_phi <= LARGEST_PHI:

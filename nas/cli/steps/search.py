@@ -74,8 +74,11 @@ def _device_settings(context: Context) -> dict[str, Any]:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     table_step.check_missing(context)
-    if context.config.search.workers < 1:
-        raise UserError(f"search.workers is {context.config.search.workers}; there must be at least one")
+    config = context.config.search
+    if config.workers < 1:
+        raise UserError(f"search.workers is {config.workers}; there must be at least one")
+    if config.trials < 1:
+        raise UserError(f"search.trials is {config.trials}; there must be at least one")
     goals_step.check(context)
     judge_step.check(context)
     sampler(context)

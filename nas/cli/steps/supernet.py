@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.cli.console import progress_bar, say
-from nas.cli.steps.context import Context, check_training, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters, prefixed
+from nas.cli.steps.upstream import check_kind
+from nas.files import read_json
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def step(context: Context) -> Step:
 
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
-    check_training(context.config.train, name="train")
+    context.check_data()
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
 
@@ -45,12 +47,14 @@ def recipe(context: Context) -> SupernetRecipe:
     train = context.config.train
     given = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
     options = {name: given[name] for name in option_names(train.recipe) if name in given}
-    return SupernetRecipe(
-        hyper=hyperparameters(train),
-        rule=make_recipe(train.recipe, options),
-        calibration_images=train.calibration_images,
-        kernel_transform=train.kernel_transform,
-    )
+    hyper, rule = hyperparameters(train), make_recipe(train.recipe, options)
+    with prefixed("train."):
+        return SupernetRecipe(
+            hyper=hyper,
+            rule=rule,
+            calibration_images=train.calibration_images,
+            kernel_transform=train.kernel_transform,
+        )
 
 
 def _train(context: Context, folder: Path) -> None:
@@ -85,5 +89,8 @@ def evaluator(context: Context) -> SubnetEvaluator:
     """What gives the accuracy of the trained supernet's subnets on the search-validation images."""
     from nas.training.supernet import load_supernet, subnet_evaluator
 
-    supernet = load_supernet(context.space, context.path(FOLDER), device=context.compute.device)
+    folder = context.path(FOLDER)
+    supernet = load_supernet(context.space, folder, device=context.compute.device)
+    classes = read_json(folder / "supernet.json")["classes"]
+    check_kind(context, folder, classes=classes, channels=supernet.input_channels, command="nas train")
     return subnet_evaluator(supernet, data=context.data, recipe=recipe(context), seed=context.config.seed)

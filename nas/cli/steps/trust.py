@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.console import progress_bar, say
 from nas.cli.steps import supernet as supernet_step
-from nas.cli.steps.context import Context, check_training, hyperparameters
+from nas.cli.steps.context import Context, hyperparameters
 from nas.config import OptimizationConfig
 from nas.files import read_json, write_json
 from nas.pipeline import RECORD, Step
@@ -47,7 +47,7 @@ def step(context: Context) -> Step:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     supernet_step.check(context)
-    check_training(context.config.trust, name="trust")
+    hyperparameters(context.config.trust)
     plan(context)
 
 

@@ -16,7 +16,7 @@ from nas.training.data.batches import WHOLE, Normalization, Share, batches, shar
 from nas.training.data.decode import Progress
 from nas.training.data.digest import files_digest
 from nas.training.data.images import FileImages, Images, MemoryImages, subset
-from nas.training.data.load import data_sets, decoders, load_data
+from nas.training.data.load import check_settings, data_sets, decoders, load_data
 from nas.training.data.registry import Request, Source, register
 from nas.training.data.splits import Splits
 
@@ -33,6 +33,7 @@ __all__ = [
     "Source",
     "Splits",
     "batches",
+    "check_settings",
     "data_sets",
     "decoders",
     "files_digest",

@@ -74,10 +74,16 @@ def load_data(
     Raises:
         UserError: If an argument is out of range, or the data set is absent, incomplete or damaged.
     """
-    if name not in (names := data_sets()):
-        hint = "Your own pictures: data=image_folder data.root=FOLDER"
-        raise unknown("data set", name, names, hint=hint)
-    _check(channels, cache, store_size, validation_fraction=validation_fraction, test_fraction=test_fraction)
+    check_settings(
+        name,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        channels=channels,
+        cache=cache,
+        max_train_images=max_train_images,
+        store_size=store_size,
+        workers=workers,
+    )
     folder = None if root is None else Path(root).expanduser()
     source = LOADERS[name](Request(root=folder, download=download, channels=channels))
     if cache == "memory" and not source.fits_memory:
@@ -102,18 +108,45 @@ def load_data(
     )
 
 
-def _check(channels: int | None, cache: str, store_size: int | None, **fractions: float) -> None:
+def check_settings(
+    name: str,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    channels: int | None = None,
+    cache: str = "auto",
+    max_train_images: int | None = None,
+    store_size: int | None = None,
+    workers: int | None = None,
+    prefix: str = "",
+) -> None:
+    """Checks what can be checked before images are read.
+
+    The arguments are those of :func:`load_data`; ``prefix`` stands in front of their names in messages.
+
+    Raises:
+        UserError: If an argument is out of range, or there is no such data set.
+    """
+    if name not in (names := data_sets()):
+        hint = "Your own pictures: data=image_folder data.root=FOLDER"
+        raise unknown("data set", name, names, hint=hint)
     if channels is not None and channels not in MODES:
         raise UserError(
-            f"channels is {channels}; allowed: 1 (grey), 3 (colour), or null for what the images have"
+            f"{prefix}channels is {channels}; allowed: 1 (grey), 3 (colour), or null for what the images have"
         )
     if cache not in CACHES:
-        raise unknown("cache", cache, CACHES)
+        raise unknown(f"{prefix}cache", cache, CACHES)
     if store_size is not None and store_size < 1:
-        raise UserError(f"store_size is {store_size}; give a number of pixels, or null to let it be chosen")
-    for name, fraction in fractions.items():
+        raise UserError(
+            f"{prefix}store_size is {store_size}; give a number of pixels, or null to let it be chosen"
+        )
+    if max_train_images is not None and max_train_images < 1:
+        raise UserError(f"{prefix}max_train_images is {max_train_images}; give at least 1, or null for all")
+    if workers is not None and workers < 0:
+        raise UserError(f"{prefix}workers is {workers}; give 0 for none, a number, or null for one a core")
+    for what, fraction in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
         if not 0 < fraction < 1:
-            raise UserError(f"{name} is {fraction}; it must lie between 0 and 1, e.g. 0.2")
+            raise UserError(f"{prefix}{what} is {fraction}; it must lie between 0 and 1, e.g. 0.2")
 
 
 def _split(
