@@ -117,6 +117,8 @@ class DeviceConfig:
     Attributes:
         name: A short name; tables are named after it.
         machine: The processor; empty stands for wherever the table is measured.
+        board: What the board or GPU calls itself, e.g. Raspberry Pi 4; another machine is not measured in its
+            place. Empty stands for any.
         runtime: The inference runtime.
         runtime_version: Its version; empty stands for the one that is installed where the table is measured.
         provider: The runtime's back end.
@@ -134,6 +136,7 @@ class DeviceConfig:
 
     name: str
     machine: str = Device.machine
+    board: str = Device.board
     runtime: str = Device.runtime
     runtime_version: str = Device.runtime_version
     provider: str = Device.provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -87,6 +88,29 @@ def test_a_kit_can_be_one_file(space: SearchSpace, nas: Nas) -> None:
         assert archive.testzip() is None
     measure("run/kit/measure.pyz", "run/kit/mini-this_machine.zip")
     assert LatencyTable.load("table.json").space == "mini"
+
+
+@pytest.mark.parametrize("command", ["table", "run"])
+@pytest.mark.parametrize("device", ["raspberry_pi_4", "jetson_orin", "h200", "pixel_6"])
+def test_another_device_is_not_measured_here(
+    space: SearchSpace, nas: Nas, monkeypatch: pytest.MonkeyPatch, command: str, device: str
+) -> None:
+    monkeypatch.setattr("nas.hardware.boards", lambda: ["AMD EPYC, 2 cores, x86_64", "NVIDIA A100-SXM4-80GB"])
+    outcome = nas(command, *QUICK, f"device={device}")
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert re.match(
+        rf"error: device {device} is .*, but this is .*; measure there with table.host=USER@HOST or `nas "
+        r"kit`, estimate with table=roofline, or measure .* with device.(board|machine)=$",
+        line,
+    )
+    assert not Path("run/table").exists() and not Path("run/supernet").exists()
+
+
+def test_another_device_can_be_measured_here_if_that_is_said(space: SearchSpace, nas: Nas) -> None:
+    outcome = nas("table", *QUICK, "device=raspberry_pi_4", "device.threads=1", "device.board=")
+    assert outcome.code == 0, outcome.err
+    assert nas("kit", *QUICK, "device=raspberry_pi_4").code == 0
 
 
 @pytest.mark.parametrize("setting", ["table=roofline", "table.host=pi"])

@@ -126,6 +126,7 @@ def check_plan(context: Context) -> None:
 
 def _check_here(context: Context) -> None:
     check_plan(context)
+    context.device.require_here()
     context.device.here()
 
 
