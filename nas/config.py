@@ -119,13 +119,13 @@ class DeviceConfig:
         machine: The processor; empty stands for wherever the table is measured.
         board: What the board or GPU calls itself, e.g. Raspberry Pi 4; another machine is not measured in its
             place. Empty stands for any.
-        runtime: The inference runtime.
+        runtime: The inference runtime; onnxruntime, openvino, tensorrt and torch are measured.
         runtime_version: Its version; empty stands for the one that is installed where the table is measured.
         provider: The runtime's back end.
         provider_options: Options of the provider; add one with +device.provider_options.NAME=VALUE.
         threads: Threads of one inference.
         batch: Images of one inference.
-        precision: fp32, fp16 or int8.
+        precision: fp32, tf32, fp16, bf16, fp8 or int8, as far as the runtime has it.
         peak_flops: Peak FLOP/s by precision, e.g. {fp32: 1.0e11}; for the roofline.
         bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second; for the roofline.
         preferred_blocks: Block kinds that run well.

@@ -160,8 +160,9 @@ def installed_version(runtime: str) -> str:
     """The version of an inference runtime on this machine.
 
     Raises:
-        UserError: If it is not installed; the message names the package.
+        UserError: If there is no such runtime, or it is not installed; the message names the package.
     """
+    check_runtime(runtime)
     for package in _PACKAGES.get(runtime, (runtime,)):
         try:
             return metadata.version(package)
@@ -170,6 +171,15 @@ def installed_version(runtime: str) -> str:
     raise UserError(
         f"the runtime {runtime} is not installed here; pip install {runtime}, or choose another device"
     )
+
+
+def check_runtime(runtime: str) -> None:
+    """Raises a ``UserError`` for a runtime that our runner does not know, here or on a device."""
+    from nas.latency.runner.runtimes import runtimes
+
+    if runtime not in runtimes():
+        hint = "With any other, latencies can be estimated: table=roofline"
+        raise unknown("device.runtime to measure with", runtime, runtimes(), hint=hint)
 
 
 def detect() -> dict[str, str | int]:

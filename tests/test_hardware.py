@@ -1,6 +1,7 @@
 """Devices and the roofline."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -58,6 +59,13 @@ def test_here_fills_in_what_is_empty_and_refuses_another_version():
     assert here.here() == here
     with pytest.raises(UserError, match=r"is onnxruntime 0\.1, but .* is installed; install that version"):
         dataclasses.replace(here, runtime_version="0.1").here()
+
+
+def test_a_runtime_that_is_unknown_or_not_installed(monkeypatch):
+    known = "did you mean onnxruntime?; allowed: onnxruntime, openvino, tensorrt, torch. With any other"
+    with pytest.raises(UserError, match=re.escape(known)):
+        installed_version("onnxrutime")
+    monkeypatch.setattr("nas.latency.runner.runtimes.runtimes", lambda: ["no_such_runtime"])
     with pytest.raises(UserError, match="the runtime no_such_runtime is not installed here; pip install"):
         installed_version("no_such_runtime")
 

@@ -107,6 +107,16 @@ def test_another_device_is_not_measured_here(
     assert not Path("run/table").exists() and not Path("run/supernet").exists()
 
 
+@pytest.mark.parametrize("command", ["table", "kit"])
+def test_an_unknown_runtime_is_refused(space: SearchSpace, nas: Nas, command: str) -> None:
+    outcome = nas(command, *QUICK, "device.runtime=onnx")
+    assert outcome.code == 2
+    assert (
+        "unknown device.runtime to measure with 'onnx'; did you mean onnxruntime or openvino?; allowed: "
+        in outcome.err
+    )
+
+
 def test_another_device_can_be_measured_here_if_that_is_said(space: SearchSpace, nas: Nas) -> None:
     outcome = nas("table", *QUICK, "device=raspberry_pi_4", "device.threads=1", "device.board=")
     assert outcome.code == 0, outcome.err

@@ -10,6 +10,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.table_sources import check_plan, plan
 from nas.config import seconds
 from nas.errors import UserError
+from nas.hardware import check_runtime
 from nas.pipeline import Step
 
 MANIFEST, RUNNER = "manifest.json", "measure.pyz"
@@ -48,6 +49,7 @@ def check(context: Context) -> None:
     config = context.config.table
     seconds(config.budget)
     check_plan(context)
+    check_runtime(context.device.runtime)  # measure.pyz has no other
     for name in ("name", "host", "from_networks", "published"):
         if getattr(config, name) is not None:
             raise UserError(f"table.{name} makes a table without a kit; leave it out, or use nas table")
