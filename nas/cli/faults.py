@@ -24,8 +24,10 @@ def is_fault(error: BaseException) -> bool:
     """Whether an error is the user's, and not a bug of ours."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
+    if isinstance(error, OSError):  # Hydra makes the run folder
+        return _raised_by(error, ("nas.", "hydra.")).startswith("hydra.")
     # Hydra raises plain ValueErrors too, e.g. for `train=1`.
-    return isinstance(error, ValueError) and _raised_in(error).startswith(("hydra.", "omegaconf."))
+    return isinstance(error, ValueError) and _raised_by(error).startswith(("hydra.", "omegaconf."))
 
 
 def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> UserError:
@@ -37,6 +39,8 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
     """
     if isinstance(error, UserError):
         return error
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return unusable_folder(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
@@ -51,6 +55,12 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
         return _wrong_value(cause, where=_place(error))
     reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return UserError(f"{reason} (given: {' '.join(overrides)})" if overrides else reason)
+
+
+def unusable_folder(error: OSError) -> UserError:
+    """What to say where the run folder cannot be made or written into."""
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"cannot write to {error.filename} ({reason}); name another folder: run_dir=FOLDER")
 
 
 def _unreadable(error: OverrideParseException) -> UserError:
@@ -104,9 +114,11 @@ def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
 
 
-def _raised_in(error: BaseException) -> str:
-    """The module in which an error was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+def _raised_by(error: BaseException, packages: tuple[str, ...] = ("",)) -> str:
+    """The module in which an error was raised, or the last one of some packages on the way there."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        found = name if name.startswith(packages) else found
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    return found
