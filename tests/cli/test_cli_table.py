@@ -107,6 +107,18 @@ def test_another_device_is_not_measured_here(
     assert not Path("run/table").exists() and not Path("run/supernet").exists()
 
 
+def test_a_folder_with_something_else_in_it_is_warned_of(space: SearchSpace, nas: Nas) -> None:
+    settings = (*SIZES, "table=roofline", "device=laptop_cpu")
+    Path("run/job-1").mkdir(parents=True)
+    Path("run/job-1/provenance.json").touch()  # of a multirun
+    assert "warning" not in nas("table", *settings).out
+    Path("run/provenance.json").unlink()
+    Path("run/cat.jpg").touch()
+    for expected in (1, 0):
+        outcome = nas("table", *settings)
+        assert outcome.out.count("warning: run holds cat.jpg, table but no run; its files will") == expected
+
+
 @pytest.mark.parametrize("command", ["table", "kit"])
 def test_an_unknown_runtime_is_refused(space: SearchSpace, nas: Nas, command: str) -> None:
     outcome = nas(command, *QUICK, "device.runtime=onnx")

@@ -57,6 +57,9 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
 
     is_new = not (job.run_dir / PROVENANCE).exists()
     if is_new and leads:
+        if foreign := foreign_files(job.run_dir):
+            shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
+            say(f"warning: {job.run_dir} holds {shown} but no run; its files will lie among them")
         record()
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
     try:
@@ -66,6 +69,19 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
         tracker.finish()
     if not is_new and leads:
         record()
+
+
+_OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
+"""What commands without a record, and multiruns, leave in a folder."""
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What lies in a folder that no command of ours has made, hidden files aside."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name not in _OURS and not (path / PROVENANCE).exists()
+    )
 
 
 def outside_files(context: Context) -> dict[str, Path]:
