@@ -16,8 +16,12 @@ from nas.hardware import Device
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def seconds(duration: str) -> float:
+def seconds(duration: str, *, setting: str = "") -> float:
     """The seconds in a duration such as ``"90s"``, ``"5m"`` or ``"1.5h"``.
+
+    Args:
+        duration: The text.
+        setting: The setting that it is the value of, for the message.
 
     Raises:
         UserError: If it is not a positive number with one of these units.
@@ -25,7 +29,8 @@ def seconds(duration: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", duration)
     if match is None or float(match[1]) == 0:
         raise UserError(
-            f"{duration!r} is not a duration; write a positive number and s, m or h: 90s, 5m, 1.5h"
+            f"{setting and setting + ': '}{duration!r} is not a duration; write a positive number and s, m "
+            "or h: 90s, 5m, 1.5h"
         )
     return float(match[1]) * _UNITS_S[match[2]]
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import NoReturn, final
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -106,6 +107,7 @@ class Command:
         if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
             return 0
+        _check_flags(flags)
         entry = hydra.main(
             config_path=compose.conf_dir(),
             config_name=compose.CONFIG_NAME,
@@ -233,6 +235,24 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         elif argument in _WITH_VALUE and waiting:
             flags.append(waiting.pop(0))
     return flags, overrides
+
+
+def _check_flags(flags: Sequence[str]) -> None:
+    """Finds what Hydra would answer with its own usage.
+
+    Raises:
+        UserError: If Hydra has no such flag, or its value is missing or not allowed.
+    """
+    parser = get_args_parser()
+    flag = next((flag for flag in flags if flag.startswith("--") and "=" in flag), "--train.epochs=3")
+
+    def fail(message: str) -> NoReturn:
+        raise UserError(
+            f"{message}; settings have no dashes: {flag.lstrip('-')}; flags are --multirun, --cfg job, --help"
+        )
+
+    parser.error = fail  # type: ignore[method-assign]
+    parser.parse_args(list(flags))
 
 
 @contextmanager

@@ -17,7 +17,9 @@ from omegaconf.errors import (
 from yaml import YAMLError
 
 from nas.config import Config
-from nas.errors import UserError, unknown
+from nas.errors import UserError, unknown, yaml_fault
+
+_EXPERIMENT = "experiment"
 
 
 def is_fault(error: BaseException) -> bool:
@@ -41,10 +43,16 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
         return error
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return unusable_folder(error)
+    if isinstance(error, YAMLError):
+        file = getattr(getattr(error, "problem_mark", None), "name", "a file")
+        return UserError(f"{file} is not valid YAML: {yaml_fault(error)}")
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _unknown_option(error)
+    if f"@{_EXPERIMENT}." in str(error):
+        file = re.search(rf"In '({_EXPERIMENT}/[^']+)'", str(error))
+        return _no_package(f"in {file[1]}.yaml: " if file else "")
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(cause, where=_place(error))
@@ -84,11 +92,22 @@ def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
     node = cause.parent_node
     siblings = [f"{parent}{dot}{key}" for key in (node if node is not None else ()) if key != "hydra"]
     elsewhere = [name for name in setting_names() if name.rpartition(".")[2] == leaf]
+    if full == _EXPERIMENT and where:
+        return _no_package(where)
+    if not parent:
+        siblings.append(_EXPERIMENT)  # a group that is no setting
     if cause.object_type is dict:
         return UserError(f"{where}{parent} has no {leaf!r} yet; add it with a plus: +{full}=VALUE")
-    hint = f"There is {' and '.join(elsewhere)}" if elsewhere else ""
-    error = unknown("setting", full, siblings, hint=hint)
-    return UserError(f"{where}{error}")
+    if elsewhere:
+        given = f"unknown setting {full!r}; there is {' and '.join(elsewhere)}"
+        return UserError(f"{where}{given}; allowed: {', '.join(sorted(siblings))}")
+    return UserError(f"{where}{unknown('setting', full, siblings)}")
+
+
+def _no_package(where: str) -> UserError:
+    return UserError(
+        f"{where}an experiment begins with the line `# @package _global_`; without it no setting is found"
+    )
 
 
 def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:

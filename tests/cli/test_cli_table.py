@@ -119,6 +119,12 @@ def test_a_folder_with_something_else_in_it_is_warned_of(space: SearchSpace, nas
         assert outcome.out.count("warning: run holds cat.jpg, table but no run; its files will") == expected
 
 
+def test_a_table_that_does_not_exist_is_no_finished_one(space: SearchSpace, nas: Nas) -> None:
+    outcome = nas("table", *QUICK, "table=nope")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: unknown table to make 'nope'; allowed: roofline. Leave table= out")
+
+
 @pytest.mark.parametrize("command", ["table", "kit"])
 def test_an_unknown_runtime_is_refused(space: SearchSpace, nas: Nas, command: str) -> None:
     outcome = nas(command, *QUICK, "device.runtime=onnx")
@@ -248,6 +254,7 @@ def test_a_table_that_was_measured_otherwise_is_refused(
 
 
 def test_a_finished_table_is_not_made_again(space: SearchSpace, nas: Nas) -> None:
+    Path("given.json").touch()
     outcome = nas("table", *QUICK, "table=given.json")
     assert outcome.code == 2
     assert "table.name=given.json names a finished table; leave it out to make one" in outcome.err

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from nas import resources
 from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
 from nas.cli.launch import place, together
@@ -21,9 +22,9 @@ from nas.cli.steps import table as _table
 from nas.cli.steps import trust as _trust
 from nas.cli.steps.context import Context
 from nas.config import Config
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.masking import masked_values
-from nas.pipeline import check_inputs
+from nas.pipeline import Step, check_inputs
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
@@ -42,7 +43,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
     for part in parts:  # and so is whatever else can be found early
         part.check(context)
-    check_inputs(parts[0].step(context))
+    _check_inputs(parts[0].step(context), job.run_dir)
     files = outside_files(context)
 
     def record() -> None:
@@ -69,6 +70,29 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
         tracker.finish()
     if not is_new and leads:
         record()
+
+
+_MAKERS = {
+    "supernet": "train",
+    "table": "table",
+    "search": "search",
+    "scale": "scale",
+    "final": "finish",
+    "deploy": "export",
+}
+"""The commands that make the folders of a run."""
+
+
+def _check_inputs(step: Step, run_dir: Path) -> None:
+    """Checks that the files are there that a command reads; the message names the command that makes them."""
+    for name, path in step.inputs.items():
+        folder = path.relative_to(run_dir).parts[0] if path.is_relative_to(run_dir) else ""
+        if folder in _MAKERS and not path.is_file():
+            raise UserError(
+                f"{step.name} needs the {name}, but {path} does not exist; `nas {_MAKERS[folder]}` makes it, "
+                "or name the run_dir that holds it"
+            )
+    check_inputs(step)
 
 
 _OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
@@ -111,8 +135,12 @@ export = _single(_export)
 
 def table(config: Config, job: Job) -> None:
     """Makes a latency table."""
-    if config.table.name not in (None, _table.ROOFLINE):
-        raise UserError(f"table.name={config.table.name} names a finished table; leave it out to make one")
+    asked = config.table.name
+    if asked not in (None, _table.ROOFLINE):
+        if not Path(asked).is_file() and asked not in resources.names("latency_tables", ".json"):
+            hint = "Leave table= out to measure one"
+            raise unknown("table to make", asked, [_table.ROOFLINE], hint=hint)
+        raise UserError(f"table.name={asked} names a finished table; leave it out to make one")
     _single(_table)(config, job)
 
 

@@ -48,6 +48,7 @@ def check(context: Context) -> None:
         raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
     for name in context.config.export.formats:
         find_format(name)
+    seconds(context.config.export.measure_budget, setting="export.measure_budget")
 
 
 def _deploy(context: Context, folder: Path) -> None:
@@ -118,7 +119,7 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
             {artefact.file: folder / artefact.file for artefact in artefacts},
             device=context.device,
             folder=folder / "measured",
-            budget_s=seconds(context.config.export.measure_budget),
+            budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
             seed=context.config.seed,
             progress=bar.measured,
         )

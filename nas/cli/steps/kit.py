@@ -47,7 +47,7 @@ _DECIDING = (
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     config = context.config.table
-    seconds(config.budget)
+    seconds(config.budget, setting="table.budget")
     check_plan(context)
     check_runtime(context.device.runtime)  # measure.pyz has no other
     for name in ("name", "host", "from_networks", "published"):

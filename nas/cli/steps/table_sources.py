@@ -100,7 +100,7 @@ def plan(context: Context, *, target: Target | None) -> Plan:
     classes, channels = sizes(context)
     found = plan_table(
         context.space,
-        budget_s=seconds(config.budget),
+        budget_s=seconds(config.budget, setting="table.budget"),
         resolutions=config.resolutions,
         classes=classes,
         input_channels=channels,
