@@ -115,3 +115,13 @@ def test_durations_are_checked_before_anything_is_done(nas: Callable) -> None:
         outcome = nas("run", f"{setting}=x")
         assert outcome.code == 2
         assert outcome.err.startswith(f"error: {setting}: 'x' is not a duration")
+
+
+@pytest.mark.parametrize(
+    "setting", ["latency_ms=-1", "latency_ratio=0", "latency_fraction=-0.5", "latency_ms=nan"]
+)
+def test_a_budget_of_the_scaling_is_above_0(nas: Callable, setting: str) -> None:
+    outcome = nas("scale", f"scale.{setting}")
+    assert outcome.code == 2
+    given = setting.replace("=", " is ")
+    assert outcome.err == f"error: scale.{given}; it must be above 0, or null for no bound\n"

@@ -45,6 +45,10 @@ def check(context: Context) -> None:
     given = [f"scale.{name}" for name in asked if getattr(scale, name) is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} all bound the latency; set one of them")
+    for name in asked:
+        value = getattr(scale, name)
+        if value is not None and not value > 0:
+            raise UserError(f"scale.{name} is {value:g}; it must be above 0, or null for no bound")
     if scale.depth_rounding not in ROUNDINGS:
         raise unknown("scale.depth_rounding", scale.depth_rounding, ROUNDINGS)
     if not 0 <= scale.margin < 1:
