@@ -17,8 +17,12 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _LARGEST_SEED = 2**32 - 1  # what every library takes
 
 
-def seconds(duration: str) -> float:
+def seconds(duration: str, *, setting: str = "") -> float:
     """The seconds in a duration such as ``"90s"``, ``"5m"`` or ``"1.5h"``.
+
+    Args:
+        duration: The text.
+        setting: The setting that it is the value of, for the message.
 
     Raises:
         UserError: If it is not a positive number with one of these units.
@@ -26,7 +30,8 @@ def seconds(duration: str) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", duration)
     if match is None or float(match[1]) == 0:
         raise UserError(
-            f"{duration!r} is not a duration; write a positive number and s, m or h: 90s, 5m, 1.5h"
+            f"{setting and setting + ': '}{duration!r} is not a duration; write a positive number and s, m "
+            "or h: 90s, 5m, 1.5h"
         )
     return float(match[1]) * _UNITS_S[match[2]]
 
@@ -118,13 +123,15 @@ class DeviceConfig:
     Attributes:
         name: A short name; tables are named after it.
         machine: The processor; empty stands for wherever the table is measured.
-        runtime: The inference runtime.
+        board: What the board or GPU calls itself, e.g. Raspberry Pi 4; another machine is not measured in its
+            place. Empty stands for any.
+        runtime: The inference runtime; onnxruntime, openvino, tensorrt and torch are measured.
         runtime_version: Its version; empty stands for the one that is installed where the table is measured.
         provider: The runtime's back end.
         provider_options: Options of the provider; add one with +device.provider_options.NAME=VALUE.
         threads: Threads of one inference.
         batch: Images of one inference.
-        precision: fp32, fp16 or int8.
+        precision: fp32, tf32, fp16, bf16, fp8 or int8, as far as the runtime has it.
         peak_flops: Peak FLOP/s by precision, e.g. {fp32: 1.0e11}; for the roofline.
         bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second; for the roofline.
         preferred_blocks: Block kinds that run well.
@@ -135,6 +142,7 @@ class DeviceConfig:
 
     name: str
     machine: str = Device.machine
+    board: str = Device.board
     runtime: str = Device.runtime
     runtime_version: str = Device.runtime_version
     provider: str = Device.provider

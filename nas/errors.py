@@ -13,6 +13,12 @@ class UserError(ValueError):
     """
 
 
+def yaml_fault(error: Exception) -> str:
+    """What is wrong in a YAML file, and in which line, in one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
+
+
 def unknown(what: str, name: object, allowed: Iterable[str], *, hint: str = "") -> UserError:
     """Builds the error for a name that does not exist.
 

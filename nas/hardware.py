@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import re
+import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any, final
 
 from nas.blocks import BlockSpec, Op
@@ -24,6 +28,7 @@ class Device:
     Attributes:
         name: A short name, e.g. ``"laptop"``; tables are named after it.
         machine: The processor, e.g. ``"AMD EPYC, 2 cores"``; empty means "wherever this is measured".
+        board: What the board or GPU calls itself, e.g. ``"Raspberry Pi 4"``; empty means "any".
         runtime: The inference runtime, e.g. ``"onnxruntime"``.
         runtime_version: Its version; empty means "whatever is installed where this is measured".
         provider: The runtime's back end, e.g. ``"CPUExecutionProvider"``; empty where there is only one.
@@ -41,6 +46,7 @@ class Device:
 
     name: str
     machine: str = ""
+    board: str = ""
     runtime: str = "onnxruntime"
     runtime_version: str = ""
     provider: str = "CPUExecutionProvider"
@@ -75,6 +81,8 @@ class Device:
         for name in ("provider_options", "peak_flops", "sources"):
             value[name] = dict(value[name])
         value["preferred_blocks"] = list(self.preferred_blocks)
+        if not self.board:
+            del value["board"]
         return {name: item for name, item in value.items() if item not in (None, {}, [])}
 
     @classmethod
@@ -117,6 +125,24 @@ class Device:
         """Whether this machine is the device."""
         return self.machine == describe_machine()
 
+    def require_here(self) -> None:
+        """Checks that this machine may be the device.
+
+        Raises:
+            UserError: If the device names another machine or board.
+        """
+        if self.machine not in ("", describe_machine()):
+            setting, named = "machine", self.machine
+        elif self.board and not any(self.board.lower() in name.lower() for name in boards()):
+            setting, named = "board", self.board
+        else:
+            return
+        raise UserError(
+            f"device {self.name} is {named}, but this is {describe_machine()}; measure there with "
+            "table.host=USER@HOST or `nas kit`, estimate with table=roofline, or measure this machine under "
+            f"the device's name with device.{setting}="
+        )
+
 
 def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:
     if not isinstance(value, Mapping | Iterable) or isinstance(value, str):
@@ -134,8 +160,9 @@ def installed_version(runtime: str) -> str:
     """The version of an inference runtime on this machine.
 
     Raises:
-        UserError: If it is not installed; the message names the package.
+        UserError: If there is no such runtime, or it is not installed; the message names the package.
     """
+    check_runtime(runtime)
     for package in _PACKAGES.get(runtime, (runtime,)):
         try:
             return metadata.version(package)
@@ -144,6 +171,15 @@ def installed_version(runtime: str) -> str:
     raise UserError(
         f"the runtime {runtime} is not installed here; pip install {runtime}, or choose another device"
     )
+
+
+def check_runtime(runtime: str) -> None:
+    """Raises a ``UserError`` for a runtime that our runner does not know, here or on a device."""
+    from nas.latency.runner.runtimes import runtimes
+
+    if runtime not in runtimes():
+        hint = "With any other, latencies can be estimated: table=roofline"
+        raise unknown("device.runtime to measure with", runtime, runtimes(), hint=hint)
 
 
 def detect() -> dict[str, str | int]:
@@ -156,6 +192,21 @@ def detect() -> dict[str, str | int]:
         "architecture": platform.machine(),
         "system": platform.system(),
     }
+
+
+def boards() -> list[str]:
+    """What this machine, its board and its NVIDIA GPUs call themselves, as far as it says so."""
+    found = [describe_machine()]
+    files = [Path("/proc/device-tree/model"), *Path("/proc/driver/nvidia/gpus").glob("*/information")]
+    for file in (Path("/proc/cpuinfo"), *files):
+        with suppress(OSError):
+            text = file.read_text(encoding="utf-8", errors="replace").strip("\0")
+            found += [text] if file.name == "model" else re.findall(r"^Model\s*:\s*(.+)", text, re.MULTILINE)
+    with suppress(OSError, subprocess.SubprocessError):  # where /proc is silent about GPUs
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        found += done.stdout.splitlines()
+    return found
 
 
 def describe_machine() -> str:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator
 
 import pytest
 
+from nas.blocks.ops import BYTES_PER_ELEMENT
 from nas.cli.help import explanations
 from nas.config import Config, DeviceConfig, WandbConfig, seconds
 from nas.errors import UserError
 from nas.hardware import Device
+from nas.latency.runner.runtimes import runtimes
 
 
 def config_classes(cls: type = Config) -> Iterator[type]:
@@ -41,3 +44,9 @@ def test_every_setting_is_explained_and_frozen(cls: type) -> None:
 def test_a_device_in_the_configuration_has_what_a_device_has() -> None:
     assert dataclasses.asdict(DeviceConfig(name="x")).keys() == {f.name for f in dataclasses.fields(Device)}
     assert Device(**dataclasses.asdict(DeviceConfig(name="x"))) == Device(name="x")
+
+
+def test_the_explanations_of_a_device_name_all_precisions_and_runtimes() -> None:
+    found = explanations(DeviceConfig)
+    assert set(BYTES_PER_ELEMENT) < set(re.findall(r"\w+", found["precision"]))
+    assert set(runtimes()) < set(re.findall(r"\w+", found["runtime"]))

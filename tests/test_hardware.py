@@ -1,6 +1,7 @@
 """Devices and the roofline."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -8,7 +9,7 @@ from nas.blocks import Shape
 from nas.blocks.conv import ConvSpec
 from nas.blocks.ops import INPUT, Lowering
 from nas.errors import UserError
-from nas.hardware import Device, describe_machine, detect, installed_version, roofline_ms
+from nas.hardware import Device, boards, describe_machine, detect, installed_version, roofline_ms
 
 DEVICE = Device(
     name="toy",
@@ -58,8 +59,30 @@ def test_here_fills_in_what_is_empty_and_refuses_another_version():
     assert here.here() == here
     with pytest.raises(UserError, match=r"is onnxruntime 0\.1, but .* is installed; install that version"):
         dataclasses.replace(here, runtime_version="0.1").here()
+
+
+def test_a_runtime_that_is_unknown_or_not_installed(monkeypatch):
+    known = "did you mean onnxruntime?; allowed: onnxruntime, openvino, tensorrt, torch. With any other"
+    with pytest.raises(UserError, match=re.escape(known)):
+        installed_version("onnxrutime")
+    monkeypatch.setattr("nas.latency.runner.runtimes.runtimes", lambda: ["no_such_runtime"])
     with pytest.raises(UserError, match="the runtime no_such_runtime is not installed here; pip install"):
         installed_version("no_such_runtime")
+
+
+def test_a_board_is_here_if_something_here_is_called_so(monkeypatch):
+    monkeypatch.setattr("nas.hardware.boards", lambda: [describe_machine(), "Raspberry Pi 4 Model B Rev 1.4"])
+    Device(name="pi", board="raspberry pi 4").require_here()
+    Device(name="any").require_here()
+    with pytest.raises(UserError, match=r"device pi is Raspberry Pi 5, but this is .* with device\.board="):
+        Device(name="pi", board="Raspberry Pi 5").require_here()
+    with pytest.raises(UserError, match=r"device x is a phone, but this is .* with device\.machine="):
+        Device(name="x", machine="a phone").require_here()
+
+
+def test_a_machine_says_what_it_is_called():
+    assert describe_machine() in boards()
+    assert "board" not in Device(name="any").to_dict()
 
 
 def test_roofline_is_the_longer_of_computing_and_moving_for_each_operation():

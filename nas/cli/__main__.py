@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import nas
 from nas.cli.app import USER_ERROR, Command
+from nas.cli.completion import complete_value
 from nas.cli.console import error
 from nas.errors import unknown
 
@@ -59,7 +60,7 @@ def overview() -> str:
 
 
 def _complete(given: list[str]) -> int:
-    """Shell completion: of the commands here, of a command's settings by Hydra.
+    """Shell completion: of the commands and of registered values here, of a command's settings by Hydra.
 
     Hydra's shell function asks ``nas -sc query=bash`` and puts the line typed so far into COMP_LINE. Hydra
     knows no commands, so the command is cut out of that line before it is asked.
@@ -70,6 +71,9 @@ def _complete(given: list[str]) -> int:
     words = [word for word in words if word]
     if not words or words[0] not in COMMANDS:
         print(" ".join(name for name in COMMANDS if name.startswith(words[0] if words else "")))
+        return 0
+    if not os.environ["COMP_LINE"].endswith(" ") and (values := complete_value(words[-1])):
+        print(" ".join(values))
         return 0
     rest = os.environ["COMP_LINE"].split(words[0], 1)[1]
     os.environ["COMP_LINE"] = f"{program}{rest}"

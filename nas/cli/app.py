@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import NoReturn, final
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli import compose
 from nas.cli.console import LOG, error, log_to, say, silence
-from nas.cli.faults import is_fault, make_user_error
+from nas.cli.faults import is_fault, make_user_error, unusable_folder
 from nas.cli.help import command_help
 from nas.cli.launch import place
 from nas.config import Config
@@ -28,6 +29,7 @@ from nas.masking import masked
 
 USER_ERROR = 2
 INTERRUPTED = 130
+LOG_FILE = "nas.log"
 
 _BY_NAME = ("search.bounds", "search.options", "search.tables")
 
@@ -105,6 +107,7 @@ class Command:
         if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
             return 0
+        _check_flags(flags)
         entry = hydra.main(
             config_path=compose.conf_dir(),
             config_name=compose.CONFIG_NAME,
@@ -134,17 +137,18 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
     overrides = tuple(map(str, OmegaConf.to_container(hydra_cfg.overrides.task, resolve=False) or ()))
     cfg.run_dir = str(_relative(Path(hydra_cfg.runtime.output_dir)))
     run_dir = Path(cfg.run_dir)
-    with _reported(run_dir, sweep=sweep):
+    with _cleared(run_dir), _reported(sweep=sweep):
         if (count := place().count) > 1 and not command.joins:
             raise UserError(
                 f"nas {command.name} is one process, and {count} were started; start it alone "
                 "(`nas train` is what several can do together)"
             )
         config = compose.typed(cfg)
+        _check_writable(run_dir)
     if sweep and place().leads:
         _mask_file(Path(hydra_cfg.sweep.dir) / "multirun.yaml")
-    output = log_to(run_dir / "nas.log") if place().leads else silence()
-    with output, _reported(run_dir, sweep=sweep):
+    output = log_to(run_dir / LOG_FILE) if place().leads else silence()
+    with _cleared(run_dir), output, _reported(sweep=sweep):
         if sweep:
             say(f"job {hydra_cfg.job.num}: {' '.join(overrides)}")
         LOG.info(masked(shlex.join(["nas", command.name, *overrides])))
@@ -157,15 +161,40 @@ def _mask_file(path: Path) -> None:
         write_text(path, masked(text))
 
 
+def _check_writable(run_dir: Path) -> None:
+    if not place().leads:
+        return
+    is_new = not (run_dir / LOG_FILE).exists()
+    try:
+        (run_dir / LOG_FILE).open("a").close()
+    except OSError as fault:
+        raise unusable_folder(fault) from None
+    if is_new:
+        (run_dir / LOG_FILE).unlink()  # log_to makes it again
+
+
 @contextmanager
-def _reported(run_dir: Path, *, sweep: bool) -> Iterator[None]:
+def _cleared(run_dir: Path) -> Iterator[None]:
+    """Where the job fails, removes what it has made, if that is no more than a folder and its log."""
+    had_log = (run_dir / LOG_FILE).exists()
+    try:
+        yield
+    except (Exception, SystemExit):
+        with suppress(OSError):
+            if place().leads and not had_log and {path.name for path in run_dir.iterdir()} <= {LOG_FILE}:
+                (run_dir / LOG_FILE).unlink(missing_ok=True)
+                run_dir.rmdir()
+                for parent in () if run_dir.is_absolute() else run_dir.parents:
+                    parent.rmdir()  # fails, and so ends, at the first that holds something else
+        raise
+
+
+@contextmanager
+def _reported(*, sweep: bool) -> Iterator[None]:
     """Says what the user did wrong and ends the job; a bug passes through."""
     try:
         yield
     except Exception as fault:
-        if place().leads:
-            with suppress(OSError):
-                run_dir.rmdir()  # if nothing has come into it
         if not is_fault(fault):
             raise
         error(str(make_user_error(fault)))
@@ -206,6 +235,24 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         elif argument in _WITH_VALUE and waiting:
             flags.append(waiting.pop(0))
     return flags, overrides
+
+
+def _check_flags(flags: Sequence[str]) -> None:
+    """Finds what Hydra would answer with its own usage.
+
+    Raises:
+        UserError: If Hydra has no such flag, or its value is missing or not allowed.
+    """
+    parser = get_args_parser()
+    flag = next((flag for flag in flags if flag.startswith("--") and "=" in flag), "--train.epochs=3")
+
+    def fail(message: str) -> NoReturn:
+        raise UserError(
+            f"{message}; settings have no dashes: {flag.lstrip('-')}; flags are --multirun, --cfg job, --help"
+        )
+
+    parser.error = fail  # type: ignore[method-assign]
+    parser.parse_args(list(flags))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from yaml import YAMLError
 
 import nas.config
 from nas.config import Config, WandbConfig
-from nas.errors import UserError, unknown
+from nas.errors import UserError, unknown, yaml_fault
 from nas.resources import shipped
 
 CONFIG_NAME = "nas"
@@ -80,7 +80,9 @@ def load(cls: type[Part], path: Path) -> Part:
     try:
         cfg = OmegaConf.merge(OmegaConf.structured(_twin(schema)), OmegaConf.load(path))
         found = _freeze(OmegaConf.to_object(cfg), "")
-    except (OmegaConfBaseException, YAMLError) as error:
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
+    except OmegaConfBaseException as error:
         raise UserError(f"{path} does not fit: {str(error).splitlines()[0]}") from None
     assert isinstance(found, cls)
     return found

@@ -17,15 +17,19 @@ from omegaconf.errors import (
 from yaml import YAMLError
 
 from nas.config import Config
-from nas.errors import UserError, unknown
+from nas.errors import UserError, unknown, yaml_fault
+
+_EXPERIMENT = "experiment"
 
 
 def is_fault(error: BaseException) -> bool:
     """Whether an error is the user's, and not a bug of ours."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
+    if isinstance(error, OSError):  # Hydra makes the run folder
+        return _raised_by(error, ("nas.", "hydra.")).startswith("hydra.")
     # Hydra raises plain ValueErrors too, e.g. for `train=1`.
-    return isinstance(error, ValueError) and _raised_in(error).startswith(("hydra.", "omegaconf."))
+    return isinstance(error, ValueError) and _raised_by(error).startswith(("hydra.", "omegaconf."))
 
 
 def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> UserError:
@@ -37,10 +41,18 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
     """
     if isinstance(error, UserError):
         return error
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return unusable_folder(error)
+    if isinstance(error, YAMLError):
+        file = getattr(getattr(error, "problem_mark", None), "name", "a file")
+        return UserError(f"{file} is not valid YAML: {yaml_fault(error)}")
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _unknown_option(error)
+    if f"@{_EXPERIMENT}." in str(error):
+        file = re.search(rf"In '({_EXPERIMENT}/[^']+)'", str(error))
+        return _no_package(f"in {file[1]}.yaml: " if file else "")
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return _unknown_key(cause, where=_place(error))
@@ -51,6 +63,12 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
         return _wrong_value(cause, where=_place(error))
     reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     return UserError(f"{reason} (given: {' '.join(overrides)})" if overrides else reason)
+
+
+def unusable_folder(error: OSError) -> UserError:
+    """What to say where the run folder cannot be made or written into."""
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"cannot write to {error.filename} ({reason}); name another folder: run_dir=FOLDER")
 
 
 def _unreadable(error: OverrideParseException) -> UserError:
@@ -74,11 +92,22 @@ def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
     node = cause.parent_node
     siblings = [f"{parent}{dot}{key}" for key in (node if node is not None else ()) if key != "hydra"]
     elsewhere = [name for name in setting_names() if name.rpartition(".")[2] == leaf]
+    if full == _EXPERIMENT and where:
+        return _no_package(where)
+    if not parent:
+        siblings.append(_EXPERIMENT)  # a group that is no setting
     if cause.object_type is dict:
         return UserError(f"{where}{parent} has no {leaf!r} yet; add it with a plus: +{full}=VALUE")
-    hint = f"There is {' and '.join(elsewhere)}" if elsewhere else ""
-    error = unknown("setting", full, siblings, hint=hint)
-    return UserError(f"{where}{error}")
+    if elsewhere:
+        given = f"unknown setting {full!r}; there is {' and '.join(elsewhere)}"
+        return UserError(f"{where}{given}; allowed: {', '.join(sorted(siblings))}")
+    return UserError(f"{where}{unknown('setting', full, siblings)}")
+
+
+def _no_package(where: str) -> UserError:
+    return UserError(
+        f"{where}an experiment begins with the line `# @package _global_`; without it no setting is found"
+    )
 
 
 def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
@@ -104,9 +133,11 @@ def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
 
 
-def _raised_in(error: BaseException) -> str:
-    """The module in which an error was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+def _raised_by(error: BaseException, packages: tuple[str, ...] = ("",)) -> str:
+    """The module in which an error was raised, or the last one of some packages on the way there."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        found = name if name.startswith(packages) else found
         trace = trace.tb_next
-    return str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    return found

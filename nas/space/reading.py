@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from nas.blocks import BlockSettings, Rounding, settings_from_dict, settings_type
-from nas.errors import UserError, unknown
+from nas.errors import UserError, unknown, yaml_fault
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
 
@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
     try:
         _import_modules(value, path.resolve().parent)
         return read_space(value, name=path.stem)

@@ -70,6 +70,7 @@ def test_a_user_error_is_one_line_and_exit_code_2(
     own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def body(config: Config, job: Job) -> None:
+        (job.run_dir / "result").touch()
         raise UserError("no images in x; add some")
 
     with pytest.raises(SystemExit) as caught:
@@ -77,6 +78,45 @@ def test_a_user_error_is_one_line_and_exit_code_2(
     assert caught.value.code == 2
     assert capsys.readouterr().err == "error: no images in x; add some\n"
     assert "ERROR nas: no images in x; add some" in (own_folder / "out" / "nas.log").read_text()
+
+
+@pytest.mark.parametrize("run_dir", ["out", "runs/deep/out"])
+def test_a_job_that_fails_at_once_leaves_nothing_behind(own_folder: Path, run_dir: str) -> None:
+    def body(config: Config, job: Job) -> None:
+        raise UserError("no")
+
+    with pytest.raises(SystemExit):
+        run(body, f"run_dir={run_dir}")
+    assert not list(own_folder.iterdir())
+    run(lambda config, job: None, f"run_dir={run_dir}")
+    with pytest.raises(SystemExit):
+        run(body, f"run_dir={run_dir}")
+    assert (own_folder / run_dir / "nas.log").read_text().endswith("ERROR nas: no\n")
+
+
+@pytest.mark.parametrize("run_dir", ["afile", "afile/x", "/proc/x", "locked"])
+@pytest.mark.parametrize("flags", [(), ("--multirun", "seed=0,1")])
+def test_a_folder_that_cannot_be_written_is_a_user_error(
+    own_folder: Path, capsys: pytest.CaptureFixture[str], run_dir: str, flags: tuple[str, ...]
+) -> None:
+    Path("afile").touch()
+    for folder in ("locked", "locked/seed-0", "locked/seed-1"):
+        Path(folder, "nas.log").mkdir(parents=True)  # a test may run as root, which may write anywhere
+    try:
+        code = run(lambda config, job: pytest.fail("it ran"), f"run_dir={run_dir}", *flags)
+    except SystemExit as exit_:
+        code = int(str(exit_.code))
+    assert code == 2
+    err = capsys.readouterr().err
+    assert re.search(
+        rf"^error: cannot write to .*{run_dir}.* \(.*\); name another folder: run_dir=", err, re.MULTILINE
+    )
+    assert "Traceback" not in err
+
+
+def test_an_error_of_the_system_in_a_body_is_a_bug(own_folder: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run(lambda config, job: Path("no", "such").mkdir(), "run_dir=out")
 
 
 def test_a_bug_keeps_its_traceback(own_folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.cli.__main__ import COMMANDS
+from nas.latency.importers import formats
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,6 +32,41 @@ def test_groups_options_and_settings_are_completed(nas: Callable, monkeypatch: p
     assert {"data=", "train.", "seed="} <= complete(nas, monkeypatch, "nas train ")
     assert complete(nas, monkeypatch, "nas train data=ci") == {"data=cifar10", "data=cifar100"}
     assert "train.epochs=" in complete(nas, monkeypatch, "nas run seed=1 train.ep")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("train.recipe=", "fairnas progressive_shrinking sandwich single_path"),
+        ("search.sampler=nsga", "nsga2 nsga3"),
+        ("space=tiny", "tiny_24 tiny_32"),
+        ("table=roof", "roofline"),
+        ("table.name=samsung", "samsung_note10-tflite"),
+        ("table.missing=", "error estimate measure"),
+        ("table.format=", " ".join(formats())),
+        ("data.name=", "cifar10 cifar100 digits image_folder imagenet"),
+        ("device.runtime=", "onnxruntime openvino tensorrt torch"),
+        ("device.precision=f", "fp16 fp32 fp8"),
+        ("tracker.name=", "none wandb"),
+        ("scale.depth_rounding=", "nearest up"),
+        ("finish.baseline=mobilenet_v3", "mobilenet_v3_large mobilenet_v3_small"),
+        ("network=resnet1", "resnet18 resnet101 resnet152"),
+    ],
+)
+def test_registered_values_are_completed(
+    nas: Callable, monkeypatch: pytest.MonkeyPatch, word: str, expected: str
+) -> None:
+    setting = word.partition("=")[0]
+    found = complete(nas, monkeypatch, f"nas run seed=1 {word}")
+    assert {f"{setting}={value}" for value in expected.split()} <= found
+    assert all(value.startswith(word) for value in found)
+
+
+def test_a_path_is_completed_where_a_name_may_stand(
+    nas: Callable, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_folder / "mine.yaml").touch()
+    assert complete(nas, monkeypatch, "nas train space=./mi") == {"space=./mine.yaml"}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

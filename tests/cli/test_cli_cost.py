@@ -165,3 +165,14 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{}", "given.json: the network lacks 'stem'"), ("[]", "given.json holds no network; name")],
+)
+def test_a_file_without_a_network_is_named(nas: Callable[..., Outcome], text: str, message: str) -> None:
+    Path("given.json").write_text(text)
+    outcome = nas("cost", "network=given.json")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -87,6 +88,57 @@ def test_a_kit_can_be_one_file(space: SearchSpace, nas: Nas) -> None:
         assert archive.testzip() is None
     measure("run/kit/measure.pyz", "run/kit/mini-this_machine.zip")
     assert LatencyTable.load("table.json").space == "mini"
+
+
+@pytest.mark.parametrize("command", ["table", "run"])
+@pytest.mark.parametrize("device", ["raspberry_pi_4", "jetson_orin", "h200", "pixel_6"])
+def test_another_device_is_not_measured_here(
+    space: SearchSpace, nas: Nas, monkeypatch: pytest.MonkeyPatch, command: str, device: str
+) -> None:
+    monkeypatch.setattr("nas.hardware.boards", lambda: ["AMD EPYC, 2 cores, x86_64", "NVIDIA A100-SXM4-80GB"])
+    outcome = nas(command, *QUICK, f"device={device}")
+    assert outcome.code == 2
+    [line] = outcome.err.splitlines()
+    assert re.match(
+        rf"error: device {device} is .*, but this is .*; measure there with table.host=USER@HOST or `nas "
+        r"kit`, estimate with table=roofline, or measure .* with device.(board|machine)=$",
+        line,
+    )
+    assert not Path("run/table").exists() and not Path("run/supernet").exists()
+
+
+def test_a_folder_with_something_else_in_it_is_warned_of(space: SearchSpace, nas: Nas) -> None:
+    settings = (*SIZES, "table=roofline", "device=laptop_cpu")
+    Path("run/job-1").mkdir(parents=True)
+    Path("run/job-1/provenance.json").touch()  # of a multirun
+    assert "warning" not in nas("table", *settings).out
+    Path("run/provenance.json").unlink()
+    Path("run/cat.jpg").touch()
+    for expected in (1, 0):
+        outcome = nas("table", *settings)
+        assert outcome.out.count("warning: run holds cat.jpg, table but no run; its files will") == expected
+
+
+def test_a_table_that_does_not_exist_is_no_finished_one(space: SearchSpace, nas: Nas) -> None:
+    outcome = nas("table", *QUICK, "table=nope")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: unknown table to make 'nope'; allowed: roofline. Leave table= out")
+
+
+@pytest.mark.parametrize("command", ["table", "kit"])
+def test_an_unknown_runtime_is_refused(space: SearchSpace, nas: Nas, command: str) -> None:
+    outcome = nas(command, *QUICK, "device.runtime=onnx")
+    assert outcome.code == 2
+    assert (
+        "unknown device.runtime to measure with 'onnx'; did you mean onnxruntime or openvino?; allowed: "
+        in outcome.err
+    )
+
+
+def test_another_device_can_be_measured_here_if_that_is_said(space: SearchSpace, nas: Nas) -> None:
+    outcome = nas("table", *QUICK, "device=raspberry_pi_4", "device.threads=1", "device.board=")
+    assert outcome.code == 0, outcome.err
+    assert nas("kit", *QUICK, "device=raspberry_pi_4").code == 0
 
 
 @pytest.mark.parametrize("setting", ["table=roofline", "table.host=pi"])
@@ -202,6 +254,7 @@ def test_a_table_that_was_measured_otherwise_is_refused(
 
 
 def test_a_finished_table_is_not_made_again(space: SearchSpace, nas: Nas) -> None:
+    Path("given.json").touch()
     outcome = nas("table", *QUICK, "table=given.json")
     assert outcome.code == 2
     assert "table.name=given.json names a finished table; leave it out to make one" in outcome.err

@@ -171,7 +171,7 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, change: dict[str, Any], 
 def test_a_file_that_is_no_yaml(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("stages: [", encoding="utf-8")
-    with pytest.raises(UserError, match=r"mine.yaml is not valid YAML"):
+    with pytest.raises(UserError, match=r"mine.yaml is not valid YAML: line \d+: .*$"):
         SearchSpace.load(path)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from nas import resources
 from nas.cli.app import Job
 from nas.cli.console import CONSOLE, say
 from nas.cli.launch import place, together
@@ -22,9 +23,9 @@ from nas.cli.steps import trust as _trust
 from nas.cli.steps.context import Context
 from nas.cli.steps.upstream import check_images
 from nas.config import Config
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.masking import masked_values
-from nas.pipeline import check_inputs
+from nas.pipeline import Step, check_inputs
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
@@ -44,7 +45,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     for part in parts:  # and so is whatever else can be found early
         part.check(context)
     first = parts[0].step(context)
-    check_inputs(first)
+    _check_inputs(first, job.run_dir)
     check_images(context, first)
     files = outside_files(context)
 
@@ -60,6 +61,9 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
 
     is_new = not (job.run_dir / PROVENANCE).exists()
     if is_new and leads:
+        if foreign := foreign_files(job.run_dir):
+            shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
+            say(f"warning: {job.run_dir} holds {shown} but no run; its files will lie among them")
         record()
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
     try:
@@ -69,6 +73,42 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
         tracker.finish()
     if not is_new and leads:
         record()
+
+
+_MAKERS = {
+    "supernet": "train",
+    "table": "table",
+    "search": "search",
+    "scale": "scale",
+    "final": "finish",
+    "deploy": "export",
+}
+"""The commands that make the folders of a run."""
+
+
+def _check_inputs(step: Step, run_dir: Path) -> None:
+    """Checks that the files are there that a command reads; the message names the command that makes them."""
+    for name, path in step.inputs.items():
+        folder = path.relative_to(run_dir).parts[0] if path.is_relative_to(run_dir) else ""
+        if folder in _MAKERS and not path.is_file():
+            raise UserError(
+                f"{step.name} needs the {name}, but {path} does not exist; `nas {_MAKERS[folder]}` makes it, "
+                "or name the run_dir that holds it"
+            )
+    check_inputs(step)
+
+
+_OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
+"""What commands without a record, and multiruns, leave in a folder."""
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What lies in a folder that no command of ours has made, hidden files aside."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name not in _OURS and not (path / PROVENANCE).exists()
+    )
 
 
 def outside_files(context: Context) -> dict[str, Path]:
@@ -98,8 +138,12 @@ export = _single(_export)
 
 def table(config: Config, job: Job) -> None:
     """Makes a latency table."""
-    if config.table.name not in (None, _table.ROOFLINE):
-        raise UserError(f"table.name={config.table.name} names a finished table; leave it out to make one")
+    asked = config.table.name
+    if asked not in (None, _table.ROOFLINE):
+        if not Path(asked).is_file() and asked not in resources.names("latency_tables", ".json"):
+            hint = "Leave table= out to measure one"
+            raise unknown("table to make", asked, [_table.ROOFLINE], hint=hint)
+        raise UserError(f"table.name={asked} names a finished table; leave it out to make one")
     _single(_table)(config, job)
 
 

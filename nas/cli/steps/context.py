@@ -174,7 +174,7 @@ def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
     from nas.training.checkpoint import CheckpointPlan
 
     return CheckpointPlan(
-        every_s=None if config.every is None else seconds(config.every),
+        every_s=None if config.every is None else seconds(config.every, setting="checkpoint.every"),
         every_steps=config.every_steps,
         keep=config.keep,
         best_every_epochs=config.best_every_epochs,

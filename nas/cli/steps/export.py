@@ -58,7 +58,7 @@ def check(context: Context) -> None:
     for name in config.formats:
         find_format(name)
     check_opset(config.opset)
-    seconds(config.measure_budget)
+    seconds(config.measure_budget, setting="export.measure_budget")
     if config.parity_images < 1:
         raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
 
@@ -152,7 +152,7 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
             {artefact.file: folder / artefact.file for artefact in artefacts},
             device=context.device,
             folder=folder / "measured",
-            budget_s=seconds(context.config.export.measure_budget),
+            budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
             seed=context.config.seed,
             progress=bar.measured,
         )

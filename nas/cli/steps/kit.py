@@ -10,6 +10,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.table_sources import check_plan, plan
 from nas.config import seconds
 from nas.errors import UserError
+from nas.hardware import check_runtime
 from nas.pipeline import Step
 
 MANIFEST, RUNNER = "manifest.json", "measure.pyz"
@@ -46,8 +47,9 @@ _DECIDING = (
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     config = context.config.table
-    seconds(config.budget)
+    seconds(config.budget, setting="table.budget")
     check_plan(context)
+    check_runtime(context.device.runtime)  # measure.pyz has no other
     for name in ("name", "host", "from_networks", "published"):
         if getattr(config, name) is not None:
             raise UserError(f"table.{name} makes a table without a kit; leave it out, or use nas table")

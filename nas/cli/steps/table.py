@@ -66,7 +66,7 @@ def read(context: Context, file: Path) -> LatencyTable:
 def check(context: Context) -> None:
     """Finds what is wrong with the settings before anything is done."""
     config = context.config.table
-    seconds(config.budget)
+    seconds(config.budget, setting="table.budget")
     check_missing(context)
     chosen = source(config)
     if is_made(context):

@@ -100,7 +100,7 @@ def plan(context: Context, *, target: Target | None) -> Plan:
     classes, channels = sizes(context)
     found = plan_table(
         context.space,
-        budget_s=seconds(config.budget),
+        budget_s=seconds(config.budget, setting="table.budget"),
         resolutions=config.resolutions,
         classes=classes,
         input_channels=channels,
@@ -126,6 +126,7 @@ def check_plan(context: Context) -> None:
 
 def _check_here(context: Context) -> None:
     check_plan(context)
+    context.device.require_here()
     context.device.here()
 
 

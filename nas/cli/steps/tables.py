@@ -82,7 +82,7 @@ def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
         searched_space(context).block_specs(classes=len(splits.classes), input_channels=splits.channels),
         input_channels=splits.channels,
         folder=folder,
-        budget_s=seconds(context.config.table.budget),
+        budget_s=seconds(context.config.table.budget, setting="table.budget"),
     )
     if full is not table:
         missing.save_completed(context, full, folder)
