@@ -17,6 +17,7 @@ import onnxruntime
 from nas.hardware import Device, describe_machine
 from nas.latency.kit import Kit, write_kit
 from nas.latency.measuring import measure
+from nas.latency.plan import turns_of
 from nas.latency.probes import plan_probes
 from nas.latency.runner.protocol import Progress, Protocol, is_enough
 from nas.latency.usage import block_usage
@@ -41,7 +42,7 @@ def main(name: str, entries: int) -> None:
             print(f"  kit in {precision}: {len(kit.entries):,} models, {took}")
         chosen = [blocks[i] for i in rng.choice(len(blocks), min(entries, len(blocks)), replace=False)]
         probes = plan_probes(chosen, input_channels=space.input_channels, usage=usage)[:entries]
-        protocol = Protocol(budget_s=BUDGET_S, warm_up_s=2.0)
+        protocol = Protocol(budget_s=BUDGET_S, warm_up_s=2.0, turns=turns_of(usage))
         device = Device(name="here").here()
         kit = write_kit(Path(folder) / "part", device=device, probes=probes, protocol=protocol)
         _measure(kit, Path(folder) / "samples.jsonl", protocol)

@@ -132,7 +132,7 @@ def plan_table(
         probes=probes,
         networks=tuple(networks),
         blocks=len(blocks),
-        protocol=dataclasses.replace(_protocol(budget_s, seed, target), turns=_turns(usage)),
+        protocol=dataclasses.replace(_protocol(budget_s, seed, target), turns=turns_of(usage)),
     )
 
 
@@ -143,7 +143,7 @@ def _protocol(budget_s: float, seed: int, target: Target | None) -> Protocol:
     return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
 
 
-def _turns(usage: Mapping[str, float]) -> int:
+def turns_of(usage: Mapping[str, float]) -> int:
     """Blocks of a typical network: so many chains in turns find the caches as a network's blocks do."""
     return max(round(sum(usage.values())), 1)
 

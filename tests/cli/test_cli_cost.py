@@ -169,7 +169,10 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{}", "given.json: the network lacks 'stem'"), ("[]", "given.json holds no network; name")],
+    [
+        ("{}", "given.json holds no network: the network lacks 'stem'"),
+        ("[]", "given.json holds no network; name"),
+    ],
 )
 def test_a_file_without_a_network_is_named(nas: Callable[..., Outcome], text: str, message: str) -> None:
     Path("given.json").write_text(text)

@@ -175,6 +175,20 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
     assert finished.results() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
+)
+def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
+    folder = finished.folder / "runs" / f"without_{command}"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / name).unlink()
+    code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
+    assert code == 0, err
+    step, file = name.split("/")
+    assert f"{step}: done again, because {file} is missing or was changed" in out
+    assert (folder / name).is_file()
+
+
 def test_new_images_are_trained_on(tmp_path: Path) -> None:
     write_project(tmp_path)
     run = Run(tmp_path, "")
@@ -221,7 +235,7 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["scale.beta=-1"], "scale.beta is -1.0; give a positive number"),
         (["scale.gamma=nan"], "scale.gamma is nan; give a positive number"),
         (["scale.latency_ratio=0"], "scale.latency_ratio is 0.0; give a positive number"),
-        (["scale.min_phi=2"], "scale.min_phi is 2, above scale.max_phi=1; give min_phi ≤ max_phi"),
+        (["scale.min_phi=2"], "scale.min_phi is 2 and scale.max_phi 1; give -16 ≤ min_phi ≤ max_phi"),
         (
             ["scale.latency_ratio=null", "scale.latency_fraction=1.5"],
             "scale.latency_fraction is 1.5; it is a share of the largest network's latency: 0 < share ≤ 1",
@@ -421,20 +435,6 @@ def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(fin
     code, out, _ = finished.nas("export", *given)
     assert code == 0
     assert "deploy: done already, skipped" in out
-
-
-@pytest.mark.parametrize(
-    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
-)
-def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
-    folder = finished.folder / "runs" / f"without_{command}"
-    shutil.copytree(finished.run_dir, folder)
-    (folder / name).unlink()
-    code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
-    assert code == 0, err
-    step, file = name.split("/")
-    assert f"{step}: done again, because {file} is missing or was changed" in out
-    assert (folder / name).is_file()
 
 
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:

@@ -66,9 +66,9 @@ def check(context: Context) -> None:
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 
+    networks = _networks(context.path("final", "results.json"))
     if _is_scaled(context):
         _check_device(context)
-    networks = _networks(context.path("final", "results.json"))
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
         for item in networks:
@@ -94,11 +94,14 @@ def _check_device(context: Context) -> None:
         say(f"deploy: warning: what is measured here is not what was predicted: {other}")
 
 
+_OF_A_NETWORK = ("name", "network", "weights", "classes")
+
+
 def _networks(path: Path) -> list[dict[str, Any]]:
     """The records of the trained networks, the winner first."""
     value = read_json(path)
     with fields_of(path, remedy="train again: nas finish"):
-        return [{name: item[name] for name in ("name", "network", "weights")} for item in value["networks"]]
+        return [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
 
 
 def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:

@@ -13,8 +13,8 @@ from nas.errors import UserError
 from nas.pipeline import RECORD, Step
 
 _HARMLESS = frozenset({"data.augment", "data.root"})
-"""Settings of the data that change neither the split nor the images that accuracies are computed on: images in
-a folder are told by their files, wherever they are."""
+"""Settings of the data that change neither the split nor the images that accuracies are computed on: images
+in folders are told by their files, wherever they are."""
 
 _LONGEST = 100
 """Characters of a list that a message shows."""
