@@ -108,10 +108,7 @@ class Device:
                 of it than the device names.
         """
         if self.machine not in ("", describe_machine()):
-            raise UserError(
-                f"device {self.name} is {self.machine}, but this is {describe_machine()}; measure there, "
-                "or leave device.machine empty to measure this machine"
-            )
+            raise self._elsewhere("machine", self.machine)
         version = installed_version(self.runtime)
         if self.runtime_version not in ("", version):
             raise UserError(
@@ -132,12 +129,12 @@ class Device:
             UserError: If the device names another machine or board.
         """
         if self.machine not in ("", describe_machine()):
-            setting, named = "machine", self.machine
-        elif self.board and not any(self.board.lower() in name.lower() for name in boards()):
-            setting, named = "board", self.board
-        else:
-            return
-        raise UserError(
+            raise self._elsewhere("machine", self.machine)
+        if self.board and not any(self.board.lower() in name.lower() for name in boards()):
+            raise self._elsewhere("board", self.board)
+
+    def _elsewhere(self, setting: str, named: str) -> UserError:
+        return UserError(
             f"device {self.name} is {named}, but this is {describe_machine()}; measure there with "
             "table.host=USER@HOST or `nas kit`, estimate with table=roofline, or measure this machine under "
             f"the device's name with device.{setting}="

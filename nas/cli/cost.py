@@ -13,7 +13,6 @@ from nas.cli.console import say
 from nas.cli.steps.table import known_peaks
 from nas.config import Config, CostConfig, SavingsConfig
 from nas.errors import UserError, unknown
-from nas.files import read_json
 from nas.hardware import Device
 from nas.network import NetworkSpec, reference_names
 from nas.space import SearchSpace
@@ -70,21 +69,11 @@ def chosen_network(config: Config) -> tuple[str, NetworkSpec]:
             "is none; leave it out, or choose one of " + ", ".join(reference_names())
         )
     if name is not None and name.endswith(".json"):
-        return Path(name).stem, _changed(_of_file(name), asked)
+        from nas.report.cost import find_network
+
+        return Path(name).stem, _changed(find_network(name), asked)
     label, network = _of_space(name, config.space)
     return label, _changed(dataclasses.replace(network, classes=DEFAULT_CLASSES), asked)
-
-
-def _of_file(name: str) -> NetworkSpec:
-    from nas.report.cost import find_network
-
-    path = Path(name)
-    if path.is_file() and not isinstance(read_json(path), dict):
-        raise UserError(f"{name} holds no network; name a file that a run wrote, such as search/winner.json")
-    try:
-        return find_network(name)
-    except UserError as error:
-        raise UserError(str(error) if name in str(error) else f"{name}: {error}") from None
 
 
 def _reference(name: str, asked: CostConfig) -> NetworkSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from nas.latency.kit import KitNetwork
 from nas.latency.probes import Probe, plan_probes
 from nas.latency.remote import Target
 from nas.latency.runner.protocol import Protocol
+from nas.latency.runner.runtimes import takes_turns
 from nas.latency.usage import block_usage
 from nas.network import NetworkSpec
 from nas.space import Architecture, SearchSpace
@@ -53,7 +53,7 @@ class Plan:
         samples, least = self.protocol.samples, self.protocol.sample_ms
         networks = [e.network.blocks for e in self.networks if isinstance(e.network, NetworkSpec)]
         chains = [_rough_ms(probe.blocks, device) for probe in self.probes]
-        if self.protocol.turns > 1:
+        if self.protocol.turns > 1 and takes_turns(device.to_dict()):
             window_ms = [(samples + 1) * (rough + _CALL_MS) for rough in chains]
         else:
             window_ms = [(samples + _WARM_UP_SAMPLES) * max(least, rough) for rough in chains]
@@ -132,13 +132,14 @@ def plan_table(
         probes=probes,
         networks=tuple(networks),
         blocks=len(blocks),
-        protocol=dataclasses.replace(_protocol(budget_s, seed, target), turns=turns_of(usage)),
+        protocol=_protocol(budget_s, seed, target, turns=turns_of(usage)),
     )
 
 
-def _protocol(budget_s: float, seed: int, target: Target | None) -> Protocol:
+def _protocol(budget_s: float, seed: int, target: Target | None, *, turns: int) -> Protocol:
     if target is None or target.binary is None:
-        return Protocol(budget_s=budget_s, seed=seed, warm_up_s=min(_LONGEST_WARM_UP_S, 0.02 * budget_s))
+        warm_up_s = min(_LONGEST_WARM_UP_S, 0.02 * budget_s)
+        return Protocol(budget_s=budget_s, seed=seed, turns=turns, warm_up_s=warm_up_s)
     # A benchmark program is started for each sample: it pays for long ones, and a few have to do.
     return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
 

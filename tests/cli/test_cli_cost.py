@@ -171,7 +171,7 @@ def test_it_loads_no_torch(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{}", "given.json holds no network: the network lacks 'stem'"),
-        ("[]", "given.json holds no network; name"),
+        ("[]", "given.json holds no network: a network is a mapping with classes"),
     ],
 )
 def test_a_file_without_a_network_is_named(nas: Callable[..., Outcome], text: str, message: str) -> None:

@@ -18,7 +18,7 @@ from nas.latency.probes import plan_probes
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Protocol
-from nas.latency.runner.runtimes import Runtime, open_runtime, runtimes
+from nas.latency.runner.runtimes import Runtime, open_runtime, runtimes, takes_turns
 from nas.latency.runner.samples import read_samples
 from nas.network import reference_network
 from nas.space import SearchSpace
@@ -72,6 +72,14 @@ def test_a_network_is_timed(runtime: Runtime, device: Device, space: str, folder
     few, many = (min(model.time(runs) for _ in range(5)) for runs in (2, 20))
     model.close()
     assert 0 < few < many
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "torch"])
+def test_chains_take_turns_on_a_cpu_alone(name: str) -> None:
+    device = DEVICES[name].to_dict()
+    assert takes_turns(device)
+    assert not takes_turns({**device, "provider": "a GPU"})
+    assert not takes_turns({**device, "runtime": "of a phone"})
 
 
 def test_what_costs_more_takes_longer(runtime: Runtime, device: Device, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import RunnerError
 from .machine import describe_machine
 from .protocol import Model, Progress, Protocol
-from .runtimes import Runtime, open_runtime
+from .runtimes import Runtime, open_runtime, takes_turns
 from .samples import SampleFile
 from .session import Session
 
@@ -79,6 +79,7 @@ def measure_kit(
     """
     manifest = read_manifest(kit)
     check_files(kit, manifest)
+    turns = runtime is None and takes_turns(manifest["device"])
     runtime = runtime or open_runtime(manifest["device"])
     machine = machine or describe_machine()
     _check_target(manifest["device"], machine, runtime.version)
@@ -105,7 +106,7 @@ def measure_kit(
         Session(
             [name for name in paths if name not in references],
             references=references,
-            in_turns=probes if runtime.in_turns else [],
+            in_turns=probes if turns else [],
             open_model=open_model,
             save=file.append,
             protocol=protocol,

@@ -1,7 +1,8 @@
 """Inference runtimes, one file each; a file is found by its name.
 
 It has a tuple ``PRECISIONS`` of those that it runs, and a function ``open_device(device)``, which is given
-the kit's device (a dict) and returns a ``Runtime``. Importing the file loads no library.
+the kit's device (a dict) and returns a ``Runtime``; it may have a function ``takes_turns(device)``. Importing
+the file loads no library.
 """
 
 from __future__ import annotations
@@ -28,11 +29,6 @@ class Runtime(ABC):
     def open_at_once(self) -> int:
         """Models that may be open at the same time without disturbing each other's timing."""
         return 4000
-
-    @property
-    def in_turns(self) -> bool:
-        """Whether single runs of models in turns can be timed: on a CPU, whose caches they then share."""
-        return False
 
     @abstractmethod
     def open(self, path: Path) -> Model:
@@ -77,6 +73,15 @@ def check_precision(device: dict[str, Any]) -> None:
             f"{device['runtime']} runs no {device['precision']} here; choose device.precision from "
             f"{', '.join(allowed)}, or another runtime"
         )
+
+
+def takes_turns(device: dict[str, Any]) -> bool:
+    """Whether chains of blocks are timed in turns, one run each: on a CPU, whose caches they then share.
+
+    A runtime decides by a function of this name in its file; without one, each is run back to back.
+    """
+    decide = getattr(_module(device), "takes_turns", None) if device.get("runtime") in runtimes() else None
+    return decide is not None and bool(decide(device))
 
 
 def open_runtime(device: dict[str, Any]) -> Runtime:

@@ -38,6 +38,11 @@ _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _PROFILED_RUNS = 10
 
 
+def takes_turns(device: dict[str, Any]) -> bool:
+    """On a CPU with one thread; the threads of several sessions would disturb each other."""
+    return bool(device["provider"] == _CPU and device["threads"] == 1)
+
+
 def open_device(device: dict[str, Any]) -> Runtime:
     """ONNX Runtime with the provider, options and threads of ``device``.
 
@@ -84,10 +89,6 @@ class _OnnxRuntime(Runtime):
     def open_at_once(self) -> int:
         """One where a session has threads of its own: they spin, and would disturb each other."""
         return 4000 if self._device["threads"] == 1 else 1
-
-    @property
-    def in_turns(self) -> bool:
-        return bool(self._device["provider"] == _CPU)
 
     def open(self, path: Path) -> Model:
         if not self._placement_is_known or self._device["precision"] == "fp16":

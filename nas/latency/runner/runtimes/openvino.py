@@ -21,6 +21,11 @@ _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 _PROFILED_RUNS = 10
 
 
+def takes_turns(device: dict[str, Any]) -> bool:
+    """On a CPU."""
+    return bool(device["provider"].split(".")[0] == "CPU")
+
+
 def open_device(device: dict[str, Any]) -> Runtime:
     """OpenVINO with the provider, options, threads and precision of ``device``.
 
@@ -52,10 +57,6 @@ class _OpenVino(Runtime):
     def open_at_once(self) -> int:
         """Each model holds some megabytes and threads of its own, which sleep while they have no work."""
         return 1000
-
-    @property
-    def in_turns(self) -> bool:
-        return bool(self._device["provider"].split(".")[0] == "CPU")
 
     def open(self, path: Path) -> Model:
         return _OpenVinoModel(self._library, self._compile(path), batch=self._device["batch"])

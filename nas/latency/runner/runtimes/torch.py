@@ -25,6 +25,11 @@ _OPTIONS = {"channels_last": False, "cuda_graph": False}
 _PROFILED_RUNS = 10
 
 
+def takes_turns(device: dict[str, Any]) -> bool:
+    """On a CPU."""
+    return bool(device["provider"] == "cpu")
+
+
 def open_device(device: dict[str, Any]) -> Runtime:
     """PyTorch with the provider, options, threads and precision of ``device``.
 
@@ -55,10 +60,6 @@ class _Torch(Runtime):
     @property
     def version(self) -> str:
         return str(self._library.__version__)
-
-    @property
-    def in_turns(self) -> bool:
-        return bool(self._device["provider"] == "cpu")
 
     def open(self, path: Path) -> Model:
         return self._open(path)
