@@ -12,10 +12,12 @@ import numpy as np
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.analysis import Latency, latencies
+from nas.latency.apart import measure_apart
 from nas.latency.kit import Kit, KitNetwork, write_kit
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Progress, Protocol, Window, student_t
+from nas.latency.runner.runtimes import needs_process
 from nas.latency.runner.samples import read_samples
 from nas.network import NetworkSpec
 
@@ -43,7 +45,8 @@ def measure(kit: Kit, samples: Path, *, progress: Report) -> tuple[dict[str, Lat
             file belongs to another kit, device or version.
     """
     with _user_errors():
-        measure_kit(kit.folder, samples, progress=progress)
+        how = measure_apart if needs_process(dict(kit.manifest["device"])) else measure_kit
+        how(kit.folder, samples, progress=progress)
         _, windows = read_samples(samples)
     references = [entry["id"] for entry in kit.entries if entry["role"] == "reference"]
     return latencies(windows, references=references), windows

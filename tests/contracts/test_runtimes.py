@@ -18,7 +18,7 @@ from nas.latency.probes import plan_probes
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.measure import measure_kit
 from nas.latency.runner.protocol import Protocol
-from nas.latency.runner.runtimes import Runtime, open_runtime, runtimes, takes_turns
+from nas.latency.runner.runtimes import Runtime, needs_process, open_runtime, runtimes, takes_turns
 from nas.latency.runner.samples import read_samples
 from nas.network import reference_network
 from nas.space import SearchSpace
@@ -80,6 +80,14 @@ def test_chains_take_turns_on_a_cpu_alone(name: str) -> None:
     assert takes_turns(device)
     assert not takes_turns({**device, "provider": "a GPU"})
     assert not takes_turns({**device, "runtime": "of a phone"})
+
+
+def test_several_threads_that_sessions_share_need_a_process_of_their_own() -> None:
+    device = DEVICES["onnxruntime"].to_dict()
+    assert needs_process({**device, "threads": 2}) and takes_turns({**device, "threads": 2})
+    assert not needs_process(device)
+    assert not needs_process({**device, "threads": 2, "provider": "a GPU"})
+    assert not needs_process({**device, "threads": 2, "runtime": "of a phone"})
 
 
 def test_what_costs_more_takes_longer(runtime: Runtime, device: Device, folder: Path) -> None:

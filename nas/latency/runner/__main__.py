@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from .errors import RunnerError
-from .measure import measure_kit, profile_kit
+from .measure import measure_kit, profile_kit, read_manifest
 from .protocol import Progress
 from .result import write_result
+from .runtimes import claim_process
 from .unpack import kit_folder
 
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.profile:
             _profile(given.kit, given.table)
         else:
-            _measure(given.kit, given.table, stream=given.stream)
+            _measure(given.kit, given.table, stream=given.stream, raw=given.raw)
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -44,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("table", type=Path, help="file for the result (.json); raw samples go beside it")
     parser.add_argument("--stream", action="store_true", help="print raw samples and progress as JSON lines")
     parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="TABLE is the file of raw samples (.jsonl), and no other is written",
+    )
+    parser.add_argument(
         "--profile",
         action="store_true",
         help="write what each operator of each model takes, and no latencies",
@@ -51,14 +57,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(kit: Path, table: Path, *, stream: bool) -> None:
+def _measure(kit: Path, table: Path, *, stream: bool, raw: bool) -> None:
     folder = kit_folder(kit)
-    samples = table.with_name(f"{table.stem}.samples.jsonl")
+    claim_process(read_manifest(folder)["device"])
+    samples = table if raw else table.with_name(f"{table.stem}.samples.jsonl")
     if stream:
         measure_kit(folder, samples, progress=_stream_progress, listen=_print)
     else:
         measure_kit(folder, samples, progress=_show)
-    write_result(table, kit=folder, samples=samples)
+    if not raw:
+        write_result(table, kit=folder, samples=samples)
 
 
 def _profile(kit: Path, file: Path) -> None:

@@ -1,8 +1,8 @@
 """Inference runtimes, one file each; a file is found by its name.
 
 It has a tuple ``PRECISIONS`` of those that it runs, and a function ``open_device(device)``, which is given
-the kit's device (a dict) and returns a ``Runtime``; it may have a function ``takes_turns(device)``. Importing
-the file loads no library.
+the kit's device (a dict) and returns a ``Runtime``; it may have functions ``takes_turns(device)``,
+``needs_process(device)`` and ``claim_process(device)``. Importing the file loads no library.
 """
 
 from __future__ import annotations
@@ -80,8 +80,26 @@ def takes_turns(device: dict[str, Any]) -> bool:
 
     A runtime decides by a function of this name in its file; without one, each is run back to back.
     """
-    decide = getattr(_module(device), "takes_turns", None) if device.get("runtime") in runtimes() else None
-    return decide is not None and bool(decide(device))
+    return bool(_ask(device, "takes_turns"))
+
+
+def needs_process(device: dict[str, Any]) -> bool:
+    """Whether models are to be measured by a process that does nothing else."""
+    return bool(_ask(device, "needs_process"))
+
+
+def claim_process(device: dict[str, Any]) -> None:
+    """Sets up what concerns a whole process, which from now on measures for ``device`` and does nothing else.
+
+    Called before any model is opened.
+    """
+    _ask(device, "claim_process")
+
+
+def _ask(device: dict[str, Any], function: str) -> Any:
+    """What an optional function of the runtime's file says; ``None`` where there is none."""
+    asked = getattr(_module(device), function, None) if device.get("runtime") in runtimes() else None
+    return None if asked is None else asked(device)
 
 
 def open_runtime(device: dict[str, Any]) -> Runtime:
