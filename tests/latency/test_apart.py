@@ -1,9 +1,9 @@
 """Measuring with several threads: in a process of its own, whose sessions share them."""
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -112,7 +112,7 @@ print(json.dumps([counts, runtime.open_at_once]))
 """
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted where Linux lists them")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted where Linux lists them")
 def test_sessions_share_their_threads_in_a_process_that_does_nothing_else(kit):
     def threads(how):
         command = [sys.executable, "-c", COUNT, str(kit.folder), how]

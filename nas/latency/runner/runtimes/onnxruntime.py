@@ -38,8 +38,8 @@ _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _PROFILED_RUNS = 10
 
 
-_pool_threads: int | None = None
-"""Threads that all sessions of this process share; ``None`` where each has its own."""
+_shared: list[int] = []
+"""How many threads all sessions of this process share; empty where each has its own."""
 
 
 def takes_turns(device: dict[str, Any]) -> bool:
@@ -57,14 +57,13 @@ def claim_process(device: dict[str, Any]) -> None:
 
     Threads of a session's own spin for a while after each run, and would disturb other sessions.
     """
-    global _pool_threads
     try:
         from onnxruntime import set_global_thread_pool_sizes  # type: ignore[import-untyped,unused-ignore]
     except ImportError:  # open_device says what is missing
         return
-    if needs_process(device) and _pool_threads is None:
+    if needs_process(device) and not _shared:
         set_global_thread_pool_sizes(device["threads"], 1)
-        _pool_threads = device["threads"]
+        _shared.append(device["threads"])
 
 
 def open_device(device: dict[str, Any]) -> Runtime:
@@ -112,7 +111,7 @@ class _OnnxRuntime(Runtime):
     @property
     def open_at_once(self) -> int:
         """One where a session has threads of its own: they spin, and would disturb each other."""
-        return 4000 if self._device["threads"] in (1, _pool_threads) else 1
+        return 4000 if self._device["threads"] in (1, *_shared) else 1
 
     def open(self, path: Path) -> Model:
         if not self._placement_is_known or self._device["precision"] == "fp16":
@@ -185,11 +184,11 @@ class _OnnxRuntime(Runtime):
 
     def _options(self) -> Any:
         options = self._library.SessionOptions()
-        if _pool_threads is None:
+        if _shared:
+            options.use_per_session_threads = False
+        else:
             options.intra_op_num_threads = self._device["threads"]
             options.inter_op_num_threads = 1
-        else:
-            options.use_per_session_threads = False
         if self._device["provider"] != _CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
