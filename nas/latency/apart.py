@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from nas.latency.packing import RUNNER
+from nas.latency.remote.carried import objects
 from nas.latency.runner.errors import RunnerError
 from nas.latency.runner.protocol import Progress
 
@@ -32,14 +32,19 @@ def measure_apart(kit: Path, samples: Path, *, progress: Callable[[Progress], No
     command = [sys.executable, str(kit / RUNNER), str(kit), str(samples), "--raw", "--stream"]
     with (
         tempfile.TemporaryFile() as said,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as process,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            errors="replace",
+        ) as process,
     ):
         try:
             assert process.stdout is not None
-            for line in process.stdout:
-                value = json.loads(line)
-                if "progress" in value:
-                    progress(Progress(*value["progress"]))
+            for _ in objects(process.stdout, progress):
+                pass  # samples, which the process itself has written to the file
         except BaseException:
             process.kill()  # nobody listens any more; what it has measured is in the file
             raise

@@ -76,6 +76,14 @@ def test_a_process_that_dies_is_told(tmp_path, program, message):
         measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
 
 
+def test_what_a_library_prints_is_passed_over(tmp_path):
+    said = []
+    program = """print('** EP Error **'); print('{"progress": [1, 2, 3.0, ""]}'); print('7')"""
+    (tmp_path / RUNNER).write_text(program, encoding="utf-8")
+    measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=said.append)
+    assert [(each.done, each.total) for each in said] == [(1, 2)]
+
+
 def test_an_interrupted_process_interrupts(tmp_path):
     (tmp_path / RUNNER).write_text("raise SystemExit(130)", encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):

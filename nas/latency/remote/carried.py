@@ -80,7 +80,7 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
         UserError: If the two files differ.
         RunnerError: If the file belongs to another measurement.
     """
-    values = _values(lines, progress)
+    values = objects(lines, progress)
     header = next(values, None)
     if header is None:
         raise UserError("the device printed no samples; measure again")
@@ -98,8 +98,11 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
         file.close()
 
 
-def _values(lines: Iterable[str], progress: Callable[[Progress], None]) -> Iterator[dict[str, Any]]:
-    """The JSON objects among the lines: a login may print something of its own, and a line may be cut off."""
+def objects(lines: Iterable[str], progress: Callable[[Progress], None]) -> Iterator[dict[str, Any]]:
+    """The JSON objects among the lines that the runner prints, of which progress is told at once.
+
+    A login or a library may print something of its own, and a line may be cut off.
+    """
     for line in lines:
         try:
             value = json.loads(line)
