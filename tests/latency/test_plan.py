@@ -24,6 +24,7 @@ def test_a_plan_says_what_is_measured_and_how_long_that_takes(small_space):
     chains, networks = 5 * len(found.probes), 5 * len(found.networks)
     least = chains * 10 * 0.02e-3 + networks * 10e-3
     assert least < found.expected_s(DEVICE) < 2 * least
+    assert found.expected_s(dataclasses.replace(DEVICE, threads=2)) == found.expected_s(DEVICE)
     alone = found.expected_s(dataclasses.replace(DEVICE, provider="CUDAExecutionProvider"))
     assert (chains + networks) * 10e-3 < alone < (chains + networks) * 20e-3  # nothing takes turns there
     assert found.about(DEVICE) == (
