@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nas.hardware import Device, describe_machine
-from nas.latency.build import write_plan
-from nas.latency.packing import pack_folder
-from nas.latency.plan import plan_table
+from nas.latency.kit.packing import pack_folder
+from nas.latency.measure.table import write_plan
+from nas.latency.plan.plan import plan_table
 from nas.space import SearchSpace
 
 RESOLUTIONS = 5

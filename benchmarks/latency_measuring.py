@@ -15,12 +15,12 @@ import numpy as np
 import onnxruntime
 
 from nas.hardware import Device, describe_machine
-from nas.latency.kit import Kit, write_kit
-from nas.latency.measuring import measure
-from nas.latency.plan import turns_of
-from nas.latency.probes import plan_probes
-from nas.latency.runner.protocol import Progress, Protocol, is_enough
-from nas.latency.usage import block_usage
+from nas.latency.kit.kit import Kit, write_kit
+from nas.latency.plan.plan import turns_of
+from nas.latency.plan.probes import plan_probes
+from nas.latency.plan.usage import block_usage
+from nas.latency.targets.here import measure
+from nas.runner.protocol import Progress, Protocol, is_enough
 from nas.space import SearchSpace
 
 BUDGET_S = 600.0

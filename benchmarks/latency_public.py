@@ -4,8 +4,8 @@ FOLDER holds ``ofa_mbv3_gpu_latency.csv``: 2,500 networks of ``ofa_mobilenet_v3`
 GPU settings (HELP, Lee et al. 2021). Each row is the mean over draws (seeds 0, 1, …) of one of
 
 * ``random``: the networks that the model is fitted on are drawn at random;
-* ``chosen``: among 400 random ones those are taken that say most about the others (``nas.latency.design``),
-  as somebody would who measures a device; no latency is looked at for it.
+* ``chosen``: among 400 random ones those are taken that say most about the others
+  (``nas.latency.plan.networks``), as somebody would who measures a device; no latency is looked at for it.
 
 The model is tested on all networks that it was not fitted on. Goals, on random draws:
 
@@ -28,10 +28,10 @@ import numpy as np
 
 from nas.hardware import describe_machine
 from nas.latency import Figures, LatencyTable
-from nas.latency.design import most_informative
-from nas.latency.from_networks import Data
+from nas.latency.estimate.whole_networks import Data
 from nas.latency.importers import import_table
 from nas.latency.importers.help_ofa import SPACE, read_setting
+from nas.latency.plan.networks import most_informative
 from nas.space import IntArray, SearchSpace
 
 CANDIDATES = 400

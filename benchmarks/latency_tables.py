@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.latency import LatencyTable
-from nas.latency.accuracy import Figures
+from nas.latency.models.accuracy import Figures
 
 COLUMNS = ("MAPE, %", "within ±5 %, %", "within ±10 %, %", "Spearman", "Kendall τ", "Spearman in bands")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from nas.hardware import Device, detect
-from nas.latency.roofline import roofline_table
+from nas.latency.estimate.roofline import roofline_table
 from nas.network import NetworkSpec
 from nas.nn import Supernet
 from nas.search import accuracy, latency, make_sampler, search

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.search.pareto import FloatArray
+from nas.search.goals.pareto import FloatArray
 from nas.space import Architecture, IntArray, SearchSpace
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ofa_mbv3_imagenet_top1.csv"

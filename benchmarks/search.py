@@ -41,9 +41,9 @@ from published import read
 from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
 from nas.search import Objective, Problem, macs, make_sampler, search
-from nas.search.candidate import rows_of
-from nas.search.features import Features
-from nas.search.pareto import FloatArray
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import rows_of
+from nas.search.samplers.planning.features import Features
 
 HERE = Path(__file__).parent
 REFERENCE = (70.0, 600e6)

@@ -172,7 +172,7 @@ def installed_version(runtime: str) -> str:
 
 def check_runtime(runtime: str) -> None:
     """Raises a ``UserError`` for a runtime that our runner does not know, here or on a device."""
-    from nas.latency.runner.runtimes import runtimes
+    from nas.runner.runtimes import runtimes
 
     if runtime not in runtimes():
         hint = "With any other, latencies can be estimated: table=roofline"
@@ -181,7 +181,7 @@ def check_runtime(runtime: str) -> None:
 
 def detect() -> dict[str, str | int]:
     """This machine's ``cpu`` (model), ``cores`` (that we may use), ``architecture`` and ``system``."""
-    from nas.latency.runner.machine import cpu_model, usable_cores
+    from nas.runner.machine import cpu_model, usable_cores
 
     return {
         "cpu": cpu_model(),
@@ -208,7 +208,7 @@ def boards() -> list[str]:
 
 def describe_machine() -> str:
     """This machine in one line, e.g. ``"AMD EPYC, 2 cores, x86_64"``, as a kit's runner describes it."""
-    from nas.latency.runner import machine
+    from nas.runner import machine
 
     return machine.describe_machine()
 

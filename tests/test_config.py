@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from nas.blocks.ops import BYTES_PER_ELEMENT
-from nas.cli.help import explanations
+from nas.cli.hydra.help import explanations
 from nas.config import Config, DeviceConfig, WandbConfig, seconds
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.runner.runtimes import runtimes
+from nas.runner.runtimes import runtimes
 
 
 def config_classes(cls: type = Config) -> Iterator[type]:

@@ -15,7 +15,7 @@ import pytest
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency import LatencyTable
-from nas.latency.runner import runtimes
+from nas.runner import runtimes
 from nas.space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,7 @@ PARTS = (
 
 MICRO_MODELS = """
 import numpy, onnx
-from nas.latency.graphs import block_model
+from nas.latency.kit.graphs import block_model
 from nas.space import SearchSpace
 
 kinds = [block for block in SearchSpace.load("mine").block_specs() if block.KIND == "conv_excite"]
@@ -122,7 +122,7 @@ def test_every_block_of_the_text_is_tested() -> None:
         "conf/tracker/jsonl.yaml",
         "my_nas.py",
         "my_parts.py",
-        "nas/latency/runner/runtimes/onnx.py",
+        "nas/runner/runtimes/onnx.py",
         "search_spaces/mine.yaml",
         "search_spaces/my_blocks.py",
     ]
@@ -211,14 +211,12 @@ def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None
 def test_the_text_s_runtime_runs_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnx
 
-    from nas.latency.graphs import network_model
+    from nas.latency.kit.graphs import network_model
 
     space = SearchSpace.load("tiny_32")
     path = folder / "network.onnx"
     onnx.save(network_model(space.network(space.smallest()), rng=np.random.default_rng(0)), str(path))
-    monkeypatch.setattr(
-        runtimes, "__path__", [*runtimes.__path__, str(folder / "nas/latency/runner/runtimes")]
-    )
+    monkeypatch.setattr(runtimes, "__path__", [*runtimes.__path__, str(folder / "nas/runner/runtimes")])
     assert "onnx" in runtimes.runtimes()
     runtime = runtimes.open_runtime(Device(name="any", runtime="onnx").to_dict())
     assert runtime.version == onnx.__version__

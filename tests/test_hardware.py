@@ -65,7 +65,7 @@ def test_a_runtime_that_is_unknown_or_not_installed(monkeypatch):
     known = "did you mean onnxruntime?; allowed: onnxruntime, openvino, tensorrt, torch. With any other"
     with pytest.raises(UserError, match=re.escape(known)):
         installed_version("onnxrutime")
-    monkeypatch.setattr("nas.latency.runner.runtimes.runtimes", lambda: ["no_such_runtime"])
+    monkeypatch.setattr("nas.runner.runtimes.runtimes", lambda: ["no_such_runtime"])
     with pytest.raises(UserError, match="the runtime no_such_runtime is not installed here; pip install"):
         installed_version("no_such_runtime")
 

@@ -11,12 +11,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {"errors", "files", "resources", "masking", "version"}  # what every room but the runner stands on
+GROUND = {
+    "errors",
+    "files",
+    "resources",
+    "masking",
+    "version",
+    "counts",
+    "lines",
+}  # what every room but the runner stands on
 CORE = {"blocks", "network", "space"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "masking": set(),
+    "counts": set(),
+    "lines": set(),
     "files": {"errors"},
     "resources": {"errors"},
     "statistics": set(),
@@ -24,9 +34,9 @@ ROOMS: dict[str, set[str]] = {
     "network": GROUND | {"blocks"},
     "space": GROUND | {"blocks", "network"},
     "scaling": GROUND | {"blocks", "network"},
-    "hardware": GROUND | {"blocks", "latency.runner"},  # the runner describes the machine that it runs on
-    "latency.runner": set(),
-    "latency": GROUND | CORE | {"statistics", "hardware", "latency.runner", "quantization"},
+    "hardware": GROUND | {"blocks", "runner"},  # the runner describes the machine that it runs on
+    "runner": set(),
+    "latency": GROUND | CORE | {"statistics", "hardware", "runner", "quantization"},
     "nn": GROUND | CORE,
     "quantization": GROUND,
     "training": GROUND | CORE | {"statistics", "nn"},
@@ -40,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": GROUND
     | CORE
     | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy", "report"}
-    | {"tracking", "config", "provenance", "pipeline", "latency.runner"},
+    | {"tracking", "config", "provenance", "pipeline", "runner"},
 }
 """Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``."""
 
@@ -48,7 +58,7 @@ LIBRARIES: dict[str, set[str]] = {
     "statistics": {"numpy"},
     "space": {"numpy", "yaml"},
     "latency": {"numpy", "onnx", "google"},
-    "latency.runner": {"numpy"},
+    "runner": {"numpy"},
     "nn": {"numpy", "torch"},
     "quantization": {"numpy", "onnx"},
     "training": {"numpy", "torch", "PIL", "safetensors"},
@@ -60,7 +70,7 @@ LIBRARIES: dict[str, set[str]] = {
 """Which libraries a room may load when it is imported; the others none."""
 
 TORCH_FREE = ("nas", "nas.blocks", "nas.network", "nas.space", "nas.scaling", "nas.hardware", "nas.latency")
-TORCH_FREE += ("nas.latency.runner", "nas.latency.build", "nas.search", "nas.config", "nas.pipeline")
+TORCH_FREE += ("nas.runner", "nas.latency.measure.table", "nas.search", "nas.config", "nas.pipeline")
 TORCH_FREE += (
     "nas.tracking",
     "nas.report",
@@ -75,8 +85,6 @@ TORCH_FREE += (
 
 def room_of(module: str) -> str:
     parts = module.split(".")
-    if parts[:3] == ["nas", "latency", "runner"]:
-        return "latency.runner"
     return parts[1] if len(parts) > 1 else "version"
 
 
@@ -157,8 +165,8 @@ def test_imports_follow_the_order(module: str, file: Path) -> None:
         ("nas.search.study", "import torch"),
         ("nas.search.study", "try:\n    import torch\nexcept ImportError:\n    pass"),
         ("nas.latency.table", "from nas.training.data import Images"),
-        ("nas.latency.runner.measure", "from nas.errors import UserError"),
-        ("nas.latency.runner.measure", "from ..table import LatencyTable"),
+        ("nas.runner.measure", "from nas.errors import UserError"),
+        ("nas.runner.measure", "from nas.latency.table import LatencyTable"),
         ("nas.training.final", "from nas.cli import run"),
         ("nas.pipeline", "import nas.config"),
         ("nas.newcomer", ""),
@@ -174,7 +182,7 @@ def test_the_check_finds_what_is_against_the_order(module: str, source: str) -> 
         ("nas.space.space", "import numpy\nfrom nas.network import NetworkSpec\nfrom nas import resources"),
         ("nas.tracking", "def f():\n    import wandb"),
         ("nas.search.study", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
-        ("nas.latency.runner.measure", "from .protocol import Protocol"),
+        ("nas.runner.measure", "from .protocol import Protocol"),
     ],
 )
 def test_the_check_lets_pass_what_is_in_order(module: str, source: str) -> None:
@@ -211,9 +219,7 @@ def test_importing_nas_loads_no_numpy() -> None:
     assert load_in_fresh_process("numpy", "nas", "nas.blocks", "nas.network") == ""
 
 
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "nas/latency/runner").rglob("*.py")), ids=lambda file: file.name
-)
+@pytest.mark.parametrize("file", sorted((ROOT / "nas/runner").rglob("*.py")), ids=lambda file: file.name)
 def test_the_runner_is_python_3_9(file: Path) -> None:
     tree = ast.parse(file.read_text(), feature_version=(3, 9))
     assert not any(isinstance(node, ast.Match) for node in ast.walk(tree))

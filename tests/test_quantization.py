@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from nas.errors import UserError
-from nas.latency.graphs import network_model
-from nas.latency.operators import optimised_operators
-from nas.latency.precision import float_convolutions
+from nas.latency.kit.graphs import network_model
+from nas.latency.kit.operators import optimised_operators
+from nas.latency.kit.precision import float_convolutions
 from nas.quantization import (
     SCHEMES,
     assumed_ranges,

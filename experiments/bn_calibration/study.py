@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from nas.cli import compose
-from nas.cli.steps import supernet as supernet_step
+from nas.cli.hydra import compose
 from nas.cli.steps.context import Context
+from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, new_figure, save, styled

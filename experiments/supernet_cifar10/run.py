@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from nas.cli import compose
-from nas.cli.steps import supernet as supernet_step
+from nas.cli.hydra import compose
 from nas.cli.steps.context import Context, hyperparameters
-from nas.cli.steps.trust import judging_images, subjects, train_and_judge
+from nas.cli.steps.supernet import supernet as supernet_step
+from nas.cli.steps.supernet.trust import judging_images, subjects, train_and_judge
 from nas.config import TrainConfig
 from nas.errors import UserError
 from nas.files import write_json

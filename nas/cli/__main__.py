@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 import nas
-from nas.cli.app import USER_ERROR, Command
-from nas.cli.completion import complete_value
-from nas.cli.console import error
+from nas.cli.hydra.app import USER_ERROR, Command
+from nas.cli.hydra.completion import complete_value
+from nas.cli.screen import error
 from nas.errors import unknown
 
 COMMANDS = (

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from nas import resources
-from nas.cli.app import Command, Job
-from nas.cli.console import say
-from nas.cli.steps.table import known_peaks
+from nas.cli.hydra.app import Command, Job
+from nas.cli.screen import say
+from nas.cli.steps.table.table import known_peaks
 from nas.config import Config, CostConfig, SavingsConfig
 from nas.errors import UserError, unknown
 from nas.hardware import Device

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="finish",
     summary="trains the winner and its baselines to completion",
     reads=("compute", "checkpoint", "data", "finish", "tracker"),
-    body=steps.finish,
+    body=commands.finish,
 )
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="kit",
     summary="writes a measurement kit for a device without hwnas",
     reads=("data", "device", "table", "kit"),
-    body=steps.kit,
+    body=commands.kit,
 )
 
 if __name__ == "__main__":

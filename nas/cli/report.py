@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="report",
     summary="writes the report of a run",
     reads=(),
-    body=steps.report,
+    body=commands.report,
 )
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="run",
@@ -23,7 +23,7 @@ COMMAND = Command(
         "export",
         "tracker",
     ),
-    body=steps.run,
+    body=commands.run,
 )
 
 if __name__ == "__main__":

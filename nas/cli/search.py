@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="search",
     summary="searches a trained supernet for accuracy and predicted latency",
     reads=("compute", "data", "device", "train", "table", "search", "tracker"),
-    body=steps.search,
+    body=commands.search,
 )
 
 if __name__ == "__main__":

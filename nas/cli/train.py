@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="train",
     summary="trains the supernet",
     reads=("compute", "checkpoint", "data", "train", "tracker"),
-    body=steps.train,
+    body=commands.train,
     joins=True,
 )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas.cli import steps
-from nas.cli.app import Command
+from nas.cli import commands
+from nas.cli.hydra.app import Command
 
 COMMAND = Command(
     name="trust",
     summary="trains some networks alone and compares: is the supernet's ranking right?",
     reads=("compute", "data", "train", "trust", "tracker"),
-    body=steps.trust,
+    body=commands.trust,
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.graphs import GraphWriter
+from nas.latency.kit.graphs import GraphWriter
 from nas.quantization import quantize, target_here
 
 if TYPE_CHECKING:

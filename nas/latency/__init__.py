@@ -1,12 +1,12 @@
-"""Latency tables: look-up here; ``nas.latency.build`` measures (and needs onnx and a runtime)."""
+"""Latency tables: look-up here; ``nas.latency.measure.table`` measures (and needs onnx and a runtime)."""
 
 from __future__ import annotations
 
-from nas.latency.accuracy import Accuracy, Figures
-from nas.latency.additive import BlockCost, BlockModel
-from nas.latency.correction import Correction
-from nas.latency.fitted import NetworkModel
-from nas.latency.model import LatencyModel
+from nas.latency.models.accuracy import Accuracy, Figures
+from nas.latency.models.base import LatencyModel
+from nas.latency.models.blocks import BlockCost, BlockModel
+from nas.latency.models.correction import Correction
+from nas.latency.models.networks import NetworkModel
 from nas.latency.table import LatencyTable, Record
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.hardware import Device, installed_version
-from nas.latency.additive import BlockModel
+from nas.latency.models.blocks import BlockModel
 from nas.latency.table import LatencyTable
 
 _DECIDING = ("runtime", "provider", "provider_options", "threads", "batch", "precision")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.accuracy import Accuracy
-from nas.latency.additive import BlockCost, BlockModel
-from nas.latency.model import LatencyModel, read_model, write_model
-from nas.latency.probes import FloatArray
+from nas.latency.models.accuracy import Accuracy
+from nas.latency.models.base import LatencyModel, read_model, write_model
+from nas.latency.models.blocks import BlockCost, BlockModel
+from nas.latency.plan.probes import FloatArray
 from nas.latency.storage import checked_table, is_result, read_file, write_table
 from nas.network import NetworkSpec
 from nas.resources import find
@@ -97,7 +97,7 @@ class LatencyTable:
         content = read_file(path)
         try:
             if is_result(content):
-                from nas.latency.derive import table_from_result
+                from nas.latency.costs.from_samples import table_from_result
 
                 return table_from_result(content, path=path)
             return _from_dict(checked_table(content, path=path))

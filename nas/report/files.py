@@ -14,7 +14,7 @@ from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.report.records import RECORD, finished
 from nas.report.results import RESULTS, read_table
-from nas.search.evaluation import State
+from nas.search.trials.evaluation import State
 
 HISTORY = Path("supernet") / "history.csv"
 TRIALS = Path("search") / "trials.csv"

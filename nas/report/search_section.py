@@ -10,7 +10,7 @@ from nas.files import read_json
 from nas.report import html
 from nas.report.files import Point, Search
 from nas.report.table import milliseconds
-from nas.search.winners import ACCURACIES
+from nas.search.results.winners import ACCURACIES
 
 WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
 _MOST = 8

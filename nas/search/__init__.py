@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from nas.search.candidate import Candidate, Problem
-from nas.search.counts import Count, wilson
-from nas.search.evaluation import Evaluation, Outcome, State
-from nas.search.objectives import (
+from nas.counts import Count, wilson
+from nas.search.goals.objectives import (
     LatencyPredictor,
     Objective,
     accuracy,
@@ -15,11 +13,13 @@ from nas.search.objectives import (
     params,
     size,
 )
-from nas.search.pareto import front, hypervolume, hypervolume_curve
-from nas.search.results import SearchResult, Winner, accuracy_noise, read_winner
+from nas.search.goals.pareto import front, hypervolume, hypervolume_curve
+from nas.search.goals.problem import Candidate, Problem
+from nas.search.results.results import SearchResult, Winner, accuracy_noise, read_winner
 from nas.search.samplers import Sampler, make_sampler, sampler_names
-from nas.search.shared import Shared
 from nas.search.study import Progress, search, work
+from nas.search.trials.evaluation import Evaluation, Outcome, State
+from nas.search.trials.shared import Shared
 
 __all__ = [
     "Candidate",

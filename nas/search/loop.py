@@ -13,9 +13,16 @@ from typing import final
 import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.search.candidate import Candidate, Problem
-from nas.search.counts import Count
-from nas.search.evaluation import (
+from nas.counts import Count
+from nas.search.bounds import find_best, violations
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import as_losses
+from nas.search.goals.problem import Candidate, Problem
+from nas.search.proposals import fresh, mutant
+from nas.search.samplers import Sampler
+from nas.search.samplers.planning.fixed_space import FixedSpace
+from nas.search.samplers.planning.parameters import Parameters
+from nas.search.trials.evaluation import (
     Evaluation,
     Known,
     Outcome,
@@ -26,15 +33,8 @@ from nas.search.evaluation import (
     predict,
     to_attributes,
 )
-from nas.search.feasibility import find_best, violations
-from nas.search.fixed_space import FixedSpace
-from nas.search.ledger import CODE, DIED, LOST, Ledger, has_ended
-from nas.search.mirror import Mirror
-from nas.search.objectives import Objective
-from nas.search.parameters import Parameters
-from nas.search.pareto import as_losses
-from nas.search.proposals import fresh, mutant
-from nas.search.samplers import Sampler
+from nas.search.trials.memory import Mirror
+from nas.search.trials.store import CODE, DIED, LOST, Ledger, has_ended
 
 PATIENCE = 20
 """After so many rejected proposals in a row, a network that breaks no bound is put in their place."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
-from nas.search.candidate import Candidate, Problem
-from nas.search.feasibility import neighbour_rows
-from nas.search.pareto import FloatArray
+from nas.search.bounds import neighbour_rows
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import Candidate, Problem
 from nas.space import Architecture, IntArray, SearchSpace
 
 Violations = Callable[[Sequence[Candidate]], FloatArray]

@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.search.candidate import Problem
-from nas.search.evaluation import Evaluation, Known, State
-from nas.search.feasibility import check_bounds
-from nas.search.importance import importances
-from nas.search.journal import Journal, only_searcher, quiet
-from nas.search.ledger import STUDY, Ledger
+from nas.search.bounds import check_bounds
+from nas.search.goals.objectives import Objective
+from nas.search.goals.problem import Problem
 from nas.search.loop import Loop, Setup, salt_of
-from nas.search.objectives import Objective
-from nas.search.output import write_control, write_results
 from nas.search.proposals import default_initial
-from nas.search.results import SearchResult, summarise
+from nas.search.results.files import write_control, write_results
+from nas.search.results.importance import importances
+from nas.search.results.results import SearchResult, summarise
+from nas.search.results.winners import Remeasure, check_budgets, winners
 from nas.search.samplers import Sampler, make_sampler
-from nas.search.shared import Shared, SharedLedger
-from nas.search.storage import is_address
-from nas.search.winners import Remeasure, check_budgets, winners
-from nas.search.workers import identity
+from nas.search.trials.evaluation import Evaluation, Known, State
+from nas.search.trials.journal import Journal, only_searcher, quiet
+from nas.search.trials.shared import Shared, SharedLedger
+from nas.search.trials.storage import is_address
+from nas.search.trials.store import STUDY, Ledger
+from nas.search.trials.workers import identity
 from nas.space import Architecture, SearchSpace
 
 

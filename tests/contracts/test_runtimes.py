@@ -11,16 +11,16 @@ import onnx
 import pytest
 
 from nas.hardware import Device, installed_version
-from nas.latency.graphs import network_model
-from nas.latency.kit import KitNetwork, write_kit
-from nas.latency.precision import in_precision
-from nas.latency.probes import plan_probes
-from nas.latency.runner.errors import RunnerError
-from nas.latency.runner.measure import measure_kit
-from nas.latency.runner.protocol import Protocol
-from nas.latency.runner.runtimes import Runtime, needs_process, open_runtime, runtimes, takes_turns
-from nas.latency.runner.samples import read_samples
+from nas.latency.kit.graphs import network_model
+from nas.latency.kit.kit import KitNetwork, write_kit
+from nas.latency.kit.precision import in_precision
+from nas.latency.plan.probes import plan_probes
 from nas.network import reference_network
+from nas.runner.errors import RunnerError
+from nas.runner.measure import measure_kit
+from nas.runner.protocol import Protocol
+from nas.runner.runtimes import Runtime, needs_process, open_runtime, runtimes, takes_turns
+from nas.runner.samples import read_samples
 from nas.space import SearchSpace
 
 DEVICES = {

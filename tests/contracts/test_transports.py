@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.latency.remote import Target, Transport, open_transport, transports
-from tests.latency.remote.devices import put_on_path, ssh_server, write_adb, write_script
+from nas.latency.targets import Target, Transport, open_transport, transports
+from tests.latency.targets.devices import put_on_path, ssh_server, write_adb, write_script
 
 pytestmark = pytest.mark.parametrize("scheme", transports())
 

@@ -7,7 +7,7 @@ import pytest
 
 from nas.hardware import Device
 from nas.latency import BlockCost, BlockModel, Correction, LatencyTable
-from nas.latency.build import build_table
+from nas.latency.measure.table import build_table
 from nas.space import SearchSpace
 
 SMALL = """

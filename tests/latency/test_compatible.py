@@ -8,7 +8,7 @@ import pytest
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine, installed_version
 from nas.latency.compatible import differences, require_fit, warnings
-from nas.latency.from_networks import fit_networks
+from nas.latency.estimate.whole_networks import fit_networks
 
 ASKED = Device(name="board")
 

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.blocks import Rounding, Shape, make_settings
 from nas.blocks.operation import OPERATIONS
-from nas.latency.graphs import block_model
+from nas.latency.kit.graphs import block_model
 from nas.nn import Block
 
 KINDS: list[tuple[str, dict[str, Any]]] = [

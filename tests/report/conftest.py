@@ -16,9 +16,10 @@ from nas.deploy import Artefact, Parity, Spread, write_manifest
 from nas.files import sha256, write_json
 from nas.hardware import Device
 from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
-from nas.latency.accuracy import compare
+from nas.latency.models.accuracy import compare
 from nas.network import NetworkSpec, reference_network
-from nas.search import make_sampler, objectives, search
+from nas.search import make_sampler, search
+from nas.search.goals import objectives
 from nas.space import IntArray, SearchSpace
 from nas.training.tables import write_csv
 from nas.training.trust import Agreement, Compared, random_only

@@ -14,7 +14,7 @@ from rich.console import Console
 from nas.files import read_json, sha256, write_json
 from nas.hardware import Device
 from nas.latency import LatencyTable
-from nas.latency.roofline import roofline_table
+from nas.latency.estimate.roofline import roofline_table
 from nas.report import print_table, read_table, report
 from nas.report.files import read_search
 from nas.report.sections import SECTIONS

@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.network import NetworkSpec
 from nas.search import Objective, accuracy, latency
-from nas.search.pareto import FloatArray
+from nas.search.goals.pareto import FloatArray
 from nas.space import IntArray, SearchSpace
 
 CLASSES = 10

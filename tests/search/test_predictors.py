@@ -9,9 +9,9 @@ import pytest
 
 from nas.errors import UserError
 from nas.search import Problem, make_sampler
-from nas.search.features import Features
 from nas.search.predictors import make_predictor, predictor_names
 from nas.search.predictors.choice import choose_predictor, cross_validate, rank_correlation
+from nas.search.samplers.planning.features import Features
 from nas.space import SearchSpace
 from tests.search.problems import rng
 from tests.space.test_ofa_published import FILE, architecture

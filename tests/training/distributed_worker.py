@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nas.cli.launch import together
+from nas.cli.processes import together
 from nas.nn import Supernet
 from nas.space import SearchSpace
 from nas.training.data import Augment, load_data

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from nas.errors import UserError
-from nas.latency.runner.machine import usable_cores
+from nas.runner.machine import usable_cores
 from nas.training.data import (
     WHOLE,
     Augment,

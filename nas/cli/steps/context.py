@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import resources
-from nas.cli.console import progress_bar, say
-from nas.cli.launch import execute_together, place
+from nas.cli.processes import execute_together, place
+from nas.cli.screen import progress_bar, say
 from nas.config import (
     CheckpointConfig,
     Config,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from nas.cli.console import CONSOLE, error, say
+from nas.cli.screen import CONSOLE, error, say
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError

@@ -20,8 +20,8 @@ from nas.blocks.linear import LinearSpec
 from nas.blocks.pool import PoolSpec
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.additive import BlockCost, BlockModel
 from nas.latency.importers.registry import Importer, register
+from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.table import LatencyTable, Record
 from nas.space import SearchSpace
 

@@ -14,7 +14,7 @@ import numpy as np
 from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
-from nas.latency.from_networks import Measured, fit_measured
+from nas.latency.estimate.whole_networks import Measured, fit_measured
 from nas.latency.importers.registry import Importer, register
 from nas.latency.table import LatencyTable
 from nas.space import Architecture, SearchSpace

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar, final
 import numpy as np
 
 from nas.errors import unknown
-from nas.search.pareto import FloatArray
+from nas.search.goals.pareto import FloatArray
 
 
 class Fitted(ABC):

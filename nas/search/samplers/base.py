@@ -13,8 +13,8 @@ from nas.errors import UserError, unknown
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.candidate import Problem
-    from nas.search.objectives import Objective
+    from nas.search.goals.objectives import Objective
+    from nas.search.goals.problem import Problem
 
 
 @dataclass(frozen=True, kw_only=True)

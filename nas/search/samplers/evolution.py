@@ -11,8 +11,8 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.candidate import Problem
-    from nas.search.objectives import Objective
+    from nas.search.goals.objectives import Objective
+    from nas.search.goals.problem import Problem
 
 
 @final
@@ -39,8 +39,8 @@ class Evolution(Sampler):
         check_at_least(self, "children", self.children, 1)
 
     def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
-        from nas.search.evolution import Aging
-        from nas.search.planned import PlannedSampler
+        from nas.search.samplers.planning.evolution import Aging
+        from nas.search.samplers.planning.planned import PlannedSampler
 
         planner = Aging(problem, objectives, self.population, self.sample, self.children)
         return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

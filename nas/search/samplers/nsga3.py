@@ -11,8 +11,8 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.candidate import Problem
-    from nas.search.objectives import Objective
+    from nas.search.goals.objectives import Objective
+    from nas.search.goals.problem import Problem
 
 
 @final
@@ -33,9 +33,9 @@ class Nsga3(Sampler):
         check_at_least(self, "population", self.population, 2)
 
     def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
-        from nas.search.evolution import Generations
-        from nas.search.niching import niched_survivors
-        from nas.search.planned import PlannedSampler
+        from nas.search.samplers.planning.evolution import Generations
+        from nas.search.samplers.planning.niching import niched_survivors
+        from nas.search.samplers.planning.planned import PlannedSampler
 
         planner = Generations(problem, objectives, self.population, niched_survivors)
         return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

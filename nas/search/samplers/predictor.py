@@ -1,4 +1,4 @@
-"""Search guided by an accuracy predictor, see ``nas.search.guided``."""
+"""Search guided by an accuracy predictor, see ``nas.search.samplers.planning.guided``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.candidate import Problem
-    from nas.search.objectives import Objective
+    from nas.search.goals.objectives import Objective
+    from nas.search.goals.problem import Problem
 
 
 @final
@@ -46,8 +46,8 @@ class PredictorGuided(Sampler):
         check_at_least(self, "candidates", self.candidates, 1)
 
     def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
-        from nas.search.guided import Guided
-        from nas.search.planned import PlannedSampler
+        from nas.search.samplers.planning.guided import Guided
+        from nas.search.samplers.planning.planned import PlannedSampler
 
         planner = Guided(problem, objectives, self.predictor, self.startup, self.batch, self.candidates)
         return PlannedSampler(problem, planner, objectives=objectives, seed=seed)

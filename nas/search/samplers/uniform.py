@@ -11,8 +11,8 @@ from nas.search.samplers.base import Sampler, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.candidate import Problem
-    from nas.search.objectives import Objective
+    from nas.search.goals.objectives import Objective
+    from nas.search.goals.problem import Problem
 
 
 @final

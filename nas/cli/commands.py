@@ -1,0 +1,181 @@
+"""What the commands do: each builds its step from the configuration and executes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from nas import resources
+from nas.cli.hydra.app import Job
+from nas.cli.processes import place, together
+from nas.cli.screen import CONSOLE, say
+from nas.cli.steps.context import Context
+from nas.cli.steps.final import export as _export
+from nas.cli.steps.final import finish as _finish
+from nas.cli.steps.final import scale as _scale
+from nas.cli.steps.search import search as _search
+from nas.cli.steps.supernet import supernet as _supernet
+from nas.cli.steps.supernet import trust as _trust
+from nas.cli.steps.table import kit as _kit
+from nas.cli.steps.table import table as _table
+from nas.cli.steps.upstream import check_images
+from nas.config import Config
+from nas.errors import UserError, unknown
+from nas.masking import masked_values
+from nas.pipeline import Step, check_inputs
+from nas.provenance import RECORD as PROVENANCE
+from nas.provenance import write_provenance
+from nas.tracking import make_tracker
+
+
+@contextmanager
+def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[Context]:
+    """A run's context: checked, tracked, and with a record of where its results come from.
+
+    A new run folder gets its record at once; over an older record it is written after success.
+    """
+    values = masked_values(dataclasses.asdict(config))
+    leads = place().leads
+    tracker = make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"})
+    context = Context(config, job.run_dir, tracker)
+    context.space  # noqa: B018 - a fault in it is found before anything is read or written
+    for part in parts:  # and so is whatever else can be found early
+        part.check(context)
+    first = parts[0].step(context)
+    _check_inputs(first, job.run_dir)
+    check_images(context, first)
+    files = outside_files(context)
+
+    def record() -> None:
+        write_provenance(
+            job.run_dir,
+            command=job.command,
+            overrides=job.overrides,
+            seed=config.seed,
+            config=values,
+            inputs=files,
+        )
+
+    is_new = not (job.run_dir / PROVENANCE).exists()
+    if is_new and leads:
+        if foreign := foreign_files(job.run_dir):
+            shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
+            say(f"warning: {job.run_dir} holds {shown} but no run; its files will lie among them")
+        record()
+    tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
+    try:
+        with together(config.compute.torch_device):
+            yield context
+    finally:
+        tracker.finish()
+    if not is_new and leads:
+        record()
+
+
+_MAKERS = {
+    "supernet": "train",
+    "table": "table",
+    "search": "search",
+    "scale": "scale",
+    "final": "finish",
+    "deploy": "export",
+}
+"""The commands that make the folders of a run."""
+
+
+def _check_inputs(step: Step, run_dir: Path) -> None:
+    """Checks that the files are there that a command reads; the message names the command that makes them."""
+    for name, path in step.inputs.items():
+        folder = path.relative_to(run_dir).parts[0] if path.is_relative_to(run_dir) else ""
+        if folder in _MAKERS and not path.is_file():
+            raise UserError(
+                f"{step.name} needs the {name}, but {path} does not exist; `nas {_MAKERS[folder]}` makes it, "
+                "or name the run_dir that holds it"
+            )
+    check_inputs(step)
+
+
+_OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
+"""What commands without a record, and multiruns, leave in a folder."""
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """What lies in a folder that no command of ours has made, hidden files aside."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.name not in _OURS and not (path / PROVENANCE).exists()
+    )
+
+
+def outside_files(context: Context) -> dict[str, Path]:
+    """Files from outside of the run folder that decide its results."""
+    files = {"search space": context.space_path}
+    if not _table.is_made(context):
+        files["latency table"] = _table.path(context)
+    return files
+
+
+def _single(part: ModuleType) -> Callable[[Config, Job], None]:
+    def body(config: Config, job: Job) -> None:
+        with _context(config, job, [part]) as context:
+            context.execute(part.step(context))
+
+    return body
+
+
+train = _single(_supernet)
+trust = _single(_trust)
+kit = _single(_kit)
+search = _single(_search)
+scale = _single(_scale)
+finish = _single(_finish)
+export = _single(_export)
+
+
+def table(config: Config, job: Job) -> None:
+    """Makes a latency table."""
+    asked = config.table.name
+    if asked not in (None, _table.ROOFLINE):
+        if not Path(asked).is_file() and asked not in resources.names("latency_tables", ".json"):
+            hint = "Leave table= out to measure one"
+            raise unknown("table to make", asked, [_table.ROOFLINE], hint=hint)
+        raise UserError(f"table.name={asked} names a finished table; leave it out to make one")
+    _single(_table)(config, job)
+
+
+def report(config: Config, job: Job) -> None:
+    """Writes the report of a run and prints its final table."""
+    from nas.report import print_table, read_table
+    from nas.report import report as write_report
+
+    if not (job.run_dir / PROVENANCE).is_file():
+        raise UserError(f"{job.run_dir} holds no run; name one that exists: nas report run_dir=FOLDER")
+    page = write_report(job.run_dir)
+    if (job.run_dir / "final" / "results.json").is_file():
+        rows = read_table(job.run_dir)
+        print_table(rows, CONSOLE)
+    say(f"report: {page}")
+
+
+def run(config: Config, job: Job) -> None:
+    """The whole pipeline, each step skipped where it is done."""
+    parts = [_supernet, _table, _search, _scale, _finish, _export]
+    with _context(config, job, parts) as context:
+        for part in parts:
+            if part is not _table or _table.is_made(context):
+                context.execute(part.step(context))
+        _track_results(context)
+    report(config, job)
+
+
+def _track_results(context: Context) -> None:
+    from nas.report import read_table
+
+    for row in read_table(context.run_dir):
+        measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.value}
+        values = {"test_accuracy": row.test_accuracy, "macs": float(row.macs), **measured}
+        context.tracker.log({f"final/{row.name}/{name}": value for name, value in values.items()}, step=0)

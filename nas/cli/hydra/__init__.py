@@ -1,0 +1,1 @@
+"""Hydra: composing the configuration, help, completion, and errors in one line."""

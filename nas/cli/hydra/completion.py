@@ -1,0 +1,45 @@
+"""The values of settings that name something registered, for shell completion."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+
+from nas import resources
+
+_NAMES = {
+    "network": "nas.network:reference_names",
+    "data.name": "nas.training.data:data_sets",
+    "device.runtime": "nas.runner.runtimes:runtimes",
+    "device.precision": "nas.blocks.ops:BYTES_PER_ELEMENT",
+    "train.recipe": "nas.training.recipes:recipe_names",
+    "table.format": "nas.latency.importers:formats",
+    "table.missing": "nas.cli.steps.table.table:MISSING",
+    "search.sampler": "nas.search.samplers:sampler_names",
+    "scale.depth_rounding": "nas.scaling:ROUNDINGS",
+    "finish.baseline": "nas.network:reference_names",
+    "tracker.name": "nas.tracking:tracker_names",
+}
+"""Where the names of a setting stand, as ``MODULE:NAME``: a function that gives them, or themselves."""
+
+
+def complete_value(word: str) -> list[str]:
+    """What ``SETTING=START`` may go on to, each with its setting; empty where nothing is registered."""
+    setting, equals, start = word.partition("=")
+    found = _values(setting) if equals else ()
+    return [f"{setting}={name}" for name in sorted(found) if name.startswith(start)]
+
+
+def _values(setting: str) -> Iterable[str]:
+    if setting == "space":
+        return resources.names("search_spaces", ".yaml")
+    if setting in ("table", "table.name"):
+        from nas.cli.steps.table.sources import ROOFLINE
+
+        return {*resources.names("latency_tables", ".json"), ROOFLINE}
+    if setting not in _NAMES:
+        return ()
+    module, name = _NAMES[setting].split(":")
+    found = getattr(importlib.import_module(module), name)
+    names: Iterable[str] = found() if callable(found) else found
+    return names

@@ -1,0 +1,116 @@
+"""One command in several processes: which of them this is, and how they work on one step together.
+
+``torchrun`` starts them, or Slurm's ``srun``, or submitit, which Hydra's launchers use. The first process
+leads: it alone writes, logs and keeps the books of a step; the others do the step's work with it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from nas.cli.screen import say
+from nas.pipeline import Step, execute
+
+_VARIABLES = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun
+    # Of the job step, not of the job: a batch script is one process, whatever the job asked for.
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+    ("SUBMITIT_LOCAL_GLOBALID", "SUBMITIT_LOCAL_NTASKS", "SUBMITIT_LOCAL_LOCALID"),  # submitit on one machine
+)
+_PORTS = range(20_000, 40_000)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which process this is.
+
+    Attributes:
+        index: Its number, from 0.
+        count: How many there are.
+        local_index: Its number among those of its machine.
+    """
+
+    index: int = 0
+    count: int = 1
+    local_index: int = 0
+
+    @property
+    def leads(self) -> bool:
+        return self.index == 0
+
+
+def place() -> Place:
+    """Which process this is, by what started it."""
+    for names in _VARIABLES:
+        values = [os.environ.get(name, "") for name in names]
+        if all(value.isdigit() for value in values):
+            index, count, local_index = map(int, values)
+            if count > 1:
+                return Place(index=index, count=count, local_index=local_index)
+    return Place()
+
+
+def meeting_point() -> str | None:
+    """The address at which the processes meet; ``None`` where ``MASTER_ADDR`` and ``MASTER_PORT`` say it."""
+    if "MASTER_ADDR" in os.environ:
+        return None
+    hosts = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")  # such as a[03-07,09],b1
+    first = re.match(r"([^,\[]+)(?:\[(\d+))?", hosts)
+    assert first is not None, hosts
+    job = os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID", "0")
+    return f"tcp://{first[1]}{first[2] or ''}:{_PORTS[int(job) % len(_PORTS)]}"
+
+
+@contextmanager
+def together(torch_device: str) -> Iterator[None]:
+    """Joins the other processes of this command, if there are any, while the body runs."""
+    here = place()
+    if here.count == 1:
+        yield
+        return
+    from nas.training.distributed import joined
+
+    with joined(
+        here.index,
+        count=here.count,
+        local_index=here.local_index,
+        device=torch_device,
+        meeting_point=meeting_point(),
+    ):
+        yield
+
+
+def execute_together(step: Step) -> bool:
+    """Does a step, unless its results are there already; returns whether there was anything to do.
+
+    The leader keeps the step's books and tells the others whether there is work.
+    """
+    from nas.training.distributed import Processes
+
+    processes = Processes.current()
+    if processes.count == 1:
+        return execute(step, say=say)
+    if not processes.leads:
+        if is_work := bool(processes.leaders(0)):
+            step.run(step.partial)
+        return is_work
+    told = False
+
+    def run(folder: Path) -> None:
+        nonlocal told
+        told = True
+        processes.leaders(1)
+        step.run(folder)
+
+    try:
+        return execute(replace(step, run=run), say=say)
+    finally:
+        if not told:
+            processes.leaders(0)

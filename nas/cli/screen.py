@@ -1,0 +1,133 @@
+"""What a command shows: lines and progress bars on the terminal, the same lines in the run's log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from nas.training.loop import Progress
+
+from nas.masking import masked
+
+if TYPE_CHECKING:
+    from nas.runner.protocol import Progress as Measuring
+
+LOG = logging.getLogger("nas")
+LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
+CONSOLE = Console(highlight=False)
+
+
+def say(text: str) -> None:
+    """Shows a line and logs it, without the passwords of addresses in it."""
+    text = masked(text)
+    CONSOLE.print(text, markup=False, soft_wrap=True)
+    LOG.info(text)
+
+
+def error(message: str, *, prefix: str = "error: ") -> None:
+    """Shows a fault on the standard error and logs it, without the passwords of addresses in it."""
+    message = masked(message)
+    print(f"{prefix}{message}", file=sys.stderr)
+    LOG.error(message)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Shows nothing but faults while the body runs."""
+    quiet, CONSOLE.quiet = CONSOLE.quiet, True
+    try:
+        yield
+    finally:
+        CONSOLE.quiet = quiet
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Logs what is said, and what libraries warn of, to a file, which is appended to."""
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
+    handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(level)
+        root.removeHandler(handler)
+        handler.close()
+
+
+class _MaskingFormatter(logging.Formatter):
+    """Keeps passwords of addresses out of a log, also those in what libraries say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
+
+
+@final
+@dataclass(frozen=True)
+class Bar:
+    """A progress bar that is being shown."""
+
+    progress: rich.progress.Progress
+    task: TaskID
+
+    def start(self, total: int) -> None:
+        """Sets how many steps there are."""
+        self.progress.update(self.task, total=total)
+
+    def step(self) -> None:
+        """Counts one step."""
+        self.progress.advance(self.task)
+
+    def show(self, done: int, total: int) -> None:
+        """Sets both."""
+        self.progress.update(self.task, completed=done, total=total)
+
+    def follow(self, progress: Progress) -> None:
+        """Shows how far a training is, and how fast; the time that is left follows from it."""
+        speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
+        self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
+
+    def left(self, done: int, total: int, seconds: float) -> None:
+        """Sets both, with the time left as whoever does the work reckons it."""
+        self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
+
+    def measured(self, now: Measuring) -> None:
+        """Sets both and the time left, and says what the measuring wants to be known."""
+        if now.note:
+            say(now.note)
+        self.left(now.done, now.total, now.seconds_left)
+
+    def note(self, text: str) -> None:
+        """Shows a few words behind the bar."""
+        self.progress.update(self.task, note=text)
+
+
+@contextmanager
+def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
+    """Shows a progress bar while the body runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[note]}"),
+    )
+    with rich.progress.Progress(*columns, console=CONSOLE) as shown:
+        yield Bar(shown, shown.add_task(what, total=total, note="", speed=""))

@@ -1,0 +1,1 @@
+"""Steps from the winner to what ships: scaling, final training, export."""

@@ -1,0 +1,201 @@
+"""The step that exports the trained networks and measures the files that ship."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.cli.screen import progress_bar, say
+from nas.cli.steps.context import Context
+from nas.cli.steps.upstream import check_kind
+from nas.config import seconds
+from nas.errors import UserError
+from nas.files import fields_of, read_json
+from nas.latency import LatencyTable
+from nas.latency.compatible import differences
+from nas.network import NetworkSpec
+from nas.pipeline import Step
+
+if TYPE_CHECKING:
+    from nas.deploy import Artefact
+
+
+def step(context: Context) -> Step:
+    """Exports, checks parity, reads the accuracy from the files, and measures them side by side."""
+    inputs = {"trained networks": context.path("final", "results.json")}
+    if _is_scaled(context):
+        inputs["scaled winner"] = context.path("scale", "scale.json")
+    return Step(
+        name="deploy",
+        folder=context.path("deploy"),
+        settings={
+            **context.settings("export"),
+            "device": context.device.here().to_dict(),
+            **context.data_settings(),
+        },
+        inputs=inputs,
+        outputs=("manifest.json", "*"),
+        run=lambda folder: _deploy(context, folder),
+    )
+
+
+def _is_scaled(context: Context) -> bool:
+    """Whether the winner has been scaled to a budget; a network of the user's own has none."""
+    return context.config.finish.network is None
+
+
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    from nas.deploy.formats import find_format
+    from nas.deploy.onnx import check_opset
+
+    context.check_data()
+    config = context.config.export
+    if not config.formats:
+        raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
+    for name in config.formats:
+        find_format(name)
+    check_opset(config.opset)
+    seconds(config.measure_budget, setting="export.measure_budget")
+    if config.parity_images < 1:
+        raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
+
+
+def _deploy(context: Context, folder: Path) -> None:
+    from nas.deploy import write_manifest
+
+    networks = _networks(context.path("final", "results.json"))
+    if _is_scaled(context):
+        _check_device(context)
+    artefacts: list[Artefact] = []
+    with progress_bar("exporting", total=len(networks)) as bar:
+        for item in networks:
+            bar.note(item["name"])
+            artefacts += _export(context, item, folder)
+            bar.step()
+    artefacts = _measured(context, artefacts, folder)
+    write_manifest(folder, artefacts)
+    winner = next(artefact for artefact in artefacts if artefact.name == networks[0]["name"])
+    if _is_scaled(context):
+        _check_budget(context, winner)
+    assert winner.latency_ms is not None
+    say(
+        f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
+        f"{winner.latency_ms.value:.3f} ms measured on {context.device.here().machine}"
+    )
+
+
+def _check_device(context: Context) -> None:
+    """Says if the files are measured otherwise than the table that predicted them."""
+    table = LatencyTable.load(context.path("scale", "table.json"))
+    if other := differences(table, context.device):
+        say(f"deploy: warning: what is measured here is not what was predicted: {other}")
+
+
+_OF_A_NETWORK = ("name", "network", "weights", "classes")
+
+
+def _networks(path: Path) -> list[dict[str, Any]]:
+    """The records of the trained networks, the winner first."""
+    value = read_json(path)
+    with fields_of(path, remedy="train again: nas finish"):
+        return [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
+
+
+def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:
+    from nas.deploy import evaluate_artefact, write_artefacts
+    from nas.nn import StaticNetwork
+    from nas.training.data import subset
+    from nas.training.weights import load_weights
+
+    config, data = context.config.export, context.data
+    model = StaticNetwork(NetworkSpec.from_dict(item["network"])).eval()
+    check_kind(
+        context,
+        context.path("final"),
+        classes=item["classes"],
+        channels=model.network.input_channels,
+        command="nas finish",
+    )
+    load_weights(model, context.path("final", item["weights"]))
+    resolution = model.network.resolution
+    few = subset(data.splits.validation, range(min(config.parity_images, len(data.splits.validation))))
+    images = next(iter(data.plain(few, resolution=resolution)))[0]
+    written = write_artefacts(
+        model,
+        folder,
+        name=item["name"],
+        classes=data.splits.classes,
+        normalize=data.normalize,
+        images=images,
+        formats=context.config.export.formats,
+        opset=config.opset,
+        tolerance=config.tolerance,
+    )
+    result = []
+    for artefact in written:
+        found = evaluate_artefact(
+            folder / artefact.file,
+            data.plain(data.splits.test, resolution=resolution),
+            format=artefact.format,
+        )
+        result.append(dataclasses.replace(artefact, test_correct=found.correct, test_total=found.total))
+    return result
+
+
+def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
+    """The artefacts with their latencies, all measured in the same shuffled rounds."""
+    from nas.deploy import Spread
+    from nas.latency.measure.table import measure_networks
+
+    with progress_bar("measuring what ships") as bar:
+        measured = measure_networks(
+            {artefact.file: folder / artefact.file for artefact in artefacts},
+            device=context.device,
+            folder=folder / "measured",
+            budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
+            seed=context.config.seed,
+            progress=bar.measured,
+        )
+    device = context.device.here().to_dict()
+    result = []
+    for artefact in artefacts:
+        found = measured[artefact.file]
+        latency = Spread(
+            value=found.latency_ms,
+            low=found.low_ms,
+            high=found.high_ms,
+            median=found.median_ms,
+            samples=len(found.samples_ms),
+        )
+        result.append(dataclasses.replace(artefact, latency_ms=latency, device=device))
+    return result
+
+
+def _check_budget(context: Context, winner: Artefact) -> None:
+    """Says, or with ``export.enforce`` insists, that what ships keeps the latency budget.
+
+    A budget on another machine cannot be checked here.
+    """
+    budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
+    assert winner.latency_ms is not None
+    if budget is None:
+        return
+    target = LatencyTable.load(context.path("scale", "table.json")).device
+    if not target.is_here:
+        say(
+            f"deploy: the budget of {budget:.3f} ms is one of {target.name}; run nas export there to check it"
+        )
+        return
+    measured_ms = winner.latency_ms.value
+    if measured_ms <= budget:
+        return
+    text = (
+        f"{winner.file} takes {measured_ms:.4g} ms, above the budget of {budget:.4g} ms; "
+        f"lower scale.latency_ms by {math.ceil(100 * (1 - budget / measured_ms))}% and run again"
+    )
+    if context.config.export.enforce:
+        raise UserError(text)
+    say(f"deploy: warning: {text}")

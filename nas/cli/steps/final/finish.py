@@ -1,0 +1,300 @@
+"""The step that trains the winner, and what it is compared with, in the same way."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.cli.screen import progress_bar, say
+from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.final import scale as scale_step
+from nas.cli.steps.table import missing
+from nas.cli.steps.workers import check_parent, helpers, threads
+from nas.errors import UserError
+from nas.files import read_json, sha256, write_json
+from nas.latency import LatencyTable
+from nas.network import NetworkSpec, read_network, reference_network
+from nas.pipeline import Step
+
+if TYPE_CHECKING:
+    from nas.training.loop import Progress
+
+RESULTS = "results.json"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network to train.
+
+    Attributes:
+        name: Its name in tables.
+        role: ``winner``, ``largest``, ``smallest`` or ``baseline``.
+        network: The network.
+        code: Its architecture's code, where it is a point of the space.
+    """
+
+    name: str
+    role: str
+    network: NetworkSpec
+    code: str | None = None
+
+    @property
+    def file(self) -> str:
+        return f"{self.name.replace(' ×', '_x').replace(' ', '_')}.safetensors"
+
+
+def step(context: Context) -> Step:
+    """Trains the winner, the space's extremes and the baselines from scratch."""
+    chosen = context.config.finish.network
+    winner = Path(chosen) if chosen is not None else context.path("scale", "scale.json")
+    inputs = {"winner's network": winner, "search space": context.space_path}
+    if chosen is None:
+        inputs["latency table"] = context.path("scale", scale_step.TABLE)
+    return Step(
+        name="final",
+        folder=context.path("final"),
+        settings={**_settings(context, "finish", "compute"), **context.data_settings()},
+        inputs=inputs,
+        outputs=(RESULTS, "*"),
+        run=lambda folder: _finish(context, folder),
+    )
+
+
+def _settings(context: Context, *names: str) -> dict[str, Any]:
+    """What decides the networks; how many are trained at the same time does not."""
+    found = context.settings(*names)
+    del found["finish"]["workers"]
+    return found
+
+
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    config = context.config.finish
+    if config.workers is not None and config.workers < 1:
+        raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
+    if config.baseline_resolution is not None and config.baseline_resolution < 1:
+        raise UserError(
+            f"finish.baseline_resolution is {config.baseline_resolution}; give a number of pixels, or null "
+            "for the space's largest"
+        )
+    context.check_data()
+    hyperparameters(config)
+    if config.network is not None:
+        read_network(Path(config.network))
+    checkpoint_plan(context.config.checkpoint)
+    for width in config.baseline_widths:
+        reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
+
+
+def _baseline_resolution(context: Context) -> int:
+    return context.config.finish.baseline_resolution or max(context.space.resolutions)
+
+
+def entries(context: Context) -> Iterator[Entry]:
+    """The networks that are trained and compared, the winner first."""
+    config, splits = context.config.finish, context.data.splits
+    classes, channels = len(splits.classes), splits.channels
+    winner, code = _winner(context)
+    yield Entry("winner", "winner", replace(winner, classes=classes, input_channels=channels), code)
+    if config.extremes:
+        for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
+            network = context.space.network(arch, classes=classes, input_channels=channels)
+            yield Entry(role, role, network, str(arch))
+    resolution = _baseline_resolution(context)
+    for width in config.baseline_widths:
+        network = reference_network(
+            config.baseline, resolution=resolution, width=width, classes=classes, input_channels=channels
+        )
+        yield Entry(f"{config.baseline} ×{width:g}", "baseline", network)
+
+
+def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
+    chosen = context.config.finish.network
+    if chosen is None:
+        return scale_step.read_scaled(context)
+    return read_network(Path(chosen)), None
+
+
+def workers(context: Context) -> int:
+    """How many networks are trained at the same time.
+
+    Small networks leave most of a CPU idle: two threads hardly train one faster than one thread does.
+    """
+    from nas.training.data import MemoryImages
+
+    chosen = context.config.finish.workers
+    if chosen is not None:
+        return chosen
+    here = context.compute
+    shares = here.device.type == "cpu" and here.processes.count == 1
+    if not shares or not isinstance(context.data.splits.train, MemoryImages):
+        return 1  # the GPU, other processes or the decoding of images want the cores
+    import torch
+
+    return torch.get_num_threads()
+
+
+def help_finish(context: Context, number: int) -> None:
+    """Trains networks that no other worker has begun, until none is left."""
+    _train_free(context, list(entries(context)), step(context).partial)
+
+
+def _train_free(context: Context, todo: list[Entry], folder: Path) -> set[str]:
+    """Trains what no other worker has begun, the costliest first, and returns the names."""
+    own = set()
+    for entry in sorted(todo, key=lambda entry: -entry.network.macs):
+        claim = _claims(folder) / entry.file
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        _train_once(context, entry, folder)
+        own.add(entry.name)
+    return own
+
+
+def _claims(folder: Path) -> Path:
+    """Where a worker notes which networks it has begun."""
+    return folder / "claims"
+
+
+def _count(context: Context, todo: list[Entry]) -> int:
+    return min(workers(context), len(todo))
+
+
+def _finish(context: Context, folder: Path) -> None:
+    todo = list(entries(context))
+    table = _table(context, todo, folder)
+    count = _count(context, todo)
+    decided = replace(context.config, finish=replace(context.config.finish, workers=count))
+    shutil.rmtree(_claims(folder), ignore_errors=True)  # of an attempt that was interrupted
+    _claims(folder).mkdir()
+    with threads(count):
+        with helpers(replace(context, config=decided), help_finish, workers=count) as others_work:
+            own = _train_free(context, todo, folder)
+            _wait(others_work, todo, folder)
+        beside = [entry for entry in todo if entry.name not in own and _record(folder, entry).is_file()]
+        trained = [_train_once(context, entry, folder) for entry in todo]  # what a failed worker has left
+    for leftover in (_claims(folder), folder / CHECKPOINTS):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for entry, found in zip(todo, trained, strict=True):
+        if entry in beside:
+            say(f"trained {entry.name} at the same time: {found['validation_accuracy']:.1%} on validation")
+    done = [{**found, **_predicted(table, entry.network)} for entry, found in zip(todo, trained, strict=True)]
+    baselines = [item for item in done if item["role"] == "baseline"]
+    # The best is chosen by what the search sees too, never by the test images.
+    best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
+    write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"]})
+    say(f"final: {len(done)} networks trained for {context.config.finish.epochs} epochs each")
+
+
+def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> None:
+    """Shows how many networks are trained, until the other workers have done their part."""
+    if not others_work():
+        return
+    with progress_bar("networks trained", total=len(todo)) as bar:
+        while others_work():
+            bar.show(sum(_record(folder, entry).is_file() for entry in todo), len(todo))
+            time.sleep(0.2)
+        bar.show(sum(_record(folder, entry).is_file() for entry in todo), len(todo))
+
+
+def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | None:
+    """The table that predicts all networks of the comparison; ``None`` where a run has none."""
+    path = context.path("scale", scale_step.TABLE)
+    if not path.is_file():
+        return None
+    blocks = [block for entry in todo for block in entry.network.blocks]
+    table = LatencyTable.load(path)
+    return missing.completed(
+        context,
+        table,
+        blocks,
+        input_channels=todo[0].network.input_channels,
+        folder=folder,
+        budget_s=scale_step.MEASURE_S,
+    )
+
+
+def _train_once(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
+    """Trains a network, unless an interrupted attempt or another worker has done so already."""
+    record = _record(folder, entry)
+    if record.is_file():
+        found: dict[str, Any] = read_json(record)
+        if found["network"] == entry.network.to_dict() and found["sha256"] == sha256(folder / entry.file):
+            return found
+    found = _train(context, entry, folder)
+    write_json(record, found)
+    shutil.rmtree(_states(folder, entry), ignore_errors=True)  # a network that is trained needs none
+    return found
+
+
+def _record(folder: Path, entry: Entry) -> Path:
+    """What is known of a network that is trained."""
+    return folder / f"{entry.file.removesuffix('.safetensors')}.json"
+
+
+def _states(folder: Path, entry: Entry) -> Path:
+    """Where the checkpoints of a network's training are."""
+    return folder / CHECKPOINTS / entry.file.removesuffix(".safetensors")
+
+
+def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, Any]:
+    if table is None or table.missing(network):
+        return {"predicted_ms": None, "estimated": False}
+    return {"predicted_ms": table.predict(network), "estimated": table.is_estimate(network)}
+
+
+def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
+    from nas.training.checkpoint import Checkpoints
+    from nas.training.final import train_network
+    from nas.training.tables import write_csv
+    from nas.training.weights import save_weights
+
+    config, data = context.config.finish, context.data
+    states = _states(folder, entry)
+
+    def follow(now: Progress) -> None:
+        bar.follow(now)
+        check_parent()
+
+    with progress_bar(f"training {entry.name}", total=config.epochs * data.steps(config.batch_size)) as bar:
+        try:
+            trained = train_network(
+                entry.network,
+                data=data,
+                hyper=hyperparameters(config),
+                seed=context.config.seed,
+                checkpoints=Checkpoints(
+                    folder=states,
+                    plan=checkpoint_plan(context.config.checkpoint),
+                    about={"network": entry.network.to_dict(), **_settings(context, "finish", "seed")},
+                    say=say,
+                ),
+                on_step=follow,
+            )
+        except UserError as error:
+            raise UserError(f"{entry.name}: {error}") from None
+        bar.note(f"{trained.validation.value:.1%} on validation")
+    save_weights(trained.model, folder / entry.file, metadata={"name": entry.name})
+    write_csv((folder / entry.file).with_suffix(".csv"), trained.history)
+    return {
+        "name": entry.name,
+        "role": entry.role,
+        "network": entry.network.to_dict(),
+        "code": entry.code,
+        "macs": entry.network.macs,
+        "params": entry.network.params,
+        "validation_accuracy": trained.validation.value,
+        **{f"test_{name}": value for name, value in asdict(trained.test).items()},
+        "weights": entry.file,
+        "sha256": sha256(folder / entry.file),
+        "classes": list(data.splits.classes),
+        "mean": list(data.normalize.mean),
+        "std": list(data.normalize.std),
+    }

@@ -1,0 +1,147 @@
+"""What a search makes good and what it keeps within bounds, out of the configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from nas.cli.steps.context import Context
+from nas.cli.steps.search.judge import Judge
+from nas.cli.steps.table.devices import targets
+from nas.errors import UserError, unknown
+from nas.latency import LatencyTable
+from nas.search.goals import objectives as made
+from nas.search.goals.objectives import LATENCY, Objective
+from nas.search.results.winners import check_budgets
+
+Bounds = Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the values come from.
+
+    Attributes:
+        judge: Gives accuracies.
+        tables: The latency table of each device.
+        precision: That of weights and feature maps on the device.
+        latency_ms: The bound on a device's latency that holds where there is no bound by name.
+    """
+
+    judge: Judge
+    tables: Mapping[str, LatencyTable]
+    precision: str
+    latency_ms: Callable[[LatencyTable], float | None]
+
+
+def _accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
+    judge = sources.judge
+    return [
+        made.accuracy(
+            lambda networks: [judge.count(network).value for network in networks],
+            bound=bounds.get("accuracy"),
+            images=judge.images,
+            stages=judge.stages if judge.halving else None,
+        )
+    ]
+
+
+def _int8_accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
+    judge = sources.judge
+    return [
+        made.accuracy(
+            lambda networks: [judge.int8_count(network).value for network in networks],
+            name="int8_accuracy",
+            bound=bounds.get("int8_accuracy"),
+            images=judge.images,
+        )
+    ]
+
+
+def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
+    names = latency_names(list(sources.tables))
+    return [
+        made.latency(table, name=name, bound_ms=bounds.get(name, sources.latency_ms(table)))
+        for name, table in zip(names, sources.tables.values(), strict=True)
+    ]
+
+
+_KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
+    "accuracy": _accuracy,
+    "int8_accuracy": _int8_accuracy,
+    "latency": _latency,
+    "macs": lambda sources, bounds: [made.macs(bound=bounds.get("macs"))],
+    "params": lambda sources, bounds: [made.params(bound=bounds.get("params"))],
+    "size": lambda sources, bounds: [made.size(precision=sources.precision, bound=bounds.get("size"))],
+    "memory": lambda sources, bounds: [made.memory(precision=sources.precision, bound=bounds.get("memory"))],
+}
+
+
+def latency_names(devices: Sequence[str]) -> list[str]:
+    """The names of the latencies on devices: with several, each device's name is in its own."""
+    return [LATENCY] if len(devices) == 1 else [f"{LATENCY}_{device}" for device in devices]
+
+
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done.
+
+    Raises:
+        UserError: If an objective or a bound is unknown, given twice, or cannot be.
+    """
+    config = context.config.search
+    if config.latency_ms is not None and config.latency_fraction is not None:
+        raise UserError(
+            "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
+        )
+    check_latency("search", latency_ms=config.latency_ms, latency_fraction=config.latency_fraction)
+    for name in config.objectives:
+        if name not in _KINDS:
+            raise unknown("objective", name, _KINDS)
+    if not config.objectives or len(set(config.objectives)) < len(config.objectives):
+        raise UserError(f"search.objectives is {config.objectives}; name at least one, each once")
+    devices = [target.device for target in targets(context)]
+    allowed = [*(name for name in _KINDS if name != "latency"), *latency_names(devices)]
+    for name in config.bounds:
+        if name not in allowed:
+            raise unknown("bound", name, allowed)
+    if config.budgets_ms:
+        names = latency_names(devices) if "latency" in _wanted(context) else []
+        check_budgets([Objective(name, "minimize", lambda _: []) for name in names], config.budgets_ms)
+
+
+def check_latency(part: str, *, latency_ms: float | None, latency_fraction: float | None) -> None:
+    """Raises a ``UserError`` if a bound on the latency cannot be one; ``part`` stands before its name."""
+    if latency_ms is not None and not 0 < latency_ms < math.inf:
+        raise UserError(f"{part}.latency_ms is {latency_ms}; give a positive number of milliseconds, or null")
+    if latency_fraction is not None and not 0 < latency_fraction <= 1:
+        raise UserError(
+            f"{part}.latency_fraction is {latency_fraction}; it is a share of the largest network's latency: "
+            f"0 < share ≤ 1; for another bound, set {part}.latency_ms"
+        )
+
+
+def goals(context: Context, sources: Sources) -> tuple[list[Objective], list[Objective]]:
+    """Objectives, and limits: what is bounded and no objective."""
+    config = context.config.search
+    made_of = {kind: _KINDS[kind](sources, config.bounds) for kind in _wanted(context)}
+    objectives = [each for kind in config.objectives for each in made_of.pop(kind)]
+    limits = [each for rest in made_of.values() for each in rest if each.bound is not None]
+    return objectives, limits
+
+
+def depends_on_precision(context: Context) -> bool:
+    """Whether the device's precision decides a value."""
+    return bool({"size", "memory"} & set(_wanted(context)))
+
+
+def _wanted(context: Context) -> list[str]:
+    """The kinds of objectives and bounds, objectives first."""
+    config = context.config.search
+    bounded = [kind for kind in _KINDS if kind in config.bounds]
+    asked = [config.latency_ms, config.latency_fraction]
+    if any(value is not None for value in asked) or any(name.startswith(LATENCY) for name in config.bounds):
+        bounded.append("latency")
+    return list(dict.fromkeys([*config.objectives, *bounded]))

@@ -1,0 +1,275 @@
+"""The step that searches the trained supernet."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+from nas.cli.screen import Bar, progress_bar, say
+from nas.cli.steps.context import Context
+from nas.cli.steps.search import goals as goals_step
+from nas.cli.steps.search import judge as judge_step
+from nas.cli.steps.table import table as table_step
+from nas.cli.steps.table.devices import check_tables, searched_space, targets
+from nas.cli.steps.workers import check_parent, helpers
+from nas.errors import UserError
+from nas.latency import LatencyTable
+from nas.pipeline import Step
+from nas.search import Objective, SearchResult
+from nas.search.results.status import Status, status
+from nas.search.results.winners import ACCURACIES, Remeasure, is_latency, remeasured
+from nas.search.samplers import Sampler, make_sampler
+from nas.search.study import Progress, search, work
+from nas.search.trials.shared import Shared
+
+OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
+JOURNAL = "journal.log"
+_HOW = ("workers", "storage", "study")
+"""Settings that decide how a search is done, and not what it finds."""
+
+_SHOW_EVERY_S = 0.5
+
+
+def step(context: Context) -> Step:
+    """Searches for what is asked for, with random search as its control."""
+    settings = context.settings("search")
+    found = targets(context)
+    return Step(
+        name="search",
+        folder=context.path("search"),
+        settings={
+            "search": {name: value for name, value in settings["search"].items() if name not in _HOW},
+            **context.data_settings(),
+            "calibration_images": context.config.train.calibration_images,
+            "estimated": {each.device: each.facts for each in found if each.path is None},
+            "device": _device_settings(context),
+            "missing": context.config.table.missing,
+        },
+        inputs={
+            "search space": context.space_path,
+            "supernet": context.path("supernet", "weights.safetensors"),
+            **{f"latency table of {each.device}": each.path for each in found if each.path is not None},
+        },
+        outputs=OUTPUTS if context.config.search.storage else (JOURNAL, *OUTPUTS),
+        run=lambda folder: _search(context, folder),
+    )
+
+
+def _device_settings(context: Context) -> dict[str, Any]:
+    """What the search reads of the device itself: tables say the rest."""
+    device, found = context.config.device, dict[str, Any]()
+    if context.config.search.respect_device:
+        names = ("preferred_blocks", "channel_multiple", "max_width")
+        found = {name: getattr(device, name) for name in names}
+    if goals_step.depends_on_precision(context):
+        found["precision"] = device.precision
+    return found
+
+
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    table_step.check_missing(context)
+    config = context.config.search
+    if config.workers < 1:
+        raise UserError(f"search.workers is {config.workers}; there must be at least one")
+    if config.trials < 1:
+        raise UserError(f"search.trials is {config.trials}; there must be at least one")
+    goals_step.check(context)
+    judge_step.check(context)
+    sampler(context)
+    searched_space(context)
+    check_tables(context)
+
+
+def sampler(context: Context) -> Sampler:
+    """What proposes networks, out of the configuration."""
+    search = context.config.search
+    made = make_sampler(search.sampler, search.options)
+    has_population = "population" in {each.name for each in dataclasses.fields(made)}
+    if not has_population or "population" in search.options:
+        return made
+    return make_sampler(search.sampler, {"population": search.population, **search.options})
+
+
+def bound_ms(context: Context, table: LatencyTable) -> float | None:
+    """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
+    search, splits = context.config.search, context.data.splits
+    if search.latency_fraction is None:
+        return search.latency_ms
+    largest = context.space.network(
+        context.space.largest(), classes=len(splits.classes), input_channels=splits.channels
+    )
+    return search.latency_fraction * table.predict(largest)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """A search, out of the configuration."""
+
+    judge: judge_step.Judge
+    objectives: list[Objective]
+    limits: list[Objective]
+    context: dict[str, str]
+
+
+def _parts(context: Context, folder: Path) -> _Parts:
+    found = targets(context)
+    judge = judge_step.judge(context)
+    sources = goals_step.Sources(
+        judge=judge,
+        tables={target.device: target.table(context, folder) for target in found},
+        precision=context.config.device.precision,
+        latency_ms=lambda table: bound_ms(context, table),
+    )
+    objectives, limits = goals_step.goals(context, sources)
+    facts = {f"table of {target.device}": target.facts for target in found}
+    accuracy = judge_step.facts(context)
+    facts["supernet"] = str(accuracy["supernet"])
+    facts["halving"] = str(list(context.config.search.halving))
+    facts["device"] = json.dumps(_device_settings(context))
+    facts["data"] = _hash({name: value for name, value in accuracy.items() if name != "supernet"})
+    return _Parts(judge=judge, objectives=objectives, limits=limits, context=facts)
+
+
+def _hash(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
+    """Where processes search together; ``None`` if this one is alone."""
+    config = context.config.search
+    if config.storage is None and config.workers == 1:
+        return None
+    return Shared(storage=config.storage or str(folder / JOURNAL), study=config.study, worker=worker)
+
+
+def help_search(context: Context, worker: int) -> None:
+    """Joins the search of this run as one more worker."""
+    config, splits, parts = context.config, context.data.splits, _parts(context, step(context).partial)
+    shared = _shared(context, step(context).partial, worker)
+    assert shared is not None
+    work(
+        searched_space(context),
+        objectives=parts.objectives,
+        limits=parts.limits,
+        sampler=sampler(context),
+        trials=config.search.trials,
+        seed=config.seed,
+        shared=shared,
+        classes=len(splits.classes),
+        input_channels=splits.channels,
+        context=parts.context,
+        control=True,
+        progress=lambda _: check_parent(),
+    )
+
+
+def _search(context: Context, folder: Path) -> None:
+    config, splits, parts = context.config, context.data.splits, _parts(context, folder)
+    with progress_bar("searching") as bar, helpers(context, help_search, workers=config.search.workers):
+        result = search(
+            searched_space(context),
+            objectives=parts.objectives,
+            limits=parts.limits,
+            sampler=sampler(context),
+            trials=config.search.trials,
+            seed=config.seed,
+            folder=folder,
+            shared=_shared(context, folder, 0),
+            classes=len(splits.classes),
+            input_channels=splits.channels,
+            context=parts.context,
+            control=True,
+            budgets_ms=config.search.budgets_ms,
+            remeasure=_remeasure(parts),
+            progress=_View(context, bar, parts).show,
+        )
+    _say_result(result, parts, folder)
+
+
+def _remeasure(parts: _Parts) -> Remeasure | None:
+    """What measures the winners again; ``None`` without images that are kept from the search."""
+    judge = parts.judge
+    if judge.unseen is None:
+        return None
+    return judge.int8_held_out if remeasured(parts.objectives) == "int8_accuracy" else judge.held_out
+
+
+@final
+@dataclass
+class _View:
+    """Shows where the search stands, on the terminal and to the tracker, at most twice a second."""
+
+    context: Context
+    bar: Bar
+    parts: _Parts
+    _shown: float = field(default=0.0)
+
+    def show(self, now: Progress) -> None:
+        self.bar.show(now.evaluated, now.trials)
+        last = now.evaluated == now.trials
+        if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
+            return
+        found = status(
+            self.parts.objectives, self.parts.limits, now.entries, self.context.config.search.budgets_ms
+        )
+        what = "random search, the control: " if now.control else ""
+        self.bar.note(what + _note(found, self.parts.objectives[0]))
+        metrics = found.metrics("control" if now.control else "search")
+        self.context.tracker.log(metrics, step=now.evaluated)
+        self._shown = time.monotonic()
+
+
+def _note(found: Status, first: Objective) -> str:
+    """A status in a few words."""
+    if found.best is None:
+        return "nothing within the bounds yet"
+    parts = [f"best {_value(first, found.best)}"]
+    parts += [
+        f"{'–' if best is None else _value(first, best)} in {budget:g} ms"
+        for budget, best in found.best_within.items()
+    ]
+    return ", ".join([*parts, f"front {found.front}", f"hypervolume {found.hypervolume:.4g}"])
+
+
+def _value(objective: Objective, value: float) -> str:
+    return _FORMATS.get(objective.name.partition("_")[0], "{:.4g}").format(value)
+
+
+_FORMATS = {"accuracy": "{:.1%}", "int8": "{:.1%}", "latency": "{:.3f} ms"}
+
+
+def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
+    winner = result.winner
+    quantities = [*parts.objectives, *parts.limits]
+    values = (*winner.outcome.values, *winner.outcome.limits)
+    described = [_described(each, value, result) for each, value in zip(quantities, values, strict=True)]
+    say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
+    kept = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
+    if kept is not None:
+        low, high = kept["interval"]
+        kind = _precision(kept["objective"])
+        say(
+            f"search: on {kept['images']} images that it has not seen, the winner's accuracy{kind} is "
+            f"{kept['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+        )
+
+
+def _described(objective: Objective, value: float, result: SearchResult) -> str:
+    if objective.name in ACCURACIES:
+        return f"{_value(objective, value)} on search-validation{_precision(objective.name)}"
+    limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
+    how = ""
+    if is_latency(objective):
+        how = " estimated" if objective.estimated(result.winner.candidate) else " predicted"
+    return f"{objective.name} {_value(objective, value)}{how}{limit}"
+
+
+def _precision(accuracy: str) -> str:
+    return " in INT8" if accuracy == "int8_accuracy" else ""

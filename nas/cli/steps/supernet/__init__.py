@@ -1,0 +1,1 @@
+"""Steps that train the supernet and measure how well it ranks."""

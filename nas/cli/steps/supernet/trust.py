@@ -1,0 +1,171 @@
+"""The step that compares the supernet's ranking with that of networks which are trained alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.cli.screen import progress_bar, say
+from nas.cli.steps.context import Context, hyperparameters
+from nas.cli.steps.supernet import supernet as supernet_step
+from nas.config import OptimizationConfig
+from nas.files import read_json, write_json
+from nas.pipeline import RECORD, Step
+
+if TYPE_CHECKING:
+    from nas.network import NetworkSpec
+    from nas.training.data import Images
+    from nas.training.evaluation import Accuracy
+    from nas.training.trust import Agreement, Compared, Subject, TrustPlan
+
+FOLDER = "trust"
+ROWS = "networks.csv"
+RESULT = "trust.json"
+
+
+def step(context: Context) -> Step:
+    """Trains stratified networks alone and compares their accuracy with the inherited one."""
+    return Step(
+        name=FOLDER,
+        folder=context.path(FOLDER),
+        settings={
+            **context.settings("trust", "compute"),
+            **context.data_settings(),
+            "calibration_images": context.config.train.calibration_images,
+        },
+        inputs={
+            "search space": context.space_path,
+            "supernet's weights": context.path(supernet_step.FOLDER, "weights.safetensors"),
+        },
+        outputs=(ROWS, RESULT),
+        run=lambda folder: _trust(context, folder),
+    )
+
+
+def check(context: Context) -> None:
+    """Finds what is wrong with the settings before anything is done."""
+    supernet_step.check(context)
+    hyperparameters(context.config.trust)
+    plan(context)
+
+
+def plan(context: Context) -> TrustPlan:
+    """What is compared, out of the configuration."""
+    from nas.training.trust import TrustPlan
+
+    config = context.config.trust
+    return TrustPlan(
+        networks=config.networks, images=config.images, top=config.top, resamples=config.resamples
+    )
+
+
+def subjects(context: Context) -> list[Subject]:
+    """The smallest network, the largest, and random ones spread over the range of MACs."""
+    import numpy as np
+
+    from nas.space.stratified import stratified
+    from nas.training.trust import Subject
+
+    space, splits = context.space, context.data.splits
+    extremes = {"smallest": space.smallest(), "largest": space.largest()}
+    count = context.config.trust.networks
+    drawn = stratified(space, count + len(extremes), np.random.default_rng(context.config.seed))
+    others = [arch for arch in drawn if arch not in extremes.values()][:count]
+    named = [*extremes.items(), *(("random", arch) for arch in others)]
+    return [
+        Subject(
+            role=role,
+            code=str(arch),
+            network=space.network(arch, classes=len(splits.classes), input_channels=splits.channels),
+        )
+        for role, arch in named
+    ]
+
+
+def judging_images(context: Context) -> Images:
+    """The images that both accuracies are computed on."""
+    splits = context.data.splits
+    return {"validation": splits.validation, "test": splits.test}[context.config.trust.images]
+
+
+def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
+    """Trains a network from scratch and judges it; ``name`` stands in front of the progress bar."""
+    from nas.training.evaluation import evaluate
+    from nas.training.final import fit_network
+
+    data, hyper = context.data, hyperparameters(context.config.trust)
+    with progress_bar(name, total=hyper.epochs * data.steps(hyper.batch_size)) as bar:
+        model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, on_step=bar.follow)
+        plain = data.plain(judging_images(context), resolution=network.resolution)
+        accuracy = evaluate(model, plain, compute=data.compute)
+        bar.note(f"{accuracy.value:.1%}")
+    return accuracy
+
+
+def _trust(context: Context, folder: Path) -> None:
+    from nas.training.trust import compare
+
+    for line in differences(context):
+        say(f"trust: {line}")
+    evaluator = dataclasses.replace(supernet_step.evaluator(context), validation=judging_images(context))
+    todo = subjects(context)
+    names = {item.network: f"{item.role} network alone, {n}/{len(todo)}" for n, item in enumerate(todo, 1)}
+    rows = compare(
+        todo,
+        inherited=evaluator.accuracy,
+        alone=lambda network: train_and_judge(context, network, name=names[network]),
+        path=folder / ROWS,
+    )
+    _summarize(context, rows, folder)
+
+
+def differences(context: Context) -> list[str]:
+    """In what the networks are trained otherwise than the supernet was, by the record of its step."""
+    record = read_json(context.path(supernet_step.FOLDER, RECORD))
+    trained: Mapping[str, Any] = record["settings"]["train"]
+    own = dataclasses.asdict(context.config.trust)
+    names = [field.name for field in dataclasses.fields(OptimizationConfig)]
+    return [
+        f"networks are trained with {name}={own[name]}, the supernet was with {trained.get(name)}"
+        for name in names
+        if own[name] != trained.get(name)
+    ]
+
+
+def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None:
+    from nas.training.trust import Agreement, random_only
+
+    chosen, config = plan(context), context.config.trust
+    sets = {"all": rows, "without_extremes": random_only(rows)}
+    found = {
+        name: Agreement.of(part, top=chosen.top, resamples=chosen.resamples, seed=context.config.seed)
+        for name, part in sets.items()
+    }
+    value = {
+        "space": context.space.name,
+        "images": chosen.images,
+        "image_count": rows[0].images,
+        "calibration_images": context.config.train.calibration_images,
+        "training": dataclasses.asdict(hyperparameters(config)),
+        "differs_from_the_supernet": differences(context),
+        "top": chosen.top,
+        "resamples": chosen.resamples,
+        "agreement": {name: agreement.to_dict() for name, agreement in found.items()},
+    }
+    write_json(folder / RESULT, value)
+    for line in summary(rows, found["all"], top=chosen.top):
+        say(f"trust: {line}")
+
+
+def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str]:
+    """What was found, in a few lines."""
+    extremes = [row for row in rows if row.role != "random"]
+    gaps = ", ".join(f"{row.role} {100 * (row.alone - row.inherited):+.1f}" for row in extremes)
+    return [
+        f"{found.networks} networks on {rows[0].images} images; in brackets, 95 % intervals over networks",
+        f"Kendall τ {found.kendall_tau}, Spearman {found.spearman}; τ of MACs {found.macs_kendall_tau}",
+        f"of the supernet's best {top}, a share of {found.precision_at_top} is among the best {top} alone",
+        f"trained alone, a network gains {found.gap_points} points ({gaps})",
+    ]

@@ -1,0 +1,137 @@
+"""The latency tables of the devices that a search is for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from nas import resources
+from nas.cli.hydra import compose
+from nas.cli.steps.context import Context
+from nas.cli.steps.table import missing
+from nas.cli.steps.table import table as table_step
+from nas.config import DeviceConfig, seconds
+from nas.errors import UserError
+from nas.files import sha256
+from nas.hardware import Device
+from nas.latency import LatencyTable
+from nas.latency.compatible import require_space
+from nas.space import SearchSpace
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A device that a search is for.
+
+    Attributes:
+        device: The device's name.
+        path: The file of its table; ``None`` if the table is estimated.
+        peaks: The device whose peaks are the estimate; ``None`` if there is a table.
+    """
+
+    device: str
+    path: Path | None
+    peaks: Device | None
+
+    def table(self, context: Context, folder: Path) -> LatencyTable:
+        """Its table, read or estimated; what the run's own table lacks is added and kept in ``folder``."""
+        if self.path == table_step.path(context):
+            return _completed(context, self.path, folder)
+        if self.path is not None:
+            table = LatencyTable.load(self.path)
+            require_space(table, context.space.name)
+            return table
+        from nas.latency.estimate.roofline import roofline_table
+
+        assert self.peaks is not None
+        classes, channels = table_step.sizes(context)
+        blocks = context.space.block_specs(classes=classes, input_channels=channels)
+        return roofline_table(blocks, device=self.peaks, space=context.space.name)
+
+    @property
+    def facts(self) -> str:
+        """What must be the same for a search to go on: the table's content, or the peaks."""
+        return sha256(self.path) if self.path is not None else repr(self.peaks)
+
+
+def searched_space(context: Context) -> SearchSpace:
+    """The space, without what the device dislikes if it is to be respected."""
+    if not context.config.search.respect_device:
+        return context.space
+    device = context.config.device
+    return context.space.restricted(
+        preferred_blocks=device.preferred_blocks,
+        channel_multiple=device.channel_multiple,
+        max_width=device.max_width,
+    )
+
+
+def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
+    """The run's table, with every block of the space that is searched."""
+    table, splits = table_step.read(context, path), context.data.splits
+    kept = folder / missing.TABLE
+    if kept.is_file():
+        return LatencyTable.load(kept)  # of an interrupted attempt: what it measured is not measured anew
+    full = missing.completed(
+        context,
+        table,
+        searched_space(context).block_specs(classes=len(splits.classes), input_channels=splits.channels),
+        input_channels=splits.channels,
+        folder=folder,
+        budget_s=seconds(context.config.table.budget, setting="table.budget"),
+    )
+    if full is not table:
+        missing.save_completed(context, full, folder)
+    return full
+
+
+def targets(context: Context) -> list[Target]:
+    """The devices that the search is for, in the order of its settings.
+
+    Raises:
+        UserError: If a device is named twice or unknown, or has neither a table nor known peaks.
+    """
+    config = context.config.search
+    names = config.devices or [context.config.device.name]
+    if len(set(names)) < len(names):
+        raise UserError(f"search.devices names a device twice: {names}; name each one once")
+    if unused := [name for name in config.tables if name not in names]:
+        raise UserError(f"search.tables names {unused}, but the search is for {names}; add to search.devices")
+    return [_target(context, name, config.tables) for name in names]
+
+
+def _target(context: Context, name: str, tables: Mapping[str, str]) -> Target:
+    if name in tables and tables[name] != table_step.ROOFLINE:
+        path = resources.find("latency_tables", tables[name], ".json", what="latency table")
+        return Target(device=name, path=path, peaks=None)
+    if name not in tables and name == context.config.device.name:
+        return Target(device=name, path=table_step.path(context), peaks=None)
+    standard = f"{context.space.name}-{name}"
+    if name not in tables and standard in resources.names("latency_tables", ".json"):
+        return Target(
+            device=name, path=resources.find("latency_tables", standard, ".json", what=""), peaks=None
+        )
+    return Target(device=name, path=None, peaks=_peaks(name, standard))
+
+
+def _peaks(name: str, standard: str) -> Device:
+    """The device as ``conf/device/`` describes it."""
+    config = compose.load(DeviceConfig, resources.find("conf/device", name, ".yaml", what="device"))
+    device = Device(**dataclasses.asdict(config))
+    if not device.peak_flops or device.bandwidth_bytes_per_s is None:
+        raise UserError(
+            f"device {name} has no latency table latency_tables/{standard}.json, and its peaks are unknown; "
+            f"measure one there with `nas table device={name}`, or name one: search.tables={{{name}: PATH}}"
+        )
+    return device
+
+
+def check_tables(context: Context) -> None:
+    """Reads the tables that are there already, and so finds what is wrong with them early."""
+    for target in targets(context):
+        if target.path is not None and target.path.is_file():
+            require_space(LatencyTable.load(target.path), context.space.name)

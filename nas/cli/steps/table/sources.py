@@ -1,0 +1,281 @@
+"""Where a run's latency table comes from: measured here or elsewhere, estimated, fitted or imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from nas import resources
+from nas.cli.screen import progress_bar, say
+from nas.cli.steps.context import Context
+from nas.config import TableConfig, seconds
+from nas.errors import UserError, unknown
+from nas.hardware import Device, describe_machine
+from nas.latency import LatencyTable
+
+if TYPE_CHECKING:
+    from nas.latency.plan.plan import Plan
+    from nas.latency.targets import Target
+
+ROOFLINE = "roofline"
+THIS_MACHINE = "this_machine"
+_TOGETHER = {
+    "sibling": "from_networks",
+    "format": "published",
+    "published": "format",
+    "remote.binary": "host",
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A way to come by a table.
+
+    Attributes:
+        setting: The setting that asks for it.
+        chosen: Whether a configuration asks for it.
+        check: Finds what is wrong with the settings before anything is done.
+        inputs: Files that it reads, by a word for messages.
+        device: The device of the table, as far as it is known before.
+        make: Makes the table, in the step's folder.
+        name: The table's name, if it is not the space's and the device's.
+    """
+
+    setting: str
+    chosen: Callable[[TableConfig], bool]
+    check: Callable[[Context], None]
+    inputs: Callable[[Context], dict[str, Path]] = lambda context: {}
+    device: Callable[[Context], Device] = lambda context: context.device
+    make: Callable[[Context, Path], LatencyTable]
+    name: Callable[[Context], str] = lambda context: f"{context.space.name}-{context.device.name}"
+
+
+def source(config: TableConfig) -> Source:
+    """The one that a configuration asks for.
+
+    Raises:
+        UserError: If it asks for several.
+    """
+    found = [candidate for candidate in _SOURCES if candidate.chosen(config)]
+    for given, needed in _TOGETHER.items():
+        if _setting(config, given) is not None and _setting(config, needed) is None:
+            raise UserError(f"table.{given} says nothing without table.{needed}; set both or none")
+    if len(found) > 1:
+        raise UserError(
+            f"{' and '.join(item.setting for item in found)} each say where the table comes from; set one"
+        )
+    return found[0] if found else _HERE
+
+
+def _setting(config: TableConfig, name: str) -> object:
+    return config.remote.binary if name == "remote.binary" else getattr(config, name)
+
+
+def sizes(context: Context) -> tuple[int, int]:
+    """Classes and input channels of the networks: as set, or else the data set's."""
+    config = context.config.table
+    if config.classes is not None and config.input_channels is not None:
+        return config.classes, config.input_channels
+    splits = context.data.splits
+    return config.classes or len(splits.classes), config.input_channels or splits.channels
+
+
+def known_peaks(device: Device) -> Device:
+    """The device; this machine's peaks are measured, which takes a second."""
+    if device.name != THIS_MACHINE or device.peak_flops:
+        return device
+    from nas.latency.estimate.peaks import with_peaks_of_here
+
+    return with_peaks_of_here(device)
+
+
+def plan(context: Context, *, target: Target | None) -> Plan:
+    """What is measured and how; it is said, with the time that it takes."""
+    from nas.latency.plan.plan import plan_table
+
+    config = context.config.table
+    classes, channels = sizes(context)
+    found = plan_table(
+        context.space,
+        budget_s=seconds(config.budget, setting="table.budget"),
+        resolutions=config.resolutions,
+        classes=classes,
+        input_channels=channels,
+        correction_networks=config.correction_networks,
+        validation_networks=config.validation_networks,
+        seed=context.config.seed,
+        target=target,
+    )
+    say(f"table: {found.about(context.device)}")
+    return found
+
+
+def check_plan(context: Context) -> None:
+    """Checks what decides the plan."""
+    from nas.latency.plan.plan import check_resolutions
+
+    config = context.config.table
+    check_resolutions(context.space, config.resolutions)
+    for name in ("correction_networks", "validation_networks"):
+        if (count := getattr(config, name)) < 0:
+            raise UserError(f"table.{name} is {count}; it is a number of networks, 0 for none")
+
+
+def _check_here(context: Context) -> None:
+    check_plan(context)
+    context.device.require_here()
+    context.device.here()
+
+
+def _measure(context: Context, folder: Path, *, target: Target | None, where: str) -> LatencyTable:
+    from nas.latency.measure.table import measure_plan
+
+    found = plan(context, target=target)
+    say(f"table: measuring {where} as device {context.device.name}")
+    with progress_bar(f"measuring on {context.device.runtime}") as bar:
+        return measure_plan(
+            found,
+            device=context.device,
+            folder=folder,
+            target=target,
+            progress=bar.measured,
+        )
+
+
+def _target(config: TableConfig) -> Target:
+    from nas.latency.targets import Target
+
+    assert config.host is not None
+    remote = config.remote
+    return Target(
+        host=config.host,
+        port=remote.port,
+        identity=None if remote.identity is None else Path(remote.identity).expanduser(),
+        python=remote.python,
+        folder=remote.folder,
+        binary=None if remote.binary is None else Path(remote.binary).expanduser(),
+    )
+
+
+def _check_target(context: Context) -> None:
+    from nas.latency.targets import open_transport
+
+    check_plan(context)
+    open_transport(_target(context.config.table))
+
+
+def _estimate(context: Context, folder: Path) -> LatencyTable:
+    from nas.latency.estimate.roofline import roofline_table
+
+    classes, channels = sizes(context)
+    blocks = context.space.block_specs(
+        resolutions=context.config.table.resolutions, classes=classes, input_channels=channels
+    )
+    device = known_peaks(context.device)
+    return roofline_table(
+        blocks, device=device, name=f"{context.space.name}-{device.name}-estimated", space=context.space.name
+    )
+
+
+def _check_networks(context: Context) -> None:
+    config = context.config.table
+    path = Path(str(config.from_networks))
+    if not path.is_file():
+        raise UserError(f"table.from_networks: there is no file {path}; name a CSV file")
+    if config.sibling is not None:
+        LatencyTable.load(config.sibling)
+
+
+def _network_inputs(context: Context) -> dict[str, Path]:
+    config = context.config.table
+    files = {"measured networks": Path(str(config.from_networks))}
+    if config.sibling is not None:
+        files["sibling's table"] = resources.find(
+            "latency_tables", config.sibling, ".json", what="latency table"
+        )
+    return files
+
+
+def _fit(context: Context, folder: Path) -> LatencyTable:
+    from nas.latency.estimate.whole_networks import fit_networks
+
+    config = context.config.table
+    classes, channels = sizes(context)
+    return fit_networks(
+        context.space,
+        Path(str(config.from_networks)),
+        device=context.device,
+        sibling=None if config.sibling is None else LatencyTable.load(config.sibling),
+        classes=classes,
+        input_channels=channels,
+    )
+
+
+def _check_published(context: Context) -> None:
+    from nas.latency.importers import formats
+
+    config = context.config.table
+    if config.format not in formats():
+        raise unknown("table.format", config.format, formats())
+    if not Path(str(config.published)).exists():
+        raise UserError(f"table.published: {config.published} does not exist; name a file or folder")
+
+
+def _published_files(context: Context) -> dict[str, Path]:
+    path = Path(str(context.config.table.published))
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return {f"published {file.relative_to(path.parent)}": file for file in files}
+
+
+def _import(context: Context, folder: Path) -> LatencyTable:
+    from nas.latency.importers import import_table
+
+    config = context.config.table
+    return import_table(str(config.format), Path(str(config.published)))
+
+
+_HERE = Source(
+    setting="this machine",
+    chosen=lambda config: False,
+    check=_check_here,
+    device=lambda context: context.device.here(),
+    make=lambda context, folder: _measure(context, folder, target=None, where=describe_machine()),
+)
+_SOURCES = (
+    Source(
+        setting="table=roofline",
+        chosen=lambda config: config.name == ROOFLINE,
+        check=check_plan,
+        make=_estimate,
+        name=lambda context: f"{context.space.name}-{context.device.name}-estimated",
+    ),
+    Source(
+        setting="table.host",
+        chosen=lambda config: config.host is not None,
+        check=_check_target,
+        make=lambda context, folder: _measure(
+            context,
+            folder,
+            target=_target(context.config.table),
+            where=f"on {context.config.table.host}",
+        ),
+    ),
+    Source(
+        setting="table.from_networks",
+        chosen=lambda config: config.from_networks is not None,
+        check=_check_networks,
+        inputs=_network_inputs,
+        make=_fit,
+    ),
+    Source(
+        setting="table.published",
+        chosen=lambda config: config.published is not None,
+        check=_check_published,
+        inputs=_published_files,
+        make=_import,
+        name=lambda context: str(context.config.table.format),
+    ),
+)

@@ -1,0 +1,179 @@
+"""From the raw samples of a kit to a latency table: derive block costs, correct, prove."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.blocks import BlockSpec, parse_key
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency.costs.validation import prove, whole
+from nas.latency.costs.windows import Latency, latencies
+from nas.latency.kit.kit import KitNetwork
+from nas.latency.models.blocks import BlockCost, BlockModel
+from nas.latency.models.correction import fit_correction
+from nas.latency.plan.probes import Derived, Probe, derive_costs
+from nas.latency.table import LatencyTable, Record
+from nas.network import NetworkSpec
+from nas.runner.errors import RunnerError
+from nas.runner.protocol import Window
+from nas.runner.result import read_result
+
+_REFERENCE, _PROBE = "reference", "probe"
+
+
+def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable:
+    """The table of a file that ``measure.pyz`` wrote.
+
+    Args:
+        content: The file's JSON value.
+        path: The file, for messages.
+
+    Raises:
+        UserError: If it was edited, is of another version, or lacks entries.
+    """
+    try:
+        found = read_result(dict(content), path=path)
+    except RunnerError as error:
+        raise UserError(str(error)) from None
+    windows = [
+        Window(entry, round_, start_s, runs, tuple(samples), took_s)
+        for entry, round_, start_s, runs, samples, took_s in found["windows"]
+    ]
+    return derive_table(found["manifest"], header=found["header"], windows=windows)
+
+
+def derive_table(
+    manifest: Mapping[str, Any], *, header: Mapping[str, Any], windows: Sequence[Window]
+) -> LatencyTable:
+    """The table that the raw samples of a kit give.
+
+    Args:
+        manifest: The kit's manifest.
+        header: The header of the sample file: on what, and with which version, it was measured.
+        windows: All samples.
+
+    Raises:
+        UserError: If there are entries without samples.
+    """
+    measured = entry_latencies(manifest, windows)
+    probes, networks = kit_probes(manifest), _networks(manifest)
+    derived = derive(probes, measured)
+    constant = min(derived.context_ms.values())
+    fitted = fit_correction(
+        *whole(networks, "correction", measured), cost_ms=derived.cost_ms, constant_ms=constant
+    )
+    device = Device.from_dict(manifest["device"])
+    table = LatencyTable(
+        name=manifest["table"]["name"],
+        device=dataclasses.replace(
+            device,
+            machine=device.machine or header["machine"],
+            runtime_version=device.runtime_version or header["runtime_version"],
+        ),
+        space=manifest["table"]["space"],
+        model=BlockModel(costs(derived), fitted),
+        probes=(*probe_records(probes, measured), *_network_records(networks, measured)),
+        protocol=manifest["protocol"],
+        references_ms=references(measured),
+        provenance=_provenance(header, windows),
+    )
+    return dataclasses.replace(table, accuracy=prove(table, networks, measured, plain_constant_ms=constant))
+
+
+def entry_latencies(manifest: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, Latency]:
+    """The latency of each entry of a kit.
+
+    Raises:
+        UserError: If there are entries without samples.
+    """
+    names = {entry["id"] for entry in manifest["entries"]}
+    if missing := names - {window.entry for window in windows}:
+        raise UserError(
+            f"{len(missing)} of the kit's {len(names)} entries have no samples; the measurement was cut off: "
+            "repeat it with the same files, and it goes on where it stopped"
+        )
+    shown = [entry["id"] for entry in manifest["entries"] if entry["role"] == _REFERENCE]
+    return latencies(windows, references=shown)
+
+
+def kit_probes(manifest: Mapping[str, Any]) -> list[Probe]:
+    """The probes of a kit."""
+    return [
+        Probe(tuple(map(parse_key, entry["blocks"])), tuple(entry["target"]), entry["context"])
+        for entry in manifest["entries"]
+        if entry["role"] == _PROBE
+    ]
+
+
+def _networks(manifest: Mapping[str, Any]) -> list[KitNetwork]:
+    return [
+        KitNetwork(entry["id"], entry["role"], NetworkSpec.from_dict(entry["network"]))
+        for entry in manifest["entries"]
+        if "network" in entry
+    ]
+
+
+def derive(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> Derived:
+    """Block costs from the latencies of probes."""
+    found = [measured[probe.id] for probe in probes]
+    return derive_costs(
+        probes,
+        np.array([latency.mean_ms for latency in found]),
+        np.array([latency.error_ms for latency in found]),
+    )
+
+
+def costs(derived: Derived) -> dict[str, BlockCost]:
+    """The costs as a table holds them."""
+    return {key: BlockCost(cost, derived.error_ms[key]) for key, cost in derived.cost_ms.items()}
+
+
+def probe_records(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> list[Record]:
+    """What was measured of probes, as a table holds it."""
+    return [
+        _record(_PROBE, probe.blocks, measured[probe.id], target=probe.target, context=probe.context)
+        for probe in probes
+    ]
+
+
+def _network_records(networks: Sequence[KitNetwork], measured: Mapping[str, Latency]) -> list[Record]:
+    return [
+        _record(entry.role, entry.network.blocks, measured[entry.id])
+        for entry in networks
+        if isinstance(entry.network, NetworkSpec)
+    ]
+
+
+def _record(
+    role: str,
+    blocks: Iterable[BlockSpec],
+    latency: Latency,
+    *,
+    target: tuple[str, ...] = (),
+    context: str = "",
+) -> Record:
+    keys = tuple(block.key for block in blocks)
+    rounds = tuple(round(value, 7) for value in latency.rounds_ms)
+    return Record(role, keys, latency.mean_ms, latency.std_ms, latency.count, rounds, target, context)
+
+
+def references(measured: Mapping[str, Latency]) -> dict[str, float]:
+    """The usual latencies of the reference kernels: the machine's state."""
+    return {
+        name: float(np.median(item.rounds_ms))
+        for name, item in measured.items()
+        if name.startswith(_REFERENCE)
+    }
+
+
+def _provenance(header: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, str]:
+    last = max(window.start_s for window in windows)
+    measured = datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="seconds")
+    return {"measured": measured, "machine": header["machine"], "kit": header["kit"]}

@@ -1,0 +1,75 @@
+"""The error of a table on whole networks that its correction has not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from nas.blocks import BlockSpec
+from nas.latency.costs.windows import Latency, summarise
+from nas.latency.kit.kit import KitNetwork
+from nas.latency.models.accuracy import Accuracy, compare, fit_line
+from nas.latency.models.blocks import BlockModel
+from nas.latency.models.correction import Correction
+from nas.latency.plan.probes import FloatArray
+from nas.latency.table import LatencyTable
+from nas.network import NetworkSpec
+
+
+def whole(
+    networks: Iterable[KitNetwork], role: str, measured: Mapping[str, Latency]
+) -> tuple[list[Sequence[BlockSpec]], FloatArray]:
+    """The blocks and latencies of the networks of one role."""
+    entries = [entry for entry in networks if entry.role == role]
+    blocks = [entry.network.blocks for entry in entries if isinstance(entry.network, NetworkSpec)]
+    return list(blocks), np.array([measured[entry.id].mean_ms for entry in entries])
+
+
+def prove(
+    table: LatencyTable,
+    networks: Sequence[KitNetwork],
+    measured: Mapping[str, Latency],
+    *,
+    plain_constant_ms: float,
+) -> Accuracy | None:
+    """The table's error on the validation networks, beside what it should be compared with.
+
+    Args:
+        table: The table, corrected.
+        networks: The kit's whole networks, of all roles.
+        measured: Their latencies.
+        plain_constant_ms: The constant that the plain sum of costs is taken with.
+    """
+    chains, truth = whole(networks, "validation", measured)
+    fitted_on, fitted_truth = whole(networks, "correction", measured)
+    if len(chains) < 2 or len(fitted_on) < 2:
+        return None
+    plain = dataclasses.replace(
+        table, model=BlockModel(table.costs, Correction(constant_ms=plain_constant_ms))
+    )
+    line = fit_line(_macs(fitted_on), fitted_truth)
+    halves = [_halves(measured[entry.id]) for entry in networks if entry.role == "validation"]
+    first, second = np.array(halves).T
+    return Accuracy(
+        networks=len(chains),
+        table=compare(_sums(table, chains), truth),
+        uncorrected=compare(_sums(plain, chains), truth),
+        noise_floor=compare(first, second),
+        macs=compare(line(_macs(chains)), truth),
+    )
+
+
+def _macs(chains: Sequence[Sequence[BlockSpec]]) -> FloatArray:
+    return np.array([float(sum(block.macs for block in blocks)) for blocks in chains])
+
+
+def _sums(table: LatencyTable, chains: Sequence[Sequence[BlockSpec]]) -> FloatArray:
+    return np.array([table.predict_blocks(blocks) for blocks in chains])
+
+
+def _halves(latency: Latency) -> tuple[float, float]:
+    """The latency that every other round shows, and the one that the rest shows."""
+    rounds = latency.rounds_ms
+    return summarise(rounds[::2]).mean_ms, summarise(rounds[1::2] or rounds).mean_ms

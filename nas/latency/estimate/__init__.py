@@ -1,0 +1,1 @@
+"""Latency tables without measuring each block: rooflines, scaled estimates, whole networks."""

@@ -1,0 +1,60 @@
+"""Estimates for the blocks that a measured table lacks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from nas.blocks import BlockSpec, parse_key
+from nas.hardware import Device, roofline_ms
+from nas.latency.estimate.interpolation import with_interpolated_estimates
+from nas.latency.models.blocks import BlockCost
+from nas.latency.table import LatencyTable
+
+
+def with_scaled_estimates(
+    table: LatencyTable, blocks: Iterable[BlockSpec], *, device: Device
+) -> LatencyTable:
+    """The table with estimates, marked as such, for those of ``blocks`` that it lacks.
+
+    A block of a kind of which enough were measured is estimated from these
+    (``nas.latency.estimate.interpolation``).
+    For any other, the estimate is its roofline bound, times how many times theirs the blocks of its kind in
+    the table take, as a median; of all blocks where the table holds none of the kind. A bound alone would
+    make what was not measured look fast.
+
+    Args:
+        table: The table.
+        blocks: Blocks that it is to hold.
+        device: The table's device, with its peaks.
+
+    Raises:
+        UserError: If a bound is needed and the device's peaks are unknown.
+    """
+    blocks = tuple(blocks)
+    table = with_interpolated_estimates(table, blocks)
+    missing = table.model.missing(blocks)
+    if not missing:
+        return table
+    factors = _factors(table, device)
+    usual = float(np.median(list(factors.values()))) if factors else 1.0
+    return table.with_blocks(
+        {
+            block.key: BlockCost(
+                ms=roofline_ms(block, device=device) * factors.get(block.KIND, usual), estimated=True
+            )
+            for block in missing
+        }
+    )
+
+
+def _factors(table: LatencyTable, device: Device) -> dict[str, float]:
+    """How many times its roofline bound a block takes, by kind."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for key, cost in table.costs.items():
+        block = parse_key(key)
+        if not cost.estimated and cost.ms > 0 and block.macs > 0:
+            found[block.KIND].append(cost.ms / roofline_ms(block, device=device))
+    return {kind: float(np.median(values)) for kind, values in found.items()}

@@ -1,0 +1,289 @@
+"""A table that is fitted on the latencies of whole networks alone, for devices that cannot be profiled."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.files import sha256
+from nas.hardware import Device
+from nas.latency.models.accuracy import Accuracy, compare, fit_line
+from nas.latency.models.base import LatencyModel
+from nas.latency.models.features import COLUMN, COLUMNS, many_features
+from nas.latency.models.networks import NetworkModel, Scaling, fit_network_model
+from nas.latency.plan.probes import FloatArray
+from nas.latency.table import LatencyTable, Record
+from nas.space import IntArray, SearchSpace
+
+FITTED = 200
+"""Networks that a table is fitted on at most; what a file holds beyond them judges the table."""
+
+FOLDS = 10
+LEAST, LEAST_WITH_SIBLING = 8, 4
+_COLUMNS = ("architecture", "latency_ms")
+_SCALING_NETWORKS = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Whole networks and their latencies.
+
+    Attributes:
+        rows: Encoded architectures, (N, genes).
+        latency_ms: (N,).
+    """
+
+    rows: IntArray
+    latency_ms: FloatArray
+
+
+def fit_networks(
+    space: SearchSpace,
+    source: Path,
+    *,
+    device: Device,
+    sibling: LatencyTable | None = None,
+    classes: int = 1000,
+    input_channels: int | None = None,
+    name: str = "",
+) -> LatencyTable:
+    """A table from a file of whole networks and their latencies.
+
+    Args:
+        space: The space that the networks belong to.
+        source: A CSV file with the columns ``architecture`` (a code of the space) and ``latency_ms``.
+        device: What was measured on.
+        sibling: The table of a similar device, for which fewer networks are enough.
+        classes: Outputs of the networks' classifier.
+        input_channels: Channels of the input image; the space's by default.
+        name: The table's name; by default the space's and the device's.
+
+    Raises:
+        UserError: If the file has a fault (the message names the line), or the sibling lacks blocks.
+    """
+    measured = read_networks(space, source, least=LEAST if sibling is None else LEAST_WITH_SIBLING)
+    return fit_measured(
+        space,
+        measured,
+        device=device,
+        sibling=sibling,
+        classes=classes,
+        input_channels=input_channels,
+        name=name,
+        provenance={"source": source.name, "sha256": sha256(source)},
+    )
+
+
+def read_networks(space: SearchSpace, source: Path, *, least: int) -> Measured:
+    """Reads a file of architectures and latencies.
+
+    Raises:
+        UserError: If there is no such file, a column is missing, or a line has a fault; the message names it.
+    """
+    lines: dict[str, int] = {}
+    latency_ms: list[float] = []
+    for number, code, text in _lines(source):
+        where = f"{source}, line {number}"
+        try:
+            architecture = space.parse(code)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        if (first := lines.setdefault(str(architecture), number)) != number:
+            raise UserError(
+                f"{where}: {architecture} stands in line {first} already; give each network once, "
+                "with the mean of its latencies"
+            )
+        latency_ms.append(_positive(text, where))
+    if len(lines) < least:
+        raise UserError(
+            f"{source} has {len(lines)} networks; a table needs at least {least}, and 20 make a good one"
+        )
+    rows = space.encode([space.parse(code) for code in lines])
+    return Measured(rows, np.array(latency_ms))
+
+
+def _lines(source: Path) -> Iterator[tuple[int, str, str]]:
+    """The number of each line that is not empty, and what stands in the two columns."""
+    try:
+        stream = source.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise UserError(
+            f"{source} cannot be read ({error.strerror}); name a CSV file with the columns "
+            + " and ".join(_COLUMNS)
+        ) from None
+    with stream:
+        reader = csv.DictReader(stream, skipinitialspace=True)
+        if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
+            raise UserError(
+                f"{source}, line 1: no column {' and no column '.join(missing)}; the first line must name "
+                f"the columns {' and '.join(_COLUMNS)}"
+            )
+        for row in reader:
+            yield reader.line_num, row["architecture"] or "", row["latency_ms"] or ""
+
+
+def _positive(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise UserError(f"{where}: latency_ms is {text!r}; it must be a number of milliseconds") from None
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{where}: latency_ms is {text}; it must be a positive number of milliseconds")
+    return value
+
+
+def fit_measured(
+    space: SearchSpace,
+    measured: Measured,
+    *,
+    device: Device,
+    sibling: LatencyTable | None = None,
+    classes: int = 1000,
+    input_channels: int | None = None,
+    name: str = "",
+    provenance: Mapping[str, str],
+) -> LatencyTable:
+    """A table from whole networks and their latencies.
+
+    Up to ``FITTED`` networks, it is fitted on all and judged by cross-validation; beyond, it is fitted on so
+    many of them, drawn at random, and judged by the others.
+
+    Raises:
+        UserError: If the sibling lacks blocks.
+    """
+    data = Data.of(space, measured, sibling=sibling, classes=classes, input_channels=input_channels)
+    count = len(measured.latency_ms)
+    order = np.random.default_rng(0).permutation(count)
+    chosen, rest = np.sort(order[:FITTED]), np.sort(order[FITTED:])
+    model = data.fit(chosen)
+    judged, predicted_ms = (rest, data.predict(model, rest)) if len(rest) else data.cross_validate()
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    records = (
+        [] if not len(rest) else _records(space, measured, chosen, "correction", data.predict(model, chosen))
+    )
+    return LatencyTable(
+        name=name or f"{space.name}-{device.name}",
+        device=device,
+        space=space.name,
+        model=model,
+        accuracy=data.judge(judged, predicted_ms, fitted_on=chosen),
+        probes=(*records, *_records(space, measured, judged, "validation", predicted_ms)),
+        protocol={"method": "whole networks"},
+        provenance={"fitted": now, **provenance, **({"sibling": sibling.name} if sibling else {})},
+    )
+
+
+def _records(
+    space: SearchSpace, measured: Measured, chosen: IntArray, role: str, predicted_ms: FloatArray
+) -> list[Record]:
+    codes = [str(arch) for arch in space.decode(measured.rows[chosen])]
+    return [
+        Record(role, (), latency, 0.0, 1, architecture=code, predicted_ms=round(predicted, 6))
+        for code, latency, predicted in zip(
+            codes, measured.latency_ms[chosen].tolist(), predicted_ms.tolist(), strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What models are fitted on and judged by.
+
+    Attributes:
+        features: Features of the networks, (N, F).
+        latency_ms: Their latencies, (N,).
+        scaling: From random networks of the space.
+        sibling: The model of a similar device.
+        sibling_ms: Its predictions, (N,).
+    """
+
+    features: FloatArray
+    latency_ms: FloatArray
+    scaling: Scaling
+    sibling: LatencyModel | None
+    sibling_ms: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        space: SearchSpace,
+        measured: Measured,
+        *,
+        sibling: LatencyTable | None = None,
+        classes: int = 1000,
+        input_channels: int | None = None,
+    ) -> Data:
+        """Counts the features of networks, and asks the sibling for its predictions.
+
+        Raises:
+            UserError: If the sibling lacks blocks.
+        """
+        every = np.eye(len(COLUMNS))
+        random = space.sample_many(_SCALING_NETWORKS, np.random.default_rng(0))
+
+        def lower(rows: IntArray) -> FloatArray:
+            lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
+            return many_features(lowered, every)
+
+        known_ms = (
+            np.zeros(0)
+            if sibling is None
+            else sibling.predict_many(space, measured.rows, classes=classes, input_channels=input_channels)
+        )
+        return cls(
+            features=lower(measured.rows),
+            latency_ms=measured.latency_ms,
+            scaling=Scaling.of(lower(random)),
+            sibling=None if sibling is None else sibling.model,
+            sibling_ms=known_ms,
+        )
+
+    def fit(self, chosen: IntArray) -> NetworkModel:
+        """A model that is fitted on the networks of these numbers."""
+        return fit_network_model(
+            self.features[chosen],
+            self.latency_ms[chosen],
+            scaling=self.scaling,
+            sibling=self.sibling,
+            sibling_ms=self._sibling_ms(chosen),
+        )
+
+    def predict(self, model: NetworkModel, chosen: IntArray) -> FloatArray:
+        """What a model predicts for the networks of these numbers, in ms."""
+        return model.predict_features(self.features[chosen], self._sibling_ms(chosen))
+
+    def cross_validate(self) -> tuple[IntArray, FloatArray]:
+        """The numbers of all networks, and for each the prediction of a model fitted on the other folds."""
+        every = np.arange(len(self.latency_ms))
+        fold = np.random.default_rng(0).permutation(len(every)) % min(FOLDS, len(every))
+        predicted_ms = np.zeros(len(every))
+        for number in np.unique(fold):
+            model = self.fit(every[fold != number])
+            predicted_ms[fold == number] = self.predict(model, every[fold == number])
+        return every, predicted_ms
+
+    def judge(self, judged: IntArray, predicted_ms: FloatArray, *, fitted_on: IntArray) -> Accuracy:
+        """The figures of predictions, beside those of MACs alone and of the sibling, scaled."""
+        macs, truth = self.features[:, COLUMN["macs"]], self.latency_ms
+        line = fit_line(macs[fitted_on], truth[fitted_on])
+        scaled = None
+        if self.sibling is not None:
+            factor = float(np.median(truth[fitted_on] / self.sibling_ms[fitted_on]))
+            scaled = compare(factor * self.sibling_ms[judged], truth[judged])
+        return Accuracy(
+            networks=len(judged),
+            table=compare(predicted_ms, truth[judged]),
+            macs=compare(line(macs[judged]), truth[judged]),
+            uncorrected=scaled,
+            cross_validated=bool(np.isin(judged, fitted_on).any()),
+        )
+
+    def _sibling_ms(self, chosen: IntArray) -> FloatArray:
+        return self.sibling_ms if self.sibling is None else self.sibling_ms[chosen]

@@ -1,0 +1,200 @@
+"""Kits: a folder of ONNX models and a manifest, which the runner measures on the target."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
+
+from nas.blocks import Shape
+from nas.blocks.conv import ConvSpec
+from nas.errors import UserError
+from nas.files import atomic, sha256, write_json
+from nas.hardware import Device
+from nas.latency.kit.graphs import GraphWriter, chain_model, network_model
+from nas.latency.kit.packing import RUNNER, pack_runner
+from nas.latency.kit.precision import in_precision, require_precision
+from nas.latency.plan.probes import Probe
+from nas.network import NetworkSpec
+from nas.runner.errors import RunnerError
+from nas.runner.measure import MANIFEST, SCHEMA, check_files, read_manifest
+from nas.runner.protocol import Protocol
+
+_MODELS = "models"
+
+
+@dataclass(frozen=True)
+class KitNetwork:
+    """A whole network in a kit.
+
+    Attributes:
+        id: Its name, unique in the kit.
+        role: ``"correction"``, ``"validation"`` or ``"network"``.
+        network: The network, or the ONNX file that is measured as it is.
+    """
+
+    id: str
+    role: str
+    network: NetworkSpec | Path
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit that was written or read.
+
+    Attributes:
+        folder: Where it is.
+        manifest: Its manifest.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def entries(self) -> Sequence[Mapping[str, Any]]:
+        """What it holds: ``id``, ``role``, ``file``, ``sha256``, and what the file is."""
+        entries: Sequence[Mapping[str, Any]] = self.manifest["entries"]
+        return entries
+
+    @property
+    def device(self) -> Device:
+        return Device.from_dict(self.manifest["device"])
+
+
+def write_kit(
+    folder: Path,
+    *,
+    device: Device,
+    probes: Iterable[Probe] = (),
+    networks: Iterable[KitNetwork] = (),
+    protocol: Protocol,
+    table: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Kit:
+    """Writes a kit, runner included; equal arguments give equal files.
+
+    Args:
+        folder: Where to; what an earlier kit left there is replaced.
+        device: The target, runtime included.
+        probes: Chains of blocks.
+        networks: Whole networks.
+        protocol: How to measure.
+        table: ``name`` and ``space`` of the latency table that the kit is for.
+        seed: Seed of the random weights.
+
+    Raises:
+        UserError: If the device's runtime does not run its precision, or an INT8 model would leave a
+            convolution in float.
+    """
+    require_precision(device)
+    entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
+    entries += [_write_probe(folder, probe, device, seed) for probe in probes]
+    networks = tuple(networks)
+    entries += [
+        _write_network(folder, network, device, seed) | {"usage": 1 / len(networks)} for network in networks
+    ]
+    _remove_others(folder, entries)
+    pack_runner(folder / RUNNER)
+    manifest = {
+        "schema": SCHEMA,
+        "runner_sha256": sha256(folder / RUNNER),
+        "table": dict(table or {}),
+        "device": device.to_dict(),
+        "protocol": protocol.to_dict(),
+        "entries": entries,
+    }
+    write_json(folder / MANIFEST, manifest)
+    return Kit(folder, json.loads(json.dumps(manifest)))
+
+
+def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Removes what an earlier kit left; a model that the user converted stays with the one it came from.
+
+    So does a runtime's cache of kernels that it has chosen: with it, measuring goes on with the same ones.
+    """
+    kept = {Path(entry["file"]).stem for entry in entries}
+    for path in (folder / _MODELS).iterdir():
+        if path.stem not in kept and path.suffix != ".cache":
+            path.unlink()
+
+
+def read_kit(folder: Path) -> Kit:
+    """Reads a kit and checks its files.
+
+    Raises:
+        UserError: If it is not a kit, or a file is missing or was changed.
+    """
+    try:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+    except RunnerError as error:
+        raise UserError(str(error)) from None
+    return Kit(folder, manifest)
+
+
+def _rng(name: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[str, Any]:
+    model = chain_model(probe.blocks, batch=device.batch, rng=_rng(probe.id, seed))
+    described = {
+        "blocks": [block.key for block in probe.blocks],
+        "target": list(probe.target),
+        "context": probe.context,
+        "usage": probe.usage,
+    }
+    return _entry(folder, probe.id, "probe", in_precision(model, device=device), described)
+
+
+def _write_network(folder: Path, entry: KitNetwork, device: Device, seed: int) -> dict[str, Any]:
+    if isinstance(entry.network, Path):
+        return _entry(folder, entry.id, entry.role, _load(entry.network), {"source": entry.network.name})
+    model = network_model(entry.network, batch=device.batch, rng=_rng(entry.id, seed))
+    described = {"network": entry.network.to_dict()}
+    return _entry(folder, entry.id, entry.role, in_precision(model, device=device), described)
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; name an existing .onnx file") from None
+    except DecodeError as error:
+        raise UserError(f"{path} is not an ONNX model ({error}); export it again") from None
+
+
+def _write_reference(folder: Path, name: str, device: Device, seed: int) -> dict[str, Any]:
+    model = {"compute": _compute_model, "memory": _memory_model}[name](device.batch, _rng(name, seed))
+    return _entry(folder, f"reference-{name}", "reference", in_precision(model, device=device), {})
+
+
+def _compute_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
+    """A 3×3 convolution of 9.4 million multiply-accumulates over data that fit into a first-level cache."""
+    block = ConvSpec(
+        in_channels=64, in_height=16, in_width=16, out_channels=64, kernel=3, stride=1, activation="relu"
+    )
+    return chain_model((block,), batch=batch, rng=rng)
+
+
+def _memory_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
+    """An elementwise operation that reads and writes 4 MB, more than a second-level cache holds."""
+    shape = Shape(16, 256, 256)
+    writer = GraphWriter(shape, batch=batch, rng=rng)
+    return writer.model(writer.node("Relu", "input"), shape)
+
+
+def _entry(
+    folder: Path, name: str, role: str, model: onnx.ModelProto, described: dict[str, Any]
+) -> dict[str, Any]:
+    file = f"{_MODELS}/{name}.onnx"
+    with atomic(folder / file) as temporary:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+    return {"id": name, "role": role, "file": file, "sha256": sha256(folder / file), **described}

@@ -1,0 +1,59 @@
+"""What a kit travels as: the runner in one file, a kit in one file. Equal content gives equal bytes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from nas import runner
+from nas.files import atomic
+
+RUNNER = "measure.pyz"
+_PACKAGE = "hwnas_measure"
+_MAIN = f"""import sys
+
+if sys.version_info < (3, 9):
+    sys.stderr.write("error: this is Python %d.%d, but 3.9 or later is needed\\n" % sys.version_info[:2])
+    sys.exit(2)
+try:
+    import numpy
+except ImportError:
+    sys.stderr.write("error: numpy is not installed here; pip install numpy\\n")
+    sys.exit(2)
+from {_PACKAGE}.__main__ import main
+
+sys.exit(main())
+"""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def pack_runner(path: Path) -> None:
+    """Writes the runner as one file that Python runs: ``python measure.pyz KIT TABLE``."""
+    folder = Path(runner.__file__).parent
+    files = [(f"{_PACKAGE}/{file.relative_to(folder).as_posix()}", file) for file in folder.rglob("*.py")]
+    with atomic(path) as temporary:
+        with temporary.open("wb") as stream:
+            stream.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), _MAIN)
+            _add(archive, files)
+
+
+def pack_folder(folder: Path, names: Iterable[str], path: Path) -> None:
+    """Writes files of a folder into one zip file.
+
+    Args:
+        folder: The folder.
+        names: The files, relative to it.
+        path: The zip file.
+    """
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, [(name, folder / name) for name in names])
+
+
+def _add(archive: zipfile.ZipFile, files: Iterable[tuple[str, Path]]) -> None:
+    for name, file in sorted(files):
+        about = zipfile.ZipInfo(name, _EPOCH)
+        about.external_attr = 0o644 << 16
+        archive.writestr(about, file.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)

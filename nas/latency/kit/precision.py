@@ -1,0 +1,85 @@
+"""Float models in the precision of a device: as they are, in FP16, or in INT8."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency.kit.operators import optimised_operators
+from nas.quantization import assumed_ranges, insert_pairs, scheme_of
+from nas.runner.errors import RunnerError
+from nas.runner.runtimes import check_precision, runtimes
+
+_FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+
+
+def require_precision(device: Device) -> None:
+    """Raises a ``UserError`` if the device's runtime does not run its precision.
+
+    What another program's runtime runs, such as TFLite's, is for that program to say.
+    """
+    if device.runtime not in runtimes():
+        return
+    try:
+        check_precision(device.to_dict())
+    except RunnerError as error:
+        raise UserError(str(error)) from None
+
+
+def in_precision(model: onnx.ModelProto, *, device: Device) -> onnx.ModelProto:
+    """The form of a float model that is measured on ``device``.
+
+    BF16 and TF32 are a runtime's own choice for a float model; FP16 and INT8 stand in the model.
+
+    Raises:
+        UserError: If an INT8 model would leave a convolution in float.
+    """
+    if device.precision == "fp16":
+        return to_half(model)
+    if device.precision != "int8":
+        return model
+    scheme = scheme_of(runtime=device.runtime, provider=device.provider)
+    quantised = insert_pairs(model, assumed_ranges(model), scheme=scheme)
+    if left := float_convolutions(quantised):
+        raise UserError(
+            f"the INT8 model leaves {len(left)} of its convolutions in float ({', '.join(left[:3])}); "
+            "measure in fp32, or leave these blocks out of the space"
+        )
+    return quantised
+
+
+def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with weights, inputs and outputs in FP16."""
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
+    for item in half.graph.initializer:
+        if item.data_type == _FLOAT:
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), item.name))
+    for value in (*half.graph.input, *half.graph.output, *half.graph.value_info):
+        if value.type.tensor_type.elem_type == _FLOAT:
+            value.type.tensor_type.elem_type = _HALF
+    return half
+
+
+def float_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Convolutions of a model with QDQ pairs that would run in float.
+
+    These are the ones whose data or weights do not come from a DequantizeLinear; and where every operation's
+    output is quantised too, as on a CPU, those that ONNX Runtime's optimisation leaves behind.
+    """
+    made = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    bare = [node.name for node in convolutions if not made.issuperset(node.input[:2])]
+    if bare or not _is_unsigned(model):
+        return bare
+    return [name for name in optimised_operators(model) if name.split("+")[0] == "Conv"]
+
+
+def _is_unsigned(model: onnx.ModelProto) -> bool:
+    """Whether activations are unsigned, the form that ONNX Runtime's CPU kernels want."""
+    kinds = {item.name: item.data_type for item in model.graph.initializer}
+    pairs = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    return any(kinds[node.input[2]] == onnx.TensorProto.UINT8 for node in pairs)

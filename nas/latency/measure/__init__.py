@@ -1,0 +1,1 @@
+"""Measuring from end to end: a table, the blocks that a table lacks."""

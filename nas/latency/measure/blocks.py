@@ -1,0 +1,91 @@
+"""Measuring the blocks that a table lacks, on the machine that it was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nas.blocks import BlockSpec, parse_key
+from nas.errors import UserError
+from nas.hardware import Device, describe_machine
+from nas.latency.costs.from_samples import costs, derive, entry_latencies, probe_records, references
+from nas.latency.kit.kit import write_kit
+from nas.latency.models.blocks import BlockCost
+from nas.latency.plan.probes import Probe, plan_probes
+from nas.latency.table import LatencyTable
+from nas.latency.targets.here import SAMPLES, Report, measure, silent
+from nas.runner.protocol import Protocol
+
+
+def extend_table(
+    table: LatencyTable,
+    blocks: Iterable[BlockSpec],
+    *,
+    input_channels: int,
+    folder: Path,
+    budget_s: float = 60.0,
+    seed: int = 0,
+    progress: Report = silent,
+) -> LatencyTable:
+    """Measures those of ``blocks`` that the table lacks, on this machine.
+
+    The new costs are brought to the state that the machine was in when the table was measured, by the ratio
+    of the reference kernels.
+
+    Args:
+        table: The table, measured on this machine with this runtime.
+        blocks: The blocks that it is to hold.
+        input_channels: Channels of the networks' input.
+        folder: Where the kit and the raw samples go.
+        budget_s: Seconds of measuring.
+        seed: Seed of the weights and the order of measuring.
+        progress: Is told how far the measuring is.
+
+    Raises:
+        UserError: If the table belongs to another machine or runtime version.
+    """
+    missing = table.model.missing(blocks)
+    if not missing:
+        return table
+    device = _same_machine(table.device)
+    probes = plan_probes(missing, input_channels=input_channels)
+    turns = int(table.protocol.get("turns", 1))
+    company = plan_probes(_some_known(table, turns), input_channels=input_channels) if turns > 1 else ()
+    protocol = Protocol(budget_s=budget_s, seed=seed, turns=turns)
+    kit = write_kit(
+        folder / "kit", device=device, probes=_distinct(probes, company), protocol=protocol, seed=seed
+    )
+    _, windows = measure(kit, folder / SAMPLES, progress=progress)
+    measured = entry_latencies(kit.manifest, windows)
+    factor = _state_ratio(table.references_ms, references(measured))
+    found = {
+        key: BlockCost(cost.ms * factor, (cost.error_ms or 0.0) * factor)
+        for key, cost in costs(derive(probes, measured)).items()
+    }
+    return table.with_blocks(found, probes=probe_records(probes, measured))
+
+
+def _some_known(table: LatencyTable, count: int) -> list[BlockSpec]:
+    """Blocks that the table has, spread over it; what is missing takes turns with them, as in a network."""
+    known = sorted(table.costs)
+    return [parse_key(key) for key in known[:: max(len(known) // count, 1)][:count]]
+
+
+def _distinct(probes: Iterable[Probe], others: Iterable[Probe]) -> list[Probe]:
+    return list({probe.id: probe for probe in (*others, *probes)}.values())
+
+
+def _same_machine(device: Device) -> Device:
+    if not device.is_here:
+        raise UserError(
+            f"the table was measured on {device.machine}, this is {describe_machine()}; "
+            "measure the missing blocks there, or measure a new table here"
+        )
+    return device.here()
+
+
+def _state_ratio(then_ms: Mapping[str, float], now_ms: Mapping[str, float]) -> float:
+    ratios = [then_ms[name] / now_ms[name] for name in now_ms if name in then_ms]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else 1.0

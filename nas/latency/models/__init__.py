@@ -1,0 +1,1 @@
+"""Latency models: how the costs of blocks, or whole networks, become a latency."""

@@ -1,0 +1,87 @@
+"""What a latency table knows: how the blocks of a network become its latency."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from nas.blocks import BlockSpec
+from nas.errors import unknown
+from nas.latency.plan.probes import FloatArray
+
+if TYPE_CHECKING:
+    from nas.space.lowering import Lowered
+
+
+class LatencyModel(ABC):
+    """Predicts the latency of one batch from the blocks of a network; frozen, and written as JSON.
+
+    Each kind is a file of its own and registers itself.
+    """
+
+    KIND: ClassVar[str]
+
+    @abstractmethod
+    def about(self) -> str:
+        """What it rests on, in a few words, e.g. ``"1,200 blocks"``."""
+
+    @abstractmethod
+    def missing(self, blocks: Iterable[BlockSpec]) -> tuple[BlockSpec, ...]:
+        """Those of ``blocks`` about which it knows nothing, each once."""
+
+    @abstractmethod
+    def is_estimate(self, blocks: Sequence[BlockSpec]) -> bool:
+        """Whether the prediction for a network of these blocks rests on something that was not measured."""
+
+    @abstractmethod
+    def predict(self, blocks: Sequence[BlockSpec]) -> float:
+        """The latency of a network of these blocks in ms; none of them may be missing."""
+
+    @abstractmethod
+    def predict_many(self, lowered: Lowered) -> FloatArray:
+        """The latencies, (N,), of many networks in ms; equal to ``predict`` one by one."""
+
+    @abstractmethod
+    def parts(self, blocks: Sequence[BlockSpec]) -> tuple[float, ...] | None:
+        """What each block adds, in ms; ``None`` if only the latency of the whole is known."""
+
+    @abstractmethod
+    def keys(self) -> tuple[str, ...]:
+        """The keys of blocks that its JSON names by number."""
+
+    @abstractmethod
+    def to_dict(self, number: Mapping[str, int]) -> dict[str, Any]:
+        """The model as JSON values; blocks stand as the numbers of their keys."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, value: Mapping[str, Any], keys: Sequence[str]) -> LatencyModel:
+        """The inverse of ``to_dict``."""
+
+
+_KINDS: dict[str, type[LatencyModel]] = {}
+
+Model = TypeVar("Model", bound=type[LatencyModel])
+
+
+def register(model: Model) -> Model:
+    """Class decorator that makes a kind of model readable from a table's file."""
+    _KINDS[model.KIND] = model
+    return model
+
+
+def write_model(model: LatencyModel, number: Mapping[str, int]) -> dict[str, Any]:
+    """The model as JSON values, with its kind."""
+    return {"kind": model.KIND, **model.to_dict(number)}
+
+
+def read_model(value: Mapping[str, Any], keys: Sequence[str]) -> LatencyModel:
+    """The inverse of ``write_model``.
+
+    Raises:
+        UserError: If the kind is unknown.
+    """
+    if value["kind"] not in _KINDS:
+        raise unknown("kind of latency model", value["kind"], _KINDS)
+    return _KINDS[value["kind"]].from_dict(value, keys)

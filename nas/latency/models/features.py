@@ -1,0 +1,147 @@
+"""What a network's latency is made of physically, counted from its primitive operations.
+
+Nothing here knows a search space or a kind of block: every quantity is a sum over the operations of the
+lowering. Some are also counted by *level*: at level l, operations read maps of 2⁻ˡ of the image's size, so
+that operations of one kind run at about one rate. A level plays the part of a stage, but any network has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nas.blocks import BlockSpec
+from nas.blocks.ops import Conv2d, GlobalAveragePool, Multiply, Op
+from nas.latency.plan.probes import FloatArray
+
+if TYPE_CHECKING:
+    from nas.space.lowering import IntArray, Lowered
+
+LEVELS = 8  # the last one is that of vectors
+ROOFLINE = ("operations", "macs", "moved", "depthwise_macs")
+"""Launches, arithmetic and traffic: what a device has one rate for each of, roughly. Depthwise arithmetic
+stands apart, for no device does it at the rate of the rest."""
+
+KINDS = (
+    "networks",
+    "depthwise3_elements",
+    "depthwise5_elements",
+    "depthwise7_elements",
+    "gate_elements",
+    "convolution_macs",
+    "vector_macs",
+    "weights",
+)
+"""The same again by the kind of operation; ``networks`` is 1 for every network."""
+
+BY_LEVEL = ("operations", "pointwise_macs", "moved")
+PIXELS = "image_pixels"
+COLUMNS = (*ROOFLINE, *KINDS, PIXELS, *(f"{name}@{level}" for level in range(LEVELS) for name in BY_LEVEL))
+"""The names of a network's features, in the order in which they stand in arrays."""
+
+COLUMN = {name: i for i, name in enumerate(COLUMNS)}
+
+
+def is_depthwise(op: Op) -> bool:
+    """Whether each channel is convolved by itself."""
+    return isinstance(op, Conv2d) and op.groups == op.in_shape.channels > 1
+
+
+def quantities(op: Op) -> dict[str, float]:
+    """What one operation adds to its network's features, for one image."""
+    kernel = op.kernel if isinstance(op, Conv2d) else 0
+    found = {
+        "operations": 1.0,
+        "macs": float(op.macs),
+        "moved": float(op.input_elements + op.out_shape.elements),
+        "weights": float(op.weight_elements),
+    }
+    if is_depthwise(op):
+        found["depthwise_macs"] = found["macs"]
+        found[f"depthwise{_nearest_kernel(kernel)}_elements"] = float(op.out_shape.elements)
+    elif op.out_shape.pixels == 1:
+        found["vector_macs"] = found["macs"]
+    elif kernel:
+        found["pointwise_macs" if kernel == 1 else "convolution_macs"] = found["macs"]
+    if isinstance(op, GlobalAveragePool | Multiply):
+        found["gate_elements"] = float(op.in_shape.elements)
+    return found
+
+
+def _nearest_kernel(kernel: int) -> int:
+    return min((3, 5, 7), key=lambda known: abs(known - kernel))
+
+
+@lru_cache(maxsize=2**16)
+def _counts(block: BlockSpec) -> tuple[tuple[int, dict[str, float]], ...]:
+    """For each height of a map that the block's operations read, what they add up to."""
+    sums: dict[int, dict[str, float]] = {}
+    for op in block.ops:
+        of_size = sums.setdefault(op.in_shape.height, {})
+        for name, value in quantities(op).items():
+            of_size[name] = of_size.get(name, 0.0) + value
+    return tuple(sums.items())
+
+
+def block_features(block: BlockSpec, *, image: int) -> FloatArray:
+    """What a block adds to its network's features, (F,).
+
+    Args:
+        block: The block.
+        image: Height of the network's input, which the levels are counted from.
+    """
+    row = np.zeros(len(COLUMNS))
+    for height, found in _counts(block):
+        level = min(max(round(log2(image / height)), 0), LEVELS - 1)
+        for name, value in found.items():
+            if name in COLUMN:
+                row[COLUMN[name]] += value
+            if name in BY_LEVEL:
+                row[COLUMN[f"{name}@{level}"]] += value
+    return row
+
+
+def network_features(blocks: Sequence[BlockSpec]) -> FloatArray:
+    """The features of a network of these blocks, (F,)."""
+    image = blocks[0].in_height
+    row: FloatArray = np.sum([block_features(block, image=image) for block in blocks], axis=0)
+    return row + _of_the_whole(image)
+
+
+def _of_the_whole(image: int) -> FloatArray:
+    """What a network has once, whatever its blocks are."""
+    row = np.zeros(len(COLUMNS))
+    row[COLUMN["networks"]], row[COLUMN[PIXELS]] = 1, image**2
+    return row
+
+
+def many_features(lowered: Lowered, projection: FloatArray) -> FloatArray:
+    """The features of many networks times a matrix; equal to ``network_features(…) @ projection`` one by one.
+
+    Args:
+        lowered: The networks.
+        projection: (F, K); with few columns, 100,000 networks take a fraction of a second.
+
+    Returns:
+        An array (N, K).
+    """
+    result = np.zeros((len(lowered.index), projection.shape[1]))
+    for image, rows in _by_image(lowered):
+        index = lowered.index[rows]
+        table = np.zeros((len(lowered.blocks) + 1, projection.shape[1]))  # the last row: an absent block
+        used = lowered.used(rows)
+        table[used] = np.array([block_features(lowered.blocks[i], image=image) for i in used]) @ projection
+        result[rows] = _of_the_whole(image) @ projection + sum(table[column] for column in index.T)
+    return result
+
+
+def _by_image(lowered: Lowered) -> list[tuple[int, IntArray]]:
+    """The heights of the networks' inputs, and for each the numbers of its networks."""
+    present = lowered.index >= 0
+    first = lowered.index[np.arange(len(present)), present.argmax(axis=1)]
+    heights = np.array([block.in_height for block in lowered.blocks], np.int64)[first]
+    return [(int(height), np.flatnonzero(heights == height)) for height in np.unique(heights)]

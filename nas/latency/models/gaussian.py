@@ -1,0 +1,244 @@
+"""Regression with a Gaussian process of few hyperparameters, on few and partly disturbed measurements.
+
+The kernel is linear + squared exponential (Rasmussen and Williams 2006, "Gaussian Processes for Machine
+Learning", sections 2.1 and 4.2): the linear part says how shares of the whole differ from what was assumed,
+the smooth part what no sum can say. Hyperparameters maximise the marginal likelihood (section 5.4.1) times
+log-normal priors, which decide where a handful of points decides nothing. Latencies are disturbed, to one
+side and now and then by a lot; so the noise is Student's t, fitted by expectation-maximisation over the
+weight of each measurement (Lange et al. 1989, "Robust Statistical Modeling Using the t Distribution").
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nas.latency.plan.probes import FloatArray
+
+_DEGREES = 3.0  # of freedom of the noise
+_ROUNDS = 6  # of expectation-maximisation
+_CHUNK = 512
+_STEPS = (1.0, 0.5, 0.25, 0.12)  # of the search, in log hyperparameters
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyperparameters; targets are relative, so deviations are shares.
+
+    Attributes:
+        linear: Standard deviation of a coefficient.
+        smooth: Standard deviation of the smooth part.
+        length: Its length scale; inputs have unit variance each.
+        noise: Standard deviation of the noise.
+    """
+
+    linear: float
+    smooth: float
+    length: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The medians of the hyperparameters, and the standard deviations of their logarithms."""
+
+    median: Hyper
+    spread: Hyper
+
+
+PRIOR = Prior(Hyper(0.3, 0.01, 1.0, 0.02), Hyper(0.5, 0.5, 0.3, 0.5))
+"""Rates differ by some 30 % from what was assumed, sums fail by 1 %, measurements by 2 %; each give or take a
+factor of 1.6. The length scale is in units of the square root of the number of inputs."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A fitted process.
+
+    Attributes:
+        linear_inputs: Inputs of the linear part, (N, A).
+        smooth_inputs: Inputs of the smooth part, (N, B); with no column there is no such part.
+        targets: What was measured, (N,).
+        mean: What is predicted far from everything.
+        hyper: The hyperparameters.
+        noise_factors: By how much the variance of each measurement's noise is enlarged, (N,).
+    """
+
+    linear_inputs: FloatArray
+    smooth_inputs: FloatArray
+    targets: FloatArray
+    mean: float
+    hyper: Hyper
+    noise_factors: FloatArray
+
+    @cached_property
+    def factor(self) -> FloatArray:
+        """The Cholesky factor of the measurements' covariance, (N, N)."""
+        return _factor(self._covariance + self._noise)
+
+    @cached_property
+    def dual(self) -> FloatArray:
+        """The weight of each measurement in a prediction, (N,)."""
+        return _solve(self.factor, self.targets - self.mean)
+
+    @cached_property
+    def coefficients(self) -> FloatArray:
+        """The linear part's coefficients, (A,)."""
+        result: FloatArray = self.hyper.linear**2 * self.linear_inputs.T @ self.dual
+        return result
+
+    @cached_property
+    def _covariance(self) -> FloatArray:
+        return self._cross(self.linear_inputs, self.smooth_inputs)
+
+    @property
+    def _noise(self) -> FloatArray:
+        return np.diag(self.hyper.noise**2 * self.noise_factors)
+
+    def smooth(self, inputs: FloatArray) -> FloatArray:
+        """The smooth part, (M,), at inputs (M, B)."""
+        result = np.zeros(len(inputs))
+        for start in range(0, len(inputs), _CHUNK):  # so that a kernel stays in the cache
+            rows = slice(start, start + _CHUNK)
+            result[rows] = _smooth_kernel(inputs[rows], self.smooth_inputs, self.hyper) @ self.dual
+        return result
+
+    def predict(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
+        """The expected targets, (M,)."""
+        return self.mean + linear_inputs @ self.coefficients + self.smooth(smooth_inputs)
+
+    def deviation(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
+        """The standard deviations of the predictions, (M,), noise not included."""
+        cross = _solve_lower(self.factor, self._cross(linear_inputs, smooth_inputs).T)
+        prior = self.hyper.linear**2 * (linear_inputs**2).sum(axis=1)
+        prior += self.hyper.smooth**2 * bool(smooth_inputs.shape[1])
+        result: FloatArray = np.sqrt(np.maximum(prior - (cross**2).sum(axis=0), 0))
+        return result
+
+    def _cross(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
+        linear: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
+        return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
+
+    def _likely_mean(self) -> float:
+        """The mean of the highest likelihood (generalised least squares)."""
+        ones = _solve(self.factor, np.ones(len(self.targets)))
+        return float(ones @ self.targets / ones.sum())
+
+    def reweighted(self) -> Process:
+        """One step of expectation-maximisation: new noise factors, and the mean that suits them."""
+        inverse = _solve(self.factor, np.eye(len(self.targets)))
+        noise = self.hyper.noise**2 * self.noise_factors
+        residuals = noise * self.dual
+        variance = np.maximum(noise - noise**2 * np.diag(inverse), 0)  # of the process at the measurements
+        scaled = (residuals**2 + variance) / self.hyper.noise**2
+        return Process(
+            self.linear_inputs,
+            self.smooth_inputs,
+            self.targets,
+            self._likely_mean(),
+            self.hyper,
+            (_DEGREES + scaled) / (_DEGREES + 1),
+        )
+
+
+def fit_process(
+    linear_inputs: FloatArray, smooth_inputs: FloatArray, targets: FloatArray, *, prior: Prior = PRIOR
+) -> Process:
+    """Fits a process to measurements.
+
+    Args:
+        linear_inputs: (N, A), each about as large as its share of the whole.
+        smooth_inputs: (N, B), of unit variance each; no columns for a process without a smooth part.
+        targets: Relative deviations from what was assumed, (N,).
+        prior: What is known of the hyperparameters.
+    """
+    middle = float(np.median(targets))
+    spread = 1.4826 * float(np.median(np.abs(targets - middle))) + 1e-4
+    factors = (_DEGREES + ((targets - middle) / spread) ** 2) / (_DEGREES + 1)
+    length = prior.median.length * np.sqrt(max(smooth_inputs.shape[1], 1))
+    median = Hyper(prior.median.linear, prior.median.smooth, float(length), prior.median.noise)
+    process = Process(linear_inputs, smooth_inputs, targets, middle, median, factors)
+    for _ in range(_ROUNDS):
+        process = _with_best_hyper(process, Prior(median, prior.spread)).reweighted()
+    return _with_best_hyper(process, Prior(median, prior.spread))
+
+
+def _with_best_hyper(process: Process, prior: Prior) -> Process:
+    """The process with the hyperparameters of the highest posterior density, by search along the axes."""
+    likelihood = _Likelihood(process, prior)
+    best = np.log(astuple(process.hyper))
+    value = likelihood(best)
+    for step in _STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for axis in range(len(best)):
+                for change in (step, -step):
+                    candidate = best.copy()
+                    candidate[axis] += change
+                    found = likelihood(candidate)
+                    if found > value + 1e-3:
+                        best, value, improved = candidate, found, True
+    hyper = Hyper(*np.exp(best).tolist())
+    return Process(
+        process.linear_inputs,
+        process.smooth_inputs,
+        process.targets,
+        process.mean,
+        hyper,
+        process.noise_factors,
+    )
+
+
+class _Likelihood:
+    """The logarithm of the marginal likelihood times the prior, up to a constant."""
+
+    def __init__(self, process: Process, prior: Prior) -> None:
+        self._gram = process.linear_inputs @ process.linear_inputs.T
+        self._distance = _squared_distances(process.smooth_inputs, process.smooth_inputs)
+        self._has_smooth = bool(process.smooth_inputs.shape[1])
+        self._targets = process.targets - process.mean
+        self._factors = process.noise_factors
+        self._middle, self._spread = np.log(astuple(prior.median)), np.array(astuple(prior.spread))
+
+    def __call__(self, logs: FloatArray) -> float:
+        hyper = Hyper(*np.exp(logs).tolist())
+        covariance = hyper.linear**2 * self._gram + np.diag(hyper.noise**2 * self._factors)
+        if self._has_smooth:
+            covariance += hyper.smooth**2 * np.exp(self._distance / (-2 * hyper.length**2))
+        factor = _factor(covariance)
+        whitened = _solve_lower(factor, self._targets)
+        fit = -0.5 * whitened @ whitened - np.log(np.diag(factor)).sum()
+        return float(fit - 0.5 * (((logs - self._middle) / self._spread) ** 2).sum())
+
+
+def _smooth_kernel(first: FloatArray, second: FloatArray, hyper: Hyper) -> FloatArray:
+    if not first.shape[1]:
+        return np.zeros((len(first), len(second)))
+    kernel: FloatArray = _squared_distances(first, second)
+    kernel *= -0.5 / hyper.length**2
+    np.exp(kernel, out=kernel)
+    kernel *= hyper.smooth**2
+    return kernel
+
+
+def _squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
+    result: FloatArray = -2 * first @ second.T
+    result += (first**2).sum(axis=1)[:, None]
+    result += (second**2).sum(axis=1)
+    return np.maximum(result, 0, out=result)
+
+
+def _factor(covariance: FloatArray) -> FloatArray:
+    jitter = 1e-10 * float(np.trace(covariance)) / len(covariance)
+    return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+
+
+def _solve_lower(factor: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(factor, right))
+
+
+def _solve(factor: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(factor.T, np.linalg.solve(factor, right)))

@@ -1,0 +1,1 @@
+"""What a latency table measures: probes of every block, and whole networks."""

@@ -1,0 +1,114 @@
+"""Measuring on this machine: a kit as a whole, or a few networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency.costs.windows import Latency, latencies
+from nas.latency.kit.kit import Kit, KitNetwork, write_kit
+from nas.latency.targets.process import measure_apart
+from nas.network import NetworkSpec
+from nas.runner.errors import RunnerError
+from nas.runner.measure import measure_kit
+from nas.runner.protocol import Progress, Protocol, Window, student_t
+from nas.runner.runtimes import needs_process
+from nas.runner.samples import read_samples
+
+SAMPLES = "samples.jsonl"
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Reports nothing."""
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    try:
+        yield
+    except RunnerError as error:
+        raise UserError(str(error)) from None
+
+
+def measure(kit: Kit, samples: Path, *, progress: Report) -> tuple[dict[str, Latency], list[Window]]:
+    """Measures what is missing in ``samples``; the latency of each entry, and all windows.
+
+    Raises:
+        UserError: If the kit was changed, the runtime is missing or falls back to another provider, or the
+            file belongs to another kit, device or version.
+    """
+    with _user_errors():
+        how = measure_apart if needs_process(dict(kit.manifest["device"])) else measure_kit
+        how(kit.folder, samples, progress=progress)
+        _, windows = read_samples(samples)
+    references = [entry["id"] for entry in kit.entries if entry["role"] == "reference"]
+    return latencies(windows, references=references), windows
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The latency of one whole network.
+
+    Attributes:
+        latency_ms: The latency while nothing else disturbs it: the figure that a table predicts.
+        low_ms: Lower end of its 95 % confidence interval.
+        high_ms: Its upper end.
+        median_ms: The median of all samples, disturbed ones included.
+        mad_ms: Their median absolute deviation.
+        samples_ms: Every raw sample, in the order in which they were taken.
+    """
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    median_ms: float
+    mad_ms: float
+    samples_ms: tuple[float, ...]
+
+
+def measure_networks(
+    networks: Mapping[str, NetworkSpec | Path],
+    *,
+    device: Device,
+    folder: Path,
+    budget_s: float = 60.0,
+    seed: int = 0,
+    progress: Report = silent,
+) -> dict[str, Measurement]:
+    """Measures whole networks on this machine, interleaved in shuffled rounds, so that they can be compared.
+
+    Args:
+        networks: Networks, or ONNX files, by name.
+        device: This machine, with runtime, threads, batch and precision.
+        folder: Where the kit and the raw samples go.
+        budget_s: Seconds of measuring.
+        seed: Seed of the weights and the order of measuring.
+        progress: Is told how far the measuring is.
+    """
+    ids = {name: f"network-{i}" for i, name in enumerate(networks)}
+    entries = [KitNetwork(ids[name], "network", network) for name, network in networks.items()]
+    protocol = Protocol(budget_s=budget_s, seed=seed, min_rounds=10, max_rounds=40)
+    kit = write_kit(folder / "kit", device=device.here(), networks=entries, protocol=protocol, seed=seed)
+    measured, windows = measure(kit, folder / SAMPLES, progress=progress)
+    return {name: _measurement(measured[id_], windows, id_) for name, id_ in ids.items()}
+
+
+def _measurement(latency: Latency, windows: Iterable[Window], name: str) -> Measurement:
+    samples = np.array([us * 1e-3 for window in windows if window.entry == name for us in window.samples_us])
+    median = float(np.median(samples))
+    half = student_t(max(latency.count - 1, 1)) * latency.error_ms
+    return Measurement(
+        latency_ms=latency.mean_ms,
+        low_ms=latency.mean_ms - half,
+        high_ms=latency.mean_ms + half,
+        median_ms=median,
+        mad_ms=float(np.median(np.abs(samples - median))),
+        samples_ms=tuple(samples.tolist()),
+    )

@@ -1,0 +1,65 @@
+"""Measuring on this machine in a process of its own, which does nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from nas.latency.kit.packing import RUNNER
+from nas.latency.targets.with_runner import objects
+from nas.runner.errors import RunnerError
+from nas.runner.protocol import Progress
+
+_INTERRUPTED = 130
+_FAULT = "error: "
+
+
+def measure_apart(kit: Path, samples: Path, *, progress: Callable[[Progress], None]) -> None:
+    """Measures what is missing in ``samples`` with the runner that the kit carries.
+
+    Args:
+        kit: Folder of a kit.
+        samples: The file that raw samples are appended to; measuring goes on where it ends.
+        progress: Is told how far it is.
+
+    Raises:
+        RunnerError: As ``measure_kit`` does, or if the process dies.
+    """
+    command = [sys.executable, str(kit / RUNNER), str(kit), str(samples), "--raw", "--stream"]
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            for _ in objects(process.stdout, progress):
+                pass  # samples, which the process itself has written to the file
+        except BaseException:
+            process.kill()  # nobody listens any more; what it has measured is in the file
+            raise
+        code = process.wait()
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise RunnerError(_message(said, code))
+
+
+def _message(said: IO[bytes], code: int) -> str:
+    said.seek(0)
+    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+    faults = [line.removeprefix(_FAULT) for line in lines if line.startswith(_FAULT)]
+    if faults:
+        return faults[-1]
+    last = f": {lines[-1].strip()}" if lines else ""
+    return f"the process that measures ended with exit code {code}{last}; the same command goes on from here"

@@ -1,0 +1,120 @@
+"""Whether bounds can be met at all, found before anything dear is evaluated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nas.errors import UserError
+from nas.search.goals.objectives import Objective, evaluate_many
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import Candidate, Problem
+from nas.space import IntArray
+
+Losses = Callable[[Sequence[Candidate]], FloatArray]
+
+
+def check_bounds(problem: Problem, objectives: Sequence[Objective], *, seed: int = 0) -> None:
+    """Makes sure that some network of the space keeps within all bounds on what is predicted.
+
+    Raises:
+        UserError: If none was found; the message says what can be met.
+    """
+    bounded = _bounded(problem, objectives)
+    for objective in bounded:
+        best, found = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
+        value = -found if objective.direction == "maximize" else found
+        if objective.violation(value) > 0:
+            raise _unmet(problem, objective, value, best)
+    if len(bounded) > 1:
+        best, excess = find_best(problem, lambda c: violations(bounded, c), seed=seed)
+        if excess > 0:
+            raise _unmet_together(bounded, best)
+
+
+def violations(objectives: Sequence[Objective], candidates: Sequence[Candidate]) -> FloatArray:
+    """The sum of each candidate's violations of predicted bounds and limits, (N,); 0 where all hold."""
+    total = np.zeros(len(candidates))
+    for objective in _bounded(candidates[0].problem, objectives) if candidates else ():
+        values = evaluate_many(objective, candidates)
+        total += [max(0.0, objective.violation(float(value))) for value in values]
+    return total
+
+
+def _bounded(problem: Problem, objectives: Sequence[Objective]) -> list[Objective]:
+    """What is predicted and bounded, limits included; each once, as objectives may be given with them."""
+    every = dict.fromkeys((*objectives, *problem.limits))
+    return [each for each in every if each.predicted and each.bound is not None]
+
+
+def find_best(
+    problem: Problem, losses: Losses, *, seed: int = 0, samples: int = 1000
+) -> tuple[Candidate, float]:
+    """The network of least loss that is found by sampling and then changing one choice at a time.
+
+    The descent starts from the best of the samples, the smallest and the largest network. It is exact for
+    losses that are sums over blocks whose choices do not interact, and near to it for latency.
+    """
+    rng = np.random.default_rng(seed)
+    space = problem.space
+    extremes = space.encode([space.smallest(), space.largest()])
+    starts = problem.candidates(np.concatenate([extremes, space.sample_many(samples, rng)]))
+    values = _numbers(losses(starts))
+    best, value = starts[int(np.argmin(values))], float(values.min())
+    while True:
+        neighbours = problem.candidates(neighbour_rows(problem, best))
+        values = _numbers(losses(neighbours))
+        if not len(values) or values.min() >= value:
+            return best, value
+        best, value = neighbours[int(np.argmin(values))], float(values.min())
+
+
+def _numbers(values: FloatArray) -> FloatArray:
+    """Losses with infinity for what is not a number, which is then never the least."""
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def neighbour_rows(problem: Problem, candidate: Candidate) -> IntArray:
+    """All rows that differ from a candidate in one choice; what is then read anew takes its first choice."""
+    base = np.array(candidate.row, np.int64)
+    rows = [
+        np.where(np.arange(len(base)) == column, position, np.maximum(base, 0))
+        for column, dimension in enumerate(problem.space.dimensions)
+        for position in range(len(dimension.choices))
+        if position != base[column] and base[column] >= 0
+    ]
+    return problem.space.canonical_rows(np.array(rows, np.int64).reshape(len(rows), len(base)))
+
+
+def _signed(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray:
+    values = evaluate_many(objective, candidates)
+    return -values if objective.direction == "maximize" else values
+
+
+def _unmet(problem: Problem, objective: Objective, value: float, best: Candidate) -> UserError:
+    extreme = "smallest" if objective.direction == "minimize" else "largest"
+    return UserError(
+        f"no network of {problem.space.name} meets {objective.name} {objective.bound:g}; the {extreme} "
+        f"{objective.name} that can be met is {_shown(value, objective)} (by {best.code}): "
+        "change the bound, or take another search space"
+    )
+
+
+def _unmet_together(bounded: Sequence[Objective], best: Candidate) -> UserError:
+    bounds = ", ".join(f"{objective.name} {objective.bound:g}" for objective in bounded)
+    nearest = ", ".join(f"{o.name} {_shown(float(evaluate_many(o, [best])[0]), o)}" for o in bounded)
+    return UserError(
+        f"each bound can be met, but no network was found that meets all of {bounds}; the nearest is "
+        f"{nearest} (by {best.code}): change the bounds to these, or take another search space"
+    )
+
+
+def _shown(value: float, objective: Objective) -> str:
+    """Four digits, rounded so that asking for the value shown succeeds."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 3)
+    rounding = math.ceil if objective.direction == "minimize" else math.floor
+    return f"{rounding(value / unit) * unit:.6g}"

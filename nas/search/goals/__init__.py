@@ -1,0 +1,1 @@
+"""What a search looks for: the problem, its objectives and the Pareto front."""

@@ -1,0 +1,216 @@
+"""Objectives: what a search makes large or small, or keeps within a bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import numpy as np
+
+from nas.blocks import BlockSpec
+from nas.counts import Count
+from nas.errors import UserError, unknown
+from nas.network import NetworkSpec
+from nas.network.memory import block_activation_bytes, block_weight_bytes
+from nas.search.goals.pareto import Direction, FloatArray
+from nas.search.goals.problem import Candidate, rows_of
+from nas.space import IntArray, SearchSpace
+
+Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
+
+Stages = Callable[[NetworkSpec], Iterator[Count]]
+"""Counts on more and more images; the last one is on all of them."""
+
+LATENCY = "latency_ms"
+"""What the name of every latency begins with."""
+
+DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
+
+
+def _never(_: Candidate) -> bool:
+    return False
+
+
+@final
+@dataclass(frozen=True)
+class Objective:
+    """A quantity of a network, the direction in which it improves, and how to get it for many networks.
+
+    Attributes:
+        name: A name with its unit, e.g. ``latency_ms``; it is a column of ``trials.csv``.
+        direction: ``"maximize"`` or ``"minimize"``.
+        evaluate: Gives one value for each candidate; NaN where the network is broken.
+        bound: The worst value that is allowed, if any.
+        predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
+            a candidate that breaks one of their bounds is never evaluated for the others.
+        estimated: Tells whether a candidate's value rests on estimates where a measurement was wanted.
+        images: The number of images that an accuracy is found on, where it is known.
+        stages: Gives an accuracy on growing parts of the images, so that an evaluation can be stopped early.
+    """
+
+    name: str
+    direction: Direction
+    evaluate: Evaluator
+    bound: float | None = None
+    predicted: bool = False
+    estimated: Callable[[Candidate], bool] = _never
+    images: int | None = None
+    stages: Stages | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise unknown(f"direction of {self.name}", self.direction, DIRECTIONS)
+        if self.bound is not None and not math.isfinite(self.bound):
+            raise UserError(f"the bound of {self.name} is {self.bound}; give a finite number, or no bound")
+
+    def violation(self, value: float) -> float:
+        """By how much ``value`` breaks the bound, as a share of the bound; at most 0 where it holds.
+
+        Shares make the violations of several bounds comparable, as Optuna's samplers add them up.
+        """
+        if self.bound is None:
+            return 0.0
+        excess = value - self.bound if self.direction == "minimize" else self.bound - value
+        return excess / (abs(self.bound) or 1.0)
+
+    @property
+    def facts(self) -> dict[str, str | float | None]:
+        """What must be the same for a search to go on."""
+        return {"name": self.name, "direction": self.direction, "bound": self.bound}
+
+
+class LatencyPredictor(Protocol):
+    """What a search needs of a latency table; ``nas.latency.LatencyTable`` is one."""
+
+    def predict_many(
+        self, space: SearchSpace, rows: IntArray, *, classes: int, input_channels: int | None
+    ) -> FloatArray:
+        """Predicted latencies in ms, (N,), of canonical rows (N, genes)."""
+
+    def is_estimate(self, network: NetworkSpec) -> bool:
+        """Whether the prediction for a network rests on estimates instead of measurements."""
+
+
+def accuracy(
+    score: Callable[[Sequence[NetworkSpec]], Sequence[float]],
+    *,
+    name: str = "accuracy",
+    bound: float | None = None,
+    images: int | None = None,
+    stages: Stages | None = None,
+) -> Objective:
+    """Accuracy to maximise, of the network as it is or after quantisation: ``score`` decides.
+
+    Args:
+        score: Gives the accuracy, from 0 to 1, of each network on data kept for the search.
+        name: The objective's name.
+        bound: The least accuracy that is allowed, if any.
+        images: The number of these data, for confidence intervals.
+        stages: Gives the same accuracy in parts: an evaluation ends early where the network is clearly worse
+            than one that is as good in all else.
+    """
+    return Objective(
+        name,
+        "maximize",
+        lambda candidates: score([each.network for each in candidates]),
+        bound=bound,
+        images=images,
+        stages=stages,
+    )
+
+
+def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None) -> Objective:
+    """Predicted latency to minimise; one such objective for each device.
+
+    Args:
+        table: The device's latency table.
+        name: The objective's name; with several devices, e.g. ``latency_ms_pixel_4``.
+        bound_ms: The budget, if any.
+    """
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        problem, rows = candidates[0].problem, rows_of(candidates)
+        values = table.predict_many(
+            problem.space, rows, classes=problem.classes, input_channels=problem.input_channels
+        )
+        return [float(value) for value in values]
+
+    return Objective(
+        name,
+        "minimize",
+        evaluate,
+        bound=bound_ms,
+        predicted=True,
+        estimated=lambda candidate: table.is_estimate(candidate.network),
+    )
+
+
+def macs(*, bound: float | None = None) -> Objective:
+    """Multiply-accumulates for one image, to minimise."""
+    return _cost("macs", bound)
+
+
+def params(*, bound: float | None = None) -> Objective:
+    """Trainable parameters, to minimise."""
+    return _cost("params", bound)
+
+
+def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
+    """Bytes of the weights in a precision, BatchNorm folded, to minimise."""
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        values, index = _by_block(candidates, lambda block: block_weight_bytes(block, precision))
+        return [float(value) for value in values[index].sum(axis=1)]
+
+    return Objective("size_bytes", "minimize", evaluate, bound=bound, predicted=True)
+
+
+def memory(*, precision: str = "fp32", bound: float | None = None) -> Objective:
+    """Bytes of feature maps that are alive at once, at the worst moment, to minimise."""
+
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        values, index = _by_block(candidates, lambda block: block_activation_bytes(block, precision))
+        return [float(value) for value in values[index].max(axis=1)]
+
+    return Objective("memory_bytes", "minimize", evaluate, bound=bound, predicted=True)
+
+
+def _by_block(
+    candidates: Sequence[Candidate], cost: Callable[[BlockSpec], int]
+) -> tuple[FloatArray, IntArray]:
+    """A cost of each block that occurs, and each candidate's blocks as positions in it, (N, places).
+
+    Position -1 stands for a block that is not there, and has the last value, 0.
+    """
+    problem = candidates[0].problem
+    lowered = problem.space.lower_many(
+        rows_of(candidates), classes=problem.classes, input_channels=problem.input_channels
+    )
+    used = set(np.unique(lowered.index).tolist())
+    values = [cost(block) if i in used else 0 for i, block in enumerate(lowered.blocks)]
+    return np.array([*values, 0], np.float64), lowered.index
+
+
+def _cost(name: str, bound: float | None) -> Objective:
+    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
+        problem = candidates[0].problem
+        costs = problem.space.costs(rows_of(candidates), classes=problem.classes)[name]
+        return [float(cost) for cost in costs]
+
+    return Objective(name, "minimize", evaluate, bound=bound, predicted=True)
+
+
+def evaluate_one(objective: Objective, candidate: Candidate) -> float:
+    """One candidate's value."""
+    return float(evaluate_many(objective, [candidate])[0])
+
+
+def evaluate_many(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray:
+    """The values of candidates, (N,)."""
+    if not candidates:
+        return np.zeros(0)
+    values = np.asarray(objective.evaluate(candidates), np.float64)
+    assert values.shape == (len(candidates),), f"{objective.name}: {values.shape} for {len(candidates)}"
+    return values

@@ -1,0 +1,131 @@
+"""The files in which a search says what it found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas import files
+from nas.counts import Count, wilson
+from nas.search.results.results import SearchResult, curve
+from nas.search.results.winners import Chosen, remeasured
+from nas.search.trials.evaluation import Evaluation
+
+
+def write_results(
+    folder: Path,
+    result: SearchResult,
+    chosen: Sequence[Chosen],
+    importances: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Writes what was found, each file atomically.
+
+    ``trials.csv`` has every evaluation, ``pareto.json`` the front, ``winner.json`` the winner,
+    ``winners.json`` the best network within each budget, ``importance.json`` how much each choice matters.
+    """
+    files.write_text(folder / "trials.csv", _table(result))
+    files.write_json(folder / "pareto.json", _pareto(result))
+    files.write_json(folder / "importance.json", importances)
+    files.write_json(folder / "winners.json", [_chosen(result, each) for each in chosen[1:]])
+    files.write_json(folder / "winner.json", _chosen(result, chosen[0]))
+
+
+def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluation]) -> None:
+    """Writes ``control.json``: the hypervolume of random search beside that of the search."""
+    found = curve(result.objectives, control, result.reference)
+    value = {
+        "sampler": "random",
+        "evaluations": len(found),
+        "reference": _by_name(result, result.reference),
+        "hypervolume": found[-1] if len(found) else 0.0,
+        "hypervolume_curve": found.tolist(),
+        "search_hypervolume": result.hypervolume[-1],
+        "search_hypervolume_curve": result.hypervolume.tolist(),
+    }
+    files.write_json(folder / "control.json", value)
+
+
+def _table(result: SearchResult) -> str:
+    names = [each.name for each in (*result.objectives, *result.problem.limits)]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["number", "state", "feasible", *names, "code", "origin", "seconds", "reason", "images"])
+    for e in result.evaluations:
+        outcome = e.outcome
+        numbers = (*outcome.values, *outcome.limits)
+        values = ["" if math.isnan(value) else repr(value) for value in numbers]
+        row = [e.number, outcome.state.value, outcome.feasible, *values, e.candidate.code, e.origin]
+        images = "" if outcome.images is None else outcome.images
+        writer.writerow([*row, f"{e.seconds:.4f}", outcome.reason, images])
+    return stream.getvalue()
+
+
+def _pareto(result: SearchResult) -> dict[str, Any]:
+    return {
+        **_head(result),
+        "evaluations": result.evaluated,
+        "reference": _by_name(result, result.reference),
+        "hypervolume": result.hypervolume[-1],
+        "hypervolume_curve": result.hypervolume.tolist(),
+        "front": [_point(result, evaluation) for evaluation in result.front],
+    }
+
+
+def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
+    """A winner; of a budget that nothing keeps, the budget alone."""
+    value: dict[str, Any] = {**_head(result), "noise": result.noise, "budget_ms": chosen.budget_ms}
+    if chosen.evaluation is None:
+        return {**value, "found": False}
+    return {
+        **value,
+        "found": True,
+        **_point(result, chosen.evaluation),
+        "held_out": _count(chosen.held_out, remeasured(result.objectives)),
+        "network": chosen.evaluation.candidate.network.to_dict(),
+    }
+
+
+def _head(result: SearchResult) -> dict[str, Any]:
+    return {
+        "space": result.problem.space.name,
+        "objectives": [objective.facts for objective in result.objectives],
+        "limits": [limit.facts for limit in result.problem.limits],
+    }
+
+
+def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
+    candidate, outcome = evaluation.candidate, evaluation.outcome
+    quantities = (*result.objectives, *result.problem.limits)
+    values = (*outcome.values, *outcome.limits)
+    named = list(zip(quantities, values, strict=True))
+    return {
+        "number": evaluation.number,
+        "code": candidate.code,
+        "architecture": candidate.architecture.to_dict(),
+        "values": {q.name: float(value) for q, value in named},
+        "intervals": {
+            q.name: wilson(value * q.images, q.images) for q, value in named if q.images is not None
+        },
+        "estimated": {q.name: q.estimated(candidate) for q in quantities},
+    }
+
+
+def _count(count: Count | None, name: str) -> dict[str, Any] | None:
+    """An accuracy on held-out images with its 95 % interval, and the objective that it is of."""
+    if count is None:
+        return None
+    return {
+        "objective": name,
+        "accuracy": count.value,
+        "interval": count.interval(),
+        "correct": count.correct,
+        "images": count.total,
+    }
+
+
+def _by_name(result: SearchResult, values: Sequence[float]) -> dict[str, float]:
+    return {o.name: float(value) for o, value in zip(result.objectives, values, strict=True)}

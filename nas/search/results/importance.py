@@ -1,0 +1,62 @@
+"""How much each choice of the space matters to each objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import rows_of
+from nas.search.results.results import SearchResult
+from nas.search.trials.evaluation import State
+from nas.space import IntArray
+
+LEAST = 10
+"""With fewer evaluations nothing is said."""
+
+_RIDGE = 1.0
+
+
+def importances(result: SearchResult) -> dict[str, dict[str, float]]:
+    """For each objective the share of each choice in what can be explained of it, the largest first.
+
+    An additive model, in which each choice of each dimension adds its own amount, is fitted by ridge
+    regression to what was evaluated. A dimension's share is the covariance of its amounts with the model's
+    value, over the variance of that value. Being absent counts as a choice of its own. What matters only
+    together with another choice is not seen, and a search looks at good networks more than at others: the
+    shares tell of the networks that were evaluated.
+    """
+    entries = [each for each in result.evaluations if each.outcome.state is State.COMPLETE]
+    if len(entries) < LEAST:
+        return {}
+    rows = rows_of([entry.candidate for entry in entries])
+    columns = [_one_hot(rows[:, gene]) for gene in range(rows.shape[1])]
+    names = [str(dimension) for dimension in result.problem.space.dimensions]
+    return {
+        objective.name: _ranked(names, _shares(columns, [e.outcome.values[i] for e in entries]))
+        for i, objective in enumerate(result.objectives)
+    }
+
+
+def _one_hot(positions: IntArray) -> FloatArray:
+    """A centred column for each choice that occurs, (N, choices)."""
+    hot = (positions[:, None] == np.unique(positions)[None, :]).astype(np.float64)
+    centred: FloatArray = hot - hot.mean(axis=0)
+    return centred
+
+
+def _shares(columns: Sequence[FloatArray], values: Sequence[float]) -> FloatArray:
+    """Each dimension's share, (dimensions,); all 0 if nothing varies."""
+    x, y = np.hstack(columns), np.asarray(values) - np.mean(values)
+    weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ y)
+    ends = np.cumsum([column.shape[1] for column in columns])[:-1]
+    amounts = np.stack([c @ w for c, w in zip(columns, np.split(weights, ends), strict=True)])
+    covariances = np.maximum(amounts @ amounts.sum(axis=0), 0.0)
+    total = float(covariances.sum())
+    return covariances / total if total > 0 else np.zeros(len(columns))
+
+
+def _ranked(names: Sequence[str], shares: FloatArray) -> dict[str, float]:
+    order = np.argsort(-shares, kind="stable")
+    return {names[i]: round(float(shares[i]), 4) for i in order.tolist()}

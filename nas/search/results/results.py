@@ -1,0 +1,184 @@
+"""What a search found: Pareto front, hypervolume, winner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from nas import files
+from nas.errors import UserError
+from nas.network import NetworkSpec
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import FloatArray, front, hypervolume_curve
+from nas.search.goals.problem import Problem
+from nas.search.trials.evaluation import Evaluation
+from nas.space import Architecture
+
+
+@final
+@dataclass(frozen=True)
+class SearchResult:
+    """The result of a search.
+
+    Attributes:
+        problem: What was searched.
+        objectives: The objectives, in the order of all values.
+        evaluations: Every entry of the journal, failed and rejected ones included.
+        front: The non-dominated usable evaluations, best in the first objective first.
+        winner: The evaluation that was chosen.
+        reference: The reference point of the hypervolume.
+        hypervolume: The hypervolume after each evaluation that counts.
+        noise: Differences of the first objective that were taken for none.
+    """
+
+    problem: Problem
+    objectives: tuple[Objective, ...]
+    evaluations: tuple[Evaluation, ...]
+    front: tuple[Evaluation, ...]
+    winner: Evaluation
+    reference: tuple[float, ...]
+    hypervolume: FloatArray
+    noise: float
+
+    @property
+    def evaluated(self) -> int:
+        """The number of evaluations that used up the budget."""
+        return sum(evaluation.counts for evaluation in self.evaluations)
+
+
+def summarise(
+    problem: Problem,
+    objectives: Sequence[Objective],
+    evaluations: Sequence[Evaluation],
+    *,
+    others: Sequence[Evaluation] = (),
+    noise: float = 0.0,
+    reference: Sequence[float] | None = None,
+) -> SearchResult:
+    """Front, winner and hypervolume of a search.
+
+    Args:
+        problem: What was searched.
+        objectives: The first one decides the winner.
+        evaluations: The search's entries.
+        others: Entries of a control, which share the reference point.
+        noise: See ``choose_winner``.
+        reference: The reference point; by default a bound, or the worst value among all usable entries.
+
+    Raises:
+        UserError: If no evaluation is usable.
+    """
+    winner = choose_winner(objectives, evaluations, noise=noise)
+    usable = [evaluation for evaluation in evaluations if evaluation.usable]
+    positions = front([e.outcome.values for e in usable], [o.direction for o in objectives])
+    corner = reference if reference is not None else reference_point(objectives, [*evaluations, *others])
+    return SearchResult(
+        problem=problem,
+        objectives=tuple(objectives),
+        evaluations=tuple(evaluations),
+        front=tuple(usable[position] for position in positions),
+        winner=winner,
+        reference=tuple(float(value) for value in corner),
+        hypervolume=curve(objectives, evaluations, corner),
+        noise=noise,
+    )
+
+
+def choose_winner(
+    objectives: Sequence[Objective], evaluations: Sequence[Evaluation], *, noise: float = 0.0
+) -> Evaluation:
+    """The best usable evaluation.
+
+    Of all that come within ``noise`` of the best in the first objective, the one that is best in the second
+    (then in the third, and so on): among networks whose accuracy cannot be told apart, the fastest.
+
+    Raises:
+        UserError: If no evaluation is usable.
+    """
+    usable = [evaluation for evaluation in evaluations if evaluation.usable]
+    if not usable:
+        raise _nothing_usable(evaluations)
+    signs = [-1.0 if objective.direction == "maximize" else 1.0 for objective in objectives]
+
+    def losses(evaluation: Evaluation) -> list[float]:
+        return [sign * value for sign, value in zip(signs, evaluation.outcome.values, strict=True)]
+
+    best = min(losses(evaluation)[0] for evaluation in usable)
+    equals = [evaluation for evaluation in usable if losses(evaluation)[0] <= best + noise]
+    return min(equals, key=lambda e: (*losses(e)[1:], losses(e)[0], e.number))
+
+
+def accuracy_noise(accuracy: float, images: int) -> float:
+    """The standard error of an accuracy (0 to 1) that was found on a number of images."""
+    return math.sqrt(accuracy * (1 - accuracy) / images)
+
+
+def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:
+    reasons = [evaluation.outcome.reason or "a bound is broken" for evaluation in evaluations]
+    last = f"; the last reason: {reasons[-1]}" if reasons else ""
+    return UserError(
+        f"none of {len(evaluations)} networks gave a usable result{last}. Look at the journal, and widen the "
+        "bounds or train the supernet for longer"
+    )
+
+
+def reference_point(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> list[float]:
+    """The reference point of the hypervolume: bounds, or the worst value among all usable entries."""
+    values = np.array([evaluation.outcome.values for evaluation in evaluations if evaluation.usable])
+    return [
+        objective.bound
+        if objective.bound is not None
+        else float(values[:, i].min() if objective.direction == "maximize" else values[:, i].max())
+        for i, objective in enumerate(objectives)
+    ]
+
+
+def curve(
+    objectives: Sequence[Objective], evaluations: Sequence[Evaluation], reference: Sequence[float]
+) -> FloatArray:
+    """The hypervolume after each evaluation that counts."""
+    nothing = (float("nan"),) * len(objectives)
+    values = [e.outcome.values if e.usable else nothing for e in evaluations if e.counts]
+    return hypervolume_curve(
+        np.array(values, np.float64), reference, [objective.direction for objective in objectives]
+    )
+
+
+@final
+@dataclass(frozen=True)
+class Winner:
+    """What later steps read of a search.
+
+    Attributes:
+        architecture: The winner in its space.
+        network: The winner as a network.
+        values: By objective; latencies are predictions.
+        estimated: By objective: whether the value rests on estimates where measurements were wanted.
+    """
+
+    architecture: Architecture
+    network: NetworkSpec
+    values: dict[str, float]
+    estimated: dict[str, bool]
+
+
+def read_winner(folder: Path) -> Winner:
+    """Reads ``winner.json`` of a search's folder.
+
+    Raises:
+        UserError: If the file is missing or cannot be read.
+    """
+    path = folder / "winner.json"
+    value = files.read_json(path)
+    with files.fields_of(path, remedy="search again: nas search"):
+        return Winner(
+            architecture=Architecture.from_dict(value["architecture"]),
+            network=NetworkSpec.from_dict(value["network"]),
+            values=value["values"],
+            estimated=value["estimated"],
+        )

@@ -1,0 +1,69 @@
+"""Where a search stands, for people who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import front, hypervolume
+from nas.search.results.results import choose_winner, reference_point
+from nas.search.results.winners import within
+from nas.search.trials.evaluation import Evaluation
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A search in a few numbers.
+
+    Attributes:
+        best: The best value of the first objective; ``None`` as long as nothing is usable.
+        best_within: The same for each budget in ms.
+        front: Networks on the Pareto front.
+        hypervolume: What they dominate, up to the bounds, or where there are none to the worst values so far.
+    """
+
+    best: float | None
+    best_within: dict[float, float | None]
+    front: int
+    hypervolume: float
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """The numbers by name, for a tracker."""
+        found = {"best": self.best, "front": float(self.front), "hypervolume": self.hypervolume}
+        found |= {f"best_within_{budget:g}_ms": best for budget, best in self.best_within.items()}
+        return {f"{prefix}/{name}": value for name, value in found.items() if value is not None}
+
+
+def status(
+    objectives: Sequence[Objective],
+    limits: Sequence[Objective],
+    entries: Sequence[Evaluation],
+    budgets_ms: Sequence[float] = (),
+) -> Status:
+    """The status after some entries.
+
+    Args:
+        objectives: Those of the search.
+        limits: Its limits.
+        entries: All entries so far.
+        budgets_ms: Latencies for which the best network within is asked for.
+    """
+    usable = [entry for entry in entries if entry.usable]
+    directions = [objective.direction for objective in objectives]
+    values = [entry.outcome.values for entry in usable]
+    kept = [values[position] for position in front(values, directions)]
+    return Status(
+        best=_best(objectives, usable),
+        best_within={
+            budget: _best(objectives, within(objectives, limits, usable, budget)) for budget in budgets_ms
+        },
+        front=len(kept),
+        hypervolume=hypervolume(kept, reference_point(objectives, usable), directions) if kept else 0.0,
+    )
+
+
+def _best(objectives: Sequence[Objective], usable: Sequence[Evaluation]) -> float | None:
+    return choose_winner(objectives, usable).outcome.values[0] if usable else None

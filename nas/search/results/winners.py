@@ -1,0 +1,96 @@
+"""The winners of a search, one for each budget, and their accuracy on images that it has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from nas.counts import Count
+from nas.errors import UserError
+from nas.network import NetworkSpec
+from nas.search.goals.objectives import LATENCY, Objective
+from nas.search.results.results import SearchResult, choose_winner
+from nas.search.trials.evaluation import Evaluation
+
+Remeasure = Callable[[NetworkSpec], Count]
+"""A network's accuracy, of the kind that ``remeasured`` names, on images that were kept from the search."""
+
+ACCURACIES = ("accuracy", "int8_accuracy")
+
+
+@final
+@dataclass(frozen=True)
+class Chosen:
+    """The best network within a budget.
+
+    Attributes:
+        budget_ms: The latency that it keeps on every device; ``None`` for the search's own bounds.
+        evaluation: What was found of it; ``None`` if no usable network keeps the budget.
+        held_out: Its accuracy on images that the search has not seen, if there are any.
+    """
+
+    budget_ms: float | None
+    evaluation: Evaluation | None
+    held_out: Count | None
+
+
+def check_budgets(objectives: Sequence[Objective], budgets_ms: Sequence[float]) -> None:
+    """Makes sure that budgets can be told.
+
+    Raises:
+        UserError: If a budget is not a positive number, or nothing that is searched is a latency.
+    """
+    if not all(math.isfinite(budget) and budget > 0 for budget in budgets_ms):
+        raise UserError(f"the budgets {list(budgets_ms)} are latencies in ms; give positive numbers")
+    if budgets_ms and not any(is_latency(objective) for objective in objectives):
+        raise UserError(
+            f"the budgets {list(budgets_ms)} are latencies, but the search has none; add latency to its "
+            "objectives or bounds"
+        )
+
+
+def is_latency(objective: Objective) -> bool:
+    """Whether an objective is the latency on a device."""
+    return objective.name.startswith(LATENCY)
+
+
+def remeasured(objectives: Sequence[Objective]) -> str:
+    """The accuracy that is measured again: the first one that the winners were chosen by."""
+    return next((each.name for each in objectives if each.name in ACCURACIES), "accuracy")
+
+
+def within(
+    objectives: Sequence[Objective],
+    limits: Sequence[Objective],
+    evaluations: Sequence[Evaluation],
+    budget_ms: float,
+) -> list[Evaluation]:
+    """The usable evaluations whose latency keeps the budget on every device."""
+    latencies = [i for i, each in enumerate((*objectives, *limits)) if is_latency(each)]
+
+    def keeps(evaluation: Evaluation) -> bool:
+        values = (*evaluation.outcome.values, *evaluation.outcome.limits)
+        return all(values[i] <= budget_ms for i in latencies)
+
+    return [evaluation for evaluation in evaluations if evaluation.usable and keeps(evaluation)]
+
+
+def winners(
+    result: SearchResult, *, budgets_ms: Sequence[float], remeasure: Remeasure | None
+) -> tuple[Chosen, ...]:
+    """The winner, and the winner of each budget in rising order; each network is measured again once."""
+    found: dict[float | None, Evaluation | None] = {None: result.winner}
+    for budget in sorted(set(budgets_ms)):
+        usable = within(result.objectives, result.problem.limits, result.evaluations, budget)
+        found[budget] = choose_winner(result.objectives, usable, noise=result.noise) if usable else None
+    counts = {
+        each.candidate: remeasure(each.candidate.network)
+        for each in dict.fromkeys(found.values())
+        if each is not None and remeasure is not None
+    }
+    return tuple(
+        Chosen(budget, each, None if each is None else counts.get(each.candidate))
+        for budget, each in found.items()
+    )

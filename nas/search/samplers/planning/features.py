@@ -1,0 +1,80 @@
+"""What an accuracy predictor sees of a network: numbers that follow from its row, for any search space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import Problem
+from nas.space import Dimension, IntArray
+
+
+@final
+@dataclass(frozen=True)
+class Features:
+    """The features of the networks of one problem.
+
+    They are each choice as a number, 0 where nothing reads it (words become one column for each word); the
+    sum of what a stage's blocks choose alike, such as all its kernels; the logarithms of all
+    multiply-accumulates and of all parameters; and the logarithm of the multiply-accumulates at each place.
+    The last ones know how choices act together, which is why few labelled networks are enough.
+    """
+
+    problem: Problem
+
+    def __call__(self, rows: IntArray) -> FloatArray:
+        """Features (N, features) of canonical rows (N, genes)."""
+        choices = self._choices(rows)
+        return np.hstack([choices, choices @ self._sums, self._costs(rows)])
+
+    def _choices(self, rows: IntArray) -> FloatArray:
+        # Position -1, which stands for an absent choice, takes the last line of a table: zeros.
+        columns = [table[rows[:, column]] for column, table in enumerate(self._tables)]
+        return np.hstack(columns) if columns else np.zeros((len(rows), 0))
+
+    def _costs(self, rows: IntArray) -> FloatArray:
+        lowered = self.problem.space.lower_many(
+            rows, classes=self.problem.classes, input_channels=self.problem.input_channels
+        )
+        macs = np.array([*(block.macs for block in lowered.blocks), 0], np.float64)  # -1 is an absent block
+        params = np.array([block.params for block in lowered.blocks], np.float64)
+        by_place = macs[lowered.index]
+        totals = np.stack([by_place.sum(axis=1), lowered.total(params)], axis=1)
+        logs: FloatArray = np.log1p(np.hstack([totals, by_place]))
+        return logs
+
+    @cached_property
+    def _tables(self) -> list[FloatArray]:
+        """For each gene the columns of each of its choices, and of its absence: (choices + 1, columns)."""
+        return [_table(d) for d in self.problem.space.dimensions]
+
+    @cached_property
+    def _sums(self) -> FloatArray:
+        """Adds up the columns of choices that the blocks of a stage have in common, (columns, sums)."""
+        owners = [
+            d
+            for d, table in zip(self.problem.space.dimensions, self._tables, strict=True)
+            for _ in range(table.shape[1])
+        ]
+        groups = list(dict.fromkeys(_group(d) for d in owners if d.index >= 0 and not _is_word(d)))
+        member = [[float(_group(d) == group and d.index >= 0) for group in groups] for d in owners]
+        return np.array(member, np.float64).reshape(len(owners), len(groups))
+
+
+def _group(dimension: Dimension) -> tuple[int, str]:
+    return dimension.stage, dimension.name
+
+
+def _is_word(dimension: Dimension) -> bool:
+    return any(isinstance(choice, str) for choice in dimension.choices)
+
+
+def _table(dimension: Dimension) -> FloatArray:
+    choices: Sequence[object] = dimension.choices
+    shown = np.eye(len(choices)) if _is_word(dimension) else np.array(choices, np.float64)[:, None]
+    return np.vstack([shown, np.zeros((1, shown.shape[1]))])

@@ -1,0 +1,131 @@
+"""Search guided by an accuracy predictor.
+
+Train it on what was evaluated, search it with thousands of networks, evaluate the most promising and the most
+uncertain ones for real, and begin again (LINAS in DyNAS-T, Cummings et al. 2022; the choice by hypervolume
+follows Bayesian optimisation, Emmerich et al. 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from nas.search.goals.improvement import most_improving
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import FloatArray
+from nas.search.goals.problem import Problem
+from nas.search.predictors import predictor_names
+from nas.search.predictors.choice import choose_predictor
+from nas.search.samplers.planning.features import Features
+from nas.search.samplers.planning.history import History
+from nas.search.samplers.planning.planned import Notes, Plan, Planner
+from nas.search.samplers.planning.pool import Pool
+from nas.search.samplers.planning.selection import survivors
+from nas.search.samplers.planning.surrogate import Surrogate
+from nas.space import IntArray
+
+AUTO = "auto"
+FIRST = "gaussian_process"
+"""What is used while there are too few labels to choose by."""
+
+_CHOOSE_FROM, _CHOOSE_AGAIN = 50, 5
+_POPULATION = 200
+_UNCERTAIN = 5
+_GROWTH = 5
+
+
+@final
+@dataclass(frozen=True)
+class Guided(Planner):
+    """Each plan is what the predictor, fitted anew, finds worth an evaluation.
+
+    Attributes:
+        problem: The space.
+        objectives: Those of the search; only those that are not predicted anyway need the predictor.
+        predictor: Its name, or ``"auto"``.
+        startup: Networks that are drawn by chance before there is a predictor.
+        batch: Networks of the first plans; a plan is at least a fifth of what is known, so that the time for
+            plans stays small.
+        candidates: Networks whose scores are predicted for each plan.
+    """
+
+    problem: Problem
+    objectives: Sequence[Objective]
+    predictor: str
+    startup: int
+    batch: int
+    candidates: int
+
+    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+        pool = Pool(self.problem, self.objectives)
+        missing = self.startup - len(history.complete) - len(history.running)
+        if missing > 0 or len(history.complete) < 2:
+            return Plan(pool.random(max(1, missing), history, rng))
+        notes = self._notes(history, notes, seed=int(rng.integers(2**31)))
+        surrogate = Surrogate.fit(
+            self.problem,
+            self.objectives,
+            history,
+            predictor=str(notes["predictor"]),
+            seed=int(rng.integers(2**31)),
+        )
+        best = history.complete[
+            survivors(history.losses[history.complete], history.violations[history.complete], _POPULATION)
+        ]
+        start = np.concatenate([history.rows[best], pool.random(_POPULATION, history, rng)])
+        count = max(self.batch, len(history.complete) // _GROWTH)
+        found = surrogate.evolve(start, population=_POPULATION + count, candidates=self.candidates, rng=rng)
+        fresh = np.array([row not in history.seen for row in map(tuple, found.tolist())], bool)
+        rows = _worthwhile(surrogate, found[fresh], history, count)
+        return Plan(rows if len(rows) else pool.random(count, history, rng), notes)
+
+    def _notes(self, history: History, notes: Notes, *, seed: int) -> Notes:
+        """Which predictor to use; it is chosen again when there are five times as many labels."""
+        if self.predictor != AUTO:
+            return {"predictor": self.predictor}
+        labels = len(history.complete)
+        if labels < max(_CHOOSE_FROM, _CHOOSE_AGAIN * int(notes.get("labels", 0))):
+            return notes or {"predictor": FIRST}
+        quantities = (*self.objectives, *self.problem.limits)
+        unknown = [i for i, each in enumerate(quantities) if not each.predicted]
+        if not unknown:
+            return {"predictor": FIRST, "labels": labels}
+        inputs = Features(self.problem)(history.rows[history.complete])
+        values = history.values[history.complete][:, unknown[0]]
+        return {"predictor": choose_predictor(predictor_names(), inputs, values, seed=seed), "labels": labels}
+
+
+def _worthwhile(surrogate: Surrogate, rows: IntArray, history: History, count: int) -> IntArray:
+    """The most promising of ``rows``, and after every fourth of them the most uncertain one."""
+    scores = surrogate.score(rows)
+    allowed = np.flatnonzero(scores.violations <= 0)
+    rows, losses = rows[allowed], scores.losses[allowed]
+    if not len(rows):
+        return rows
+    uncertain = _total(surrogate.deviations(rows), losses)
+    order = most_improving(losses, _known(surrogate, history), count)
+    chosen: list[int] = []
+    for position in [*order, *np.argsort(-uncertain, kind="stable").tolist()]:
+        if len(chosen) % _UNCERTAIN == _UNCERTAIN - 1:
+            uncertain[chosen] = -np.inf
+            chosen.append(int(np.argmax(uncertain)))
+        if position not in chosen:
+            chosen.append(position)
+    return rows[list(dict.fromkeys(chosen))[:count]]
+
+
+def _total(deviations: FloatArray, losses: FloatArray) -> FloatArray:
+    """The sum over objectives, each in units of its spread, (N,)."""
+    spread = losses.std(axis=0)
+    total: FloatArray = (deviations / np.where(spread > 0, spread, 1.0)).sum(axis=1)
+    return total
+
+
+def _known(surrogate: Surrogate, history: History) -> FloatArray:
+    """Losses of what keeps within its bounds, and the expected ones of what is under way."""
+    good = history.complete[history.violations[history.complete] <= 0]
+    running = surrogate.score(history.running).losses if len(history.running) else history.losses[:0]
+    return np.concatenate([history.losses[good], running])

@@ -1,0 +1,87 @@
+"""What a study holds, as arrays: all that a sampler knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import FloatArray, as_losses
+from nas.search.samplers.planning.parameters import Parameters
+from nas.search.trials.evaluation import Outcome, State, from_attributes
+from nas.space import IntArray
+
+Row = tuple[int, ...]
+
+
+@final
+@dataclass(frozen=True)
+class History:
+    """The networks of a study, in the order of their trials.
+
+    Attributes:
+        rows: Canonical rows of networks that were evaluated, or rejected for a predicted bound, (N, genes).
+        values: What was found, (N, quantities): of each objective, then of each limit. NaN stands where a
+            rejected network was not evaluated.
+        losses: Those of objectives, (N, objectives), negated where they are maximised.
+        violations: The sum of their violations of bounds, (N,); 0 where all hold.
+        running: Rows of networks that are being evaluated, (M, genes).
+        seen: The rows of all, failed ones included.
+    """
+
+    rows: IntArray
+    values: FloatArray
+    losses: FloatArray
+    violations: FloatArray
+    running: IntArray
+    seen: frozenset[Row]
+
+    @cached_property
+    def complete(self) -> IntArray:
+        """Positions of the networks that have all values."""
+        return np.flatnonzero(np.isfinite(self.values).all(axis=1))
+
+
+def read_history(
+    trials: Sequence[FrozenTrial], parameters: Parameters, objectives: Sequence[Objective]
+) -> History:
+    """The history of trials; those that have no parameters yet are left out."""
+    trials = [trial for trial in trials if trial.params.keys() == parameters.distributions.keys()]
+    rows = parameters.rows([trial.params for trial in trials])
+    outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
+    known = [i for i, outcome in enumerate(outcomes) if outcome is not None]
+    found = [(*each.values, *each.limits) for each in outcomes if each is not None]
+    quantities = (*objectives, *parameters.problem.limits)
+    values = np.array(found, np.float64).reshape(len(found), len(quantities))
+    return History(
+        rows=rows[known],
+        values=values,
+        losses=as_losses(values[:, : len(objectives)], [each.direction for each in objectives]),
+        violations=violations(values, quantities),
+        running=rows[[i for i, trial in enumerate(trials) if trial.state is TrialState.RUNNING]],
+        seen=frozenset(tuple(row) for row in rows.tolist()),
+    )
+
+
+def _outcome(trial: FrozenTrial, row: IntArray, parameters: Parameters) -> Outcome | None:
+    """What a finished trial has found; ``None`` where it has failed or is under way."""
+    if trial.state is not TrialState.COMPLETE:
+        return None
+    candidate = parameters.problem.candidates(row[None])[0]
+    outcome = from_attributes(trial.user_attrs, trial.number, candidate).outcome
+    return None if outcome.state is State.FAILED else outcome
+
+
+def violations(values: FloatArray, quantities: Sequence[Objective]) -> FloatArray:
+    """The sums (N,) of how far values (N, quantities) break their bounds; what is not known breaks none."""
+    total = np.zeros(len(values))
+    for quantity, column in zip(quantities, values.T, strict=True):
+        if quantity.bound is not None:
+            broken = [quantity.violation(value) for value in column.tolist()]
+            total += np.maximum(np.nan_to_num(broken), 0.0)
+    return total

@@ -1,0 +1,149 @@
+"""Samplers that plan several networks at once: a generation, or what a predictor finds promising.
+
+A plan stands in the study, on the trial that asked for it. The trials that follow take its networks one by
+one. A search that was killed finds the plan again and goes on with what is left of it, and workers that share
+a study share its plans. Between two plans a proposal costs nearly nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from nas.search.goals.objectives import Objective
+from nas.search.goals.problem import Problem
+from nas.search.samplers.planning.history import History, read_history
+from nas.search.samplers.planning.parameters import Parameters
+from nas.space import IntArray
+
+_PLAN, _NOTES, _CODE = "nas:plan", "nas:notes", "nas:code"
+
+Notes = Mapping[str, int | str]
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """Networks to evaluate.
+
+    Attributes:
+        rows: Their canonical rows, (N, genes), in order; none of them has been seen.
+        notes: What the next plan must know.
+    """
+
+    rows: IntArray
+    notes: Notes = field(default_factory=dict)
+
+
+class Planner(ABC):
+    """Makes plans; equal arguments must give equal plans."""
+
+    @abstractmethod
+    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+        """The next networks.
+
+        Args:
+            history: What is known.
+            notes: Those of the plan before; empty at first.
+            rng: The source of all chance.
+
+        Returns:
+            The plan; without rows if nothing is left to propose.
+        """
+
+
+@final
+class PlannedSampler(BaseSampler):
+    """Optuna's view of a planner."""
+
+    def __init__(
+        self, problem: Problem, planner: Planner, *, objectives: Sequence[Objective], seed: int
+    ) -> None:
+        self._parameters = Parameters(problem)
+        self._radices = [len(d.choices) + 1 for d in problem.space.dimensions]  # one more for "absent"
+        self._genes = len(self._radices)
+        self._planner, self._objectives = planner, objectives
+        self._rng = np.random.default_rng(seed)
+        self._independent = RandomSampler(seed=seed)
+
+    def reseed_rng(self) -> None:
+        self._rng = np.random.default_rng()
+        self._independent.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._parameters.distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+        code = self._next_of_plan(others)
+        if code is None:
+            code = self._new_plan(study, trial, others)
+        if code is None:
+            return {}  # nothing is left to propose; every parameter is drawn by chance
+        _write(study, trial, {_CODE: code})
+        candidate = self._parameters.problem.candidates(np.array([self._row(code)], np.int64))[0]
+        return dict(self._parameters.params(candidate, self._rng))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _next_of_plan(self, others: Sequence[FrozenTrial]) -> int | None:
+        """The first network of the newest plan that no trial has taken."""
+        position = _newest_plan(others)
+        if position is None:
+            return None
+        later = others[position:]
+        taken = {trial.system_attrs[_CODE] for trial in later if _CODE in trial.system_attrs}
+        strangers = [t.params for t in later if _CODE not in t.system_attrs and len(t.params) == self._genes]
+        taken.update(self._code(row) for row in self._parameters.rows(strangers).tolist())
+        left = (code for code in others[position].system_attrs[_PLAN] if code not in taken)
+        return next(left, None)
+
+    def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> int | None:
+        position = _newest_plan(others)
+        notes = {} if position is None else others[position].system_attrs[_NOTES]
+        history = read_history(others, self._parameters, self._objectives)
+        plan = self._planner.plan(history, notes, self._rng)
+        codes = [self._code(row) for row in plan.rows.tolist()]
+        if not codes:
+            return None
+        _write(study, trial, {_PLAN: codes, _NOTES: dict(plan.notes)})
+        return codes[0]
+
+    def _code(self, row: Sequence[int]) -> int:
+        """One number that stands for a row: short in a storage, and quick to compare."""
+        code = 0
+        for position, radix in zip(row, self._radices, strict=True):
+            code = code * radix + position + 1
+        return code
+
+    def _row(self, code: int) -> list[int]:
+        row: list[int] = []
+        for radix in reversed(self._radices):
+            code, digit = divmod(code, radix)
+            row.append(digit - 1)
+        return row[::-1]
+
+
+def _newest_plan(trials: Sequence[FrozenTrial]) -> int | None:
+    """The position of the last trial that carries a plan."""
+    positions = range(len(trials) - 1, -1, -1)
+    return next((i for i in positions if _PLAN in trials[i].system_attrs), None)
+
+
+def _write(study: Study, trial: FrozenTrial, attributes: Mapping[str, Any]) -> None:
+    """Writes to a trial that is under way, as Optuna's own samplers do; there is no public way."""
+    for name, value in attributes.items():
+        study._storage.set_trial_system_attr(trial._trial_id, name, value)  # noqa: SLF001

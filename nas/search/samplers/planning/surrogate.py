@@ -1,0 +1,119 @@
+"""Stand-ins for objectives: predictors fitted to what was evaluated, exact values where these are free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from nas.search.goals.objectives import Objective, evaluate_many
+from nas.search.goals.pareto import Direction, FloatArray, as_losses
+from nas.search.goals.problem import Problem
+from nas.search.predictors import Fitted, make_predictor
+from nas.search.samplers.planning.features import Features
+from nas.search.samplers.planning.history import History, violations
+from nas.search.samplers.planning.operators import Operators
+from nas.search.samplers.planning.selection import survivors
+from nas.space import IntArray
+
+
+@final
+@dataclass(frozen=True)
+class Scores:
+    """What many networks are expected to be.
+
+    Attributes:
+        losses: (N, objectives), as ``nas.search.samplers.planning.history.History`` has them.
+        violations: Sums of broken bounds, (N,).
+    """
+
+    losses: FloatArray
+    violations: FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Surrogate:
+    """All objectives and limits of a search, at the price of arithmetic.
+
+    Attributes:
+        features: What predictors see.
+        objectives: Those of the search.
+        fitted: For each objective and each limit its regression; ``None`` where it is predicted anyway.
+    """
+
+    features: Features
+    objectives: Sequence[Objective]
+    fitted: Sequence[Fitted | None]
+
+    @classmethod
+    def fit(
+        cls, problem: Problem, objectives: Sequence[Objective], history: History, *, predictor: str, seed: int
+    ) -> Surrogate:
+        """Fits the networks that have all values; there must be at least two of them."""
+        features = Features(problem)
+        inputs, values = features(history.rows[history.complete]), history.values[history.complete]
+        fitted = [
+            None if each.predicted else make_predictor(predictor).fit(inputs, column, seed=seed)
+            for each, column in zip((*objectives, *problem.limits), values.T, strict=True)
+        ]
+        return cls(features, objectives, fitted)
+
+    def score(self, rows: IntArray) -> Scores:
+        """The scores of canonical rows (N, genes)."""
+        problem, inputs = self.features.problem, self.features(rows)
+        candidates, quantities = problem.candidates(rows), (*self.objectives, *problem.limits)
+        columns = [
+            evaluate_many(quantity, candidates) if fitted is None else fitted.mean(inputs)
+            for quantity, fitted in zip(quantities, self.fitted, strict=True)
+        ]
+        values = np.stack(columns, axis=1)
+        losses = as_losses(values[:, : len(self.objectives)], _directions(self.objectives))
+        return Scores(losses, violations(values, quantities))
+
+    def deviations(self, rows: IntArray) -> FloatArray:
+        """How uncertain the losses are, (N, objectives); 0 where they are exact."""
+        inputs = self.features(rows)
+        fitted = self.fitted[: len(self.objectives)]
+        return np.stack([np.zeros(len(rows)) if f is None else f.std(inputs) for f in fitted], axis=1)
+
+    def evolve(
+        self, start: IntArray, *, population: int, candidates: int, rng: np.random.Generator
+    ) -> IntArray:
+        """Searches by NSGA-II: the last generation's rows, best first.
+
+        Args:
+            start: Rows to begin with.
+            population: Networks of a generation.
+            candidates: Networks that are scored in all.
+            rng: The source of all chance.
+        """
+        operators = Operators(self.features.problem.space)
+        rows, scores = start, self.score(start)
+        left = candidates - len(start)
+        while True:
+            kept = survivors(scores.losses, scores.violations, population)
+            rows, scores = rows[kept], Scores(scores.losses[kept], scores.violations[kept])
+            if left <= 0:
+                return rows
+            children = _distinct(operators.offspring(rows, min(population, left), rng), rows)
+            found = self.score(children)
+            left -= min(population, left)
+            rows = np.concatenate([rows, children])
+            scores = Scores(
+                np.concatenate([scores.losses, found.losses]),
+                np.concatenate([scores.violations, found.violations]),
+            )
+
+
+def _directions(objectives: Sequence[Objective]) -> list[Direction]:
+    return [objective.direction for objective in objectives]
+
+
+def _distinct(rows: IntArray, others: IntArray) -> IntArray:
+    """Those of ``rows`` that are not among ``others``, each once."""
+    known = set(map(tuple, others.tolist()))
+    distinct = [row for row in dict.fromkeys(map(tuple, rows.tolist())) if row not in known]
+    return np.array(distinct, np.int64).reshape(len(distinct), rows.shape[1])

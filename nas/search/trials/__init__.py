@@ -1,0 +1,1 @@
+"""Trials: the evaluation of one network, and where trials are stored."""

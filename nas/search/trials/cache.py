@@ -1,0 +1,82 @@
+"""What evaluations have found, kept for every later search on the same weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+from nas.counts import Count
+from nas.errors import UserError
+from nas.lines import append_lines
+from nas.network import NetworkSpec
+
+
+@final
+class EvaluationCache:
+    """Counts by network, in a file of JSON lines that several processes share.
+
+    Whatever decides a count besides the network is hashed into a key, so that results of other weights,
+    images or settings are never taken for these, and may stand in the same file.
+    """
+
+    def __init__(self, path: Path, *, facts: Mapping[str, Any]) -> None:
+        """Opens a cache, or starts one.
+
+        Args:
+            path: The file.
+            facts: What decides a count besides the network: hashes of the weights and of the split, the
+                calibration's seed and number of images; JSON values.
+        """
+        self._path = path
+        self._key = _hash(dict(facts))
+        self._known: dict[tuple[str, int], Count] = {}
+        self._read_to = 0
+
+    def get(self, network: NetworkSpec, images: int) -> Count | None:
+        """The count of a network on the first so many images, if some process has found it.
+
+        Raises:
+            UserError: If the file is damaged.
+        """
+        self._read()
+        return self._known.get((_hash(network.to_dict()), images))
+
+    def put(self, network: NetworkSpec, count: Count) -> None:
+        """Writes a count down; on return it is kept even if this process is killed."""
+        entry = {
+            "key": self._key,
+            "network": _hash(network.to_dict()),
+            "correct": count.correct,
+            "images": count.total,
+        }
+        append_lines(self._path, [json.dumps(entry)], sync=False)
+
+    def _read(self) -> None:
+        """Takes over the lines that are new."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            stream.seek(self._read_to)
+            text = stream.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self._take(line)
+        self._read_to += len(whole)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+            count = Count(int(entry["correct"]), int(entry["images"]))
+            if entry["key"] == self._key:
+                self._known[str(entry["network"]), count.total] = count
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self._path} is damaged ({error!r}); delete it: evaluations are then done again"
+            ) from None
+
+
+def _hash(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,0 +1,208 @@
+"""One evaluation: what became of a candidate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, final
+
+from nas.counts import Count
+from nas.search.goals.objectives import Objective, evaluate_one
+from nas.search.goals.problem import Candidate
+
+NAN = float("nan")
+
+
+@final
+class State(StrEnum):
+    """How an evaluation ended."""
+
+    COMPLETE = "complete"
+    """Every objective has a value."""
+    STOPPED = "stopped"
+    """An accuracy was clearly below the front on a part of the images, which is all that it rests on."""
+    FAILED = "failed"
+    """An objective gave no number; the network counts as evaluated."""
+    REJECTED = "rejected"
+    """A predicted value breaks its bound; nothing else was evaluated, and it does not count."""
+
+
+@final
+@dataclass(frozen=True)
+class Outcome:
+    """The values of a candidate.
+
+    Attributes:
+        state: How the evaluation ended.
+        values: One for each objective, NaN where it was not evaluated or is not a number.
+        feasible: Whether all bounds hold.
+        reason: Why it was rejected, stopped or failed; empty otherwise.
+        limits: One value for each of the problem's limits, as for objectives.
+        images: The number of images that the accuracy rests on, where it is known.
+    """
+
+    state: State
+    values: tuple[float, ...]
+    feasible: bool
+    reason: str = ""
+    limits: tuple[float, ...] = ()
+    images: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class Evaluation:
+    """One entry of the journal.
+
+    Attributes:
+        number: Its position in the journal, from 0.
+        candidate: The network.
+        outcome: What came out.
+        origin: ``"initial"``, ``"sampler"``, or ``"replacement"`` for a proposal that could not be used.
+        seconds: Wall time of the evaluation.
+    """
+
+    number: int
+    candidate: Candidate
+    outcome: Outcome
+    origin: str
+    seconds: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether it used up a part of the budget."""
+        return self.outcome.state is not State.REJECTED
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has all values and keeps within all bounds."""
+        return self.outcome.state is State.COMPLETE and self.outcome.feasible
+
+
+Known = Mapping[Candidate, Outcome]
+
+Rival = Callable[[Sequence[float], int], Count | None]
+"""From a candidate's values, and the position that is evaluated, to the count that it must come up to."""
+
+
+def predict(candidate: Candidate, objectives: Sequence[Objective]) -> Outcome | list[float]:
+    """Evaluates what is predicted, which costs nothing.
+
+    Returns:
+        An outcome, if the candidate breaks a bound or has no number; otherwise the values so far, limits
+        behind objectives, for ``complete``.
+    """
+    quantities = _quantities(candidate, objectives)
+    values = [NAN] * len(quantities)
+    for position, quantity in enumerate(quantities):
+        if quantity.predicted:
+            value = values[position] = evaluate_one(quantity, candidate)
+            if not math.isfinite(value):
+                return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {value}")
+            if quantity.violation(value) > 0:
+                reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
+                return _outcome(State.REJECTED, values, objectives, False, reason)
+    return values
+
+
+def complete(
+    candidate: Candidate, objectives: Sequence[Objective], predicted: Sequence[float], *, rival: Rival
+) -> Outcome:
+    """Evaluates the rest.
+
+    Args:
+        candidate: The network.
+        objectives: In the order of the values.
+        predicted: What ``predict`` gave.
+        rival: Tells what an accuracy must come up to, to be completed.
+    """
+    quantities, values, images = _quantities(candidate, objectives), list(predicted), None
+    for position, quantity in enumerate(quantities):
+        if quantity.predicted:
+            continue
+        if quantity.stages is None:
+            values[position] = evaluate_one(quantity, candidate)
+            images = images or quantity.images
+        else:
+            count, better = _staged(quantity, candidate, rival(values, position))
+            values[position], images = count.value, count.total
+            if better is not None:
+                reason = (
+                    f"{quantity.name} {count.correct}/{count.total} is clearly below "
+                    f"{better.correct}/{better.total}"
+                )
+                return _outcome(State.STOPPED, values, objectives, False, reason, images)
+        if not math.isfinite(values[position]):
+            return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {values[position]}")
+    feasible = all(q.violation(v) <= 0 for q, v in zip(quantities, values, strict=True))
+    return _outcome(State.COMPLETE, values, objectives, feasible, "", images)
+
+
+def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> tuple[Count, Count | None]:
+    """The count so far, and the rival, if it stopped the evaluation before the last stage."""
+    assert quantity.stages is not None and quantity.images is not None
+    count = Count(0, 0)
+    for count in quantity.stages(candidate.network):
+        if rival is not None and count.total < quantity.images and count.is_clearly_below(rival):
+            return count, rival
+    return count, None
+
+
+def _quantities(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    return (*objectives, *candidate.problem.limits)
+
+
+def _outcome(
+    state: State,
+    values: Sequence[float],
+    objectives: Sequence[Objective],
+    feasible: bool,
+    reason: str,
+    images: int | None = None,
+) -> Outcome:
+    count = len(objectives)
+    return Outcome(state, tuple(values[:count]), feasible, reason, tuple(values[count:]), images)
+
+
+def to_attributes(evaluation: Evaluation) -> dict[str, Any]:
+    """What the journal keeps of an evaluation beside its parameters, as JSON values."""
+    outcome = evaluation.outcome
+    return {
+        "code": evaluation.candidate.code,
+        "values": _plain(outcome.values),
+        "limits": _plain(outcome.limits),
+        "images": outcome.images,
+        "feasible": outcome.feasible,
+        "reason": outcome.reason,
+        "origin": evaluation.origin,
+        "seconds": evaluation.seconds,
+        "state": outcome.state.value,
+    }
+
+
+def from_attributes(kept: Mapping[str, Any], number: int, candidate: Candidate) -> Evaluation:
+    """The inverse of ``to_attributes``."""
+    outcome = Outcome(
+        State(kept["state"]),
+        _numbers(kept["values"]),
+        kept["feasible"],
+        kept["reason"],
+        _numbers(kept["limits"]),
+        kept["images"],
+    )
+    return Evaluation(number, candidate, outcome, kept["origin"], kept["seconds"])
+
+
+def numbered(evaluation: Evaluation, number: int) -> Evaluation:
+    """The same entry at another position."""
+    return replace(evaluation, number=number)
+
+
+def _plain(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+    return tuple(NAN if value is None else float(value) for value in values)

@@ -1,0 +1,95 @@
+"""The journal of a search by one process: every finished trial, on disk the moment it is finished.
+
+It is an ordinary Optuna journal storage, which Optuna's dashboard and plots can open. The search itself runs
+on a study in memory, which is ten times as fast, and copies each finished trial here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, final
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from nas.errors import UserError
+from nas.search.goals.pareto import Direction
+from nas.search.trials.storage import open_storage, open_study, storage_faults
+from nas.search.trials.store import STUDY, Ledger
+
+
+@final
+class Journal(Ledger):
+    """The finished trials of one search, in the order in which they finished; nobody else writes to it."""
+
+    def __init__(self, path: Path, *, facts: Mapping[str, Any], directions: Sequence[Direction]) -> None:
+        """Opens a journal, or starts one.
+
+        Args:
+            path: The file, in a folder that exists.
+            facts: What a search must have in common with the one that it continues, as JSON values.
+            directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+        Raises:
+            UserError: If the file cannot be read or written, or belongs to another search.
+        """
+        self._place = str(path)
+        storage = open_storage(self._place)
+        self._study = open_study(storage, STUDY, directions=directions, facts=facts, place=self._place)
+        self._count = len(self._study.get_trials(deepcopy=False))
+
+    def read(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def claim(self, trial: FrozenTrial, *, budget: int) -> int | None:
+        return self._count
+
+    def working(self, number: int) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def finish(self, number: int | None, trial: FrozenTrial) -> int | None:
+        with storage_faults(self._place):
+            self._study.add_trial(trial)
+        self._count += 1
+        return self._count - 1
+
+
+@contextmanager
+def only_searcher(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Holds a folder for one search; the system lets go of it however the process ends.
+
+    Args:
+        folder: The search's folder; it is made if it is missing.
+        shared: Whether other processes may share it that say the same.
+
+    Raises:
+        UserError: If another process is searching in the folder.
+    """
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error}); choose a writable run_dir") from None
+    with stream:
+        try:
+            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"another search is running in {folder}; wait for it, or choose another run_dir"
+            ) from None
+        yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Optuna from logging each trial."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas.cli.__main__ import COMMANDS, command
+from nas.cli.hydra.errors import setting_names
+
+
+def test_run_trust_kit_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
+    commands = ("run", "trust", "kit", "cost")
+    shown = "".join(nas(name, "--help").out.partition("Settings")[2] for name in commands)
+    leaves = [name.rpartition(".")[2] for name in setting_names()]
+    for leaf in leaves:
+        lines = [line for line in shown.splitlines() if line.strip().startswith(f"{leaf}:")]
+        assert lines, leaf
+        assert all(" # " in line for line in lines), lines
+    assert "  epochs: " in shown
+    assert "Passes over the training images." in shown
+
+
+def test_values_are_those_of_the_command_line(nas: Callable) -> None:
+    shown = nas("train", "--help", "train.epochs=123", "experiment=quickstart").out
+    assert "epochs: 123 " in shown
+    assert "run_dir: runs/quickstart " in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_shows_what_it_reads(nas: Callable, name: str) -> None:
+    shown = nas(name, "-h").out.partition("Settings")[2].splitlines()
+    parts = [line.split(":")[0] for line in shown[1:] if line and not line.startswith(" ")]
+    assert parts == ["space", "seed", "name", "run_dir", *command(name).reads]
+
+
+def test_groups_and_their_options_are_listed_ones_own_too(nas: Callable, own_folder: Path) -> None:
+    (own_folder / "conf" / "data").mkdir(parents=True)
+    (own_folder / "conf" / "data" / "pets.yaml").write_text("name: image_folder\nroot: pets\n")
+    shown = nas("train", "--help", "data=pets").out
+    assert "  data: cifar10, cifar100, digits, image_folder, imagenet, pets   (now: pets)" in shown
+    assert "  root: pets " in shown
+
+
+def test_faults_in_the_command_line_are_told_in_help_too(nas: Callable) -> None:
+    outcome = nas("train", "--help", "data=nope")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: unknown data option 'nope'")

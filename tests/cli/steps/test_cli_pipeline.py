@@ -1,0 +1,543 @@
+"""``nas run`` as a whole: a folder of pictures of three classes and many sizes, at the smallest budgets."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.cli.__main__ import main
+from nas.files import sha256
+from nas.latency import BlockModel, LatencyTable
+from nas.report.records import ORIGINS, is_outdated
+
+ROOT = Path(__file__).resolve().parents[3]
+
+SPACE = """
+name: mini
+description: Two sizes of one stage.
+source: For tests.
+resolution: [16, 20]
+stem:
+  - {kind: conv, width: 8, kernel: 3, stride: 2, activation: relu}
+stages:
+  - kind: inverted_residual
+    depth: [1, 2]
+    width: 16
+    stride: 2
+    activation: relu
+    each_block:
+      kernel: [3, 5]
+      expand: [2, 3]
+head:
+  - {kind: conv, width: 32, kernel: 1, activation: relu}
+  - {kind: pool}
+"""
+
+EXPERIMENT = """
+# @package _global_
+defaults:
+  - override /data: image_folder
+space: mini
+data: {root: pets}
+train: {epochs: 1, batch_size: 16, calibration_images: 16}
+table: {budget: 1s, correction_networks: 2, validation_networks: 2}
+search: {trials: 6, population: 4, latency_fraction: 0.9}
+scale: {latency_ratio: 1.3, min_phi: 0, max_phi: 1}
+finish: {epochs: 1, batch_size: 16, extremes: false, baseline_widths: [0.1]}
+export: {measure_budget: 1s, parity_images: 8}
+"""
+
+STEPS = ("supernet", "table", "search", "scale", "final", "deploy")
+
+
+def write_pets(folder: Path, *, classes: tuple[str, ...] = ("red", "green", "blue"), count: int = 20) -> None:
+    """Pictures of different sizes, in colours that tell the classes apart."""
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(classes):
+        (folder / "train" / name).mkdir(parents=True)
+        mean = np.roll([200, 60, 60], index)
+        for number in range(count):
+            height, width = rng.integers(18, 50, 2)
+            pixels = np.clip(rng.normal(mean, 40, (height, width, 3)), 0, 255).astype(np.uint8)
+            suffix = ("png", "jpg")[number % 2]
+            Image.fromarray(pixels).save(folder / "train" / name / f"{number}.{suffix}")
+
+
+def write_project(folder: Path) -> None:
+    """What a user would have: pictures, a space and an experiment."""
+    write_pets(folder / "pets")
+    for name, text in (("search_spaces/mini.yaml", SPACE), ("conf/experiment/mini.yaml", EXPERIMENT)):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text.lstrip())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    out: str
+
+    @property
+    def run_dir(self) -> Path:
+        return self.folder / "runs" / "mini"
+
+    def nas(self, *arguments: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = main(arguments)
+            except SystemExit as end:
+                code = int(str(end.code))
+        return code, out.getvalue(), err.getvalue()
+
+    def results(self) -> dict[str, str]:
+        """The content of all that steps have written."""
+        files = [path for step in STEPS for path in (self.run_dir / step).rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.run_dir)): sha256(path) for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    code, out, err = Run(folder, "").nas("run", "experiment=mini")
+    assert code == 0, err
+    return Run(folder, out)
+
+
+def test_a_run_holds_what_the_design_lists(finished: Run) -> None:
+    names = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*")}
+    assert {
+        "config.yaml",
+        "provenance.json",
+        "nas.log",
+        "report.html",
+        "search/journal.log",
+        "search/trials.csv",
+        "search/pareto.json",
+        "search/winner.json",
+        "deploy/manifest.json",
+        "deploy/winner.onnx",
+        *STEPS,
+        *(f"{step}/step.json" for step in STEPS),
+    } <= names
+    assert [name for name in names if name.startswith("table/") and name.endswith(".json")]
+    hidden = [name for name in names if "/" not in name and name.startswith(".")]
+    assert hidden == []
+    assert {path.name for path in finished.folder.iterdir()} == {"pets", "search_spaces", "conf", "runs"}
+
+
+def test_the_report_knows_what_each_step_was_made_of(finished: Run) -> None:
+    for step in ("search", "scale", "final", "deploy"):
+        name, source, _ = ORIGINS[step]
+        record = json.loads((finished.run_dir / step / "step.json").read_text())
+        assert record["inputs"][name] == sha256(finished.run_dir / source)
+        assert not is_outdated(finished.run_dir, step)
+    assert "of an earlier" not in (finished.run_dir / "report.html").read_text()
+
+
+def test_a_run_ends_with_the_table(finished: Run) -> None:
+    last = finished.out[finished.out.rindex("deploy: done") :]
+    for text in ("winner", "mobilenet_v2", "test accuracy", "MACs", "predicted", "measured"):
+        assert text in last
+
+
+def test_the_provenance_names_the_space_by_its_content(finished: Run) -> None:
+    record = json.loads((finished.run_dir / "provenance.json").read_text())
+    assert record["overrides"] == ["experiment=mini"]
+    hashes = {item["sha256"] for item in record["inputs"].values()}
+    assert sha256(finished.folder / "search_spaces" / "mini.yaml") in hashes
+
+
+def test_a_second_run_skips_every_step(finished: Run) -> None:
+    before = finished.results()
+    code, out, _ = finished.nas("run", "experiment=mini")
+    assert code == 0
+    assert [line for line in out.splitlines() if "skipped" in line] == [
+        f"{step}: done already, skipped" for step in STEPS
+    ]
+    assert finished.results() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
+)
+def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
+    folder = finished.folder / "runs" / f"without_{command}"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / name).unlink()
+    code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
+    assert code == 0, err
+    step, file = name.split("/")
+    assert f"{step}: done again, because {file} is missing or was changed" in out
+    assert (folder / name).is_file()
+
+
+def test_new_images_are_trained_on(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    run = Run(tmp_path, "")
+    for expected in ("supernet: done in ", "supernet: done already, skipped"):
+        code, out, err = run.nas("train", "experiment=mini")
+        assert code == 0, err
+        assert expected in out
+    shutil.copy(
+        tmp_path / "pets" / "train" / "red" / "0.png", tmp_path / "pets" / "train" / "red" / "new.png"
+    )
+    _, out, _ = run.nas("train", "experiment=mini")
+    assert 'supernet: done again, because data.files: "60 files, ' in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data.root=nowhere"], "nowhere"),
+        (["data.root=empty"], "empty"),
+        (["data.root=one"], "one"),
+        (["data.root=broken"], r"0.png"),
+        (
+            ["search.latency_ms=0.000001", "search.latency_fraction=null"],
+            "the smallest latency_ms that can be met is",
+        ),
+        (["space=other"], "unknown search space 'other'; allowed: "),
+        (["device=phone"], "unknown device option 'phone'; allowed: "),
+        (["table=phone"], "phone"),
+        (["table.budget=5"], "'5' is not a duration"),
+        (["search.sampler=nsga"], "unknown sampler 'nsga'; did you mean nsga3 or nsga2"),
+        (["data.name=digit"], "unknown data set 'digit'; did you mean digits"),
+        (
+            ["scale.latency_fraction=0.5"],
+            "scale.latency_ratio and scale.latency_fraction all bound the latency",
+        ),
+        (["scale.depth_rounding=down"], "unknown scale.depth_rounding 'down'; allowed: nearest, up"),
+        (["finish.workers=0"], "finish.workers is 0; there must be at least one, or null"),
+        (["train.momentum=2"], "train.momentum is 2.0; give 0 for none, or a share below 1"),
+        (["train.calibration_images=0"], "train.calibration_images is 0; give at least 1"),
+        (["finish.batch_size=0"], "finish.batch_size is 0; give at least 1"),
+        (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
+        (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
+        (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
+        (["scale.beta=-1"], "scale.beta is -1.0; give a positive number"),
+        (["scale.gamma=nan"], "scale.gamma is nan; give a positive number"),
+        (["scale.latency_ratio=0"], "scale.latency_ratio is 0.0; give a positive number"),
+        (["scale.min_phi=2"], "scale.min_phi is 2 and scale.max_phi 1; give -16 ≤ min_phi ≤ max_phi"),
+        (
+            ["scale.latency_ratio=null", "scale.latency_fraction=1.5"],
+            "scale.latency_fraction is 1.5; it is a share of the largest network's latency: 0 < share ≤ 1",
+        ),
+        (["search.latency_fraction=0"], "search.latency_fraction is 0.0; it is a share"),
+        (["search.latency_fraction=2"], "for another bound, set search.latency_ms"),
+        (
+            ["search.latency_fraction=null", "search.latency_ms=-1"],
+            "search.latency_ms is -1.0; give a positive",
+        ),
+        (
+            ["search.halving=[0.5,0.25]"],
+            "search.halving is [0.5, 0.25]; give shares between 0 and 1 that rise",
+        ),
+        (["search.trials=0"], "search.trials is 0; there must be at least one"),
+        (["data.workers=-1"], "data.workers is -1; give 0 for none"),
+        (["data.cache=foo"], "unknown data.cache 'foo'; allowed: auto, disk, memory"),
+        (["data.max_train_images=0"], "data.max_train_images is 0; give at least 1"),
+        (["data.augment.resized_crop=[0.5]"], "data.augment.resized_crop is [0.5]; give two shares"),
+        (["data.augment.crop_padding=1"], "data.augment.crop_padding is 1.0; give a fraction"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_bad_input_is_one_message_and_leaves_results_untouched(
+    finished: Run, arguments: list[str], message: str
+) -> None:
+    for name, classes in (("empty", ()), ("one", ("red",)), ("broken", ("red", "blue"))):
+        if not (finished.folder / name).exists():
+            (finished.folder / name / "train").mkdir(parents=True)
+            for kind in classes:
+                (finished.folder / name / "train" / kind).mkdir()
+                (finished.folder / name / "train" / kind / "0.png").write_bytes(b"no picture")
+    before = finished.results()
+    code, _, err = finished.nas("run", "experiment=mini", *arguments)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert finished.results() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "message"),
+    [
+        ("trust", "trust.learning_rate=-1", "trust.learning_rate is -1.0; give 0 or a positive number"),
+        ("search", "train.calibration_images=-5", "train.calibration_images is -5; give at least 1"),
+        *(
+            (command, "data.cache=foo", "unknown data.cache 'foo'")
+            for command in ("train", "search", "export")
+        ),
+    ],
+)
+def test_one_command_finds_bad_settings_of_a_step_that_is_done(
+    finished: Run, command: str, setting: str, message: str
+) -> None:
+    before = finished.results()
+    code, out, err = finished.nas(command, "experiment=mini", setting)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert "skipped" not in out
+    assert finished.results() == before
+
+
+def test_one_command_can_be_repeated_alone_with_other_settings(finished: Run) -> None:
+    kept = (finished.run_dir / "scale" / "step.json").read_text()
+    code, out, _ = finished.nas("scale", "experiment=mini", "scale.latency_ratio=1.1")
+    assert code == 0
+    assert "scale: done again, because" in out
+    assert "1.3 -> 1.1" in out
+    assert (finished.run_dir / "scale.previous" / "step.json").read_text() == kept
+    assert finished.nas("scale", "experiment=mini")[0] == 0  # and back, for the other tests
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "message"),
+    [
+        ("search", ["seed=1"], "supernet was made from other images or another split: seed was 0 and is 1; "),
+        (
+            "search",
+            ["data.validation_fraction=0.25", "data.channels=1"],
+            "data.channels was null and is 1; give the same settings, or make it again with `nas train`",
+        ),
+        ("trust", ["data=digits"], 'data.name was "image_folder" and is "digits"'),
+        ("trust", ["data.max_train_images=12"], "data.max_train_images was null and is 12"),
+        ("finish", ["seed=1"], "search was made from other images or another split: seed was 0 and is 1; "),
+        ("finish", ["data.test_fraction=0.3"], "make it again with `nas search`"),
+        ("export", ["seed=1"], "final was made from other images or another split: seed was 0 and is 1; "),
+        ("export", ["data.store_size=12"], "make it again with `nas finish`"),
+    ],
+)
+def test_images_of_another_split_are_refused(
+    finished: Run, command: str, settings: list[str], message: str
+) -> None:
+    before = finished.results()
+    code, _, err = finished.nas(command, "experiment=mini", *settings)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    assert message in err
+    assert finished.results() == before
+
+
+def test_a_whole_run_makes_anew_what_another_split_changes(finished: Run) -> None:
+    folder = finished.folder / "runs" / "split"
+    shutil.copytree(finished.run_dir, folder)
+    given = ["experiment=mini", f"run_dir={folder}", "seed=1"]
+    code, out, err = finished.nas("run", *given)
+    assert code == 0, err
+    assert "supernet: done again, because seed: 0 -> 1" in out
+    assert finished.nas("search", *given, "data.augment.flip=true")[0] == 0, "this changes no image judged on"
+    given += ["data.validation_fraction=0.2", "finish.workers=1"]
+    assert finished.nas("finish", *given)[0] == 0, "the test images are the same"
+
+
+def test_without_a_record_nothing_says_which_images_were_seen(finished: Run) -> None:
+    folder = finished.folder / "runs" / "no_record"
+    shutil.copytree(finished.run_dir, folder)
+    (folder / "supernet" / "step.json").write_text("{}")
+    code, _, err = finished.nas("search", "experiment=mini", f"run_dir={folder}")
+    assert code == 2
+    assert "step.json is missing or damaged, and nothing else says which images supernet was made from" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "maker"), [("search", "nas train"), ("trust", "nas train"), ("export", "nas finish")]
+)
+def test_weights_for_other_classes_are_refused(finished: Run, command: str, maker: str) -> None:
+    folder, pets = finished.folder / "runs" / f"classes_{command}", finished.folder / "pets" / "train"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.copytree(pets / "red", pets / "white")
+    try:
+        given = ["experiment=mini", f"run_dir={folder}", "seed=0", "trust.networks=1", "trust.top=1"]
+        code, _, err = finished.nas(command, *given, "search.trials=5", "export.parity_images=4")
+    finally:
+        shutil.rmtree(pets / "white")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"make it again with `{maker}`" in err
+
+
+@pytest.fixture
+def lacking(finished: Run) -> Iterator[Path]:
+    """The run's table without one of its blocks, which is then searched with; the run is put right again."""
+    [path] = (finished.run_dir / "table").glob("mini-*.json")
+    table = LatencyTable.load(path)
+    gone = next(key for key in table.costs if key.startswith("inverted_residual"))
+    costs = {key: cost for key, cost in table.costs.items() if key != gone}
+    assert isinstance(table.model, BlockModel)
+    partial = dataclasses.replace(table, model=BlockModel(costs, table.model.correction))
+    partial.save(finished.folder / "lacking.json")
+    yield finished.folder / "lacking.json"
+    for command in ("search", "scale"):
+        assert finished.nas(command, "experiment=mini")[0] == 0
+
+
+def test_blocks_that_the_table_lacks_are_an_error_if_it_is_asked_for(finished: Run, lacking: Path) -> None:
+    code, _, err = finished.nas("search", "experiment=mini", "table=lacking.json", "table.missing=error")
+    assert code == 2
+    assert "(space mini, device this_machine) lacks 1 block of this network:" in err
+    assert "measure them on the device: nas table device=this_machine space=mini" in err
+
+
+@pytest.mark.parametrize(("policy", "said"), [("measure", "measured now"), ("estimate", "estimated")])
+def test_blocks_that_the_table_lacks_are_measured_or_estimated(
+    finished: Run, lacking: Path, policy: str, said: str
+) -> None:
+    given = ("experiment=mini", "table=lacking.json", f"table.missing={policy}")
+    code, out, err = finished.nas("search", *given)
+    assert code == 0, err
+    assert f"table: 1 block that mini-this_machine lacks is {said}" in out
+    [added] = set(LatencyTable.load(finished.run_dir / "search" / "table.json").costs) - set(
+        LatencyTable.load(lacking).costs
+    )
+    code, out, err = finished.nas("scale", *given, "scale.max_phi=4")  # with what the search has added
+    assert code == 0, err
+    tried = json.loads((finished.run_dir / "scale" / "scale.json").read_text())["tried"]
+    assert policy == "measure" or len(tried) == 41, "estimates cost nothing: the whole grid is looked at"
+    scaled = LatencyTable.load(finished.run_dir / "scale" / "table.json")
+    assert scaled.costs[added].estimated == (policy == "estimate")
+
+
+def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(finished: Run) -> None:
+    shutil.copyfile(finished.run_dir / "scale" / "scale.json", finished.folder / "runs" / "net.json")
+    given = (
+        "experiment=mini",
+        "run_dir=runs/own",
+        "finish.network=runs/net.json",
+        "finish.baseline_widths=[]",
+    )
+    for command in ("finish", "export"):
+        code, _, err = finished.nas(command, *given)
+        assert code == 0, err
+    own = finished.folder / "runs" / "own"
+    assert (own / "deploy" / "winner.onnx").is_file()
+    assert not (own / "scale").exists()
+    code, out, _ = finished.nas("export", *given)
+    assert code == 0
+    assert "deploy: done already, skipped" in out
+
+
+def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
+    def finish(*settings: str) -> str:
+        command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
+        done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "workers failed" not in done.stdout
+        return done.stdout
+
+    found = []
+    for workers in (1, 2):
+        folder = finished.folder / "runs" / f"with_{workers}"
+        shutil.copytree(finished.run_dir, folder)
+        out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=120")
+        files = [path for path in (folder / "final").iterdir() if path.suffix == ".safetensors"]
+        found.append({path.name: sha256(path) for path in files})
+    assert "at the same time: " in out, "the other worker has trained one of the two"
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+    out = finish(f"run_dir={folder}", "finish.workers=1", "finish.epochs=120")
+    assert "final: done already" in out, "how many at a time does not change what is trained"
+
+
+def helpers_of(parent: int) -> list[int]:
+    """The processes that a process has spawned to help it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status, command = (folder / "status").read_text(), (folder / "cmdline").read_text()
+        except OSError:  # it has ended meanwhile
+            continue
+        if f"PPid:\t{parent}\n" in status and "spawn_main" in command:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="finds the worker in Linux's /proc")
+def test_what_a_killed_worker_leaves_is_trained_by_the_first(finished: Run) -> None:
+    folder = finished.folder / "runs" / "killed"
+    shutil.copytree(finished.run_dir, folder)
+    settings = [f"run_dir={folder}", "finish.workers=2", "finish.epochs=120"]
+    command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
+    with subprocess.Popen(command, cwd=finished.folder, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len(list(folder.glob(".final.partial/claims/*"))) < 2:
+            time.sleep(0.02)
+        (helper,) = helpers_of(process.pid)
+        os.kill(helper, signal.SIGKILL)
+        out, _ = process.communicate()
+    assert process.returncode == 0
+    assert "1 of 2 workers failed; the others have done their part" in out
+    assert "at the same time" not in out
+    results = json.loads((folder / "final" / "results.json").read_text())
+    assert [each["role"] for each in results["networks"]] == ["winner", "baseline"]
+    assert not (folder / "final" / "claims").exists()
+
+
+def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    code, _, err = Run(tmp_path, "").nas("scale", "experiment=mini")
+    assert code == 2
+    assert err.startswith("error: ")
+    assert "winner" in err or "search" in err
+
+
+def kill_in(folder: Path, step: str, sent: signal.Signals) -> None:
+    """Starts ``nas run`` and kills it while it is at a step."""
+    command = [sys.executable, "-m", "nas.cli", "run", "experiment=mini"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
+        partial = folder / "runs" / "mini" / f".{step}.partial"
+        wait_for(lambda: partial.exists() or process.poll() is not None)
+        time.sleep(0.2)  # into the work
+        process.send_signal(sent)
+        process.wait(60)
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_every_step_it_ends_with_the_same_files(
+    finished: Run, tmp_path: Path, sent: signal.Signals
+) -> None:
+    write_project(tmp_path)
+    run = Run(tmp_path, "")
+    for step in STEPS:
+        kill_in(tmp_path, step, sent)
+    assert run.nas("run", "experiment=mini")[0] == 0
+    assert set(stable(run)) == set(stable(finished))
+    same = (*(f"supernet/{name}" for name in ("weights.safetensors", "supernet.json")),)
+    for name in same:
+        assert run.results()[name] == finished.results()[name]
+
+
+def stable(run: Run) -> Iterator[str]:
+    """The names of files that do not depend on what was measured or chosen."""
+    for path in run.run_dir.rglob("*"):
+        name = str(path.relative_to(run.run_dir))
+        if "kit" not in name and ".previous" not in name:
+            yield name

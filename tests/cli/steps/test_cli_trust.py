@@ -1,0 +1,101 @@
+"""``nas trust`` on a few digits: what it writes and says, and that it goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas.cli.steps.supernet.trust import train_and_judge
+from nas.files import read_json
+from tests.conftest import Outcome
+
+Nas = Callable[..., Outcome]
+TINY = (
+    "space=tiny_24",
+    "data.max_train_images=100",
+    "train.epochs=1",
+    "train.batch_size=32",
+    "train.calibration_images=32",
+    "trust.networks=2",
+    "trust.top=1",
+    "trust.resamples=20",
+    "run_dir=run",
+)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "networks.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_from_the_supernet_to_the_page(nas: Nas, own_folder: Path) -> None:
+    before = nas("trust", *TINY)
+    assert before.code == 2
+    assert "trust needs the supernet's weights" in before.err
+
+    assert nas("train", *TINY).code == 0
+    done = nas("trust", *TINY)
+    assert done.code == 0, done.err
+    found = rows(own_folder / "run" / "trust")
+    assert [row["role"] for row in found] == ["smallest", "largest", "random", "random"]
+    assert len({row["code"] for row in found}) == 4
+    value = read_json(own_folder / "run" / "trust" / "trust.json")
+    assert value["images"] == "validation"
+    assert {row["images"] for row in found} == {str(value["image_count"])} == {"288"}
+    assert value["training"]["epochs"] == 1
+    assert value["differs_from_the_supernet"] == []
+    assert value["agreement"]["all"]["networks"] == 4
+    assert value["agreement"]["without_extremes"]["networks"] == 2
+    for words in ("4 networks on 288 images", "Kendall τ", "best 1", "a network gains"):
+        assert words in done.out
+
+    assert "trust: done already, skipped" in nas("trust", *TINY).out
+    assert nas("report", "run_dir=run").code == 0
+    assert "Trust in the supernet" in (own_folder / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_it_goes_on_where_it_was_interrupted(
+    nas: Nas, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nas("train", *TINY).code == 0
+    calls: list[str] = []
+
+    def interrupted(*arguments: object, name: str) -> object:
+        calls.append(name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train_and_judge(*arguments, name=name)  # type: ignore[arg-type]
+
+    module = sys.modules[train_and_judge.__module__]  # the package gives the command of that name
+    monkeypatch.setattr(module, "train_and_judge", interrupted)
+    settings = (*TINY, "trust.epochs=2", "trust.images=test")
+    assert nas("trust", *settings).code == 130
+    [kept] = rows(own_folder / "run" / ".trust.partial")
+    done = nas("trust", *settings)
+    assert done.code == 0, done.err
+    assert "trust: goes on where it was interrupted" in done.out
+    assert "networks are trained with epochs=2, the supernet was with 1" in done.out
+    assert [name.split()[0] for name in calls] == ["smallest", "largest", "largest", "random", "random"]
+    found = rows(own_folder / "run" / "trust")
+    assert found[0] == kept
+    assert {row["images"] for row in found} == {"359"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("trust.images=train", "unknown trust.images 'train'"),
+        ("trust.networks=0", "trust.networks is 0"),
+        ("trust.epochs=0", "trust.epochs is 0; give at least 1"),
+        ("trust.top=3", "trust.top is 3; give 1 to 2"),
+    ],
+)
+def test_bad_settings_are_found_before_anything_is_read(nas: Nas, setting: str, message: str) -> None:
+    arguments = {argument.split("=")[0]: argument for argument in (*TINY, setting)}
+    outcome = nas("trust", *arguments.values())
+    assert outcome.code == 2
+    assert message in outcome.err

@@ -1,0 +1,145 @@
+"""Building a table on this machine, with the real runtime. What depends on timing is held to loosely."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency import LatencyTable
+from nas.latency.kit.graphs import network_model
+from nas.latency.measure.blocks import extend_table
+from nas.latency.measure.table import build_table, measure_networks
+from nas.latency.targets.here import SAMPLES
+from nas.network import NetworkSpec
+
+DEVICE = Device(name="local")
+
+
+def build(space, folder, **fields):
+    counts = {"correction_networks": 6, "validation_networks": 6}
+    return build_table(
+        space, device=DEVICE, folder=folder, classes=10, **{"budget_s": 20, **counts, **fields}
+    )
+
+
+def test_the_table_holds_every_block_and_predicts_what_is_measured(small_space, measured_table):
+    blocks = small_space.block_specs(classes=10)
+    assert set(measured_table.costs) == {block.key for block in blocks}
+    assert all(cost.ms >= 0 and cost.error_ms > 0 for cost in measured_table.costs.values())
+    assert measured_table.name == "small-local"
+    assert measured_table.device == DEVICE.here()
+    assert measured_table.model.correction.networks == 6
+    assert measured_table.accuracy.networks == 6
+    assert measured_table.accuracy.table.mape < 0.5
+
+
+def test_the_table_keeps_what_was_run(measured_table):
+    roles = [record.role for record in measured_table.probes]
+    assert (roles.count("correction"), roles.count("validation")) == (6, 6)
+    for record in measured_table.probes:
+        assert len(record.rounds_ms) >= record.count >= 1
+        assert record.mean_ms >= min(record.rounds_ms) - 1e-7  # which are rounded
+    assert set(measured_table.references_ms) == {"reference-compute", "reference-memory"}
+
+
+def test_networks_for_the_correction_are_not_those_for_the_proof(measured_table):
+    chains = [record.blocks for record in measured_table.probes if record.role != "probe"]
+    assert len(set(chains)) == len(chains)
+
+
+def test_a_measured_table_survives_its_file(measured_table, tmp_path):
+    measured_table.save(tmp_path / "t.json")
+    assert LatencyTable.load(tmp_path / "t.json") == measured_table
+
+
+def test_building_again_measures_nothing_anew(small_space, measured_table, measured_folder):
+    before = (measured_folder / SAMPLES).read_bytes()
+    again = build(small_space, measured_folder)
+    assert (measured_folder / SAMPLES).read_bytes() == before
+    assert dataclasses.replace(again, provenance={}) == dataclasses.replace(measured_table, provenance={})
+
+
+def test_a_killed_measurement_goes_on(small_space, measured_table, measured_folder, tmp_path):
+    lines = (measured_folder / SAMPLES).read_bytes().split(b"\n")
+    half = b"\n".join(lines[: len(lines) // 2])[:-7]
+    (tmp_path / SAMPLES).write_bytes(half)
+    told = []
+    build(small_space, tmp_path, progress=told.append)
+    kept = half[: half.rfind(b"\n") + 1]
+    content = (tmp_path / SAMPLES).read_bytes()
+    assert content.startswith(kept)
+    before, after = (
+        [(value["entry"], value["round"]) for value in map(json.loads, part.splitlines())]
+        for part in (kept.split(b"\n", 1)[1], content[len(kept) :])
+    )
+    if not any("repeated" in progress.note for progress in told):  # a machine that slowed down meanwhile
+        assert not set(before) & set(after)
+    assert told[0].done > 1
+    assert told[-1].total == told[-1].done
+
+
+def test_a_folder_of_another_kit_is_an_error(small_space, measured_folder, tmp_path):
+    (tmp_path / SAMPLES).write_bytes((measured_folder / SAMPLES).read_bytes())
+    with pytest.raises(UserError, match=r"was measured with kit = .*; delete it or choose another file"):
+        build(small_space, tmp_path, seed=5)
+
+
+def test_a_table_without_whole_networks_has_an_unknown_error(small_space, tmp_path):
+    table = build(
+        small_space, tmp_path, budget_s=1e-3, correction_networks=0, validation_networks=0, resolutions=[8]
+    )
+    assert table.accuracy is None
+    assert table.model.correction.networks == 0
+    assert table.predict(small_space.network(small_space.smallest(), classes=10)) > 0
+
+
+def wider(network):
+    return NetworkSpec.from_dict({**network.to_dict(), "classes": 12})
+
+
+def test_missing_blocks_are_measured_on_demand(small_space, measured_table, tmp_path):
+    network = wider(small_space.network(small_space.smallest(), classes=10))
+    assert len(measured_table.missing(network)) == 1
+    more = extend_table(measured_table, network.blocks, input_channels=3, folder=tmp_path, budget_s=5)
+    assert more.predict(network) > 0
+    assert set(more.costs) > set(measured_table.costs)
+    assert not more.is_estimate(network)
+    assert extend_table(more, network.blocks, input_channels=3, folder=tmp_path / "none") is more
+
+
+def test_a_table_of_another_machine_is_not_extended_here(small_space, measured_table, tmp_path):
+    network = wider(small_space.network(small_space.smallest(), classes=10))
+    device = dataclasses.replace(measured_table.device, machine="Elsewhere, 64 cores")
+    elsewhere = dataclasses.replace(measured_table, device=device)
+    with pytest.raises(UserError, match="was measured on Elsewhere, 64 cores, this is"):
+        extend_table(elsewhere, network.blocks, input_channels=3, folder=tmp_path)
+
+
+def test_networks_and_files_are_measured_side_by_side(tiny_space, tmp_path):
+    small, large = (
+        tiny_space.network(arch, classes=10) for arch in (tiny_space.smallest(), tiny_space.largest())
+    )
+    onnx.save(network_model(large, rng=np.random.default_rng(1)), tmp_path / "large.onnx")
+    found = measure_networks(
+        {"small": small, "large": large, "file": tmp_path / "large.onnx"},
+        device=DEVICE,
+        folder=tmp_path / "run",
+        budget_s=10,
+    )
+    assert 2 * found["small"].latency_ms < found["large"].latency_ms
+    assert 0.5 < found["file"].latency_ms / found["large"].latency_ms < 2
+    for measurement in found.values():
+        assert measurement.low_ms <= measurement.latency_ms <= measurement.high_ms
+        assert measurement.median_ms >= min(measurement.samples_ms)
+        assert len(measurement.samples_ms) % 10 == 0
+
+
+def test_a_missing_provider_is_a_user_error(small_space, tmp_path):
+    network = small_space.network(small_space.smallest(), classes=10)
+    device = Device(name="gpu", provider="NoSuchProvider")
+    with pytest.raises(UserError, match="has no provider 'NoSuchProvider'"):
+        measure_networks({"a": network}, device=device, folder=tmp_path)

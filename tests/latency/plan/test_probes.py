@@ -1,0 +1,78 @@
+"""Probes: what is run for a block, and what follows for its cost."""
+
+import numpy as np
+import pytest
+
+from nas.blocks import Shape
+from nas.latency.plan.probes import Probe, derive_costs, plan_probes
+from nas.latency.plan.usage import block_usage
+
+
+def test_every_block_is_probed_between_convolutions_that_fit(tiny_space):
+    blocks = tiny_space.block_specs(classes=10)
+    probes = plan_probes(blocks, input_channels=3)
+    assert {probe.target for probe in probes} == {()} | {(block.key,) for block in blocks}
+    for probe in probes:
+        for first, second in zip(probe.blocks[:-1], probe.blocks[1:], strict=True):
+            assert first.out_shape == second.in_shape
+        assert probe.blocks[0].in_channels in (1, 3)
+    assert len({probe.id for probe in probes}) == len(probes)
+
+
+def test_each_context_is_also_run_without_a_block(tiny_space):
+    probes = plan_probes(tiny_space.block_specs(classes=10), input_channels=3)
+    bare = [probe.context for probe in probes if not probe.target]
+    assert len(bare) == len(set(bare)) and set(bare) == {probe.context for probe in probes}
+
+
+def test_an_identifier_depends_on_the_content_alone(tiny_space):
+    first, second = tiny_space.block_specs(classes=10)[:2]
+    assert Probe((first,), (), "a").id == Probe((first,), (), "b").id
+    assert (
+        len(
+            {Probe((first,), (), "a").id, Probe((second,), (), "a").id, Probe((first,), (first.key,), "a").id}
+        )
+        == 3
+    )
+
+
+def test_costs_are_differences(tiny_space):
+    block = tiny_space.block_specs(classes=10)[0]
+    probes = [Probe((block,), (), "c"), Probe((block,), ("b",), "c"), Probe((block,), ("d", "d", "d"), "c")]
+    derived = derive_costs(probes, np.array([1.0, 1.5, 2.2]), np.array([0.03, 0.04, 0.03]))
+    assert derived.cost_ms == pytest.approx({"b": 0.5, "d": 0.4})
+    assert derived.context_ms == pytest.approx({"c": 1.0})
+    assert derived.error_ms["b"] == pytest.approx(0.05)
+    assert derived.error_ms["d"] == pytest.approx(0.03 * 2**0.5 / 3)
+
+
+def test_a_cost_is_never_negative(tiny_space):
+    block = tiny_space.block_specs(classes=10)[0]
+    probes = [Probe((block,), (), "c"), Probe((block,), ("b",), "c")]
+    assert derive_costs(probes, np.array([1.0, 0.9]), np.array([0.1, 0.1])).cost_ms == {"b": 0.0}
+
+
+def test_a_block_that_reads_the_image_has_nothing_before_it(tiny_space):
+    stem = tiny_space.network(tiny_space.smallest(), classes=10).blocks[0]
+    (probe,) = (p for p in plan_probes([stem], input_channels=3) if p.target)
+    assert probe.blocks[0] == stem
+    assert stem.in_shape == Shape(3, 16, 16)
+
+
+def test_usage_is_how_often_random_networks_have_a_block(small_space):
+    usage = block_usage(small_space, np.random.default_rng(0), classes=10, input_channels=3)
+    blocks = small_space.block_specs(classes=10)
+    assert set(usage) >= {block.key for block in blocks}
+    stems = [block for block in blocks if block.in_channels == 3]
+    assert sum(usage[block.key] for block in stems) == pytest.approx(1, abs=2e-3)
+    assert sum(usage.values()) == pytest.approx(1 + 1.5 + 3, abs=0.1), "stem, one or two blocks, head"
+
+
+def test_a_context_counts_for_all_blocks_that_are_measured_in_it(tiny_space):
+    blocks = tiny_space.block_specs(resolutions=[32], classes=10)
+    usage = {block.key: 0.1 for block in blocks[1:]}
+    probes = plan_probes(blocks, input_channels=3, usage=usage)
+    for base in (probe for probe in probes if not probe.target):
+        in_it = [probe.usage for probe in probes if probe.target and probe.context == base.context]
+        assert base.usage == pytest.approx(sum(in_it))
+    assert {probe.usage for probe in probes if probe.target} == {1.0, 0.1}

@@ -1,0 +1,131 @@
+"""Measuring with several threads: in a process of its own, whose sessions share them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.errors import UserError
+from nas.hardware import Device
+from nas.latency.kit.kit import KitNetwork, write_kit
+from nas.latency.kit.packing import RUNNER
+from nas.latency.plan.probes import plan_probes
+from nas.latency.targets.here import measure
+from nas.latency.targets.process import measure_apart
+from nas.runner.errors import RunnerError
+from nas.runner.protocol import Protocol
+from nas.runner.samples import read_samples
+
+QUICK = Protocol(sample_ms=1.0, samples=2, turns=4, min_rounds=2, max_rounds=2)
+
+
+def kit_of(space, folder, *, blocks=5, threads=2):
+    network = space.network(space.largest(), classes=10)
+    return write_kit(
+        folder / "kit",
+        device=Device(name="here", threads=threads).here(),
+        probes=plan_probes(network.blocks[:blocks], input_channels=space.input_channels),
+        networks=[KitNetwork("network-0", "network", network)],
+        protocol=QUICK,
+    )
+
+
+@pytest.fixture
+def kit(small_space, tmp_path):
+    return kit_of(small_space, tmp_path)
+
+
+def test_chains_take_turns_with_several_threads(kit, tmp_path):
+    said = []
+    measured, windows = measure(kit, tmp_path / "samples.jsonl", progress=said.append)
+    roles = {entry["id"]: entry["role"] for entry in kit.entries}
+    assert set(measured) == set(roles)
+    assert {window.runs for window in windows if roles[window.entry] == "probe"} == {1}
+    assert max(window.runs for window in windows if roles[window.entry] == "network") > 1
+    assert said[-1].done == said[-1].total > 0
+
+
+def test_what_was_measured_stays(kit, tmp_path):
+    samples = tmp_path / "samples.jsonl"
+    measure(kit, samples, progress=lambda _: None)
+    lines = samples.read_bytes().splitlines(keepends=True)
+    samples.write_bytes(b"".join(lines[:6]) + lines[6][:9])  # cut off in a line
+    _, windows = measure(kit, samples, progress=lambda _: None)
+    assert samples.read_bytes().startswith(b"".join(lines[:6]))
+    assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
+
+
+def test_the_users_mistakes_are_told_as_elsewhere(kit, tmp_path):
+    (kit.folder / kit.entries[-1]["file"]).write_bytes(b"something else")
+    with pytest.raises(UserError, match=r"^[^:]*was changed after the kit was written; write the kit again$"):
+        measure(kit, tmp_path / "samples.jsonl", progress=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "ended with exit code -9; the same command goes on"),
+        ("raise MemoryError", "ended with exit code 1: MemoryError; the same command goes on"),
+    ],
+)
+def test_a_process_that_dies_is_told(tmp_path, program, message):
+    (tmp_path / RUNNER).write_text(program, encoding="utf-8")
+    with pytest.raises(RunnerError, match=message):
+        measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
+
+
+def test_what_a_library_prints_is_passed_over(tmp_path):
+    said = []
+    program = """print('** EP Error **'); print('{"progress": [1, 2, 3.0, ""]}'); print('7')"""
+    (tmp_path / RUNNER).write_text(program, encoding="utf-8")
+    measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=said.append)
+    assert [(each.done, each.total) for each in said] == [(1, 2)]
+
+
+def test_an_interrupted_process_interrupts(tmp_path):
+    (tmp_path / RUNNER).write_text("raise SystemExit(130)", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
+
+
+def test_an_interrupted_listener_leaves_no_process(kit, tmp_path):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(kit, tmp_path / "samples.jsonl", progress=stop)
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(kit.folder / RUNNER) not in left
+    read_samples(tmp_path / "samples.jsonl")
+
+
+COUNT = """
+import json, os, sys
+from pathlib import Path
+from nas.runner.runtimes import claim_process, open_runtime
+
+kit = Path(sys.argv[1])
+manifest = json.loads((kit / "manifest.json").read_text())
+if sys.argv[2] == "claimed":
+    claim_process(manifest["device"])
+runtime = open_runtime(manifest["device"])
+runtime.open(kit / manifest["entries"][0]["file"])  # what the library starts once
+counts, models = [], []
+for _ in range(3):
+    models.append(runtime.open(kit / manifest["entries"][0]["file"]))
+    counts.append(len(os.listdir("/proc/self/task")))
+print(json.dumps([counts, runtime.open_at_once]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted where Linux lists them")
+def test_sessions_share_their_threads_in_a_process_that_does_nothing_else(kit):
+    def threads(how):
+        command = [sys.executable, "-c", COUNT, str(kit.folder), how]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    (shared, open_at_once), (own, one) = threads("claimed"), threads("unclaimed")
+    assert len(set(shared)) == 1 and open_at_once > 1
+    assert own == [own[0], own[0] + 1, own[0] + 2] and one == 1

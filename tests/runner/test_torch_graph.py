@@ -1,0 +1,142 @@
+"""ONNX files read without ONNX, and run by PyTorch, give what ONNX Runtime gives."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from nas.latency.kit.graphs import network_model
+from nas.latency.kit.precision import to_half
+from nas.runner.errors import RunnerError
+from nas.runner.onnx_file import read_onnx
+from nas.runner.torch_graph import TorchGraph
+from nas.space import SearchSpace
+
+DEVICE = {"provider": "cpu", "precision": "fp32", "batch": 2}
+
+
+def torch_graph(path, **fields):
+    options = {"channels_last": False, "cuda_graph": False, **fields.pop("options", {})}
+    return TorchGraph(torch, read_onnx(path), device={**DEVICE, "provider_options": options, **fields})
+
+
+def saved(model, tmp_path):
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    return tmp_path / "model.onnx"
+
+
+def sampled(name, seed=1):
+    space, rng = SearchSpace.load(name), np.random.default_rng(seed)
+    return network_model(space.network(space.sample(rng), classes=10), batch=2, rng=rng)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", ["mixed_32", "cell", "tiny_32"])
+def test_torch_computes_the_same(name, channels_last, tmp_path):
+    path = saved(sampled(name), tmp_path)
+    graph = torch_graph(path, options={"channels_last": channels_last})
+    (images,) = graph.inputs()
+    with torch.inference_mode():
+        found = graph([images]).numpy()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"input": images.contiguous().numpy()})[0]
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
+def test_weights_and_images_have_the_precision(precision, dtype, tmp_path):
+    model = sampled("tiny_32")
+    path = saved(to_half(model) if precision == "fp16" else model, tmp_path)
+    graph = torch_graph(path, precision=precision)
+    assert graph.inputs()[0].dtype == dtype
+    with torch.inference_mode():
+        assert graph(graph.inputs()).dtype == dtype
+
+
+def test_silu_is_one_call(tmp_path):
+    """A module would call it; sigmoid and product apart would be two kernels."""
+    nodes = [
+        helper.make_node("Sigmoid", ["input"], ["gate"]),
+        helper.make_node("Mul", ["input", "gate"], ["output"]),
+    ]
+    path = saved(model_of(nodes, [2, 3]), tmp_path)
+    graph = torch_graph(path)
+    x = torch.randn(2, 3)
+    assert torch.equal(graph([x]), torch.nn.functional.silu(x))
+    assert len(graph.steps) == 1
+
+
+def model_of(nodes, shape, constants=()):
+    value = [
+        helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s)
+        for n, s in (("input", shape), ("output", None))
+    ]
+    graph = helper.make_graph(nodes, "g", value[:1], value[1:], list(constants))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            helper.make_node("Tan", ["input"], ["output"]),
+            "torch does not know the operator Tan; known: Add, ",
+        ),
+        (
+            helper.make_node(
+                "MaxPool", ["input"], ["output"], kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1]
+            ),
+            r"torch runs no MaxPool with uneven padding \(0, 0, 1, 1\)",
+        ),
+    ],
+)
+def test_what_torch_cannot_run_is_an_error(node, message, tmp_path):
+    with pytest.raises(RunnerError, match=message):
+        torch_graph(saved(model_of([node], [1, 1, 4, 4]), tmp_path))
+
+
+def test_a_hard_sigmoid_of_another_slope_is_computed_as_it_stands(tmp_path):
+    node = helper.make_node("HardSigmoid", ["input"], ["output"], alpha=0.25, beta=0.5)
+    graph = torch_graph(saved(model_of([node], [3]), tmp_path))
+    assert graph([torch.tensor([-4.0, 1.0, 9.0])]).tolist() == [0.0, 0.75, 1.0]
+
+
+attributes = st.dictionaries(
+    st.text(st.characters(codec="ascii", categories=["L"]), min_size=1),
+    st.one_of(
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(width=32, allow_nan=False),
+        st.text(min_size=1),
+        st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1),
+        st.lists(st.floats(width=32, allow_nan=False), min_size=1),
+    ),
+    max_size=4,
+)
+arrays = st.sampled_from([np.float32, np.float16, np.int64, np.int32, np.uint8, np.int8])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    attributes,
+    arrays,
+    st.lists(st.integers(0, 3), max_size=4),
+    st.lists(st.none() | st.integers(1, 2**40), max_size=4),
+)
+def test_a_file_is_read_as_onnx_reads_it(tmp_path_factory, values, dtype, shape, sizes):
+    constant = numpy_helper.from_array(np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape), "w")
+    node = helper.make_node("Any", ["input", "w"], ["output"], domain="made.up")
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in values.items())
+    model = model_of([node], ["N" if size is None else size for size in sizes], [constant])
+    graph = read_onnx(saved(model, tmp_path_factory.mktemp("file")))
+    (found,) = graph.nodes
+    assert (found.kind, found.inputs, found.outputs) == ("Any", ("input", "w"), ("output",))
+    assert found.attributes == {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    assert graph.constants["w"].dtype == dtype and graph.constants["w"].shape == tuple(shape)
+    assert np.array_equal(graph.constants["w"], numpy_helper.to_array(constant))
+    assert graph.inputs == {"input": tuple(sizes)}
+    assert graph.outputs == ("output",)

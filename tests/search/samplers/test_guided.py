@@ -1,0 +1,151 @@
+"""Search guided by an accuracy predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from nas.search import Objective, Problem, accuracy, macs, params
+from nas.search.goals.objectives import evaluate_many
+from nas.search.goals.pareto import as_losses, front, hypervolume
+from nas.search.goals.problem import rows_of
+from nas.search.proposals import default_initial
+from nas.search.samplers.planning.guided import FIRST, Guided
+from nas.search.samplers.planning.history import History, violations
+from nas.search.samplers.planning.pool import Pool
+from nas.search.samplers.planning.surrogate import Surrogate
+from nas.space import IntArray
+from tests.search.problems import CLASSES, Scorer, objectives, rng, tiny
+
+PROBLEM = Problem(tiny(), CLASSES)
+
+
+def history_of(rows: IntArray, goals: Sequence[Objective], running: IntArray | None = None) -> History:
+    candidates = PROBLEM.candidates(rows)
+    values = np.stack([evaluate_many(goal, candidates) for goal in goals], axis=1)
+    running = rows[:0] if running is None else running
+    return History(
+        rows=rows,
+        values=values,
+        losses=as_losses(values, [goal.direction for goal in goals]),
+        violations=violations(values, goals),
+        running=running,
+        seen=frozenset(map(tuple, np.concatenate([rows, running]).tolist())),
+    )
+
+
+def some(count: int, seed: int = 0) -> IntArray:
+    return np.unique(PROBLEM.space.sample_many(count, rng(seed)), axis=0)
+
+
+def guided(goals: Sequence[Objective], *, predictor: str = FIRST, batch: int = 10) -> Guided:
+    return Guided(PROBLEM, goals, predictor, startup=15, batch=batch, candidates=1000)
+
+
+def test_it_begins_with_networks_drawn_by_chance() -> None:
+    goals = objectives()
+    plan = guided(goals).plan(history_of(some(5), goals, running=some(3, 1)), {}, rng())
+    assert len(plan.rows) == 15 - 5 - 3
+
+
+def test_a_plan_is_better_than_what_it_was_learned_from() -> None:
+    goals = objectives()
+    history = history_of(some(40), goals)
+    plan = guided(goals).plan(history, {}, rng())
+    assert len(plan.rows) == 10
+    assert not history.seen & set(map(tuple, plan.rows.tolist()))
+    by_chance = [history_of(PROBLEM.space.sample_many(10, rng(seed)), goals).losses for seed in range(5)]
+
+    def volume(added: np.ndarray) -> float:
+        losses = np.concatenate([history.losses, added])
+        return hypervolume(losses, [-0.4, 1.5], ["minimize"] * 2)
+
+    assert volume(history_of(plan.rows, goals).losses) > max(volume(each) for each in by_chance)
+
+
+def test_exact_objectives_are_exact_and_not_uncertain() -> None:
+    goals = [accuracy(Scorer()), macs(), params()]
+    surrogate = Surrogate.fit(PROBLEM, goals, history_of(some(30), goals), predictor=FIRST, seed=0)
+    fresh = some(20, 5)
+    losses, exact = surrogate.score(fresh).losses, history_of(fresh, goals).losses
+    assert (losses[:, 1:] == exact[:, 1:]).all()
+    assert np.corrcoef(losses[:, 0], exact[:, 0])[0, 1] > 0.9
+    deviations = surrogate.deviations(fresh)
+    assert (deviations[:, 0] > 0).all()
+    assert (deviations[:, 1:] == 0).all()
+
+
+def test_only_what_keeps_its_bounds_is_planned_predicted_ones_included() -> None:
+    goals = [macs(), accuracy(Scorer(), bound=0.75)]
+    plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
+    found = history_of(plan.rows, goals)
+    assert np.mean(found.violations <= 0) >= 0.7
+    goals = objectives(bound_ms=0.5)
+    plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
+    assert (history_of(plan.rows, goals).violations == 0).all()
+
+
+def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
+    """A second worker that asks for a plan gets others, and they add less."""
+    goals = objectives()
+    rows = some(40)
+    first = guided(goals).plan(history_of(rows, goals), {}, rng()).rows
+    second = guided(goals).plan(history_of(rows, goals, running=first), {}, rng()).rows
+    assert not set(map(tuple, first.tolist())) & set(map(tuple, second.tolist()))
+
+
+def test_every_fifth_network_is_there_to_learn_from() -> None:
+    goals = objectives()
+    history = history_of(some(40), goals)
+    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=FIRST, seed=0)
+    rows = guided(goals).plan(history, {}, rng()).rows
+    uncertain = surrogate.deviations(rows)[:, 0]
+    assert uncertain[[4, 9]].mean() > np.delete(uncertain, [4, 9]).mean()
+
+
+def test_the_predictor_is_chosen_once_there_are_labels_enough_and_kept() -> None:
+    goals = objectives()
+    planner = guided(goals, predictor="auto")
+    notes = planner.plan(history_of(some(30), goals), {}, rng()).notes
+    assert notes == {"predictor": FIRST}
+    notes = planner.plan(history_of(some(55), goals), notes, rng()).notes
+    assert set(notes) == {"predictor", "labels"}
+    marked = {"predictor": "ridge", "labels": 50}
+    assert planner.plan(history_of(some(100), goals), marked, rng()).notes == marked
+    assert guided(goals, predictor="mlp").plan(history_of(some(100), goals), {}, rng()).notes == {
+        "predictor": "mlp"
+    }
+
+
+def test_objectives_that_are_all_exact_need_no_labels() -> None:
+    goals = [macs(), params()]
+    history = history_of(some(60), goals)
+    plan = guided(goals, predictor="auto").plan(history, {}, rng())
+    rows = np.concatenate([history.rows, plan.rows])
+    best = front(history_of(rows, goals).values, ["minimize"] * 2)
+    assert max(best) >= len(history.rows)
+
+
+def test_plans_grow_with_what_is_known() -> None:
+    goals = objectives()
+    assert len(guided(goals, batch=4).plan(history_of(some(100), goals), {}, rng()).rows) >= 8
+
+
+def test_a_pool_gives_no_network_twice_and_none_that_breaks_a_bound() -> None:
+    goals = objectives(bound_ms=0.3)
+    history = history_of(PROBLEM.space.encode(default_initial(PROBLEM.space)), goals)
+    rows = Pool(PROBLEM, goals).random(50, history, rng())
+    assert len(np.unique(rows, axis=0)) == len(rows) == 50
+    assert not history.seen & set(map(tuple, rows.tolist()))
+    assert max(goals[1].evaluate(PROBLEM.candidates(rows))) <= 0.3
+    assert rows_of(PROBLEM.candidates(rows)).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize("bound_ms", [0.19, 0.01])
+def test_a_pool_that_finds_little_gives_little(bound_ms: float) -> None:
+    """Of 10 million networks, exactly six are within 0.19 ms, and none within 0.01 ms."""
+    goals = objectives(bound_ms=bound_ms)
+    history = history_of(PROBLEM.space.encode([PROBLEM.space.smallest()]), goals)
+    assert len(Pool(PROBLEM, goals).random(20, history, rng())) <= 5

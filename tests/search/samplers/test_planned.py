@@ -1,0 +1,164 @@
+"""Plans: how they stand in a study, and how trials take from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import Trial, TrialState
+
+from nas.search import Objective, Problem, Sampler, make_sampler
+from nas.search.goals.problem import Candidate
+from nas.search.samplers.planning.history import History, read_history
+from nas.search.samplers.planning.parameters import Parameters
+from nas.search.samplers.planning.planned import Notes, Plan, PlannedSampler, Planner
+from nas.search.samplers.planning.pool import Pool
+from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
+from tests.search.problems import CLASSES, objectives, rng, tiny
+
+PROBLEM = Problem(tiny(), CLASSES)
+PARAMETERS = Parameters(PROBLEM)
+OURS = ("evolution", "nsga2", "nsga3", "predictor")
+
+
+class Counting(Planner):
+    """Plans of three networks each; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[History, Notes]] = []
+
+    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+        self.asked.append((history, notes))
+        rows = Pool(PROBLEM, objectives()).random(3, history, rng)
+        return Plan(rows, {"plans": int(notes.get("plans", 0)) + 1})
+
+
+class Empty(Planner):
+    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+        return Plan(history.rows[:0])
+
+
+@contextmanager
+def study_of(planner: Planner, seed: int = 0) -> Iterator[optuna.Study]:
+    goals = objectives()
+    sampler = PlannedSampler(PROBLEM, planner, objectives=goals, seed=seed)
+    yield optuna.create_study(directions=[goal.direction for goal in goals], sampler=sampler)
+
+
+def ask(study: optuna.Study) -> tuple[Trial, Candidate]:
+    trial = study.ask(PARAMETERS.distributions)
+    return trial, PARAMETERS.candidate(trial.params)
+
+
+def tell(study: optuna.Study, trial: Trial, state: State = State.COMPLETE) -> None:
+    goals, candidate = objectives(), PARAMETERS.candidate(trial.params)
+    values = tuple(float(goal.evaluate([candidate])[0]) for goal in goals)
+    outcome = Outcome(state, values, feasible=state is State.COMPLETE)
+    for name, value in to_attributes(Evaluation(trial.number, candidate, outcome, "sampler", 0.1)).items():
+        trial.set_user_attr(name, value)
+    if state is State.FAILED:
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, values)
+
+
+def test_a_plan_is_used_up_before_the_next_is_made() -> None:
+    planner = Counting()
+    with study_of(planner) as study:
+        for _ in range(7):
+            tell(study, ask(study)[0])
+    assert [len(history.rows) for history, _ in planner.asked] == [0, 3, 6]
+    assert [dict(notes) for _, notes in planner.asked] == [{}, {"plans": 1}, {"plans": 2}]
+    codes = [PARAMETERS.candidate(trial.params).code for trial in study.trials]
+    assert len(set(codes)) == 7
+
+
+def test_a_plan_survives_the_process() -> None:
+    with study_of(Counting()) as whole:
+        for _ in range(3):
+            tell(whole, ask(whole)[0])
+    with study_of(Counting()) as first:
+        tell(first, ask(first)[0])
+    again = Counting()
+    with study_of(again, seed=99) as second:
+        second.add_trials(first.trials)
+        for _ in range(2):
+            tell(second, ask(second)[0])
+    assert not again.asked
+    assert [trial.user_attrs["code"] for trial in second.trials] == [
+        trial.user_attrs["code"] for trial in whole.trials
+    ]
+
+
+def test_what_others_have_taken_is_skipped() -> None:
+    with study_of(Counting()) as study:
+        _, first = ask(study)
+        codes = study.trials[0].system_attrs["nas:plan"]
+        sampler = study.sampler
+        assert isinstance(sampler, PlannedSampler)
+        second = PROBLEM.candidates(np.array([sampler._row(codes[1])]))[0]
+        study.enqueue_trial(PARAMETERS.params(second, rng()))
+        assert ask(study)[1] == second
+        assert ask(study)[1] not in {first, second}
+
+
+def test_an_empty_plan_leaves_it_to_chance() -> None:
+    with study_of(Empty()) as study:
+        _, candidate = ask(study)
+    assert "nas:plan" not in study.trials[0].system_attrs
+    assert PROBLEM.space.parse(candidate.code) == candidate.architecture
+
+
+def test_codes_of_rows_can_be_read_back() -> None:
+    sampler = PlannedSampler(PROBLEM, Empty(), objectives=objectives(), seed=0)
+    rows = PROBLEM.space.sample_many(50, rng()).tolist()
+    codes = [sampler._code(row) for row in rows]
+    assert [sampler._row(code) for code in codes] == rows
+    assert len(set(codes)) == len({tuple(row) for row in rows})
+
+
+def test_the_history_tells_apart_what_was_found_what_failed_and_what_is_under_way() -> None:
+    with study_of(Counting()) as study:
+        for state in (State.COMPLETE, State.FAILED, State.COMPLETE):
+            tell(study, ask(study)[0], state)
+        _, running = ask(study)
+    goals = objectives(bound_ms=0.2)
+    history = read_history(study.trials, PARAMETERS, goals)
+    assert len(history.seen) == 4
+    assert [tuple(row) for row in history.running.tolist()] == [running.row]
+    assert len(history.rows) == len(history.complete) == 2
+    assert history.losses[:, 0].tolist() == [-study.trials[i].values[0] for i in (0, 2)]
+    expected = [max(0.0, goals[1].violation(study.trials[i].values[1])) for i in (0, 2)]
+    assert history.violations == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("known", [0, 60])
+def test_workers_that_ask_at_the_same_time_get_different_networks(name: str, known: int) -> None:
+    goals, made = objectives(), make_sampler(name, {"predictor": "ridge"} if name == "predictor" else {})
+    study = optuna.create_study(directions=[goal.direction for goal in goals])
+    for number in range(known):
+        study.sampler = made.build(PROBLEM, objectives=goals, seed=number)
+        tell(study, ask(study)[0])
+    found = []
+    for number in range(12):
+        study.sampler = made.build(PROBLEM, objectives=goals, seed=1000 + number)
+        found.append(ask(study)[1])
+    before = {PARAMETERS.candidate(trial.params) for trial in study.trials[:known]}
+    assert len(set(found)) == 12
+    assert not before & set(found)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_would_be_rejected_is_not_proposed(name: str) -> None:
+    goals: list[Objective] = objectives(bound_ms=0.5)
+    made: Sampler = make_sampler(name)
+    study = optuna.create_study(directions=[goal.direction for goal in goals])
+    for number in range(30):
+        study.sampler = made.build(PROBLEM, objectives=goals, seed=number)
+        trial, candidate = ask(study)
+        assert goals[1].evaluate([candidate])[0] <= 0.5
+        tell(study, trial)

@@ -1,0 +1,97 @@
+"""Who survives: fronts, room, niches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.search.goals.pareto import FloatArray, hypervolume
+from nas.search.samplers.planning.niching import niched_survivors, reference_directions
+from nas.search.samplers.planning.selection import crowding, ranks, survivors
+from tests.search.problems import rng
+
+points = st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=15)
+
+
+def feasible(losses: FloatArray) -> FloatArray:
+    return np.zeros(len(losses))
+
+
+@given(points)
+def test_fronts_equal_their_definition(values: list[tuple[int, ...]]) -> None:
+    losses = np.array(values, np.float64)
+    found, left, number = ranks(losses, feasible(losses)), list(range(len(losses))), 0
+    while left:
+        front = [
+            i
+            for i in left
+            if not any((losses[j] <= losses[i]).all() and (losses[j] < losses[i]).any() for j in left)
+        ]
+        assert {i for i in left if found[i] == number} == set(front)
+        left, number = [i for i in left if i not in front], number + 1
+
+
+def test_what_breaks_a_bound_comes_last_the_worst_at_the_end() -> None:
+    losses = np.array([[0.0], [5.0], [1.0], [9.0], [2.0]])
+    assert ranks(losses, np.array([0.3, 0.0, 0.1, 0.0, 0.1])).tolist() == [3, 0, 2, 1, 2]
+
+
+def test_ends_of_a_front_have_the_most_room() -> None:
+    losses = np.array([[0, 4], [1, 3], [1.5, 2.5], [4, 0]], np.float64)
+    room = crowding(losses, np.zeros(4, np.int64))
+    assert np.isinf(room[[0, 3]]).all()
+    assert room[2] > room[1] > 0
+    assert survivors(losses, feasible(losses), 3).tolist() == [0, 3, 2]
+
+
+def test_survivors_are_sorted_and_no_more_than_asked_for() -> None:
+    losses = rng().random((40, 2))
+    kept = survivors(losses, feasible(losses), 10)
+    fronts = ranks(losses, feasible(losses))
+    assert len(set(kept.tolist())) == 10
+    assert (np.diff(fronts[kept]) >= 0).all()
+    assert fronts[kept].max() <= np.sort(fronts)[9]
+    assert len(survivors(losses, feasible(losses), 100)) == 40
+
+
+@pytest.mark.parametrize(("objectives", "count"), [(1, 5), (2, 7), (3, 20), (4, 30)])
+def test_directions_cover_the_simplex_evenly(objectives: int, count: int) -> None:
+    directions = reference_directions(objectives, count)
+    assert len(directions) >= (count if objectives > 1 else 1)
+    assert directions.sum(axis=1) == pytest.approx(np.ones(len(directions)))
+    assert len(np.unique(directions.round(9), axis=0)) == len(directions)
+    assert (directions.max(axis=0) == 1).all() and (directions.min() >= 0)
+
+
+def test_niching_keeps_what_stands_alone() -> None:
+    """Fifty points are crowded around the middle of a plane; three stand at its corners."""
+    crowd = 1 / 3 + 0.01 * rng().standard_normal((50, 3))
+    losses = np.concatenate([crowd / crowd.sum(axis=1, keepdims=True), np.eye(3)])
+    kept = niched_survivors(losses, feasible(losses), 12, rng())
+    assert {50, 51, 52} <= set(kept.tolist())
+    assert len(set(kept.tolist())) == 12
+
+
+def test_niching_takes_better_fronts_first_and_broken_bounds_last() -> None:
+    losses = np.concatenate([np.eye(3), 2 * np.eye(3), np.zeros((2, 3))])
+    broken = np.array([0, 0, 0, 0, 0, 0, 0.1, 0.2])
+    kept = niched_survivors(losses, broken, 5, rng()).tolist()
+    assert set(kept[:3]) == {0, 1, 2}
+    assert set(kept[3:]) < {3, 4, 5}
+    assert niched_survivors(losses, broken, 7, rng()).tolist()[6] == 6
+
+
+def test_niching_spreads_over_a_sphere_better_than_chance() -> None:
+    drawn = np.abs(rng().standard_normal((300, 3)))
+    losses = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    kept = niched_survivors(losses, feasible(losses), 15, rng())
+    by_chance = [losses[rng(seed).permutation(300)[:15]] for seed in range(20)]
+    volumes = [hypervolume(each, [1.1] * 3, ["minimize"] * 3) for each in by_chance]
+    assert hypervolume(losses[kept], [1.1] * 3, ["minimize"] * 3) > np.quantile(volumes, 0.9)
+
+
+def test_niching_survives_equal_points() -> None:
+    losses = np.ones((6, 2))
+    assert len(set(niched_survivors(losses, feasible(losses), 3, rng()).tolist())) == 3

@@ -1,0 +1,192 @@
+"""Storages that cannot be used, or hold something else, are told of in one line, without passwords."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+import pytest
+
+from nas.errors import UserError
+from nas.lines import append_lines, drop_partial_line
+from nas.masking import masked, masked_values
+from nas.search import Objective, Shared, make_sampler, search
+from nas.search.trials.storage import open_storage, storage_faults
+from nas.space import SearchSpace
+from tests.search.problems import CLASSES, objectives, tiny
+from tests.search.trials.postgresql import PASSWORD, postgresql
+
+
+def run(
+    folder: Path,
+    storage: str,
+    *,
+    study: str | None = None,
+    goals: Sequence[Objective] | None = None,
+    space: SearchSpace | None = None,
+    data: str = "digits",
+    sampler: str = "random",
+    trials: int = 3,
+) -> None:
+    search(
+        space or tiny(),
+        objectives=goals or objectives(),
+        sampler=make_sampler(sampler),
+        trials=trials,
+        seed=0,
+        folder=folder,
+        classes=CLASSES,
+        context={"data": data},
+        shared=Shared(storage=storage, study=study),
+    )
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/x", r"storage postgresql://me:\*\*\*@127.* Connection refused"),
+        ("mysql://me:secret@127.0.0.1:1/x", r"storage mysql://me:\*\*\*@127.*onnect"),
+        ("grpc://127.0.0.1:port", "has no port that can be read"),
+        (
+            "nosql://me:secret@host",
+            r"unknown kind of storage 'nosql'.*; allowed: grpc, mysql, postgresql, sqlite",
+        ),
+        ("/no/such/folder/journal.log", r"the journal /no/such.*cannot be used.*choose a writable folder"),
+        ("sqlite:////no/such/folder/x.db", "unable to open database file"),
+    ],
+)
+def test_what_cannot_be_reached_is_named(storage: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        open_storage(storage)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_driver_names_the_extra() -> None:
+    error = ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
+    with (
+        pytest.raises(UserError, match=r"needs the package psycopg: pip install 'hwnas\[postgresql\]'"),
+        storage_faults("postgresql://host/x"),
+    ):
+        raise error
+
+
+def test_bugs_are_not_taken_for_faults_of_a_storage(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), storage_faults(str(tmp_path / "journal.log")):
+        raise KeyError("a bug")
+
+
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+def test_a_study_of_another_search_is_refused(kind: str, tmp_path: Path) -> None:
+    storage = str(tmp_path / "journal.log") if kind == "journal" else f"sqlite:///{tmp_path}/studies.db"
+    run(tmp_path, storage, study="mine")
+    with pytest.raises(UserError, match="belongs to a search with data 'digits', not 'cifar10'"):
+        run(tmp_path, storage, study="mine", data="cifar10")
+    with pytest.raises(UserError, match="belongs to a search with objectives"):
+        run(tmp_path, storage, study="mine", goals=objectives(bound_ms=1.0))
+    with pytest.raises(UserError, match="belongs to a search with space 'tiny_32 "):
+        run(tmp_path, storage, study="mine", space=SearchSpace.load("tiny_24"))
+    with pytest.raises(
+        UserError, match=r"belongs to a search with sampler \{'name': 'random'\}, not .*'evolution'"
+    ):
+        run(tmp_path, storage, study="mine", sampler="evolution")
+    run(tmp_path, storage, study="mine", trials=4)
+
+
+def test_searches_for_different_things_share_a_database(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    run(tmp_path / "a", storage)
+    run(tmp_path / "b", storage, data="cifar10")
+    run(tmp_path / "c", storage)
+    run(tmp_path / "d", storage, sampler="evolution")
+    run(tmp_path / "e", storage, trials=4)
+    names = {study.study_name for study in open_storage(storage).get_all_studies()}
+    assert len(names) == 3
+    assert all(name.startswith("tiny_32-") for name in names)
+
+
+def test_a_database_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
+    import psycopg
+
+    with postgresql(tmp_path / "database") as storage:
+        open_storage(storage)  # makes the tables
+        with psycopg.connect(storage) as connection:
+            connection.execute("create role reader login password 'reader-secret'")
+            connection.execute("grant select on all tables in schema public to reader")
+        readers = storage.replace(f"me:{PASSWORD}", "reader:reader-secret")
+        with pytest.raises(
+            UserError, match=r"reader:\*\*\*@.*permission denied.* may create and write"
+        ) as caught:
+            run(tmp_path / "search", readers)
+    assert "reader-secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here; Linux has it")
+def test_a_full_disk_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    path.symlink_to("/dev/full")
+    with (
+        pytest.raises(UserError, match=r"No space left on device.*finished evaluations are kept"),
+        storage_faults(str(path)),
+    ):
+        append_lines(path, ["{}"])
+
+
+def test_a_journal_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
+    if os.getuid() == 0:
+        with pytest.raises(UserError, match=r"cannot be used"), storage_faults("journal.log"):
+            raise PermissionError(13, "Permission denied")
+        return
+    run(tmp_path, str(tmp_path / "journal.log"))
+    (tmp_path / "journal.log").chmod(0o444)
+    with pytest.raises(UserError, match="Permission denied"):
+        run(tmp_path, str(tmp_path / "journal.log"))
+
+
+def test_lines_of_many_writers_stay_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_text("first\ncut o")
+    threads = [
+        threading.Thread(target=lambda n=n: [append_lines(path, [f"{n}" * 5000]) for _ in range(5)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = path.read_text().splitlines()
+    assert lines[0] == "first"
+    assert sorted(lines[1:]) == sorted(f"{n}" * 5000 for n in range(4) for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("a\nb", "a\n"), ("a\nb\n", "a\nb\n"), ("b" * 9000, ""), ("", "")]
+)
+def test_a_line_without_an_end_is_cut_off(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "lines"
+    path.write_text(before)
+    drop_partial_line(path)
+    assert path.read_text() == after
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:a@b/c@host:5/x", "postgresql://me:***@host:5/x"),
+        ("mysql+pymysql://:pw@host", "mysql+pymysql://:***@host"),
+        ("postgresql://host/x?user=me&password=pw&b=1", "postgresql://host/x?user=me&password=***&b=1"),
+        ("postgresql://me@host/x", "postgresql://me@host/x"),
+        ("see https://a.b/c: d", "see https://a.b/c: d"),
+    ],
+)
+def test_passwords_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+    assert masked_values({"a": [text, 1], "b": (None,)}) == {"a": [shown, 1], "b": [None]}
+
+
+def test_the_objectives_have_their_names_in_the_study(tmp_path: Path) -> None:
+    run(tmp_path, str(tmp_path / "journal.log"))
+    study = optuna.load_study(study_name="search", storage=open_storage(str(tmp_path / "journal.log")))
+    assert study.metric_names == ["accuracy", "latency_ms"]
