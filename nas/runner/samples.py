@@ -13,6 +13,7 @@ from .protocol import Window
 
 FORMAT = 1
 UNIT = "us"
+_BEGINNING = b'{"format": '
 
 
 class SampleFile:
@@ -41,14 +42,16 @@ class SampleFile:
             raise
 
     def _go_on(self, path: Path, header: dict[str, Any]) -> None:
-        """Takes over what is there, or begins."""
+        """Takes over what is there, or begins; a file that belongs to something else is not touched."""
         _lock(self._stream, path)
-        _drop_cut_off_line(self._stream)
         found, self.windows = read_samples(path)
         if found is None:
+            _require_samples(path)
+            _drop_cut_off_line(self._stream)
             self._append(header)
             return
         _check_header(found, header, path)
+        _drop_cut_off_line(self._stream)
         for line in path.read_text(encoding="utf-8").splitlines():
             self._listen(line)
 
@@ -102,6 +105,14 @@ def _drop_cut_off_line(stream: IO[bytes]) -> None:
     content = stream.read()
     stream.truncate(content.rfind(b"\n") + 1)
     stream.seek(0, os.SEEK_END)
+
+
+def _require_samples(path: Path) -> None:
+    """Raises a ``RunnerError`` for a file whose first line, cut off or not, does not begin as ours does."""
+    with path.open("rb") as stream:
+        head = stream.read(len(_BEGINNING))
+    if not _BEGINNING.startswith(head):
+        raise RunnerError(f"{path} holds something other than raw samples; choose another file")
 
 
 def _check_header(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, final
 from nas.errors import UserError
 from nas.search.bounds import check_bounds
 from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import Direction
 from nas.search.goals.problem import Problem
 from nas.search.loop import Loop, Setup, salt_of
 from nas.search.proposals import default_initial
@@ -23,9 +24,8 @@ from nas.search.results.winners import Remeasure, check_budgets, winners
 from nas.search.samplers import Sampler, make_sampler
 from nas.search.trials.evaluation import Evaluation, Known, State
 from nas.search.trials.journal import Journal, only_searcher, quiet
-from nas.search.trials.shared import Shared, SharedLedger
-from nas.search.trials.storage import is_address
-from nas.search.trials.store import STUDY, Ledger
+from nas.search.trials.shared import Shared, SharedLedger, check_places, place_of
+from nas.search.trials.store import Ledger
 from nas.search.trials.workers import identity
 from nas.space import Architecture, SearchSpace
 
@@ -233,6 +233,9 @@ def _run_both(
     progress: Report | None,
 ) -> tuple[list[Evaluation], list[Evaluation]]:
     """The search, and then random search with the same budget if it is wanted."""
+    if shared is not None:
+        name = study_name(setup.problem.space, facts)
+        check_places(shared, name=name, control=control, facts=facts, directions=_directions(setup))
     ledger = _ledger(setup, facts, shared, folder, control=False)
     done = _run(setup, ledger, known={}, control=False, progress=progress)
     if not control:
@@ -247,18 +250,15 @@ def _run_both(
 def _ledger(
     setup: Setup, facts: Mapping[str, Any], shared: Shared | None, folder: Path, *, control: bool
 ) -> Ledger:
-    directions = [objective.direction for objective in setup.objectives]
     if shared is None:
         path = folder / ("control.log" if control else "journal.log")
-        return Journal(path, facts=facts, directions=directions)
-    place = shared
-    if is_address(shared.storage):
-        name = shared.study or study_name(setup.problem.space, facts)
-        place = replace(shared, study=f"{name}-control" if control else name)
-    else:
-        path = Path(shared.storage)
-        place = replace(shared, storage=str(path.with_name("control.log") if control else path), study=STUDY)
-    return SharedLedger(place, facts=facts, directions=directions)
+        return Journal(path, facts=facts, directions=_directions(setup))
+    place = place_of(shared, name=study_name(setup.problem.space, facts), control=control)
+    return SharedLedger(place, facts=facts, directions=_directions(setup))
+
+
+def _directions(setup: Setup) -> list[Direction]:
+    return [objective.direction for objective in setup.objectives]
 
 
 def study_name(space: SearchSpace, facts: Mapping[str, Any]) -> str:

@@ -61,3 +61,14 @@ def test_two_processes_cannot_measure_into_one_file(written):
         SampleFile(written, header=HEADER)
     first.close()
     SampleFile(written, header=HEADER).close()
+
+
+@pytest.mark.parametrize(
+    "text", ["a note without an end", '{"format": 1, "unit": "us", "kit": "def"}\n{"entry']
+)
+def test_a_file_of_something_else_is_not_touched(tmp_path, text):
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(RunnerError, match="choose another file"):
+        SampleFile(path, header=HEADER)
+    assert path.read_text() == text

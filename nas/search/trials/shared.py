@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 from optuna.exceptions import UpdateFinishedTrialError
@@ -19,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.errors import UserError
 from nas.search.goals.pareto import Direction
 from nas.search.trials.evaluation import State
-from nas.search.trials.storage import open_storage, open_study, storage_faults
+from nas.search.trials.storage import check_study, is_address, open_storage, open_study, storage_faults
 from nas.search.trials.store import CODE, DIED, LOST, OUTCOME, STUDY, Ledger, has_ended
 from nas.search.trials.workers import BEAT_S, GRACE_S, Heartbeat, Watch, identity, is_gone
 
@@ -45,6 +46,53 @@ class Shared:
     worker: int = 0
     beat_s: float = BEAT_S
     grace_s: float = GRACE_S
+
+
+def place_of(shared: Shared, *, name: str, control: bool) -> Shared:
+    """The storage and study of a search, or of its control.
+
+    Args:
+        shared: As it was configured.
+        name: The study's name where none was configured.
+        control: Whether the place of the control is asked for.
+    """
+    if is_address(shared.storage):
+        study = shared.study or name
+        return replace(shared, study=f"{study}-control" if control else study)
+    path = Path(shared.storage)
+    return replace(shared, storage=str(path.with_name("control.log") if control else path), study=STUDY)
+
+
+def check_places(
+    shared: Shared,
+    *,
+    name: str,
+    control: bool,
+    facts: Mapping[str, Any],
+    directions: Sequence[Direction],
+) -> None:
+    """Checks, before anything is written, that the studies of a search can be created or continued.
+
+    Args:
+        shared: As it was configured.
+        name: The study's name where none was configured.
+        control: Whether the search has a control, with a study of its own.
+        facts: What all its workers must have in common, as JSON values.
+        directions: ``"maximize"`` or ``"minimize"`` for each objective.
+
+    Raises:
+        UserError: If a storage cannot be used, or a study belongs to another search or program.
+    """
+    for is_control in (False, True)[: 1 + control]:
+        place = place_of(shared, name=name, control=is_control)
+        if is_address(place.storage) or Path(place.storage).exists():
+            check_study(
+                open_storage(place.storage),
+                place.study or STUDY,
+                directions=directions,
+                facts=facts,
+                place=place.storage,
+            )
 
 
 @final

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from nas.search.goals.pareto import Direction
 
+_BEGINNING = b'{"op_code":'
 _FINISHES = (4, 6)  # Optuna's codes for a new trial and for a new state
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 _EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql", "grpc": "grpc", "google": "grpc"}
@@ -47,6 +48,7 @@ class JournalFile(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        _require_journal(path)
         drop_partial_line(path)
         self._reader = JournalFileBackend(str(path))  # makes the file; its own lock is never taken
 
@@ -56,6 +58,15 @@ class JournalFile(BaseJournalBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         append_lines(self._path, lines, sync=any(log["op_code"] in _FINISHES for log in logs))
+
+
+def _require_journal(path: Path) -> None:
+    """Raises a ``UserError`` for a file that does not begin as a journal does, before it is repaired."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            head = stream.read(len(_BEGINNING))
+        if not _BEGINNING.startswith(head):  # a worker that was killed leaves a part of it
+            raise _no_journal(path, "it begins otherwise")
 
 
 def is_address(storage: str) -> bool:
@@ -82,7 +93,7 @@ def open_storage(storage: str) -> BaseStorage:
 def open_study(
     storage: BaseStorage, name: str, *, directions: Sequence[Direction], facts: Mapping[str, Any], place: str
 ) -> Study:
-    """The study of that name, which is made if it is missing.
+    """The study of that name; it is created if there is none.
 
     Args:
         storage: The storage.
@@ -92,33 +103,73 @@ def open_study(
         place: The storage for messages.
 
     Raises:
-        UserError: If it cannot be read or written, or the study is that of another search.
+        UserError: If it cannot be read or written, or the study belongs to another search or program; such a
+            study is left as it is.
     """
-    wanted = json.loads(json.dumps(dict(facts)))
+    check_study(storage, name, directions=directions, facts=facts, place=place)
     with storage_faults(place, opening=True), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if any(study.study_name == name for study in storage.get_all_studies()):
-            study = optuna.load_study(study_name=name, storage=storage)
-        else:
-            study = optuna.create_study(
-                study_name=name, storage=storage, directions=list(directions), load_if_exists=True
-            )
+        study = optuna.create_study(
+            study_name=name, storage=storage, directions=list(directions), load_if_exists=True
+        )
         if FACTS not in study.user_attrs:
-            study.set_user_attr(FACTS, wanted)
-            if names := [objective["name"] for objective in wanted.get("objectives", ())]:
+            study.set_user_attr(FACTS, dict(facts))
+            if names := [objective["name"] for objective in facts.get("objectives", ())]:
                 study.set_metric_names(names)
-        found = study.user_attrs[FACTS]
-    _check_facts(place if name == STUDY else f"study {name} in {place}", found, wanted)
+        written = study.user_attrs[FACTS]
+    _check_facts(_where(name, place), written, facts)  # another worker may have been first
     return study
 
 
-def _check_facts(place: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    for name, value in wanted.items():
+def check_study(
+    storage: BaseStorage, name: str, *, directions: Sequence[Direction], facts: Mapping[str, Any], place: str
+) -> None:
+    """Checks, without writing anything, that a search may create or continue a study.
+
+    The arguments are those of ``open_study``.
+
+    Raises:
+        UserError: If the storage cannot be read, or the study belongs to another search or program.
+    """
+    with storage_faults(place, opening=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if all(study.study_name != name for study in storage.get_all_studies()):
+            return
+        study = optuna.load_study(study_name=name, storage=storage)
+        # A worker writes facts, names and trials in this order: read backwards, a study that another worker
+        # is just creating never seems to hold trials without facts.
+        is_used = bool(study.get_trials(deepcopy=False)) or bool(study.metric_names)
+        attributes = study.user_attrs
+        is_unlike = [each.name.lower() for each in study.directions] != list(directions)
+    is_foreign = is_used or attributes or is_unlike
+    if FACTS in attributes:
+        is_foreign = not isinstance(attributes[FACTS], Mapping)
+    if is_foreign:
+        raise _foreign(name, place)
+    if FACTS in attributes:
+        _check_facts(_where(name, place), attributes[FACTS], facts)
+
+
+def _where(name: str, place: str) -> str:
+    return masked(place if name == STUDY else f"study {name} in {place}")
+
+
+def _check_facts(where: str, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    for name, value in json.loads(json.dumps(dict(facts))).items():
         if name not in found or found[name] != value:
             raise UserError(
-                f"{masked(place)} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
+                f"{where} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
                 "continue it as it was begun, or choose another run_dir or study"
             )
+
+
+def _foreign(name: str, place: str) -> UserError:
+    remedy = (
+        "give this search a study of its own: search.study=NAME, or null for a name that follows from it"
+        if is_address(place)
+        else "choose another file for search.storage"
+    )
+    return UserError(f"{_where(name, place)} was created by another program and is left as it is; {remedy}")
 
 
 @contextmanager
@@ -162,9 +213,13 @@ def _fault(place: str, error: Exception) -> UserError:
             f"the journal {place} cannot be used ({reason}); choose a writable folder with room in it, then "
             "search again: finished evaluations are kept"
         )
+    return _no_journal(place, reason)
+
+
+def _no_journal(place: str | Path, reason: str) -> UserError:
     return UserError(
         f"{place} is not a journal of a search, or is damaged ({reason}); move it away, "
-        "or choose another run_dir"
+        "or choose another run_dir or search.storage"
     )
 
 

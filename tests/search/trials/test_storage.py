@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -30,6 +31,7 @@ def run(
     data: str = "digits",
     sampler: str = "random",
     trials: int = 3,
+    control: bool = False,
 ) -> None:
     search(
         space or tiny(),
@@ -41,6 +43,7 @@ def run(
         classes=CLASSES,
         context={"data": data},
         shared=Shared(storage=storage, study=study),
+        control=control,
     )
 
 
@@ -93,6 +96,73 @@ def test_a_study_of_another_search_is_refused(kind: str, tmp_path: Path) -> None
     ):
         run(tmp_path, storage, study="mine", sampler="evolution")
     run(tmp_path, storage, study="mine", trials=4)
+
+
+def create_foreign(
+    storage: str, name: str, *, directions: Sequence[str], trials: int, attributes: dict[str, Any]
+) -> None:
+    study = optuna.create_study(study_name=name, storage=open_storage(storage), directions=list(directions))
+    for _ in range(trials):
+        study.add_trial(optuna.create_trial(values=[0.5] * len(directions)))
+    for key, value in attributes.items():
+        study.set_user_attr(key, value)
+
+
+def content(storage: str) -> list[object]:
+    """All that a storage holds."""
+    opened = open_storage(storage)
+    return [(vars(study), opened.get_all_trials(study._study_id)) for study in opened.get_all_studies()]
+
+
+BOTH = ["maximize", "minimize"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_control", "directions", "trials", "attributes"),
+    [
+        ("sqlite", False, ["minimize"], 2, {}),
+        ("sqlite", True, ["minimize"], 2, {}),
+        ("journal", False, ["minimize"], 0, {}),
+        ("journal", False, BOTH, 2, {}),
+        ("journal", True, BOTH, 0, {"owner": "somebody else"}),
+        ("journal", True, BOTH, 1, {"facts": "of another kind"}),
+    ],
+)
+def test_a_study_of_another_program_is_not_touched(
+    kind: str,
+    of_control: bool,
+    directions: list[str],
+    trials: int,
+    attributes: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    if kind == "journal":
+        storage, name = str(tmp_path / "journal.log"), "search"
+        theirs = str(tmp_path / "control.log") if of_control else storage
+    else:
+        storage = theirs = f"sqlite:///{tmp_path}/studies.db"
+        name = "theirs-control" if of_control else "theirs"
+    create_foreign(theirs, name, directions=directions, trials=trials, attributes=attributes)
+    before = content(theirs)
+    with pytest.raises(UserError, match="was created by another program and is left as it is"):
+        run(tmp_path / "search", storage, study="theirs", control=True)
+    assert content(theirs) == before
+    assert theirs == storage or not Path(storage).exists(), "nothing was begun"
+
+
+def test_an_empty_study_that_a_worker_left_is_taken_over(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/studies.db"
+    create_foreign(storage, "mine", directions=["maximize", "minimize"], trials=0, attributes={})
+    run(tmp_path, storage, study="mine")
+
+
+@pytest.mark.parametrize("text", ["notes\nand a last line without an end", "\x00\x01", "{}"])
+def test_a_file_that_is_no_journal_is_not_touched(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"notes.txt is not a journal of a search.*choose another run_dir or"):
+        run(tmp_path / "search", str(path))
+    assert path.read_text() == text
 
 
 def test_searches_for_different_things_share_a_database(tmp_path: Path) -> None:
