@@ -19,7 +19,7 @@ from nas.latency.kit.kit import Kit, write_kit
 from nas.latency.plan.plan import turns_of
 from nas.latency.plan.probes import plan_probes
 from nas.latency.plan.usage import block_usage
-from nas.latency.targets.here import measure
+from nas.latency.targets.run_kit import measure
 from nas.runner.protocol import Progress, Protocol, is_enough
 from nas.space import SearchSpace
 

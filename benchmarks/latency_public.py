@@ -26,13 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.arrays import IntArray
 from nas.hardware import describe_machine
 from nas.latency import Figures, LatencyTable
 from nas.latency.estimate.whole_networks import Data
 from nas.latency.importers import import_table
 from nas.latency.importers.help_ofa import SPACE, read_setting
 from nas.latency.plan.networks import most_informative
-from nas.space import IntArray, SearchSpace
+from nas.space import SearchSpace
 
 CANDIDATES = 400
 MANY = 100_000

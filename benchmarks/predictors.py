@@ -20,16 +20,16 @@ from importlib import metadata
 import numpy as np
 from published import read
 
+from nas.arrays import FloatArray, IntArray
 from nas.hardware import Device, detect
 from nas.latency.estimate.roofline import roofline_table
 from nas.search import Objective, Problem, accuracy, latency, macs
-from nas.search.goals.pareto import FloatArray, as_losses
+from nas.search.goals.pareto import as_losses
 from nas.search.predictors import make_predictor, predictor_names
 from nas.search.predictors.choice import rank_correlation
 from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.surrogate import Surrogate
-from nas.space import IntArray
 
 SPLITS = 20
 GOALS = {50: 0.91, 100: 0.93, 200: 0.945}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
-from nas.space import Architecture, IntArray, SearchSpace
+from nas.arrays import FloatArray, IntArray
+from nas.space import Architecture, SearchSpace
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ofa_mbv3_imagenet_top1.csv"
 SPACE = "ofa_mobilenet_v3"

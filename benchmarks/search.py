@@ -38,10 +38,10 @@ from typing import Any
 import numpy as np
 from published import read
 
+from nas.arrays import FloatArray
 from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
 from nas.search import Objective, Problem, macs, make_sampler, search
-from nas.search.goals.pareto import FloatArray
 from nas.search.goals.problem import rows_of
 from nas.search.samplers.planning.features import Features
 

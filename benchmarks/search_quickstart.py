@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 import numpy as np
 
 from nas.hardware import detect
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
 from nas.search import accuracy, latency, make_sampler, search
 from nas.space import SearchSpace
@@ -56,7 +56,7 @@ def main(run: Path, seeds: int, evaluations: int) -> None:
     space = SearchSpace.load("tiny_24")
     judge, known = evaluator(run, space), dict[NetworkSpec, float]()
     (path,) = (run / "table").glob("tiny_24-*.json")
-    table = LatencyTable.load(path)
+    table = load_table(path)
     largest = space.network(space.largest(), classes=10, input_channels=1)
     reference = (LEAST_ACCURACY, table.predict(largest))
     whole = (1 - LEAST_ACCURACY) * reference[1]

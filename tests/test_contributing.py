@@ -14,7 +14,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.runner import runtimes
 from nas.space import SearchSpace
 
@@ -183,7 +183,7 @@ def test_modules_that_are_no_list(folder: Path) -> None:
 def test_a_table_of_the_text_s_space_on_the_text_s_device(folder: Path) -> None:
     words = TABLE.replace("table.budget=1m", "").split()[1:]
     run(["-m", "nas.cli", *words, *(tiny for tiny in TINY if tiny.startswith("table."))], folder)
-    table = LatencyTable.load(folder / "runs/desk/table/mine-desk.json")
+    table = load_table(folder / "runs/desk/table/mine-desk.json")
     assert table.device.name == "desk"
     assert dict(table.device.peak_flops) == {"fp32": 2e11}
     assert any(key.startswith("conv_excite(") for key in table.costs)

@@ -5,40 +5,57 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-GROUND = {
-    "errors",
-    "files",
-    "resources",
-    "masking",
-    "version",
-    "counts",
-    "lines",
-}  # what every room but the runner stands on
+GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # below every room but the runner
+GROUND |= {"counts", "lines"}
 CORE = {"blocks", "network", "space"}
+LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy"}
+LIBRARY |= {"report", "runner", "statistics"}
+SUPPORT = {"tracking", "config", "provenance", "pipeline"}
+
+_LATENCY = {"latency.models", "latency.storage", "latency.table", "latency.compatible"}
 
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "masking": set(),
+    "arrays": set(),
     "counts": set(),
     "lines": set(),
     "files": {"errors"},
     "resources": {"errors"},
-    "statistics": set(),
+    "statistics": GROUND,
+    "runner": set(),
     "blocks": GROUND,
     "network": GROUND | {"blocks"},
     "space": GROUND | {"blocks", "network"},
     "scaling": GROUND | {"blocks", "network"},
     "hardware": GROUND | {"blocks", "runner"},  # the runner describes the machine that it runs on
-    "runner": set(),
-    "latency": GROUND | CORE | {"statistics", "hardware", "runner", "quantization"},
-    "nn": GROUND | CORE,
     "quantization": GROUND,
+    # A table: its models, the table itself, what is measured, the files of a kit, what runs them, the costs.
+    "latency.models": GROUND | CORE | {"statistics"},
+    "latency.storage": GROUND,
+    "latency.table": GROUND | CORE | {"hardware", "latency.models", "latency.storage"},
+    "latency.compatible": GROUND | {"hardware", "latency.models", "latency.table"},
+    "latency.estimate": GROUND | CORE | {"hardware"} | _LATENCY,
+    "latency.importers": GROUND | CORE | {"hardware", "latency.estimate"} | _LATENCY,
+    "latency.plan": GROUND | CORE | {"hardware", "runner", "latency.models"},
+    "latency.kit": GROUND | CORE | {"hardware", "quantization", "runner", "latency.plan"},
+    "latency.targets": GROUND | {"runner", "latency.kit"},
+    "latency.costs": GROUND | CORE | {"hardware", "runner", "latency.plan"} | _LATENCY,
+    "latency.measure": GROUND
+    | CORE
+    | {"hardware", "runner", "latency.plan", "latency.kit", "latency.targets", "latency.costs"}
+    | _LATENCY,
+    "latency.load": GROUND | {"latency.costs"} | _LATENCY,
+    "latency": GROUND | {"latency.load"} | _LATENCY,
+    "nn": GROUND | CORE,
     "training": GROUND | CORE | {"statistics", "nn"},
     "search": GROUND | CORE | {"hardware", "latency"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
@@ -47,14 +64,25 @@ ROOMS: dict[str, set[str]] = {
     "config": GROUND | {"hardware"},
     "provenance": GROUND | {"hardware"},
     "pipeline": GROUND | {"provenance"},
+    # The command line: what is shown, several processes, Hydra, the steps, the commands.
+    "cli.screen": GROUND | {"runner", "training"},
+    "cli.processes": GROUND | {"pipeline", "training", "cli.screen"},
+    "cli.hydra": GROUND | LIBRARY | {"config", "cli.screen", "cli.processes"},
+    "cli.steps": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra"},
+    "cli.commands": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps"},
     "cli": GROUND
-    | CORE
-    | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy", "report"}
-    | {"tracking", "config", "provenance", "pipeline", "runner"},
+    | LIBRARY
+    | SUPPORT
+    | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps", "cli.commands"},
 }
-"""Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``."""
+"""Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``.
+
+A module belongs to the room with the longest name that its own begins with. A name stands for the rooms
+inside it too: ``latency`` for all of ``nas.latency``.
+"""
 
 LIBRARIES: dict[str, set[str]] = {
+    "arrays": {"numpy"},
     "statistics": {"numpy"},
     "space": {"numpy", "yaml"},
     "latency": {"numpy", "onnx", "google"},
@@ -84,8 +112,18 @@ TORCH_FREE += (
 
 
 def room_of(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "version"
+    """The room with the longest name that the module's name begins with."""
+    inside = module.removeprefix("nas").removeprefix(".")
+    parts = inside.split(".")
+    names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((name for name in names if name in ROOMS), parts[0] or "version")
+
+
+def may_import(room: str, other: str) -> bool:
+    """Whether one room may import another: itself, one that it names, or one inside a room that it names."""
+    outside = other.split(".", maxsplit=1)[0]
+    inside_another = outside != room.split(".", maxsplit=1)[0]
+    return other in {room, *ROOMS[room]} or (inside_another and outside in ROOMS[room])
 
 
 def imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[tuple[str, bool]]:
@@ -131,12 +169,13 @@ def violations(source: str, *, module: str, is_package: bool = False) -> list[st
     if room not in ROOMS:
         return [f"{module}: the room {room} has no place in the order yet; give it one in ROOMS"]
     found = []
+    allowed = LIBRARIES.get(room.split(".", maxsplit=1)[0], set())
     for name, at_import in imports(ast.parse(source), module, is_package):
         top = name.split(".")[0]
         if top == "nas":
-            if room_of(name) not in {room, *ROOMS[room]}:
+            if not may_import(room, room_of(name)):
                 found.append(f"{module} imports {name}, against the order")
-        elif top not in sys.stdlib_module_names and at_import and top not in LIBRARIES.get(room, set()):
+        elif top not in sys.stdlib_module_names and at_import and top not in allowed:
             found.append(f"{module} loads {top} at import")
     return found
 
@@ -170,6 +209,11 @@ def test_imports_follow_the_order(module: str, file: Path) -> None:
         ("nas.training.final", "from nas.cli import run"),
         ("nas.pipeline", "import nas.config"),
         ("nas.newcomer", ""),
+        ("nas.latency.models.blocks", "from nas.latency.table import LatencyTable"),
+        ("nas.latency.plan.plan", "from nas.latency.kit.kit import Kit"),
+        ("nas.latency.table", "from nas.latency import load_table"),
+        ("nas.cli.screen", "from nas.cli.hydra import app"),
+        ("nas.cli.steps.final.export", "from nas.cli import commands"),
     ],
 )
 def test_the_check_finds_what_is_against_the_order(module: str, source: str) -> None:
@@ -183,10 +227,66 @@ def test_the_check_finds_what_is_against_the_order(module: str, source: str) -> 
         ("nas.tracking", "def f():\n    import wandb"),
         ("nas.search.study", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("nas.runner.measure", "from .protocol import Protocol"),
+        ("nas.report.files", "from nas.latency.table import LatencyTable"),
+        ("nas.latency.load", "from nas.latency.table import LatencyTable"),
     ],
 )
 def test_the_check_lets_pass_what_is_in_order(module: str, source: str) -> None:
     assert violations(source, module=module) == []
+
+
+def graph() -> dict[str, set[str]]:
+    """The modules of ours that each module imports, at module level or later."""
+    files = dict(modules())
+    edges: dict[str, set[str]] = {}
+    for module, file in files.items():
+        is_package = file.name == "__init__.py"
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = _absolute(node, module, is_package)
+                inner = {f"{base}.{alias.name}" for alias in node.names}
+                names |= inner & files.keys() or {base}
+        edges[module] = (names & files.keys()) - {module}
+    return edges
+
+
+FACADES = {"nas.space.checks", "nas.space.enumeration", "nas.space.many", "nas.space.restrict"}
+"""Parts of ``SearchSpace`` in files of their own, which name it in their annotations."""
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {module: names - FACADES for module, names in graph().items()}
+    edges["nas.search.goals.problem"] -= {"nas.search.goals.objectives"}
+    assert circle(edges) == ()
+
+
+def circle(edges: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """The modules of a circle and before it; none if there is no circle."""
+    try:
+        tuple(TopologicalSorter(edges).static_order())
+    except CycleError as error:
+        return tuple(error.args[1])
+    return ()
+
+
+def test_the_test_for_circles_can_fail() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != ()
+
+
+def test_rooms_allow_no_circle() -> None:
+    assert circle({room: names & ROOMS.keys() for room, names in ROOMS.items()}) == ()
+
+
+LARGEST_ROOM = 16
+ONE_FILE_A_KIND = {"blocks"}
+
+
+def test_no_folder_holds_too_many_modules() -> None:
+    counts = Counter(file.parent.relative_to(ROOT / "nas").as_posix() for _, file in modules())
+    assert {folder for folder, count in counts.items() if count > LARGEST_ROOM + 1} <= ONE_FILE_A_KIND
 
 
 LOADER = """

@@ -1,7 +1,8 @@
-"""Latency tables: look-up here; ``nas.latency.measure.table`` measures (and needs onnx and a runtime)."""
+"""Latency tables: look-up here; ``nas.latency.measure`` measures (and needs onnx and a runtime)."""
 
 from __future__ import annotations
 
+from nas.latency.load import load_table
 from nas.latency.models.accuracy import Accuracy, Figures
 from nas.latency.models.base import LatencyModel
 from nas.latency.models.blocks import BlockCost, BlockModel
@@ -19,4 +20,5 @@ __all__ = [
     "LatencyTable",
     "NetworkModel",
     "Record",
+    "load_table",
 ]

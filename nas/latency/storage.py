@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
 from nas.files import read_json, write_text
+from nas.resources import find
 
 SCHEMA = 2
 
@@ -19,6 +21,26 @@ def write_table(path: Path, table: Mapping[str, Any]) -> None:
     fields = ",\n".join(f" {json.dumps(name)}: {_lines(value)}" for name, value in table.items())
     head = f'"schema": {SCHEMA},\n"sha256": "{_hash(table)}"'
     write_text(path, f'{{{head},\n"table": {{\n{fields}\n}}}}\n')
+
+
+def find_table(name_or_path: str | Path) -> Path:
+    """The file of a table: a path, or a name in ``latency_tables/`` of the working directory, then ours.
+
+    Raises:
+        UserError: If there is none.
+    """
+    return find("latency_tables", name_or_path, ".json", what="latency table")
+
+
+@contextmanager
+def table_faults(path: Path) -> Iterator[None]:
+    """Turns what the body raises over wrong keys and types into a ``UserError`` that names the file."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is not a latency table of this version ({error!r}); measure it again"
+        ) from None
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -44,6 +66,8 @@ def checked_table(value: Mapping[str, Any], *, path: Path) -> dict[str, Any]:
     Raises:
         UserError: If it is of another schema version, or was edited.
     """
+    if is_result(value):
+        raise UserError(f"{path} holds the samples of measure.pyz; nas.latency.load_table computes its table")
     if "schema" not in value or "table" not in value:
         raise UserError(f"{path} is not a latency table; name one that nas table wrote")
     if value["schema"] != SCHEMA:

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.models.accuracy import Accuracy
 from nas.latency.models.base import LatencyModel, read_model, write_model
 from nas.latency.models.blocks import BlockCost, BlockModel
-from nas.latency.plan.probes import FloatArray
-from nas.latency.storage import checked_table, is_result, read_file, write_table
+from nas.latency.storage import checked_table, find_table, read_file, table_faults, write_table
 from nas.network import NetworkSpec
-from nas.resources import find
 
 if TYPE_CHECKING:
-    from nas.space import IntArray, SearchSpace
+    from nas.arrays import IntArray
+    from nas.space import SearchSpace
 
 _SHOWN = 5
 
@@ -86,25 +86,30 @@ class LatencyTable:
     def load(cls, name_or_path: str | Path) -> LatencyTable:
         """Reads a table.
 
+        ``nas.latency.load_table`` also reads what ``measure.pyz`` wrote on a device.
+
         Args:
-            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path. What
-                ``measure.pyz`` wrote on a device is a table too: its costs are computed now.
+            name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
 
         Raises:
             UserError: If there is none, or it is cut off, edited, or of another version.
         """
-        path = find("latency_tables", name_or_path, ".json", what="latency table")
-        content = read_file(path)
-        try:
-            if is_result(content):
-                from nas.latency.costs.from_samples import table_from_result
+        path = find_table(name_or_path)
+        return cls.from_content(read_file(path), path=path)
 
-                return table_from_result(content, path=path)
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any], *, path: Path) -> LatencyTable:
+        """The table in the content of a file.
+
+        Args:
+            content: The JSON value of the file.
+            path: The file, for messages.
+
+        Raises:
+            UserError: If it is not a table of this version, or was edited.
+        """
+        with table_faults(path):
             return _from_dict(checked_table(content, path=path))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path} is not a latency table of this version ({error!r}); measure it again"
-            ) from None
 
     def save(self, path: Path) -> None:
         """Writes the table, as a whole or not at all."""

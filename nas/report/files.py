@@ -10,7 +10,7 @@ from typing import Any, final
 
 from nas.errors import UserError
 from nas.files import read_json
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
 from nas.report.records import RECORD, finished
 from nas.report.results import RESULTS, read_table
@@ -144,7 +144,7 @@ def read_latency_table(run_dir: Path) -> LatencyTable | None:
         *(path for path in own if path.name != RECORD and not path.name.startswith(".")),
     ]
     newest = max(paths, key=lambda path: finished(path.parent), default=None)
-    return None if newest is None else LatencyTable.load(newest)
+    return None if newest is None else load_table(newest)
 
 
 def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:

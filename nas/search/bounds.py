@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.errors import UserError
 from nas.search.goals.objectives import Objective, evaluate_many
-from nas.search.goals.pareto import FloatArray
 from nas.search.goals.problem import Candidate, Problem
-from nas.space import IntArray
 
 Losses = Callable[[Sequence[Candidate]], FloatArray]
 

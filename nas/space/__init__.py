@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from nas.arrays import IntArray
 from nas.space.architecture import Architecture, Choice
-from nas.space.lowering import IntArray, Lowered
+from nas.space.lowering import Lowered
 from nas.space.rows import ABSENT, Dimension
 from nas.space.space import SearchSpace
 from nas.space.stage import StageSpace

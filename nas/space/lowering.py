@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import IntArray
 from nas.blocks import BlockSettings, BlockSpec, Shape
 from nas.network import Place
 
-IntArray = NDArray[np.int64]
 UNKNOWN = -2
 
 

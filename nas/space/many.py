@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.arrays import IntArray
 from nas.blocks import BlockSettings, BlockSpec, Shape
 from nas.network import CLASSIFIER, Place, lower, lower_classifier
-from nas.space.lowering import IntArray, Interner, Lowered, PlaceRule, PlaceTable
+from nas.space.lowering import Interner, Lowered, PlaceRule, PlaceTable
 from nas.space.rows import ABSENT
 from nas.space.stage import StageSpace
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.arrays import IntArray
 from nas.errors import UserError
 from nas.space.architecture import Architecture, Choice
-from nas.space.lowering import IntArray
 from nas.space.reading import describe
 from nas.space.stage import Choices, StageSpace
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas import resources
+from nas.arrays import IntArray
 from nas.blocks import BlockSettings, BlockSpec, Rounding
 from nas.errors import UserError
 from nas.network import NetworkSpec, Place
 from nas.space.architecture import Architecture, Choice
 from nas.space.checks import find_warnings
 from nas.space.enumeration import enumerate_blocks
-from nas.space.lowering import IntArray, Lowered
+from nas.space.lowering import Lowered
 from nas.space.many import ManyLowering
 from nas.space.reading import read_yaml
 from nas.space.restrict import Limits, restrict

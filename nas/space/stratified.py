@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from nas.space import Architecture, IntArray, SearchSpace
+from nas.arrays import IntArray
+from nas.space import Architecture, SearchSpace
 
 _CANDIDATES = 2000
 

@@ -10,9 +10,9 @@ from typing import final
 import numpy as np
 from torch import Tensor
 
+from nas.arrays import IntArray
 from nas.errors import UserError, unknown
 from nas.space import Architecture, SearchSpace
-from nas.space.lowering import IntArray
 
 POOL = 4096
 """Architectures from which attentive sampling draws."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
-from nas.statistics import FloatArray, Interval, bootstrap, kendall_tau, precision_at_top, spearman
+from nas.statistics import Interval, bootstrap, kendall_tau, precision_at_top, spearman
 from nas.training.tables import write_csv
 
 if TYPE_CHECKING:

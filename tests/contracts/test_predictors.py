@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray
 from nas.search.predictors import make_predictor, predictor_names
 from nas.search.predictors.choice import rank_correlation
 from tests.search.problems import rng

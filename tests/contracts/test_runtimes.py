@@ -12,8 +12,9 @@ import pytest
 
 from nas.hardware import Device, installed_version
 from nas.latency.kit.graphs import network_model
-from nas.latency.kit.kit import KitNetwork, write_kit
+from nas.latency.kit.kit import write_kit
 from nas.latency.kit.precision import in_precision
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import plan_probes
 from nas.network import reference_network
 from nas.runner.errors import RunnerError

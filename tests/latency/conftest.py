@@ -7,8 +7,8 @@ import pytest
 
 from nas.hardware import Device
 from nas.latency import BlockCost, BlockModel, Correction, LatencyTable
-from nas.latency.measure.table import build_table
 from nas.space import SearchSpace
+from tests.latency.building import build_table
 
 SMALL = """
 name: small

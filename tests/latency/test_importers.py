@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.errors import UserError
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.importers import formats, import_table
 from nas.latency.importers.compofa_note10 import published_name
 from nas.latency.importers.help_ofa import read_setting
@@ -115,7 +115,7 @@ def test_what_cannot_be_imported(tmp_path):
 def test_a_shipped_table_predicts_states_its_source_and_is_small(name):
     from nas.resources import shipped
 
-    table = LatencyTable.load(name)
+    table = load_table(name)
     space = SearchSpace.load(table.space)
     networks = [space.network(arch) for arch in space.decode(space.sample_many(40, np.random.default_rng(0)))]
     known = [network for network in networks if not table.missing(network)]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.arrays import IntArray
 from nas.deploy import Artefact, Parity, Spread, write_manifest
 from nas.files import sha256, write_json
 from nas.hardware import Device
@@ -20,7 +21,7 @@ from nas.latency.models.accuracy import compare
 from nas.network import NetworkSpec, reference_network
 from nas.search import make_sampler, search
 from nas.search.goals import objectives
-from nas.space import IntArray, SearchSpace
+from nas.space import SearchSpace
 from nas.training.tables import write_csv
 from nas.training.trust import Agreement, Compared, random_only
 

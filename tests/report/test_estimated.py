@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nas.files import read_json, sha256, write_json
 from nas.hardware import Device
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.estimate.roofline import roofline_table
 from nas.report import print_table, read_table, report
 from nas.report.files import read_search
@@ -23,7 +23,7 @@ from nas.report.sections import SECTIONS
 @pytest.fixture
 def estimated(run_dir: Path) -> Path:
     """The run as it is with ``table=roofline``: every latency but the measured ones is an estimate."""
-    table = LatencyTable.load(run_dir / "table" / "here.json")
+    table = load_table(run_dir / "table" / "here.json")
     networks = [row.network for row in read_table(run_dir)]
     blocks = [block for network in networks for block in network.blocks]
     device = Device(name="board", peak_flops={"fp32": 1e11}, bandwidth_bytes_per_s=1e10)  # type: ignore[arg-type]
@@ -128,7 +128,7 @@ def test_the_scaling(estimated: Path) -> None:
 
 def test_the_latency_table(estimated: Path) -> None:
     found = part(estimated, "Latency table")
-    count = len(LatencyTable.load(estimated / "table" / "board.json").costs)
+    count = len(load_table(estimated / "table" / "board.json").costs)
     assert f"{count} blocks, {count} of them estimated, on board" in words(found)
     assert "Estimated blocks were not measured." in words(found)
     assert "<title>Estimated against measured latency</title>" in found

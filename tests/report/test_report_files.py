@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 from nas.files import write_json
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.report.files import read_latency_table
 from nas.report.latency_section import latency
 
 
 def save(run_dir: Path, step: str, *, finished: str) -> None:
     """Writes a table as a step leaves it that has measured missing blocks; its name is the step's."""
-    table = LatencyTable.load(run_dir / "table" / "here.json")
+    table = load_table(run_dir / "table" / "here.json")
     dataclasses.replace(table, name=step).save(run_dir / step / "table.json")
     write_json(run_dir / step / "step.json", {"finished": finished})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas.hardware import Device
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.kit.packing import pack_folder
 from nas.latency.measure.table import write_plan
 from nas.latency.plan.plan import plan_table
@@ -75,7 +75,7 @@ def test_a_kit_is_measured_with_numpy_and_onnxruntime_alone(elsewhere, small_spa
     for packed, table in ((kit.folder, "folder.json"), (tmp_path / "kit.zip", "zip.json")):
         done = runs(str(elsewhere), str(kit.folder / "measure.pyz"), str(packed), str(tmp_path / table))
         assert done.returncode == 0, done.stderr
-        measured = LatencyTable.load(tmp_path / table)
+        measured = load_table(tmp_path / table)
         assert measured.name == "small-board"
         assert measured.accuracy.networks == 3
         smallest = small_space.network(small_space.smallest(), classes=10)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.network import NetworkSpec
 from nas.search import Objective, accuracy, latency
-from nas.search.goals.pareto import FloatArray
-from nas.space import IntArray, SearchSpace
+from nas.space import SearchSpace
 
 CLASSES = 10
 

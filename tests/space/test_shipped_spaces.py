@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from counting import count_networks
 
+from nas.arrays import IntArray
 from nas.blocks import parse_key
 from nas.network import NetworkSpec, reference_network
 from nas.resources import names, shipped
 from nas.space import SearchSpace
-from nas.space.lowering import IntArray
 
 SPACES = sorted(path.stem for path in shipped("search_spaces").glob("*.yaml"))
 EXPECTED = {

@@ -14,7 +14,7 @@ _NAMES = {
     "device.precision": "nas.blocks.ops:BYTES_PER_ELEMENT",
     "train.recipe": "nas.training.recipes:recipe_names",
     "table.format": "nas.latency.importers:formats",
-    "table.missing": "nas.cli.steps.table.table:MISSING",
+    "table.missing": "nas.latency.estimate.missing:MISSING",
     "search.sampler": "nas.search.samplers:sampler_names",
     "scale.depth_rounding": "nas.scaling:ROUNDINGS",
     "finish.baseline": "nas.network:reference_names",
@@ -34,7 +34,7 @@ def _values(setting: str) -> Iterable[str]:
     if setting == "space":
         return resources.names("search_spaces", ".yaml")
     if setting in ("table", "table.name"):
-        from nas.cli.steps.table.sources import ROOFLINE
+        from nas.latency.estimate.roofline import ROOFLINE
 
         return {*resources.names("latency_tables", ".json"), ROOFLINE}
     if setting not in _NAMES:

@@ -13,12 +13,13 @@ import numpy as np
 from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device
+from nas.latency.costs.blocks import Derived, derive_costs
 from nas.latency.costs.validation import prove, whole
 from nas.latency.costs.windows import Latency, latencies
-from nas.latency.kit.kit import KitNetwork
 from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.models.correction import fit_correction
-from nas.latency.plan.probes import Derived, Probe, derive_costs
+from nas.latency.plan.entries import KitNetwork
+from nas.latency.plan.probes import Probe
 from nas.latency.table import LatencyTable, Record
 from nas.network import NetworkSpec
 from nas.runner.errors import RunnerError

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.latency.costs.windows import Latency, summarise
-from nas.latency.kit.kit import KitNetwork
 from nas.latency.models.accuracy import Accuracy, compare, fit_line
 from nas.latency.models.blocks import BlockModel
 from nas.latency.models.correction import Correction
-from nas.latency.plan.probes import FloatArray
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.table import LatencyTable
 from nas.network import NetworkSpec
 

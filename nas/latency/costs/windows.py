@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.latency.plan.probes import FloatArray
+from nas.arrays import FloatArray
 from nas.runner.protocol import Window, quieter_half
 
 _WINDOWS = 5  # windows of a reference kernel that show the machine's state together

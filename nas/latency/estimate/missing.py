@@ -13,6 +13,9 @@ from nas.latency.estimate.interpolation import with_interpolated_estimates
 from nas.latency.models.blocks import BlockCost
 from nas.latency.table import LatencyTable
 
+MISSING = ("measure", "error", "estimate")
+"""What a run may do about blocks that its table lacks."""
+
 
 def with_scaled_estimates(
     table: LatencyTable, blocks: Iterable[BlockSpec], *, device: Device

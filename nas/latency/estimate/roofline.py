@@ -9,6 +9,9 @@ from nas.hardware import Device, roofline_ms
 from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.table import LatencyTable
 
+ROOFLINE = "roofline"
+"""The name that stands for such a table, as in ``table=roofline``."""
+
 
 def roofline_table(
     blocks: Iterable[BlockSpec], *, device: Device, name: str = "", space: str = ""

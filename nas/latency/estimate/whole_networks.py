@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
@@ -18,9 +19,8 @@ from nas.latency.models.accuracy import Accuracy, compare, fit_line
 from nas.latency.models.base import LatencyModel
 from nas.latency.models.features import COLUMN, COLUMNS, many_features
 from nas.latency.models.networks import NetworkModel, Scaling, fit_network_model
-from nas.latency.plan.probes import FloatArray
 from nas.latency.table import LatencyTable, Record
-from nas.space import IntArray, SearchSpace
+from nas.space import SearchSpace
 
 FITTED = 200
 """Networks that a table is fitted on at most; what a file holds beyond them judges the table."""

@@ -21,28 +21,13 @@ from nas.hardware import Device
 from nas.latency.kit.graphs import GraphWriter, chain_model, network_model
 from nas.latency.kit.packing import RUNNER, pack_runner
 from nas.latency.kit.precision import in_precision, require_precision
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import Probe
-from nas.network import NetworkSpec
 from nas.runner.errors import RunnerError
 from nas.runner.measure import MANIFEST, SCHEMA, check_files, read_manifest
 from nas.runner.protocol import Protocol
 
 _MODELS = "models"
-
-
-@dataclass(frozen=True)
-class KitNetwork:
-    """A whole network in a kit.
-
-    Attributes:
-        id: Its name, unique in the kit.
-        role: ``"correction"``, ``"validation"`` or ``"network"``.
-        network: The network, or the ONNX file that is measured as it is.
-    """
-
-    id: str
-    role: str
-    network: NetworkSpec | Path
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nas.latency.kit.kit import write_kit
 from nas.latency.models.blocks import BlockCost
 from nas.latency.plan.probes import Probe, plan_probes
 from nas.latency.table import LatencyTable
-from nas.latency.targets.here import SAMPLES, Report, measure, silent
+from nas.latency.targets.run_kit import SAMPLES, Report, run_kit, silent
 from nas.runner.protocol import Protocol
 
 
@@ -57,7 +57,7 @@ def extend_table(
     kit = write_kit(
         folder / "kit", device=device, probes=_distinct(probes, company), protocol=protocol, seed=seed
     )
-    _, windows = measure(kit, folder / SAMPLES, progress=progress)
+    _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
     measured = entry_latencies(kit.manifest, windows)
     factor = _state_ratio(table.references_ms, references(measured))
     found = {

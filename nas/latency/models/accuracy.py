@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas import statistics
-from nas.latency.plan.probes import FloatArray
+from nas.arrays import FloatArray
 
 BAND = 0.10
 _RANKED = 5  # networks in a band, at least, for their order to mean something

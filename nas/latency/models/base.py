@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import unknown
-from nas.latency.plan.probes import FloatArray
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered

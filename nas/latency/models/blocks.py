@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.latency.models.base import LatencyModel, register
 from nas.latency.models.correction import Correction
-from nas.latency.plan.probes import FloatArray
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.latency.models.features import COLUMN, KINDS, ROOFLINE, block_features
 from nas.latency.models.gaussian import Hyper, Prior, fit_process
-from nas.latency.plan.probes import FloatArray
 
 _COUNTED = tuple(name for name in (*ROOFLINE, *KINDS) if name != "networks")
 FEATURES = ("cost", *_COUNTED)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.blocks.ops import Conv2d, GlobalAveragePool, Multiply, Op
-from nas.latency.plan.probes import FloatArray
 
 if TYPE_CHECKING:
-    from nas.space.lowering import IntArray, Lowered
+    from nas.arrays import IntArray
+    from nas.space.lowering import Lowered
 
 LEVELS = 8  # the last one is that of vectors
 ROOFLINE = ("operations", "macs", "moved", "depthwise_macs")

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nas.latency.plan.probes import FloatArray
+from nas.arrays import FloatArray
 
 _DEGREES = 3.0  # of freedom of the noise
 _ROUNDS = 6  # of expectation-maximisation

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.latency.models.base import LatencyModel, read_model, register, write_model
@@ -31,7 +32,6 @@ from nas.latency.models.features import (
 )
 from nas.latency.models.gaussian import Hyper, Process, fit_process
 from nas.latency.models.rates import fit_rates
-from nas.latency.plan.probes import FloatArray
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered

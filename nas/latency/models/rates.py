@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.latency.plan.probes import FloatArray
+from nas.arrays import FloatArray
 
 _RIDGE = 1e-2
 

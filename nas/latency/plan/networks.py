@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.latency.models.features import COLUMNS, many_features
 from nas.latency.models.networks import Scaling, shares
-from nas.latency.plan.probes import FloatArray
 from nas.space import Architecture, SearchSpace
 from nas.space.stratified import candidates
 

@@ -10,11 +10,10 @@ import numpy as np
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.hardware import Device, roofline_ms
-from nas.latency.kit.kit import KitNetwork
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.networks import informative
 from nas.latency.plan.probes import Probe, plan_probes
 from nas.latency.plan.usage import block_usage
-from nas.latency.targets import Target
 from nas.network import NetworkSpec
 from nas.runner.protocol import Protocol
 from nas.runner.runtimes import takes_turns
@@ -97,7 +96,7 @@ def plan_table(
     correction_networks: int = 16,
     validation_networks: int = 16,
     seed: int = 0,
-    target: Target | None = None,
+    long_samples: bool = False,
 ) -> Plan:
     """What has to be measured for every block of a space.
 
@@ -110,7 +109,7 @@ def plan_table(
         correction_networks: Whole networks that the correction is fitted on; 0 for none.
         validation_networks: Whole networks that the table's error is computed on; 0 leaves it unknown.
         seed: Seed of the choice of networks, the weights and the order of measuring.
-        target: How the device is reached; this machine, or one without a connection, where it is ``None``.
+        long_samples: Whether each sample starts a program, which pays for few and long ones.
 
     Raises:
         UserError: If the space has no such resolution.
@@ -132,16 +131,15 @@ def plan_table(
         probes=probes,
         networks=tuple(networks),
         blocks=len(blocks),
-        protocol=_protocol(budget_s, seed, target, turns=turns_of(usage)),
+        protocol=_protocol(budget_s, seed, long_samples=long_samples, turns=turns_of(usage)),
     )
 
 
-def _protocol(budget_s: float, seed: int, target: Target | None, *, turns: int) -> Protocol:
-    if target is None or target.binary is None:
-        warm_up_s = min(_LONGEST_WARM_UP_S, 0.02 * budget_s)
-        return Protocol(budget_s=budget_s, seed=seed, turns=turns, warm_up_s=warm_up_s)
-    # A benchmark program is started for each sample: it pays for long ones, and a few have to do.
-    return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
+def _protocol(budget_s: float, seed: int, *, long_samples: bool, turns: int) -> Protocol:
+    if long_samples:
+        return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
+    warm_up_s = min(_LONGEST_WARM_UP_S, 0.02 * budget_s)
+    return Protocol(budget_s=budget_s, seed=seed, turns=turns, warm_up_s=warm_up_s)
 
 
 def turns_of(usage: Mapping[str, float]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray
 
 _DIRECTIONS = 256
 

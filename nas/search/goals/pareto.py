@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from nas.arrays import FloatArray
 
 Direction = Literal["maximize", "minimize"]
-FloatArray = NDArray[np.float64]
 
 
 def as_losses(values: ArrayLike, directions: Sequence[Direction]) -> FloatArray:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from nas.arrays import IntArray
 from nas.network import NetworkSpec
-from nas.space import Architecture, IntArray, SearchSpace
+from nas.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from nas.search.goals.objectives import Objective

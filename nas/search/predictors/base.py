@@ -8,8 +8,8 @@ from typing import ClassVar, TypeVar, final
 
 import numpy as np
 
+from nas.arrays import FloatArray
 from nas.errors import unknown
-from nas.search.goals.pareto import FloatArray
 
 
 class Fitted(ABC):

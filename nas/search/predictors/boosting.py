@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray
 from nas.search.predictors.base import Fitted, Predictor, register
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray
 from nas.search.predictors.base import Predictor, make_predictor
 
 _MOST = 100

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray
 from nas.search.predictors.base import Fitted, Predictor, Scaling, register
 
 Weights = list[FloatArray]

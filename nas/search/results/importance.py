@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.problem import rows_of
 from nas.search.results.results import SearchResult
 from nas.search.trials.evaluation import State
-from nas.space import IntArray
 
 LEAST = 10
 """With fewer evaluations nothing is said."""

@@ -11,10 +11,11 @@ from typing import final
 import numpy as np
 
 from nas import files
+from nas.arrays import FloatArray
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import FloatArray, front, hypervolume_curve
+from nas.search.goals.pareto import front, hypervolume_curve
 from nas.search.goals.problem import Problem
 from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-import nas.training.data as package
 from nas.errors import UserError, unknown
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
@@ -28,8 +27,8 @@ LOCAL_COUNTS = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")  # by which torchru
 
 def data_sets() -> tuple[str, ...]:
     """The names of all data sets: every file of this folder is asked."""
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{module.name}")
     return tuple(sorted(LOADERS))
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar, final
 import numpy as np
 from torch import Tensor
 
+from nas.arrays import IntArray
 from nas.space import Architecture, SearchSpace
-from nas.space.lowering import IntArray
 from nas.training.optimization import StepResult
 from nas.training.recipes.base import Recipe, Rule, Trainee, register
 

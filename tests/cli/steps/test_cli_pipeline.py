@@ -22,7 +22,7 @@ from PIL import Image
 
 from nas.cli.__main__ import main
 from nas.files import sha256
-from nas.latency import BlockModel, LatencyTable
+from nas.latency import BlockModel, load_table
 from nas.report.records import ORIGINS, is_outdated
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -381,7 +381,7 @@ def test_weights_for_other_classes_are_refused(finished: Run, command: str, make
 def lacking(finished: Run) -> Iterator[Path]:
     """The run's table without one of its blocks, which is then searched with; the run is put right again."""
     [path] = (finished.run_dir / "table").glob("mini-*.json")
-    table = LatencyTable.load(path)
+    table = load_table(path)
     gone = next(key for key in table.costs if key.startswith("inverted_residual"))
     costs = {key: cost for key, cost in table.costs.items() if key != gone}
     assert isinstance(table.model, BlockModel)
@@ -407,14 +407,14 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     code, out, err = finished.nas("search", *given)
     assert code == 0, err
     assert f"table: 1 block that mini-this_machine lacks is {said}" in out
-    [added] = set(LatencyTable.load(finished.run_dir / "search" / "table.json").costs) - set(
-        LatencyTable.load(lacking).costs
+    [added] = set(load_table(finished.run_dir / "search" / "table.json").costs) - set(
+        load_table(lacking).costs
     )
     code, out, err = finished.nas("scale", *given, "scale.max_phi=4")  # with what the search has added
     assert code == 0, err
     tried = json.loads((finished.run_dir / "scale" / "scale.json").read_text())["tried"]
     assert policy == "measure" or len(tried) == 41, "estimates cost nothing: the whole grid is looked at"
-    scaled = LatencyTable.load(finished.run_dir / "scale" / "table.json")
+    scaled = load_table(finished.run_dir / "scale" / "table.json")
     assert scaled.costs[added].estimated == (policy == "estimate")
 
 

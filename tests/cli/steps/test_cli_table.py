@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nas.hardware import Device, describe_machine
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.estimate.roofline import roofline_table
 from nas.space import SearchSpace
 from tests.conftest import Outcome
@@ -62,7 +62,7 @@ def test_a_kit_is_measured_without_this_package_and_is_a_table_then(space: Searc
     manifest = json.loads(Path("run/kit/manifest.json").read_text())
     assert (manifest["device"]["name"], manifest["device"]["machine"]) == ("board", "")
     measure("run/kit/measure.pyz", "run/kit")
-    table = LatencyTable.load("table.json")
+    table = load_table("table.json")
     assert (table.name, table.space, table.device.machine) == ("mini-board", "mini", describe_machine())
     assert set(table.costs) == blocks(space, resolutions=[16])
     assert table.accuracy is not None
@@ -87,7 +87,7 @@ def test_a_kit_can_be_one_file(space: SearchSpace, nas: Nas) -> None:
         assert {"manifest.json", "measure.pyz"} < set(archive.namelist())
         assert archive.testzip() is None
     measure("run/kit/measure.pyz", "run/kit/mini-this_machine.zip")
-    assert LatencyTable.load("table.json").space == "mini"
+    assert load_table("table.json").space == "mini"
 
 
 @pytest.mark.parametrize("command", ["table", "run"])
@@ -157,7 +157,7 @@ def test_a_table_of_a_device_that_is_reached_from_here(space: SearchSpace, nas: 
     outcome = nas("table", *QUICK, *remote, "device.name=board", "device.threads=2")
     assert outcome.code == 0, outcome.err
     assert "measuring on local: as device board" in outcome.out
-    table = LatencyTable.load("run/table/mini-board.json")
+    table = load_table("run/table/mini-board.json")
     assert (table.device.threads, table.device.machine) == (2, describe_machine())
     # How it was reached does not decide the table: with another folder it is done already.
     again = nas("table", *QUICK, *remote[:2], "device.name=board", "device.threads=2")
@@ -174,7 +174,7 @@ def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas)
     fit = ("table.from_networks=phone.csv", "table.sibling=sibling.json", "device.name=phone")
     outcome = nas("table", *SIZES, *fit)
     assert outcome.code == 0, outcome.err
-    table = LatencyTable.load("run/table/mini-phone.json")
+    table = load_table("run/table/mini-phone.json")
     network = space.network(archs[-1], classes=10)
     assert table.predict(network) == pytest.approx(2 * truth.predict(network), rel=0.2)
     assert "done already" in nas("table", *SIZES, *fit).out
@@ -189,7 +189,7 @@ def test_a_published_table_is_imported(space: SearchSpace, nas: Nas) -> None:
     given = ("table.published=published", "table.format=samsung_note10-tflite")
     outcome = nas("table", *SIZES, *given)
     assert outcome.code == 0, outcome.err
-    table = LatencyTable.load("run/table/samsung_note10-tflite.json")
+    table = load_table("run/table/samsung_note10-tflite.json")
     assert [cost.ms for cost in table.costs.values()] == [0.75]
     assert "done already" in nas("table", *SIZES, *given).out
 

@@ -9,7 +9,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device, roofline_ms
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.latency.estimate.roofline import roofline_table, with_estimates
 from nas.network import reference_network
 from nas.space import SearchSpace
@@ -42,7 +42,7 @@ def test_it_predicts_the_roofline_and_says_that_it_is_an_estimate(
 
 def test_it_survives_a_file(table: LatencyTable, tmp_path: Path) -> None:
     table.save(tmp_path / "t.json")
-    again = LatencyTable.load(tmp_path / "t.json")
+    again = load_table(tmp_path / "t.json")
     assert again.costs == table.costs
     assert again.device == DEVICE
 

@@ -7,7 +7,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency import LatencyTable, NetworkModel
+from nas.latency import LatencyTable, NetworkModel, load_table
 from nas.latency.estimate.whole_networks import FITTED, Measured, fit_measured, fit_networks
 from nas.network import reference_network
 
@@ -71,7 +71,7 @@ def test_many_predictions_equal_one_by_one_and_survive_a_file(tiny_space, table,
     one = [table.predict(network) for network in networks]
     np.testing.assert_allclose(table.predict_many(tiny_space, rows, classes=10), one, rtol=1e-9)
     table.save(tmp_path / "phone.json")
-    again = LatencyTable.load(tmp_path / "phone.json")
+    again = load_table(tmp_path / "phone.json")
     assert again == table
     assert [again.predict(network) for network in networks] == one
 
@@ -112,7 +112,7 @@ def test_a_table_of_blocks_can_be_the_sibling(tiny_space, made_up_table, write, 
     network = tiny_space.network(tiny_space.sample(np.random.default_rng(6)), classes=10)
     assert found.predict(network) == pytest.approx(2 * made_up_table.predict(network), rel=0.01)
     found.save(tmp_path / "t.json")
-    assert LatencyTable.load(tmp_path / "t.json").predict(network) == found.predict(network)
+    assert load_table(tmp_path / "t.json").predict(network) == found.predict(network)
     assert found.missing(tiny_space.network(tiny_space.smallest(), classes=11))
     with pytest.raises(UserError, match="lacks"):
         fit_networks(tiny_space, write(Measured(rows, twice)), device=DEVICE, sibling=made_up_table)

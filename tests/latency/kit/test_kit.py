@@ -16,9 +16,10 @@ from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
 from nas.latency.kit import precision
-from nas.latency.kit.kit import KitNetwork, read_kit, write_kit
+from nas.latency.kit.kit import read_kit, write_kit
 from nas.latency.kit.operators import optimised_operators
 from nas.latency.kit.packing import pack_folder
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import plan_probes
 from nas.network import NetworkSpec
 from nas.quantization import insert_pairs

@@ -9,12 +9,13 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.kit.graphs import network_model
 from nas.latency.measure.blocks import extend_table
-from nas.latency.measure.table import build_table, measure_networks
-from nas.latency.targets.here import SAMPLES
+from nas.latency.measure.networks import measure_networks
+from nas.latency.targets.run_kit import SAMPLES
 from nas.network import NetworkSpec
+from tests.latency.building import build_table
 
 DEVICE = Device(name="local")
 
@@ -53,7 +54,7 @@ def test_networks_for_the_correction_are_not_those_for_the_proof(measured_table)
 
 def test_a_measured_table_survives_its_file(measured_table, tmp_path):
     measured_table.save(tmp_path / "t.json")
-    assert LatencyTable.load(tmp_path / "t.json") == measured_table
+    assert load_table(tmp_path / "t.json") == measured_table
 
 
 def test_building_again_measures_nothing_anew(small_space, measured_table, measured_folder):

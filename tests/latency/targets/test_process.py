@@ -9,11 +9,12 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.kit.kit import KitNetwork, write_kit
+from nas.latency.kit.kit import write_kit
 from nas.latency.kit.packing import RUNNER
+from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import plan_probes
-from nas.latency.targets.here import measure
 from nas.latency.targets.process import measure_apart
+from nas.latency.targets.run_kit import run_kit
 from nas.runner.errors import RunnerError
 from nas.runner.protocol import Protocol
 from nas.runner.samples import read_samples
@@ -39,9 +40,9 @@ def kit(small_space, tmp_path):
 
 def test_chains_take_turns_with_several_threads(kit, tmp_path):
     said = []
-    measured, windows = measure(kit, tmp_path / "samples.jsonl", progress=said.append)
+    _, windows = run_kit(kit, tmp_path / "samples.jsonl", progress=said.append)
     roles = {entry["id"]: entry["role"] for entry in kit.entries}
-    assert set(measured) == set(roles)
+    assert {window.entry for window in windows} == set(roles)
     assert {window.runs for window in windows if roles[window.entry] == "probe"} == {1}
     assert max(window.runs for window in windows if roles[window.entry] == "network") > 1
     assert said[-1].done == said[-1].total > 0
@@ -49,10 +50,10 @@ def test_chains_take_turns_with_several_threads(kit, tmp_path):
 
 def test_what_was_measured_stays(kit, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure(kit, samples, progress=lambda _: None)
+    run_kit(kit, samples, progress=lambda _: None)
     lines = samples.read_bytes().splitlines(keepends=True)
     samples.write_bytes(b"".join(lines[:6]) + lines[6][:9])  # cut off in a line
-    _, windows = measure(kit, samples, progress=lambda _: None)
+    _, windows = run_kit(kit, samples, progress=lambda _: None)
     assert samples.read_bytes().startswith(b"".join(lines[:6]))
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
 
@@ -60,7 +61,7 @@ def test_what_was_measured_stays(kit, tmp_path):
 def test_the_users_mistakes_are_told_as_elsewhere(kit, tmp_path):
     (kit.folder / kit.entries[-1]["file"]).write_bytes(b"something else")
     with pytest.raises(UserError, match=r"^[^:]*was changed after the kit was written; write the kit again$"):
-        measure(kit, tmp_path / "samples.jsonl", progress=lambda _: None)
+        run_kit(kit, tmp_path / "samples.jsonl", progress=lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_an_interrupted_listener_leaves_no_process(kit, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(kit, tmp_path / "samples.jsonl", progress=stop)
+        run_kit(kit, tmp_path / "samples.jsonl", progress=stop)
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(kit.folder / RUNNER) not in left
     read_samples(tmp_path / "samples.jsonl")

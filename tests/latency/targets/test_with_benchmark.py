@@ -5,10 +5,11 @@ import pytest
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.costs.from_samples import derive_table
-from nas.latency.measure.table import build_table
-from nas.latency.targets import Target, measure_remotely
+from nas.latency.targets import Target
 from nas.latency.targets.benchmarks import benchmarks, find_benchmark
+from nas.latency.targets.run_kit import run_kit
 from nas.runner.samples import read_samples
+from tests.latency.building import build_table
 from tests.latency.targets.devices import put_on_path, write_adb, write_script
 
 # The latency of a model is its size: 1 µs a byte. What is printed is what version 1.22 prints.
@@ -71,7 +72,7 @@ def calls(phone):
 
 def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, phone, perf_test, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure_remotely(kit, samples, target=Target(host="adb:R58", binary=perf_test))
+    run_kit(kit, samples, target=Target(host="adb:R58", binary=perf_test))
     log = phone.parents[3] / "adb.log"
     assert log.read_text().count("push ") == 1 + len(kit.entries)
     header, windows = read_samples(samples)
@@ -87,7 +88,7 @@ def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, phone, perf_test, tm
     lines = samples.read_bytes().splitlines(keepends=True)
     samples.write_bytes(b"".join(lines[:-3]))
     log.write_text("")
-    measure_remotely(kit, samples, target=Target(host="adb:R58", binary=perf_test))
+    run_kit(kit, samples, target=Target(host="adb:R58", binary=perf_test))
     assert "push " not in log.read_text()
     assert samples.read_bytes().startswith(b"".join(lines[:-3]))
 
@@ -113,7 +114,7 @@ def test_a_table_is_built_on_a_phone(small_space, phone, perf_test, tmp_path):
 def test_another_provider_may_not_fall_back(write_quick, phone, perf_test, tmp_path):
     options = {"backend_type": "htp", "vtcm_mb": 8}
     kit = write_quick(tmp_path / "qnn", provider="QNNExecutionProvider", provider_options=options)
-    measure_remotely(kit, tmp_path / "samples.jsonl", target=Target(host="adb:", binary=perf_test))
+    run_kit(kit, tmp_path / "samples.jsonl", target=Target(host="adb:", binary=perf_test))
     asked = " -e qnn -i backend_type|htp vtcm_mb|8 -C session.disable_cpu_ep_fallback|1 "
     assert all(asked in call for call in calls(phone))
 
@@ -133,17 +134,17 @@ def test_what_the_program_does_not_measure_is_refused(
 ):
     kit = write_quick(tmp_path / "other", **fields)
     with pytest.raises(UserError, match=message):
-        measure_remotely(kit, tmp_path / "samples.jsonl", target=Target(host="adb:", binary=perf_test))
+        run_kit(kit, tmp_path / "samples.jsonl", target=Target(host="adb:", binary=perf_test))
 
 
 def test_a_phone_without_a_program_is_refused(kit, phone, tmp_path):
     with pytest.raises(UserError, match=r"Android has no Python: name a benchmark program .*remote\.binary"):
-        measure_remotely(kit, tmp_path / "samples.jsonl", target=Target(host="adb:"))
+        run_kit(kit, tmp_path / "samples.jsonl", target=Target(host="adb:"))
 
 
 def test_a_phone_that_is_not_connected_is_told(kit, phone, perf_test, tmp_path):
     with pytest.raises(UserError, match=r"device 'X' not found\. Connect it, allow debugging on it"):
-        measure_remotely(kit, tmp_path / "s.jsonl", target=Target(host="adb:X", binary=perf_test))
+        run_kit(kit, tmp_path / "s.jsonl", target=Target(host="adb:X", binary=perf_test))
 
 
 def test_a_folder_that_cannot_be_written_is_told(kit, phone, perf_test, tmp_path):
@@ -154,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_told(kit, phone, perf_test, tmp_path
     taken.rmdir()
     taken.write_text("a file, no folder")
     with pytest.raises(UserError, match=r"adb:: .*(exists|directory)"):
-        measure_remotely(kit, tmp_path / "s.jsonl", target=target)
+        run_kit(kit, tmp_path / "s.jsonl", target=target)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_folder_that_cannot_be_written_is_told(kit, phone, perf_test, tmp_path
 def test_a_program_that_fails_is_told_with_what_it_said(kit, phone, tmp_path, text, message):
     program = write_script(tmp_path / "onnxruntime_perf_test-1.22", text)
     with pytest.raises(UserError, match=message):
-        measure_remotely(kit, tmp_path / "s.jsonl", target=Target(host="adb:", binary=program))
+        run_kit(kit, tmp_path / "s.jsonl", target=Target(host="adb:", binary=program))
 
 
 def test_a_program_is_known_by_the_name_of_its_file(tmp_path):
@@ -211,14 +212,14 @@ def test_tflite_s_program_reads_models_that_were_converted(write_quick, phone, b
     kit = write_quick(tmp_path / "tflite", runtime="tflite", provider="", threads=2)
     target, samples = Target(host="adb:", binary=benchmark_model), tmp_path / "samples.jsonl"
     with pytest.raises(UserError, match=r"reads TFLite models, but .*\.tflite does not exist; convert every"):
-        measure_remotely(kit, samples, target=target)
+        run_kit(kit, samples, target=target)
     for entry in kit.entries:
         (kit.folder / entry["file"]).with_suffix(".tflite").write_text(entry["id"])
-    measure_remotely(kit, samples, target=target)
+    run_kit(kit, samples, target=target)
     assert {window.quiet_us for window in read_samples(samples)[1]} == {3320.9}
     assert all("--num_threads=2 " in f"{call} " and "--graph=" in call for call in calls(phone))
 
 
 def test_each_program_measures_its_own_runtime(kit, phone, benchmark_model, tmp_path):
     with pytest.raises(UserError, match=r"benchmark_model measures device\.runtime=tflite, not onnxruntime"):
-        measure_remotely(kit, tmp_path / "s.jsonl", target=Target(host="adb:", binary=benchmark_model))
+        run_kit(kit, tmp_path / "s.jsonl", target=Target(host="adb:", binary=benchmark_model))

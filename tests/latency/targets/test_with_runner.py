@@ -15,9 +15,10 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import describe_machine
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.costs.from_samples import derive_table
-from nas.latency.targets import Target, measure_remotely
+from nas.latency.targets import Target
+from nas.latency.targets.run_kit import run_kit
 from nas.runner.protocol import Protocol
 from nas.runner.samples import read_samples
 from tests.latency.targets.devices import put_on_path, write_script
@@ -43,7 +44,7 @@ def files(target):
 
 def test_a_device_is_measured_over_ssh(kit, pi, tmp_path):
     told = []
-    measure_remotely(kit, tmp_path / "samples.jsonl", target=pi, progress=told.append)
+    run_kit(kit, tmp_path / "samples.jsonl", target=pi, progress=told.append)
     header, windows = read_samples(tmp_path / "samples.jsonl")
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
     assert told[-1].done == told[-1].total == 2 * 4
@@ -54,7 +55,7 @@ def test_a_device_is_measured_over_ssh(kit, pi, tmp_path):
     # What the device keeps is its own samples and result: a table too. The kit is gone.
     assert files(pi) == {"measure.pyz", "table.json", "table.jsonl"}
     [far] = (tmp_path / "device").glob("table-*.json")
-    assert LatencyTable.load(far) == table
+    assert load_table(far) == table
     [own] = (tmp_path / "device").glob("*.samples.jsonl")
     assert own.read_bytes() == (tmp_path / "samples.jsonl").read_bytes()
 
@@ -71,7 +72,7 @@ def test_port_and_key_are_those_of_the_settings(kit, server, tmp_path, monkeypat
         python=sys.executable,
         folder=str(tmp_path / "device"),
     )
-    measure_remotely(kit, tmp_path / "samples.jsonl", target=target)
+    run_kit(kit, tmp_path / "samples.jsonl", target=target)
     assert read_samples(tmp_path / "samples.jsonl")[1]
 
 
@@ -80,7 +81,7 @@ def test_an_unknown_host_key_is_refused_by_ssh_itself(kit, pi, server, tmp_path)
     server.known_hosts.write_text("")
     try:
         with pytest.raises(UserError, match=r"^pi: .*Host key verification failed.*`ssh pi` works by itself"):
-            measure_remotely(kit, tmp_path / "samples.jsonl", target=pi)
+            run_kit(kit, tmp_path / "samples.jsonl", target=pi)
     finally:
         server.known_hosts.write_text(known)
 
@@ -91,11 +92,11 @@ def test_a_connection_that_breaks_is_gone_on_with(write_quick, pi, server, tmp_p
     breaker = threading.Thread(target=break_connection, args=(samples, server.pid))
     breaker.start()
     with pytest.raises(UserError, match=r"No connection, or it broke: .* the same command goes on where it"):
-        measure_remotely(kit, samples, target=pi)
+        run_kit(kit, samples, target=pi)
     breaker.join()
     kept = samples.read_bytes()
     assert kept.count(b"\n") > 5
-    retry(lambda: measure_remotely(kit, samples, target=pi))
+    retry(lambda: run_kit(kit, samples, target=pi))
     content = samples.read_bytes()
     assert content.startswith(kept)
     rounds = {json.loads(line)["round"] for line in content.splitlines()[1:]}
@@ -125,40 +126,40 @@ def retry(action, *, seconds=20):
 
 def test_what_is_measured_already_is_not_measured_again(kit, local, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     before = read_samples(samples)[1]
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     assert read_samples(samples)[1] == before
 
 
 def test_a_device_that_was_cleaned_gets_the_samples_back(kit, local, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     lines = samples.read_bytes().splitlines(keepends=True)
     samples.write_bytes(b"".join(lines[:4]))
     shutil.rmtree(tmp_path / "device")
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     assert samples.read_bytes().startswith(b"".join(lines[:4]))
     assert {window.entry for window in read_samples(samples)[1]} == {entry["id"] for entry in kit.entries}
 
 
 def test_samples_that_differ_from_the_device_s_are_refused(kit, local, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     lines = samples.read_text().splitlines()
     lines[2] = lines[2].replace('"runs": ', '"runs": 1')
     samples.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match="differs from the device's own file in sample 2; delete one of them"):
-        measure_remotely(kit, samples, target=local)
+        run_kit(kit, samples, target=local)
 
 
 def test_samples_of_another_kit_are_refused(kit, write_quick, local, tmp_path):
     samples = tmp_path / "samples.jsonl"
-    measure_remotely(kit, samples, target=local)
+    run_kit(kit, samples, target=local)
     other = write_quick(tmp_path / "other", batch=2)
     shutil.rmtree(tmp_path / "device")
     with pytest.raises(UserError, match="was measured with kit = "):
-        measure_remotely(other, samples, target=local)
+        run_kit(other, samples, target=local)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_samples_of_another_kit_are_refused(kit, write_quick, local, tmp_path):
 def test_what_the_device_says_is_repeated(write_quick, local, tmp_path, fields, message):
     kit = write_quick(tmp_path / "other", **fields)
     with pytest.raises(UserError, match=f"^local:: {message}"):
-        measure_remotely(kit, tmp_path / "samples.jsonl", target=local)
+        run_kit(kit, tmp_path / "samples.jsonl", target=local)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +187,13 @@ def test_what_the_device_says_is_repeated(write_quick, local, tmp_path, fields, 
 def test_a_python_that_does_not_do_is_told(kit, local, tmp_path, python, message):
     target = dataclasses.replace(local, python=python)
     with pytest.raises(UserError, match=message):
-        measure_remotely(kit, tmp_path / "samples.jsonl", target=target)
+        run_kit(kit, tmp_path / "samples.jsonl", target=target)
 
 
 def test_what_a_login_prints_is_no_sample(kit, local, tmp_path):
     script = f"#!/bin/sh\necho welcome\necho '{{ten users}}'\nexec {sys.executable} \"$@\"\n"
     greeting = write_script(tmp_path / "greeting", script)
-    measure_remotely(kit, tmp_path / "samples.jsonl", target=dataclasses.replace(local, python=str(greeting)))
+    run_kit(kit, tmp_path / "samples.jsonl", target=dataclasses.replace(local, python=str(greeting)))
     assert read_samples(tmp_path / "samples.jsonl")[1]
 
 
@@ -210,4 +211,4 @@ def test_an_address_that_is_none_is_refused(kit, tmp_path, fields, message):
     if "identity" in fields:
         fields = {**fields, "identity": tmp_path / fields["identity"]}
     with pytest.raises(UserError, match=message):
-        measure_remotely(kit, tmp_path / "samples.jsonl", target=Target(**fields))
+        run_kit(kit, tmp_path / "samples.jsonl", target=Target(**fields))

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.arrays import FloatArray
 from nas.search.goals.improvement import most_improving
-from nas.search.goals.pareto import FloatArray, hypervolume
+from nas.search.goals.pareto import hypervolume
 from tests.search.problems import rng
 
 

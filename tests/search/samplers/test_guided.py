@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from nas.arrays import IntArray
 from nas.search import Objective, Problem, accuracy, macs, params
 from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.pareto import as_losses, front, hypervolume
@@ -16,7 +17,6 @@ from nas.search.samplers.planning.guided import FIRST, Guided
 from nas.search.samplers.planning.history import History, violations
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.surrogate import Surrogate
-from nas.space import IntArray
 from tests.search.problems import CLASSES, Scorer, objectives, rng, tiny
 
 PROBLEM = Problem(tiny(), CLASSES)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.search.goals.pareto import FloatArray, hypervolume
+from nas.arrays import FloatArray
+from nas.search.goals.pareto import hypervolume
 from nas.search.samplers.planning.niching import niched_survivors, reference_directions
 from nas.search.samplers.planning.selection import crowding, ranks, survivors
 from tests.search.problems import rng

@@ -13,7 +13,7 @@ from nas.cli.steps.upstream import check_kind
 from nas.config import seconds
 from nas.errors import UserError
 from nas.files import fields_of, read_json
-from nas.latency import LatencyTable
+from nas.latency import load_table
 from nas.latency.compatible import differences
 from nas.network import NetworkSpec
 from nas.pipeline import Step
@@ -89,7 +89,7 @@ def _deploy(context: Context, folder: Path) -> None:
 
 def _check_device(context: Context) -> None:
     """Says if the files are measured otherwise than the table that predicted them."""
-    table = LatencyTable.load(context.path("scale", "table.json"))
+    table = load_table(context.path("scale", "table.json"))
     if other := differences(table, context.device):
         say(f"deploy: warning: what is measured here is not what was predicted: {other}")
 
@@ -148,7 +148,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
     """The artefacts with their latencies, all measured in the same shuffled rounds."""
     from nas.deploy import Spread
-    from nas.latency.measure.table import measure_networks
+    from nas.latency.measure.networks import measure_networks
 
     with progress_bar("measuring what ships") as bar:
         measured = measure_networks(
@@ -183,7 +183,7 @@ def _check_budget(context: Context, winner: Artefact) -> None:
     assert winner.latency_ms is not None
     if budget is None:
         return
-    target = LatencyTable.load(context.path("scale", "table.json")).device
+    target = load_table(context.path("scale", "table.json")).device
     if not target.is_here:
         say(
             f"deploy: the budget of {budget:.3f} ms is one of {target.name}; run nas export there to check it"

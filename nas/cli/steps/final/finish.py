@@ -16,7 +16,7 @@ from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec, read_network, reference_network
 from nas.pipeline import Step
 
@@ -210,7 +210,7 @@ def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | 
     if not path.is_file():
         return None
     blocks = [block for entry in todo for block in entry.network.blocks]
-    table = LatencyTable.load(path)
+    table = load_table(path)
     return missing.completed(
         context,
         table,

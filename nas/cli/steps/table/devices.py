@@ -17,7 +17,7 @@ from nas.config import DeviceConfig, seconds
 from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.latency.compatible import require_space
 from nas.space import SearchSpace
 
@@ -42,7 +42,7 @@ class Target:
         if self.path == table_step.path(context):
             return _completed(context, self.path, folder)
         if self.path is not None:
-            table = LatencyTable.load(self.path)
+            table = load_table(self.path)
             require_space(table, context.space.name)
             return table
         from nas.latency.estimate.roofline import roofline_table
@@ -75,7 +75,7 @@ def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
     table, splits = table_step.read(context, path), context.data.splits
     kept = folder / missing.TABLE
     if kept.is_file():
-        return LatencyTable.load(kept)  # of an interrupted attempt: what it measured is not measured anew
+        return load_table(kept)  # of an interrupted attempt: what it measured is not measured anew
     full = missing.completed(
         context,
         table,
@@ -134,4 +134,4 @@ def check_tables(context: Context) -> None:
     """Reads the tables that are there already, and so finds what is wrong with them early."""
     for target in targets(context):
         if target.path is not None and target.path.is_file():
-            require_space(LatencyTable.load(target.path), context.space.name)
+            require_space(load_table(target.path), context.space.name)

@@ -63,7 +63,7 @@ def _write(context: Context, folder: Path) -> None:
     from nas.latency.kit.packing import pack_folder
     from nas.latency.measure.table import write_plan
 
-    found = plan(context, target=None)
+    found = plan(context)
     target = folder / "unpacked" if context.config.kit.zip else folder
     kit = write_plan(found, target, device=context.device)
     if context.config.kit.zip:

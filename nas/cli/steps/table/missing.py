@@ -11,7 +11,7 @@ from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table import table as table_step
 from nas.files import sha256
-from nas.latency import BlockModel, LatencyTable
+from nas.latency import BlockModel, LatencyTable, load_table
 from nas.latency.estimate.roofline import with_estimates
 
 TABLE = "table.json"
@@ -119,6 +119,6 @@ def save_completed(context: Context, table: LatencyTable, folder: Path) -> None:
 def path(context: Context) -> Path:
     """The file of the run's table: what the search has added to it, if it has."""
     base, found = table_step.path(context), context.path("search", TABLE)
-    if found.is_file() and LatencyTable.load(found).provenance.get(_COMPLETES) == sha256(base):
+    if found.is_file() and load_table(found).provenance.get(_COMPLETES) == sha256(base):
         return found
     return base

@@ -13,13 +13,13 @@ from nas.cli.steps.context import Context
 from nas.config import TableConfig, seconds
 from nas.errors import UserError, unknown
 from nas.hardware import Device, describe_machine
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
+from nas.latency.estimate.roofline import ROOFLINE
 
 if TYPE_CHECKING:
     from nas.latency.plan.plan import Plan
     from nas.latency.targets import Target
 
-ROOFLINE = "roofline"
 THIS_MACHINE = "this_machine"
 _TOGETHER = {
     "sibling": "from_networks",
@@ -92,7 +92,7 @@ def known_peaks(device: Device) -> Device:
     return with_peaks_of_here(device)
 
 
-def plan(context: Context, *, target: Target | None) -> Plan:
+def plan(context: Context) -> Plan:
     """What is measured and how; it is said, with the time that it takes."""
     from nas.latency.plan.plan import plan_table
 
@@ -107,7 +107,7 @@ def plan(context: Context, *, target: Target | None) -> Plan:
         correction_networks=config.correction_networks,
         validation_networks=config.validation_networks,
         seed=context.config.seed,
-        target=target,
+        long_samples=config.remote.binary is not None,
     )
     say(f"table: {found.about(context.device)}")
     return found
@@ -133,7 +133,7 @@ def _check_here(context: Context) -> None:
 def _measure(context: Context, folder: Path, *, target: Target | None, where: str) -> LatencyTable:
     from nas.latency.measure.table import measure_plan
 
-    found = plan(context, target=target)
+    found = plan(context)
     say(f"table: measuring {where} as device {context.device.name}")
     with progress_bar(f"measuring on {context.device.runtime}") as bar:
         return measure_plan(
@@ -186,7 +186,7 @@ def _check_networks(context: Context) -> None:
     if not path.is_file():
         raise UserError(f"table.from_networks: there is no file {path}; name a CSV file")
     if config.sibling is not None:
-        LatencyTable.load(config.sibling)
+        load_table(config.sibling)
 
 
 def _network_inputs(context: Context) -> dict[str, Path]:
@@ -208,7 +208,7 @@ def _fit(context: Context, folder: Path) -> LatencyTable:
         context.space,
         Path(str(config.from_networks)),
         device=context.device,
-        sibling=None if config.sibling is None else LatencyTable.load(config.sibling),
+        sibling=None if config.sibling is None else load_table(config.sibling),
         classes=classes,
         input_channels=channels,
     )

@@ -7,11 +7,13 @@ from pathlib import Path
 from nas import resources
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
-from nas.cli.steps.table.sources import ROOFLINE, known_peaks, sizes, source
+from nas.cli.steps.table.sources import known_peaks, sizes, source
 from nas.config import seconds
 from nas.errors import unknown
-from nas.latency import LatencyTable
+from nas.latency import LatencyTable, load_table
 from nas.latency.compatible import require_fit, warnings
+from nas.latency.estimate.missing import MISSING
+from nas.latency.estimate.roofline import ROOFLINE
 from nas.pipeline import Step
 
 __all__ = [
@@ -27,7 +29,6 @@ __all__ = [
     "step",
 ]
 
-MISSING = ("measure", "error", "estimate")
 _IRRELEVANT = ("remote", "missing", "name")
 """Settings of the table that do not decide its content; where it comes from stands in ``source``."""
 
@@ -56,7 +57,7 @@ def read(context: Context, file: Path) -> LatencyTable:
     Raises:
         UserError: If it is not, or is damaged.
     """
-    table = LatencyTable.load(file)
+    table = load_table(file)
     require_fit(table, device=context.device, space=context.space.name)
     for warning in warnings(table, context.device):
         say(f"warning: {warning}")

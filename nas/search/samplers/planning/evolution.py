@@ -9,15 +9,14 @@ from typing import final
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import FloatArray
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
 from nas.search.samplers.planning.planned import Notes, Plan, Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.selection import survivors
-from nas.space import IntArray
 
 Select = Callable[[FloatArray, FloatArray, int, np.random.Generator], IntArray]
 """From losses, violations, a count and chance to the positions of the parents, best first."""

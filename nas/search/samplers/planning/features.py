@@ -9,9 +9,9 @@ from typing import final
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.problem import Problem
-from nas.space import Dimension, IntArray
+from nas.space import Dimension
 
 
 @final

@@ -13,9 +13,9 @@ from typing import final
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.improvement import most_improving
 from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import FloatArray
 from nas.search.goals.problem import Problem
 from nas.search.predictors import predictor_names
 from nas.search.predictors.choice import choose_predictor
@@ -25,7 +25,6 @@ from nas.search.samplers.planning.planned import Notes, Plan, Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.selection import survivors
 from nas.search.samplers.planning.surrogate import Surrogate
-from nas.space import IntArray
 
 AUTO = "auto"
 FIRST = "gaussian_process"

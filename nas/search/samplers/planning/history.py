@@ -10,11 +10,11 @@ from typing import final
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import FloatArray, as_losses
+from nas.search.goals.pareto import as_losses
 from nas.search.samplers.planning.parameters import Parameters
 from nas.search.trials.evaluation import Outcome, State, from_attributes
-from nas.space import IntArray
 
 Row = tuple[int, ...]
 

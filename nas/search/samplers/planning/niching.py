@@ -7,9 +7,8 @@ from math import comb
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
+from nas.arrays import FloatArray, IntArray
 from nas.search.samplers.planning.selection import ranks
-from nas.space import IntArray
 
 _TINY = 1e-9
 

@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search.goals.pareto import FloatArray
-from nas.space import ABSENT, IntArray, SearchSpace
+from nas.arrays import FloatArray, IntArray
+from nas.space import ABSENT, SearchSpace
 
 BoolArray = NDArray[np.bool_]
 

@@ -14,8 +14,9 @@ from typing import Any, final
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from nas.arrays import IntArray
 from nas.search.goals.problem import Candidate, Problem
-from nas.space import ABSENT, Choice, IntArray
+from nas.space import ABSENT, Choice
 
 
 @final

@@ -18,11 +18,11 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from nas.arrays import IntArray
 from nas.search.goals.objectives import Objective
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, read_history
 from nas.search.samplers.planning.parameters import Parameters
-from nas.space import IntArray
 
 _PLAN, _NOTES, _CODE = "nas:plan", "nas:notes", "nas:code"
 

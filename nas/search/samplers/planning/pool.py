@@ -9,12 +9,12 @@ from typing import final
 
 import numpy as np
 
+from nas.arrays import IntArray
 from nas.search.bounds import violations
 from nas.search.goals.objectives import Objective
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, Row
 from nas.search.samplers.planning.operators import Operators
-from nas.space import IntArray
 
 Make = Callable[[int], IntArray]
 

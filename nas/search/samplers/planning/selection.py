@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.search.goals.pareto import FloatArray
-from nas.space import IntArray
+from nas.arrays import FloatArray, IntArray
 
 
 def ranks(losses: FloatArray, violations: FloatArray) -> IntArray:

@@ -8,15 +8,15 @@ from typing import final
 
 import numpy as np
 
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.objectives import Objective, evaluate_many
-from nas.search.goals.pareto import Direction, FloatArray, as_losses
+from nas.search.goals.pareto import Direction, as_losses
 from nas.search.goals.problem import Problem
 from nas.search.predictors import Fitted, make_predictor
 from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History, violations
 from nas.search.samplers.planning.operators import Operators
 from nas.search.samplers.planning.selection import survivors
-from nas.space import IntArray
 
 
 @final

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from nas.errors import UserError
-from nas.latency import LatencyTable
-from nas.latency.targets.here import SAMPLES
+from nas.latency import load_table
+from nas.latency.targets.run_kit import SAMPLES
 from nas.runner.errors import RunnerError
 from nas.runner.result import content_hash, write_result
 
@@ -29,25 +29,25 @@ def changed(result, folder, change, *, keep_hash=False):
 
 
 def test_it_is_the_table_that_measuring_here_gives(result, measured_table):
-    assert LatencyTable.load(result) == measured_table
+    assert load_table(result) == measured_table
 
 
 def test_one_that_was_edited_is_refused(result, tmp_path):
     path = changed(result, tmp_path, lambda content: content["measurement"]["windows"].pop())
     with pytest.raises(UserError, match=r"was changed after it was written .* run measure\.pyz again"):
-        LatencyTable.load(path)
+        load_table(path)
 
 
 def test_one_that_was_cut_off_is_refused(result, tmp_path):
     (tmp_path / "cut.json").write_text(result.read_text()[:5000])
     with pytest.raises(UserError, match="is not valid JSON"):
-        LatencyTable.load(tmp_path / "cut.json")
+        load_table(tmp_path / "cut.json")
 
 
 def test_one_of_another_version_is_refused(result, tmp_path):
     path = changed(result, tmp_path, lambda content: content.update(schema=9))
     with pytest.raises(UserError, match="is a measurement of schema 9, this program reads 1; measure again"):
-        LatencyTable.load(path)
+        load_table(path)
 
 
 def test_one_without_samples_of_an_entry_is_refused(result, tmp_path):
@@ -58,7 +58,7 @@ def test_one_without_samples_of_an_entry_is_refused(result, tmp_path):
 
     path = changed(result, tmp_path, drop, keep_hash=True)
     with pytest.raises(UserError, match=r"1 of the kit's \d+ entries have no samples; .* it goes on where"):
-        LatencyTable.load(path)
+        load_table(path)
 
 
 def test_a_measurement_of_another_form_is_refused(result, tmp_path):
@@ -67,13 +67,13 @@ def test_a_measurement_of_another_form_is_refused(result, tmp_path):
 
     path = changed(result, tmp_path, drop, keep_hash=True)
     with pytest.raises(UserError, match="is not a latency table of this version"):
-        LatencyTable.load(path)
+        load_table(path)
 
 
 def test_json_of_another_kind_is_refused(tmp_path):
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(UserError, match="is not a latency table; name one that nas table wrote"):
-        LatencyTable.load(tmp_path / "list.json")
+        load_table(tmp_path / "list.json")
 
 
 def test_damaged_samples_give_no_result(measured_folder, tmp_path):

@@ -1,55 +1,21 @@
-"""Measuring on this machine: a kit as a whole, or a few networks."""
+"""Measuring a few whole networks on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.costs.windows import Latency, latencies
-from nas.latency.kit.kit import Kit, KitNetwork, write_kit
-from nas.latency.targets.process import measure_apart
+from nas.latency.costs.from_samples import entry_latencies
+from nas.latency.costs.windows import Latency
+from nas.latency.kit.kit import write_kit
+from nas.latency.plan.entries import KitNetwork
+from nas.latency.targets.run_kit import SAMPLES, Report, run_kit, silent
 from nas.network import NetworkSpec
-from nas.runner.errors import RunnerError
-from nas.runner.measure import measure_kit
-from nas.runner.protocol import Progress, Protocol, Window, student_t
-from nas.runner.runtimes import needs_process
-from nas.runner.samples import read_samples
-
-SAMPLES = "samples.jsonl"
-Report = Callable[[Progress], None]
-
-
-def silent(_: Progress) -> None:
-    """Reports nothing."""
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    try:
-        yield
-    except RunnerError as error:
-        raise UserError(str(error)) from None
-
-
-def measure(kit: Kit, samples: Path, *, progress: Report) -> tuple[dict[str, Latency], list[Window]]:
-    """Measures what is missing in ``samples``; the latency of each entry, and all windows.
-
-    Raises:
-        UserError: If the kit was changed, the runtime is missing or falls back to another provider, or the
-            file belongs to another kit, device or version.
-    """
-    with _user_errors():
-        how = measure_apart if needs_process(dict(kit.manifest["device"])) else measure_kit
-        how(kit.folder, samples, progress=progress)
-        _, windows = read_samples(samples)
-    references = [entry["id"] for entry in kit.entries if entry["role"] == "reference"]
-    return latencies(windows, references=references), windows
+from nas.runner.protocol import Protocol, Window, student_t
 
 
 @dataclass(frozen=True)
@@ -90,13 +56,14 @@ def measure_networks(
         folder: Where the kit and the raw samples go.
         budget_s: Seconds of measuring.
         seed: Seed of the weights and the order of measuring.
-        progress: Is told how far the measuring is.
+        progress: Called with how far the measurement is.
     """
     ids = {name: f"network-{i}" for i, name in enumerate(networks)}
     entries = [KitNetwork(ids[name], "network", network) for name, network in networks.items()]
     protocol = Protocol(budget_s=budget_s, seed=seed, min_rounds=10, max_rounds=40)
     kit = write_kit(folder / "kit", device=device.here(), networks=entries, protocol=protocol, seed=seed)
-    measured, windows = measure(kit, folder / SAMPLES, progress=progress)
+    _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
+    measured = entry_latencies(kit.manifest, windows)
     return {name: _measurement(measured[id_], windows, id_) for name, id_ in ids.items()}
 
 

@@ -1,0 +1,62 @@
+"""Running a kit: in this process, in a process of its own, or on another device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.latency.kit.kit import Kit
+from nas.latency.targets.process import measure_apart
+from nas.latency.targets.transport import Target, open_transport
+from nas.latency.targets.with_benchmark import measure_natively
+from nas.latency.targets.with_runner import measure_carried
+from nas.runner.errors import RunnerError
+from nas.runner.measure import measure_kit
+from nas.runner.protocol import Progress, Window
+from nas.runner.runtimes import needs_process
+from nas.runner.samples import read_samples
+
+SAMPLES = "samples.jsonl"
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Reports nothing."""
+
+
+def run_kit(
+    kit: Kit, samples: Path, *, target: Target | None = None, progress: Report = silent
+) -> tuple[dict[str, Any], list[Window]]:
+    """Measures the entries of a kit that ``samples`` still lacks.
+
+    Args:
+        kit: The kit.
+        samples: File of raw samples on this machine. Each sample is appended as it is taken.
+        target: How the device is reached, and what measures there; ``None`` for this machine.
+        progress: Called with how far the measurement is.
+
+    Returns:
+        The header of the file (machine, runtime version, kit) and all its windows.
+
+    Raises:
+        UserError: If the kit was changed, the runtime is missing or falls back to another provider, the
+            device cannot be reached, or the file belongs to another kit, device or version.
+    """
+    try:
+        if target is None:
+            measure = measure_apart if needs_process(dict(kit.manifest["device"])) else measure_kit
+            measure(kit.folder, samples, progress=progress)
+        elif target.binary is None:
+            measure_carried(
+                kit, samples, transport=open_transport(target), python=target.python, progress=progress
+            )
+        else:
+            measure_natively(
+                kit, samples, transport=open_transport(target), binary=target.binary, progress=progress
+            )
+        header, windows = read_samples(samples)
+    except RunnerError as error:
+        raise UserError(str(error)) from None
+    return header or {}, windows
