@@ -42,9 +42,14 @@ def wilson(correct: float, total: int, *, z: float = Z95) -> tuple[float, float]
         correct: Successes.
         total: Trials, at least 1.
         z: Quantile of the normal distribution.
+
+    Returns:
+        Its two ends, 0 to 1. The share is never outside, whatever rounding does: of no successes the lower
+        end is 0, of nothing else the upper end is 1.
     """
     share = correct / total
     centre = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    # For a share of 0 or 1 the formula gives just that, but in floating point one ulp more or less.
+    return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))

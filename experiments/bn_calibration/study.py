@@ -29,7 +29,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError
 from nas.files import write_text
-from nas.report.figures.style import BLUE, new_figure, save, styled
+from nas.report.figures.style import BLUE, error_bar, new_figure, save, styled
 from nas.statistics import bootstrap, kendall_tau, spearman
 from nas.tracking import make_tracker
 from nas.training.tables import write_csv
@@ -247,9 +247,11 @@ def draw(results: Sequence[Result], what: str, values: Callable[[Result], tuple[
     figure, axes = new_figure(6.4, 3.4)
     positions = range(len(results))
     means = [statistics.fmean(values(item)) for item in results]
-    below = [mean - min(values(item)) for mean, item in zip(means, results, strict=True)]
-    above = [max(values(item)) - mean for mean, item in zip(means, results, strict=True)]
-    axes.errorbar(positions, means, yerr=(below, above), color=BLUE, marker="o", linewidth=1.6, capsize=3)
+    ranges = [(min(values(item)), max(values(item))) for item in results]
+    bars = [error_bar(mean, *ends) for mean, ends in zip(means, ranges, strict=True)]
+    axes.errorbar(
+        positions, means, yerr=list(zip(*bars, strict=True)), color=BLUE, marker="o", linewidth=1.6, capsize=3
+    )
     axes.set_xticks(positions, [f"{item.count}" if item.count else "shared" for item in results])
     axes.set_xlabel("calibration images")
     axes.set_ylabel(what)

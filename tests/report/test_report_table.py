@@ -28,6 +28,15 @@ def test_wilson_equals_published_intervals(correct: int, total: int, low: float,
     assert wilson(correct, total) == pytest.approx((low, high), abs=1e-4)
 
 
+def test_wilson_holds_the_share_whatever_the_number_of_images() -> None:
+    for total in range(1, 2001):
+        for correct in {0, 1, total // 3, total // 2, total - 1, total}:
+            low, high = wilson(correct, total)
+            assert 0 <= low <= correct / total <= high <= 1
+        assert wilson(0, total)[0] == 0
+        assert wilson(total, total)[1] == 1
+
+
 def test_rows(run_dir: Path) -> None:
     rows = read_table(run_dir)
     assert [row.role for row in rows] == ["winner", "largest", "smallest", *["baseline"] * 4]

@@ -10,6 +10,7 @@ from nas.report.figures.style import (
     ROLE_COLOURS,
     ROLE_MARKERS,
     between,
+    error_bar,
     label_points,
     new_figure,
     styled,
@@ -63,7 +64,8 @@ def _draw(axes: Axes, row: Row) -> None:
     x, y = _point(row)
     low, high = (100 * end for end in row.test_interval)
     colour = ROLE_COLOURS[row.role]
-    across = [[max(x - row.latency_ms.low, 0)], [max(row.latency_ms.high - x, 0)]]
-    axes.errorbar(x, y, xerr=across, yerr=[[y - low], [high - y]], color=colour, linewidth=1, alpha=0.55)
+    across = [[end] for end in error_bar(x, row.latency_ms.low, row.latency_ms.high)]
+    upwards = [[end] for end in error_bar(y, low, high)]
+    axes.errorbar(x, y, xerr=across, yerr=upwards, color=colour, linewidth=1, alpha=0.55)
     size = 210 if row.role == "winner" else 55
     axes.scatter(x, y, s=size, marker=ROLE_MARKERS[row.role], color=colour, edgecolors="white", zorder=3)

@@ -121,6 +121,14 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, dpi=160, facecolor="white", metadata=metadata)
 
 
+def error_bar(value: float, low: float, high: float) -> tuple[float, float]:
+    """How far an interval reaches below and above a value; never negative, which matplotlib refuses.
+
+    Rounding can put a value just outside its interval, e.g. a mean of equal numbers.
+    """
+    return max(value - low, 0.0), max(high - value, 0.0)
+
+
 def between(corners: Sequence[tuple[float, float]], *, count: int = 24) -> list[tuple[float, float]]:
     """Points along a line through ``corners``, ``count`` for each piece."""
     return [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 from nas.counts import wilson
-from nas.report.figures.style import INK, new_figure, styled
+from nas.report.figures.style import INK, error_bar, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,9 +81,8 @@ def _draw(axes: Axes, group: TrustGroup) -> None:
 
 def _bars(counts: Sequence[tuple[int, int]]) -> tuple[list[float], list[float]]:
     """How far the intervals reach below and above, in percentage points."""
-    ends = [(correct / total, *wilson(correct, total)) for correct, total in counts]
-    below = [100 * max(share - low, 0) for share, low, _ in ends]
-    return below, [100 * max(high - share, 0) for share, _, high in ends]
+    bars = [error_bar(correct / total, *wilson(correct, total)) for correct, total in counts]
+    return [100 * below for below, _ in bars], [100 * above for _, above in bars]
 
 
 def _draw_diagonal(axes: Axes, points: Sequence[TrustPoint]) -> None:
