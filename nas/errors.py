@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class UserError(ValueError):
@@ -19,7 +19,9 @@ def yaml_fault(error: Exception) -> str:
     return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
 
 
-def unknown(what: str, name: object, allowed: Iterable[str], *, hint: str = "") -> UserError:
+def unknown(
+    what: str, name: object, allowed: Iterable[str], *, hint: str = "", replaced: Mapping[str, str] = {}
+) -> UserError:
     """Builds the error for a name that does not exist.
 
     Args:
@@ -27,10 +29,13 @@ def unknown(what: str, name: object, allowed: Iterable[str], *, hint: str = "") 
         name: The name that was given.
         allowed: The names that exist.
         hint: A sentence on what else can be done.
+        replaced: Names of earlier versions, and what to use instead of each.
 
     Returns:
         An error whose message gives the nearest names first and then all of them.
     """
+    if str(name) in replaced:
+        return UserError(f"{what} {str(name)!r} was removed; use {replaced[str(name)]} instead")
     names = sorted(allowed)
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     parts = [f"unknown {what} {str(name)!r}"]

@@ -20,6 +20,11 @@ def test_unknown_guesses_nothing_when_nothing_is_near() -> None:
     assert str(unknown("device", "zzz", ["laptop"])) == "unknown device 'zzz'; allowed: laptop"
 
 
+def test_a_name_of_an_earlier_version_names_its_replacement() -> None:
+    message = str(unknown("thing", "old", ["new", "newer"], replaced={"old": "newer"}))
+    assert message == "thing 'old' was removed; use newer instead"
+
+
 @pytest.mark.parametrize("name", [None, 3, ""])
 def test_unknown_takes_any_value(name: object) -> None:
     assert repr(str(name)) in str(unknown("thing", name, ["a"]))

@@ -17,8 +17,8 @@ from tests.search.problems import rng
 from tests.space.test_ofa_published import FILE, architecture
 
 
-def test_four_kinds_are_registered() -> None:
-    assert {"boosting", "gaussian_process", "mlp", "ridge"} <= set(predictor_names())
+def test_the_kinds_are_registered() -> None:
+    assert {"boosting", "gaussian_process", "ridge"} <= set(predictor_names())
 
 
 def test_an_unknown_predictor_is_refused_with_the_nearest_name() -> None:
@@ -26,6 +26,13 @@ def test_an_unknown_predictor_is_refused_with_the_nearest_name() -> None:
         make_predictor("rigde")
     with pytest.raises(UserError, match="unknown predictor 'autos'; did you mean auto"):
         make_sampler("predictor", {"predictor": "autos"})
+
+
+def test_a_predictor_of_an_earlier_version_names_its_replacement() -> None:
+    with pytest.raises(UserError, match="predictor 'mlp' was removed; use gaussian_process instead"):
+        make_predictor("mlp")
+    with pytest.raises(UserError, match="predictor 'mlp' was removed; use gaussian_process instead"):
+        make_sampler("predictor", {"predictor": "mlp"})
 
 
 def test_rank_correlation_equals_its_definition() -> None:

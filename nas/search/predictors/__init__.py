@@ -6,9 +6,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from nas.search.predictors.base import Fitted, Predictor, make_predictor, predictor_names, register
+from nas.search.predictors.base import (
+    REPLACED,
+    Fitted,
+    Predictor,
+    make_predictor,
+    predictor_names,
+    register,
+)
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["Fitted", "Predictor", "make_predictor", "predictor_names", "register"]
+__all__ = ["REPLACED", "Fitted", "Predictor", "make_predictor", "predictor_names", "register"]

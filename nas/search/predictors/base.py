@@ -42,6 +42,8 @@ class Predictor(ABC):
 
 
 _PREDICTORS: dict[str, type[Predictor]] = {}
+REPLACED = {"mlp": "gaussian_process"}
+"""Predictors of earlier versions."""
 
 PredictorType = TypeVar("PredictorType", bound=type[Predictor])
 
@@ -64,7 +66,7 @@ def make_predictor(name: str) -> Predictor:
         UserError: If there is none of that name.
     """
     if name not in _PREDICTORS:
-        raise unknown("predictor", name, _PREDICTORS)
+        raise unknown("predictor", name, _PREDICTORS, replaced=REPLACED)
     return _PREDICTORS[name]()
 
 

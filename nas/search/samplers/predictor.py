@@ -37,10 +37,10 @@ class PredictorGuided(Sampler):
     candidates: int = 4000
 
     def __post_init__(self) -> None:
-        from nas.search.predictors import predictor_names
+        from nas.search.predictors import REPLACED, predictor_names
 
         if self.predictor not in (allowed := ("auto", *predictor_names())):
-            raise unknown("predictor", self.predictor, allowed)
+            raise unknown("predictor", self.predictor, allowed, replaced=REPLACED)
         check_at_least(self, "startup", self.startup, 2)
         check_at_least(self, "batch", self.batch, 1)
         check_at_least(self, "candidates", self.candidates, 1)

@@ -12,6 +12,7 @@ from nas.search import Objective, Problem, accuracy, macs, params
 from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.pareto import as_losses, front, hypervolume
 from nas.search.goals.problem import rows_of
+from nas.search.predictors import predictor_names
 from nas.search.proposals import default_initial
 from nas.search.samplers.planning.guided import FIRST, Guided
 from nas.search.samplers.planning.history import History, violations
@@ -114,9 +115,16 @@ def test_the_predictor_is_chosen_once_there_are_labels_enough_and_kept() -> None
     assert set(notes) == {"predictor", "labels"}
     marked = {"predictor": "ridge", "labels": 50}
     assert planner.plan(history_of(some(100), goals), marked, rng()).notes == marked
-    assert guided(goals, predictor="mlp").plan(history_of(some(100), goals), {}, rng()).notes == {
-        "predictor": "mlp"
+    assert guided(goals, predictor="boosting").plan(history_of(some(100), goals), {}, rng()).notes == {
+        "predictor": "boosting"
     }
+
+
+def test_a_predictor_of_an_earlier_version_is_chosen_anew() -> None:
+    goals, noted = objectives(), {"predictor": "mlp", "labels": 50}
+    notes = guided(goals, predictor="auto").plan(history_of(some(60), goals), noted, rng()).notes
+    assert notes["predictor"] in predictor_names()
+    assert notes["labels"] == 60
 
 
 def test_objectives_that_are_all_exact_need_no_labels() -> None:

@@ -85,6 +85,8 @@ class Guided(Planner):
         """Which predictor to use; it is chosen again when there are five times as many labels."""
         if self.predictor != AUTO:
             return {"predictor": self.predictor}
+        if notes.get("predictor") not in predictor_names():
+            notes = {}  # the first plan, or an earlier version's predictor
         labels = len(history.complete)
         if labels < max(_CHOOSE_FROM, _CHOOSE_AGAIN * int(notes.get("labels", 0))):
             return notes or {"predictor": FIRST}
