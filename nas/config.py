@@ -343,9 +343,10 @@ class SearchConfig:
         options: Further options of the sampler, e.g. {predictor: ridge}.
         trials: Networks that are evaluated.
         population: Networks of a generation, where the sampler has such.
-        objectives: What is made good, the first decides the winner: accuracy, int8_accuracy (after
-            quantisation, as ONNX Runtime runs it on this machine), latency, macs, params, size (bytes of
-            weights) and memory (bytes of feature maps); the last two in the device's precision.
+        objectives: What is made good: accuracy, int8_accuracy (after quantisation, as ONNX Runtime runs it on
+            this machine), latency, macs, params, size (bytes of weights) and memory (bytes of feature maps);
+            the last two in the device's precision. The first decides the winner; among accuracies within one
+            standard error of the best, the second does.
         bounds: The worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; what is bounded need not
             be an objective.
         devices: Devices that the network must serve, each with its own latency; [] takes the run's device.

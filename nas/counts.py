@@ -30,6 +30,14 @@ class Count:
         """The interval of the accuracy, 0 to 1; 95 % by default."""
         return wilson(self.correct, self.total, z=z)
 
+    @property
+    def noise(self) -> float:
+        """The largest difference to another accuracy on these images that chance explains.
+
+        It is the standard error, but at least one image: the standard error of 50 right out of 50 is 0.
+        """
+        return max(math.sqrt(self.value * (1 - self.value) / self.total), 1 / self.total)
+
     def is_clearly_below(self, other: Count) -> bool:
         """Whether chance alone hardly explains that this accuracy is the lower one."""
         return self.interval(z=_Z_CLEARLY)[1] < other.interval(z=_Z_CLEARLY)[0]

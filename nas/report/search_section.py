@@ -24,7 +24,7 @@ def details(folder: Path) -> list[str]:
     """
     try:
         winner = read_json(folder / WINNER)
-        parts = _held_out(winner)
+        parts = [*_as_good(winner), *_held_out(winner)]
         if (folder / WINNERS).is_file():
             parts += _winners(read_json(folder / WINNERS))
         if (folder / IMPORTANCE).is_file():
@@ -32,6 +32,20 @@ def details(folder: Path) -> list[str]:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder} cannot be read ({error!r}); search again: nas search") from None
     return parts
+
+
+def _as_good(winner: dict[str, Any]) -> list[str]:
+    """Why the winner is not the most accurate network, where it is not."""
+    names = [each["name"] for each in winner["objectives"]]
+    best = winner.get("best")
+    if best is None or winner["values"][names[0]] == best:
+        return []
+    precision = " in INT8" if names[0] == "int8_accuracy" else ""
+    text = (
+        f"{winner['equals']} networks are within one standard error ({100 * winner['noise']:.1f} points) of "
+        f"the best accuracy{precision}, {_share(best)}; of these, the winner has the best {names[1]}."
+    )
+    return [html.paragraph(text)]
 
 
 def _held_out(winner: dict[str, Any]) -> list[str]:

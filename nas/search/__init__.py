@@ -15,7 +15,7 @@ from nas.search.goals.objectives import (
 )
 from nas.search.goals.pareto import front, hypervolume, hypervolume_curve
 from nas.search.goals.problem import Candidate, Problem
-from nas.search.results.results import SearchResult, Winner, accuracy_noise, read_winner
+from nas.search.results.results import SearchResult, Winner, read_winner
 from nas.search.samplers import Sampler, make_sampler, sampler_names
 from nas.search.study import Progress, search, work
 from nas.search.trials.evaluation import Evaluation, Outcome, State
@@ -36,7 +36,6 @@ __all__ = [
     "State",
     "Winner",
     "accuracy",
-    "accuracy_noise",
     "front",
     "hypervolume",
     "hypervolume_curve",

@@ -66,7 +66,6 @@ def search(
     limits: Sequence[Objective] = (),
     initial: Sequence[Architecture] | None = None,
     context: Mapping[str, str] | None = None,
-    noise: float = 0.0,
     control: bool = False,
     reference: Sequence[float] | None = None,
     progress: Report | None = None,
@@ -87,7 +86,7 @@ def search(
 
     Args:
         space: The search space.
-        objectives: The first one decides the winner.
+        objectives: The first one decides the winner, see ``nas.search.results.results.choose_winner``.
         sampler: What proposes networks, see ``nas.search.samplers.make_sampler``.
         trials: Number of evaluations.
         seed: Seed of all random choices.
@@ -98,8 +97,6 @@ def search(
         initial: Networks to evaluate first; smallest, largest and middle by default.
         context: Further facts that must be the same for a search to go on, such as hashes of the weights and
             of the latency table.
-        noise: Differences of the first objective that mean nothing, e.g. its standard error; among networks
-            that are as good, the winner is the best in the next objective.
         control: Whether to run random search with the same budget and the same initial networks too.
         reference: The reference point of the hypervolume, one value for each objective; by default a bound,
             or the worst value that was found.
@@ -126,7 +123,7 @@ def search(
     )
     with only_searcher(folder, shared=shared is not None), quiet():
         done, other = _run_both(setup, facts, shared, folder, control=control, progress=progress)
-        result = summarise(setup.problem, objectives, done, others=other, noise=noise, reference=reference)
+        result = summarise(setup.problem, objectives, done, others=other, reference=reference)
         chosen = winners(result, budgets_ms=budgets_ms, remeasure=remeasure)
         write_results(folder, result, chosen, importances(result))
         if control:

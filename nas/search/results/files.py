@@ -77,15 +77,19 @@ def _pareto(result: SearchResult) -> dict[str, Any]:
 
 def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
     """A winner; of a budget that nothing keeps, the budget alone."""
-    value: dict[str, Any] = {**_head(result), "noise": result.noise, "budget_ms": chosen.budget_ms}
-    if chosen.evaluation is None:
+    value: dict[str, Any] = {**_head(result), "budget_ms": chosen.budget_ms}
+    if chosen.choice is None:
         return {**value, "found": False}
+    evaluation = chosen.choice.evaluation
     return {
         **value,
         "found": True,
-        **_point(result, chosen.evaluation),
+        "best": chosen.choice.best,
+        "noise": chosen.choice.noise,
+        "equals": chosen.choice.equals,
+        **_point(result, evaluation),
         "held_out": _count(chosen.held_out, remeasured(result.objectives)),
-        "network": chosen.evaluation.candidate.network.to_dict(),
+        "network": evaluation.candidate.network.to_dict(),
     }
 
 

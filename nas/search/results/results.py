@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from nas import files
 from nas.arrays import FloatArray
+from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.objectives import Objective
@@ -19,6 +19,26 @@ from nas.search.goals.pareto import front, hypervolume_curve
 from nas.search.goals.problem import Problem
 from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture
+
+_ROUNDING = 1e-9  # of accuracies that are compared with one another
+
+
+@final
+@dataclass(frozen=True)
+class Choice:
+    """The network that wins among several, and how clearly.
+
+    Attributes:
+        evaluation: The winner.
+        best: The best value of the first objective among them.
+        noise: Networks that come within so much of ``best`` are as good as the best.
+        equals: How many are as good, the winner included.
+    """
+
+    evaluation: Evaluation
+    best: float
+    noise: float
+    equals: int
 
 
 @final
@@ -31,20 +51,23 @@ class SearchResult:
         objectives: The objectives, in the order of all values.
         evaluations: Every entry of the journal, failed and rejected ones included.
         front: The non-dominated usable evaluations, best in the first objective first.
-        winner: The evaluation that was chosen.
+        choice: The winner, and how it was chosen.
         reference: The reference point of the hypervolume.
         hypervolume: The hypervolume after each evaluation that counts.
-        noise: Differences of the first objective that were taken for none.
     """
 
     problem: Problem
     objectives: tuple[Objective, ...]
     evaluations: tuple[Evaluation, ...]
     front: tuple[Evaluation, ...]
-    winner: Evaluation
+    choice: Choice
     reference: tuple[float, ...]
     hypervolume: FloatArray
-    noise: float
+
+    @property
+    def winner(self) -> Evaluation:
+        """The evaluation that was chosen."""
+        return self.choice.evaluation
 
     @property
     def evaluated(self) -> int:
@@ -58,7 +81,6 @@ def summarise(
     evaluations: Sequence[Evaluation],
     *,
     others: Sequence[Evaluation] = (),
-    noise: float = 0.0,
     reference: Sequence[float] | None = None,
 ) -> SearchResult:
     """Front, winner and hypervolume of a search.
@@ -68,13 +90,12 @@ def summarise(
         objectives: The first one decides the winner.
         evaluations: The search's entries.
         others: Entries of a control, which share the reference point.
-        noise: See ``choose_winner``.
         reference: The reference point; by default a bound, or the worst value among all usable entries.
 
     Raises:
         UserError: If no evaluation is usable.
     """
-    winner = choose_winner(objectives, evaluations, noise=noise)
+    choice = choose_winner(objectives, evaluations)
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     positions = front([e.outcome.values for e in usable], [o.direction for o in objectives])
     corner = reference if reference is not None else reference_point(objectives, [*evaluations, *others])
@@ -83,20 +104,19 @@ def summarise(
         objectives=tuple(objectives),
         evaluations=tuple(evaluations),
         front=tuple(usable[position] for position in positions),
-        winner=winner,
+        choice=choice,
         reference=tuple(float(value) for value in corner),
         hypervolume=curve(objectives, evaluations, corner),
-        noise=noise,
     )
 
 
-def choose_winner(
-    objectives: Sequence[Objective], evaluations: Sequence[Evaluation], *, noise: float = 0.0
-) -> Evaluation:
+def choose_winner(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> Choice:
     """The best usable evaluation.
 
-    Of all that come within ``noise`` of the best in the first objective, the one that is best in the second
-    (then in the third, and so on): among networks whose accuracy cannot be told apart, the fastest.
+    Where the first objective is an accuracy on a known number of images, all networks within one standard
+    error of the best accuracy are as good as the best (the one-standard-error rule of Breiman et al. 1984,
+    "Classification and Regression Trees"). The best of them in the second objective wins, then in the third,
+    and so on: as a rule the fastest.
 
     Raises:
         UserError: If no evaluation is usable.
@@ -109,14 +129,18 @@ def choose_winner(
     def losses(evaluation: Evaluation) -> list[float]:
         return [sign * value for sign, value in zip(signs, evaluation.outcome.values, strict=True)]
 
-    best = min(losses(evaluation)[0] for evaluation in usable)
-    equals = [evaluation for evaluation in usable if losses(evaluation)[0] <= best + noise]
-    return min(equals, key=lambda e: (*losses(e)[1:], losses(e)[0], e.number))
+    best = signs[0] * min(losses(evaluation)[0] for evaluation in usable)
+    noise = _noise(objectives[0], best)
+    equals = [e for e in usable if losses(e)[0] <= signs[0] * best + noise + _ROUNDING]
+    winner = min(equals, key=lambda e: (*losses(e)[1:], losses(e)[0], e.number))
+    return Choice(winner, best, noise, len(equals))
 
 
-def accuracy_noise(accuracy: float, images: int) -> float:
-    """The standard error of an accuracy (0 to 1) that was found on a number of images."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def _noise(objective: Objective, best: float) -> float:
+    """By how much a value may be worse than the best one by chance; 0 for what is no accuracy."""
+    if objective.images is None:
+        return 0.0
+    return Count(round(best * objective.images), objective.images).noise
 
 
 def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:

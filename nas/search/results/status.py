@@ -19,7 +19,7 @@ class Status:
     """A search in a few numbers.
 
     Attributes:
-        best: The best value of the first objective; ``None`` as long as nothing is usable.
+        best: The first objective of the network that would win now; ``None`` as long as nothing is usable.
         best_within: The same for each budget in ms.
         front: Networks on the Pareto front.
         hypervolume: What they dominate, up to the bounds, or where there are none to the worst values so far.
@@ -66,4 +66,4 @@ def status(
 
 
 def _best(objectives: Sequence[Objective], usable: Sequence[Evaluation]) -> float | None:
-    return choose_winner(objectives, usable).outcome.values[0] if usable else None
+    return choose_winner(objectives, usable).evaluation.outcome.values[0] if usable else None

@@ -11,7 +11,7 @@ from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.objectives import LATENCY, Objective
-from nas.search.results.results import SearchResult, choose_winner
+from nas.search.results.results import Choice, SearchResult, choose_winner
 from nas.search.trials.evaluation import Evaluation
 
 Remeasure = Callable[[NetworkSpec], Count]
@@ -27,12 +27,12 @@ class Chosen:
 
     Attributes:
         budget_ms: The latency that it keeps on every device; ``None`` for the search's own bounds.
-        evaluation: What was found of it; ``None`` if no usable network keeps the budget.
+        choice: The network, and how it was chosen; ``None`` if no usable network keeps the budget.
         held_out: Its accuracy on images that the search has not seen, if there are any.
     """
 
     budget_ms: float | None
-    evaluation: Evaluation | None
+    choice: Choice | None
     held_out: Count | None
 
 
@@ -81,16 +81,13 @@ def winners(
     result: SearchResult, *, budgets_ms: Sequence[float], remeasure: Remeasure | None
 ) -> tuple[Chosen, ...]:
     """The winner, and the winner of each budget in rising order; each network is measured again once."""
-    found: dict[float | None, Evaluation | None] = {None: result.winner}
+    choices: dict[float | None, Choice | None] = {None: result.choice}
     for budget in sorted(set(budgets_ms)):
         usable = within(result.objectives, result.problem.limits, result.evaluations, budget)
-        found[budget] = choose_winner(result.objectives, usable, noise=result.noise) if usable else None
-    counts = {
-        each.candidate: remeasure(each.candidate.network)
-        for each in dict.fromkeys(found.values())
-        if each is not None and remeasure is not None
-    }
+        choices[budget] = choose_winner(result.objectives, usable) if usable else None
+    candidates = dict.fromkeys(each.evaluation.candidate for each in choices.values() if each is not None)
+    counts = {each: remeasure(each.network) for each in candidates} if remeasure is not None else {}
     return tuple(
-        Chosen(budget, each, None if each is None else counts.get(each.candidate))
-        for budget, each in found.items()
+        Chosen(budget, each, None if each is None else counts.get(each.evaluation.candidate))
+        for budget, each in choices.items()
     )

@@ -165,6 +165,38 @@ def test_the_winner_is_measured_again_on_images_that_the_search_has_not_seen(pro
     assert without["held_out"] is None
 
 
+def test_of_two_networks_one_image_apart_the_faster_wins(project: Path) -> None:
+    """The counts of a first search are rewritten: two networks stand out, the slower by one image."""
+    shutil.copytree(
+        project / "runs" / "mini", project / "runs" / "near", ignore=lambda *_: ["evaluations.jsonl"]
+    )
+    settings = ["run_dir=runs/near", "search.sampler=random", "search.budgets_ms=[1]"]
+    code, _, err = nas(project, "search", "experiment=mini", *settings)
+    assert code == 0, err
+    folder, cache = project / "runs" / "near" / "search", project / "runs" / "near" / "evaluations.jsonl"
+    with (folder / "trials.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    by_latency = sorted(range(len(rows)), key=lambda number: float(rows[number]["latency_ms"]))
+    faster, slower = by_latency[4], by_latency[-2]
+    entries = [json.loads(line) for line in cache.read_text().splitlines()]
+    seen = [entry for entry in entries if entry["images"] == int(rows[0]["images"])]
+    for number, entry in enumerate(seen):
+        entry["correct"] = {faster: 120, slower: 121}.get(number, 60)
+    cache.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+    shutil.rmtree(folder)
+    code, out, err = nas(project, "search", "experiment=mini", *settings)
+    assert code == 0, err
+    winner, [within] = (json.loads((folder / name).read_text()) for name in ("winner.json", "winners.json"))
+    assert winner["code"] == within["code"] == rows[faster]["code"]
+    total = seen[0]["images"]
+    assert winner["best"] == pytest.approx(121 / total)
+    assert winner["equals"] == 2
+    sentence = "2 networks are within one standard error (3.1%) of the best accuracy"
+    assert f"search: {sentence}, {121 / total:.1%}; of these, the winner has the best latency_ms" in out
+    page = "\n".join(details(folder))
+    assert "2 networks are within one standard error (3.1 points) of the best accuracy" in page
+
+
 def test_another_search_on_the_same_weights_evaluates_nothing_again(project: Path) -> None:
     cache = project / "runs" / "mini" / "evaluations.jsonl"
     search(project)

@@ -251,6 +251,8 @@ def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
     values = (*winner.outcome.values, *winner.outcome.limits)
     described = [_described(each, value, result) for each, value in zip(quantities, values, strict=True)]
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
+    if winner.outcome.values[0] != result.choice.best:
+        say(f"search: {_as_good(result)}")
     kept = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
     if kept is not None:
         low, high = kept["interval"]
@@ -259,6 +261,16 @@ def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
             f"search: on {kept['images']} images that it has not seen, the winner's accuracy{kind} is "
             f"{kept['accuracy']:.1%} ({low:.1%} to {high:.1%})"
         )
+
+
+def _as_good(result: SearchResult) -> str:
+    """Why the winner is not the most accurate network."""
+    choice, (first, second) = result.choice, result.objectives[:2]
+    return (
+        f"{choice.equals} networks are within one standard error ({choice.noise:.1%}) of the best "
+        f"accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has the best "
+        f"{second.name}"
+    )
 
 
 def _described(objective: Objective, value: float, result: SearchResult) -> str:
