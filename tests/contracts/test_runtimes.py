@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +34,7 @@ DEVICES = {
     "torch": Device(name="x", runtime="torch", provider="cpu"),
 }
 NEEDS_GPU = {"tensorrt"}
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = Protocol(sample_ms=0.05, samples=2, min_rounds=2, max_rounds=2)
 
 # Every kind of operation occurs in these spaces.
@@ -73,6 +77,43 @@ def test_a_network_is_timed(runtime: Runtime, device: Device, space: str, folder
     few, many = (min(model.time(runs) for _ in range(5)) for runs in (2, 20))
     model.close()
     assert 0 < few < many
+
+
+REPORTS = """
+import json, os, sys
+from pathlib import Path
+hosts = []
+sys.addaudithook(lambda event, about: hosts.append(str(about[0])) if event == "socket.getaddrinfo" else None)
+count_threads = lambda: len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
+import numpy
+threads = count_threads()
+from nas.runner.runtimes import open_runtime
+open_runtime(json.loads(sys.argv[1])).open(Path(sys.argv[2])).time(2)
+print(json.dumps({"hosts": hosts, "threads": count_threads() - threads}))
+"""
+
+
+def test_a_runtime_reports_to_nobody(device: Device, folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", REPORTS, json.dumps(device.to_dict()), model_of("cell", folder, device)]
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["hosts"] == []
+    assert list(tmp_path.iterdir()) == []
+    if device.runtime == "onnxruntime":
+        assert seen["threads"] == 0
+
+
+@pytest.mark.parametrize("package", ["nas", "nas.runner"])
+def test_a_setting_of_ones_own_for_the_reports_of_onnxruntime_is_respected(package: str) -> None:
+    code = f"import os, {package}; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = os.environ | {"ORT_DISABLE_TELEMETRY": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout == "0\n"
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino", "torch"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ def open_device(device: dict[str, Any]) -> Runtime:
     Raises:
         RunnerError: If OpenVINO is not installed, or finds no such device.
     """
+    # OpenVINO's import sends usage data, from a thread that disturbs measurements, if this can be imported.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

@@ -184,12 +184,16 @@ def test_the_runner_runs_without_the_rest_of_the_project(kit, tmp_path):
         "sys.exit([m for m in sys.modules if m.split('.')[0] in ('nas', 'torch', 'onnx')] or code)"
     )
     command = [sys.executable, "-c", code, str(kit.folder / "measure.pyz"), str(kit.folder), "out/table.json"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    unset = ("PYTHONPATH", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment["HOME"] = str(tmp_path / "home")
+    (tmp_path / "home").mkdir()
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     header, windows = read_samples(tmp_path / "out" / "table.samples.jsonl")
     assert header["device"] == kit.device.to_dict()
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
+    assert list((tmp_path / "home").iterdir()) == []  # where ONNX Runtime would keep what it reports
 
 
 def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):

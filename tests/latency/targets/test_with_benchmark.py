@@ -14,6 +14,7 @@ from tests.latency.targets.devices import put_on_path, write_adb, write_script
 
 # The latency of a model is its size: 1 µs a byte. What is printed is what version 1.22 prints.
 PERF_TEST = """#!/bin/sh
+[ "$ORT_DISABLE_TELEMETRY" = 1 ] || exit 1
 echo "$@" >> "$(dirname "$0")/calls"
 while [ $# -gt 1 ]; do [ "$1" = -r ] && runs=$2; shift; done
 [ -f "$1" ] || { echo "Load model from $1 failed: file doesn't exist"; exit 1; }

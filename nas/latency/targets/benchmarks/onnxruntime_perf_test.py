@@ -17,6 +17,7 @@ _PROVIDERS = {
     "NnapiExecutionProvider": "nnapi",
     "QNNExecutionProvider": "qnn",
 }
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY=${ORT_DISABLE_TELEMETRY:-1}"  # a thread that disturbs measurements
 _AVERAGE = re.compile(r"Average inference time cost(?: total)?:\s*([\d.e+-]+)\s*ms")
 
 
@@ -45,7 +46,7 @@ class OnnxRuntimePerfTest(Benchmark):
             options += f" -i {shlex.quote(' '.join(f'{name}|{value}' for name, value in pairs.items()))}"
         if provider != "cpu":
             options += " -C 'session.disable_cpu_ep_fallback|1'"
-        return f"{shlex.quote(program)} {options} {shlex.quote(model)} 2>&1"
+        return f"{_NO_TELEMETRY} {shlex.quote(program)} {options} {shlex.quote(model)} 2>&1"
 
     def seconds(self, printed: str) -> float | None:
         found = _AVERAGE.search(printed)
