@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.blocks import BlockSpec, Op
+from nas.blocks.fusion import FusedOp, fused
 from nas.blocks.ops import BYTES_PER_ELEMENT
 from nas.errors import UserError, unknown
 
@@ -213,15 +214,21 @@ def describe_machine() -> str:
     return machine.describe_machine()
 
 
-def roofline_ms(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op], *, device: Device) -> float:
+def roofline_ms(
+    what: BlockSpec | Iterable[BlockSpec] | Iterable[Op], *, device: Device, fuse: bool = True
+) -> float:
     """A lower bound on the latency of one batch, in ms (Williams et al. 2009, section 3).
 
     Each operation takes the longer of computing at the peak rate and moving every tensor once at the peak
-    bandwidth; operations follow one another.
+    bandwidth; operations follow one another. Elementwise ones run inside the operation before them, as in
+    every runtime. The bound assumes that feature maps pass through memory between operations; a cache that
+    holds them can be faster.
 
     Args:
         what: A block, blocks (e.g. ``network.blocks``), or operations.
         device: A device whose peaks are known.
+        fuse: Off, each elementwise operation reads and writes memory, too: the time of a runtime that fuses
+            nothing, and no lower bound.
 
     Raises:
         UserError: If the device has no peak FLOP/s in its precision, or no bandwidth.
@@ -232,15 +239,19 @@ def roofline_ms(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op], *, device:
             f"device {device.name} has no roofline in {device.precision}; give it peak_flops: "
             f"{{{device.precision}: …}} and bandwidth_bytes_per_s, each with its source"
         )
-    ops = [op for item in _items(what) for op in (item.ops if isinstance(item, BlockSpec) else (item,))]
+    ops = [op for part in _parts(what) for op in (fused(part) if fuse else part)]
     return sum(_op_ms(op, device, peak, device.bandwidth_bytes_per_s) for op in ops)
 
 
-def _items(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> Iterable[BlockSpec | Op]:
-    return (what,) if isinstance(what, BlockSpec) else what
+def _parts(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> list[tuple[Op, ...]]:
+    """Operations that may be fused with each other: those of a block, so that blocks add up to a network."""
+    if isinstance(what, BlockSpec):
+        return [what.ops]
+    items = tuple(what)
+    blocks = [item.ops for item in items if isinstance(item, BlockSpec)]
+    return blocks or [tuple(item for item in items if isinstance(item, Op))]
 
 
-def _op_ms(op: Op, device: Device, peak: float, bandwidth: float) -> float:
-    activations = op.moved_elements - op.weight_elements
-    moved = (device.batch * activations + op.weight_elements) * BYTES_PER_ELEMENT[device.precision]
+def _op_ms(op: Op | FusedOp, device: Device, peak: float, bandwidth: float) -> float:
+    moved = op.bytes_moved(device.precision, batch=device.batch)
     return 1e3 * max(device.batch * op.flops / peak, moved / bandwidth)

@@ -10,6 +10,7 @@ from nas.blocks.conv import ConvSpec
 from nas.blocks.ops import INPUT, Lowering
 from nas.errors import UserError
 from nas.hardware import Device, boards, describe_machine, detect, installed_version, roofline_ms
+from nas.network import reference_network
 
 DEVICE = Device(
     name="toy",
@@ -88,11 +89,36 @@ def test_a_machine_says_what_it_is_called():
 def test_roofline_is_the_longer_of_computing_and_moving_for_each_operation():
     net = Lowering(Shape(8, 4, 4))
     net.activation(net.conv(INPUT, 8, role="conv", kernel=3), "relu")
-    conv, relu = net.ops
+    net.pool(1, mode="max", kernel=2, stride=2)
+    conv = net.ops[0]
     compute_ms = 1e3 * 2 * conv.macs / 1e9
-    move_ms = 1e3 * 4 * (2 * 8 * 16) / 1e9
-    assert roofline_ms(net.ops, device=DEVICE) == pytest.approx(compute_ms + move_ms)
-    assert roofline_ms([relu], device=DEVICE) == pytest.approx(move_ms)
+    pool_ms = 1e3 * 4 * (8 * 16 + 8 * 4) / 1e9
+    assert roofline_ms(net.ops, device=DEVICE) == pytest.approx(compute_ms + pool_ms)
+    relu_ms = 1e3 * 4 * (2 * 8 * 16) / 1e9
+    assert roofline_ms(net.ops, device=DEVICE, fuse=False) == pytest.approx(compute_ms + relu_ms + pool_ms)
+
+
+def test_a_shortcut_costs_its_reading_only_where_memory_is_the_bound():
+    def bound_ms(*, residual, flops):
+        net = Lowering(Shape(8, 4, 4))
+        x = net.conv(INPUT, 8, role="conv", kernel=3)
+        if residual:
+            net.activation(net.add(x, INPUT), "relu")
+        return roofline_ms(net.ops, device=dataclasses.replace(DEVICE, peak_flops={"fp32": flops}))
+
+    assert bound_ms(residual=True, flops=1e9) == bound_ms(residual=False, flops=1e9)
+    shortcut_ms = 1e3 * 4 * (8 * 16) / 1e9
+    assert bound_ms(residual=True, flops=1e15) == pytest.approx(
+        bound_ms(residual=False, flops=1e15) + shortcut_ms
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_large", "convnext_tiny"])
+def test_what_is_fused_lowers_the_bound_and_blocks_add_up(name):
+    blocks = reference_network(name).blocks
+    bound = roofline_ms(blocks, device=DEVICE)
+    assert bound < roofline_ms(blocks, device=DEVICE, fuse=False)
+    assert bound == pytest.approx(sum(roofline_ms(block, device=DEVICE) for block in blocks))
 
 
 def test_a_batch_moves_its_weights_once():

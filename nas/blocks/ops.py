@@ -91,6 +91,11 @@ class Op(ABC):
         """Elements read and written if every input, weight and output crosses memory once."""
         return self.input_elements + self.out_shape.elements + self.weight_elements
 
+    @property
+    def fused_elements(self) -> int:
+        """Elements that still cross memory where elementwise operations run inside others."""
+        return self.moved_elements
+
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
         """Bytes read and written in ``precision``, each tensor once; weights are read once for a batch."""
         activations = self.moved_elements - self.weight_elements
@@ -178,9 +183,19 @@ class Linear(Op):
         return self.macs + self.out_features * self.bias
 
 
+@dataclass(frozen=True, kw_only=True)
+class Elementwise(Op):
+    """An operation on each element of a feature map by itself: runtimes run it inside another operation."""
+
+    @property
+    def fused_elements(self) -> int:
+        """Operands beside the feature map that it transforms."""
+        return self.moved_elements - self.in_shape.elements - self.out_shape.elements
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
-class Activation(Op):
+class Activation(Elementwise):
     """An elementwise nonlinearity, one of ``ACTIVATIONS``."""
 
     function: str
@@ -235,7 +250,7 @@ class GlobalAveragePool(Op):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Add(Op):
+class Add(Elementwise):
     """The sum of two feature maps of equal shape."""
 
     @property
@@ -249,7 +264,7 @@ class Add(Op):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Multiply(Op):
+class Multiply(Elementwise):
     """A feature map times one factor a channel, as at the end of squeeze-excite."""
 
     @property
@@ -263,7 +278,7 @@ class Multiply(Op):
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Scale(Op):
+class Scale(Elementwise):
     """A feature map times one learned factor a channel (layer scale; Touvron et al. 2021, section 2.1)."""
 
     @property

@@ -5,11 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from nas.blocks import BlockSpec
-from nas.blocks.ops import BYTES_PER_ELEMENT, INPUT, Activation, Add, Multiply, Op, Scale
+from nas.blocks.ops import BYTES_PER_ELEMENT, INPUT, Elementwise, Op
 from nas.network.spec import NetworkSpec
-
-_IN_PLACE = (Activation, Add, Multiply, Scale)
-"""Elementwise operations, whose output can take the place of their first input."""
 
 
 def weight_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
@@ -57,4 +54,4 @@ def _peak_elements(block: BlockSpec) -> int:
 
 def _overwrites(op: Op, position: int, last_read: dict[int, int]) -> bool:
     """Whether the output lies where the first input was."""
-    return isinstance(op, _IN_PLACE) and last_read[op.inputs[0]] == position
+    return isinstance(op, Elementwise) and last_read[op.inputs[0]] == position

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import final
 
-from nas.blocks import BlockSpec, Op, Shape
+from nas.blocks import BlockSpec, Shape
+from nas.blocks.fusion import FusedOp, fused
 from nas.errors import UserError
 from nas.hardware import Device, roofline_ms
 from nas.network import NetworkSpec, Place, read_network, reference_names, reference_network
@@ -17,17 +18,17 @@ from nas.network import NetworkSpec, Place, read_network, reference_names, refer
 @final
 @dataclass(frozen=True, kw_only=True)
 class OpCost:
-    """One operation of a batch on a device.
+    """One operation of a batch on a device, with the elementwise ones that run inside it.
 
     Attributes:
         op: The operation.
-        flops: Twice the multiply-accumulates; 0 for what the cost model does not count, e.g. an activation.
-        bytes: Read and written if every tensor crosses memory once.
+        flops: Twice the multiply-accumulates; 0 for what the cost model does not count, e.g. a pool.
+        bytes: Read and written if every tensor between operations crosses memory once.
         estimated_ms: Roofline bound; ``None`` where the device's peaks are unknown.
         memory_bound: Whether moving takes longer than computing; ``None`` where the peaks are unknown.
     """
 
-    op: Op
+    op: FusedOp
     flops: int
     bytes: int
     estimated_ms: float | None
@@ -35,8 +36,8 @@ class OpCost:
 
     @property
     def intensity(self) -> float:
-        """FLOP per byte."""
-        return self.flops / self.bytes
+        """FLOP per byte; 0 for what moves nothing."""
+        return self.flops / self.bytes if self.bytes else 0.0
 
 
 @final
@@ -88,6 +89,21 @@ class NetworkCost:
     def estimated_ms(self) -> float | None:
         """Roofline bound of one batch; a real device needs longer."""
         return _total(block.estimated_ms for block in self.blocks)
+
+    @property
+    def unfused_ms(self) -> float | None:
+        """The same if elementwise operations read and wrote memory as well."""
+        return roofline_ms(self.network.blocks, device=self.device, fuse=False) if self.ridge else None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one batch, elementwise operations fused."""
+        return sum(block.bytes for block in self.blocks)
+
+    @property
+    def unfused_bytes(self) -> int:
+        """The same if elementwise operations read and wrote memory as well."""
+        return self.network.bytes_moved(self.device.precision, batch=self.device.batch)
 
     @cached_property
     def ops(self) -> tuple[OpCost, ...]:
@@ -166,21 +182,21 @@ def find_network(
 def network_cost(network: NetworkSpec, *, name: str, device: Device) -> NetworkCost:
     """The cost of each operation of one batch on a device."""
     blocks = tuple(
-        BlockCost(place=place, block=block, ops=tuple(_op_cost(op, device) for op in block.ops))
+        BlockCost(place=place, block=block, ops=tuple(_op_cost(op, device) for op in fused(block.ops)))
         for place, block in network.placed_blocks
     )
     return NetworkCost(name=name, network=network, device=device, blocks=blocks)
 
 
-def _op_cost(op: Op, device: Device) -> OpCost:
+def _op_cost(op: FusedOp, device: Device) -> OpCost:
     flops, moved = device.batch * op.flops, op.bytes_moved(device.precision, batch=device.batch)
     knee = ridge(device)
     return OpCost(
         op=op,
         flops=flops,
         bytes=moved,
-        estimated_ms=None if knee is None else roofline_ms([op], device=device),
-        memory_bound=None if knee is None else flops / moved < knee,
+        estimated_ms=None if knee is None else roofline_ms(op.ops, device=device),
+        memory_bound=None if knee is None else flops < knee * moved,
     )
 
 
@@ -212,8 +228,8 @@ def rows(cost: NetworkCost) -> list[tuple[str, ...]]:
         )
         for block in cost.blocks
     ]
-    moved, flops = sum(block.bytes for block in cost.blocks), sum(block.flops for block in cost.blocks)
-    total = _figures(cost, cost.network.params, cost.network.macs, moved, flops, cost.estimated_ms)
+    flops = sum(block.flops for block in cost.blocks)
+    total = _figures(cost, cost.network.params, cost.network.macs, cost.bytes, flops, cost.estimated_ms)
     time = cost.estimated_ms
     in_memory = sum(op.estimated_ms or 0.0 for op in cost.ops if op.memory_bound)
     share = in_memory / time if time else None
@@ -272,6 +288,10 @@ def summary(cost: NetworkCost) -> list[str]:
             f"On {device.name} ({device.precision}, batch {device.batch}): at least "
             f"{cost.estimated_ms:.3f} ms, estimated by roofline, not measured; {100 * memory:.0f} % of it "
             f"bound by memory. Below {cost.ridge:.1f} FLOP a byte an operation waits for memory."
+        ),
+        (
+            f"Elementwise operations count as fused: {cost.bytes / 1e6:,.2f} MB moved. "
+            f"Unfused, all add up to {cost.unfused_bytes / 1e6:,.2f} MB and {cost.unfused_ms:.3f} ms."
         ),
         f"Where the estimated time goes: {parts}.",
     ]

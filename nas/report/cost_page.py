@@ -77,7 +77,7 @@ def _op_row(place: str, cost: OpCost) -> tuple[str, ...]:
     time = "–" if cost.estimated_ms is None else f"{1e3 * cost.estimated_ms:,.2f}"
     return (
         place,
-        op.name,
+        op.names,
         *shapes,
         f"{op.macs / 1e6:,.3f}",
         f"{cost.bytes / 1e3:,.1f}",

@@ -83,9 +83,22 @@ def test_published_peaks() -> None:
 
 def test_blocks_sum_to_the_network(cost: NetworkCost) -> None:
     assert sum(block.flops for block in cost.blocks) == 2 * cost.network.macs
-    assert sum(block.bytes for block in cost.blocks) == cost.network.bytes_moved("fp16")
+    assert sum(block.bytes for block in cost.blocks) == cost.bytes
     assert cost.estimated_ms == pytest.approx(roofline_ms(cost.network.blocks, device=cost.device))
     assert sum(share for _, share in cost.slowest_kinds) == pytest.approx(1)
+
+
+def test_what_every_runtime_fuses_costs_nothing_and_the_unfused_figure_stands_beside(
+    cost: NetworkCost,
+) -> None:
+    kinds = dict(cost.slowest_kinds)
+    assert not {"relu", "addition"} & set(kinds)
+    assert cost.unfused_bytes == cost.network.bytes_moved("fp16") > 1.5 * cost.bytes
+    assert cost.unfused_ms == pytest.approx(0.0851, abs=1e-4)
+    assert cost.estimated_ms == pytest.approx(0.0555, abs=1e-4)
+    text = " ".join(summary(cost))
+    assert "at least 0.055 ms" in text
+    assert "107.87 MB moved. Unfused, all add up to 168.38 MB and 0.085 ms" in text
 
 
 def test_bounds_follow_the_ridge(cost: NetworkCost) -> None:

@@ -58,6 +58,7 @@ def quantities(op: Op) -> dict[str, float]:
     found = {
         "operations": 1.0,
         "macs": float(op.macs),
+        # Unfused, unlike the roofline: the coefficients of shipped tables were fitted on this definition.
         "moved": float(op.input_elements + op.out_shape.elements),
         "weights": float(op.weight_elements),
     }

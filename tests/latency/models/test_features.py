@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nas.blocks.ops import Conv2d, Shape
+from nas.latency import load_table
 from nas.latency.models.features import (
     BY_LEVEL,
     COLUMN,
@@ -30,6 +31,12 @@ def test_totals_are_those_of_the_network(network):
     assert found[COLUMN["moved"]] == sum(op.input_elements + op.out_shape.elements for op in ops)
     assert found[COLUMN["networks"]] == 1
     assert found[COLUMN["image_pixels"]] == 224**2
+
+
+def test_the_definition_that_shipped_models_were_fitted_with_stays():
+    space = SearchSpace.load("ofa_mobilenet_v3")
+    shipped = load_table("v100-batch1")
+    assert shipped.predict(space.network(space.largest())) == pytest.approx(12.981108793587724, rel=1e-9)
 
 
 def test_arithmetic_is_divided_among_kinds_of_operations_and_levels(network):
