@@ -93,11 +93,6 @@ def execute(step: Step, *, say: Say = print) -> bool:
         return True
 
 
-def is_done(step: Step) -> bool:
-    """Whether the step's results are there, whole, and made with the same settings from the same inputs."""
-    return not _reasons(step, _fingerprint(step))
-
-
 def _work(step: Step, wanted: dict[str, Any], *, say: Say) -> float:
     """Runs the step in its partial folder and records what came of it; returns the seconds it took."""
     resumed = _read_record(step.partial) == wanted
@@ -202,7 +197,7 @@ def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     settings = [
         f"{key}: {_shown(old, key)} -> {_shown(new, key)}"
         for key in dict.fromkeys([*old, *new])
-        if key not in old or key not in new or old[key] != new[key]
+        if old.get(key) != new.get(key)  # without a value is as null: settings come and go with versions
     ]
     before, now = record.get("inputs", {}), wanted["inputs"]
     inputs = [f"the {name} changed" for name in now | before if before.get(name) != now.get(name)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nas.errors import UserError
-from nas.pipeline import RECORD, Step, execute, is_done
+from nas.pipeline import RECORD, Step, execute
 
 
 def write(text: str = "result") -> Callable[[Path], None]:
@@ -65,12 +65,17 @@ def test_a_step_writes_its_outputs_and_a_record(tmp_path: Path) -> None:
 def test_a_finished_step_is_skipped(tmp_path: Path) -> None:
     execute(make_step(tmp_path))
     assert said(make_step(tmp_path, never)) == ["supernet: done already, skipped"]
-    assert is_done(make_step(tmp_path, never))
+    assert not execute(make_step(tmp_path, never))
 
 
 def test_equal_settings_are_recognised_whatever_their_types(tmp_path: Path) -> None:
     execute(make_step(tmp_path, widths=(1, 2), nothing=None))
-    assert is_done(make_step(tmp_path, never, widths=[1, 2], nothing=None))
+    assert not execute(make_step(tmp_path, never, widths=[1, 2], nothing=None))
+
+
+def test_a_setting_without_a_value_may_come_or_go_with_a_version(tmp_path: Path) -> None:
+    execute(make_step(tmp_path, table={"budget": "60s", "published": None}))
+    assert not execute(make_step(tmp_path, never, table={"budget": "60s", "remote": {"port": None}}))
 
 
 def test_an_input_with_the_same_content_elsewhere_counts_as_the_same(tmp_path: Path) -> None:
@@ -78,7 +83,7 @@ def test_an_input_with_the_same_content_elsewhere_counts_as_the_same(tmp_path: P
     step = make_step(tmp_path, never)
     copy = tmp_path / "copy.txt"
     copy.write_text("input")
-    assert is_done(
+    assert not execute(
         Step(
             name=step.name,
             folder=step.folder,
@@ -124,7 +129,7 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path, damage: str) -> None:
     }[damage]()
     expected = {"change": "was changed", "remove": "is missing", "record": "missing or damaged"}[damage]
     assert expected in said(make_step(tmp_path))[0]
-    assert is_done(make_step(tmp_path))
+    assert not execute(make_step(tmp_path))
 
 
 def shipping(run_dir: Path, run: Callable[[Path], None] | None = None) -> Step:
@@ -151,19 +156,19 @@ def test_a_file_that_ships_and_is_missing_or_changed_is_made_anew(tmp_path: Path
     lines = said(shipping(tmp_path))
     assert lines[0] == "supernet: done again, because model.onnx is missing or was changed"
     assert model.read_text() == "model.onnx"
-    assert is_done(shipping(tmp_path, never))
+    assert not execute(shipping(tmp_path, never))
 
 
 def test_files_that_were_added_or_do_not_count_change_nothing(tmp_path: Path) -> None:
     execute(shipping(tmp_path))
     (tmp_path / "supernet" / "notes.txt").write_text("mine")
     (tmp_path / "supernet" / "raw" / "samples").unlink()
-    assert is_done(shipping(tmp_path, never))
+    assert not execute(shipping(tmp_path, never))
 
 
 def test_a_record_that_knows_fewer_outputs_is_valid(tmp_path: Path) -> None:
     execute(make_step(tmp_path))
-    assert is_done(shipping(tmp_path, never))
+    assert not execute(shipping(tmp_path, never))
 
 
 def test_a_missing_input_is_a_user_error(tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_a_failing_step_leaves_the_earlier_result_untouched(tmp_path: Path) -> N
 
     with pytest.raises(RuntimeError, match="no memory"):
         execute(make_step(tmp_path, fail, epochs=2))
-    assert is_done(make_step(tmp_path, epochs=1))
+    assert not execute(make_step(tmp_path, epochs=1))
     assert not (tmp_path / "supernet.previous").exists()
 
 
@@ -232,7 +237,7 @@ def test_a_step_killed_before_its_last_rename_is_not_run_again(tmp_path: Path) -
     execute(make_step(tmp_path))
     step.folder.rename(step.partial)
     execute(step)
-    assert is_done(step)
+    assert not execute(step)
 
 
 def test_a_step_that_forgets_an_output_is_a_bug(tmp_path: Path) -> None:
@@ -259,7 +264,7 @@ def test_two_processes_cannot_do_the_same_step(tmp_path: Path) -> None:
         execute(make_step(tmp_path, never))
     release.set()
     other.join(30)
-    assert is_done(make_step(tmp_path, never))
+    assert not execute(make_step(tmp_path, never))
 
 
 KILLED = """
