@@ -25,18 +25,18 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
+from published import SPACE, read_latencies
 
 from nas.arrays import IntArray
-from nas.hardware import describe_machine
+from nas.hardware import Device, describe_machine
 from nas.latency import Figures, LatencyTable
-from nas.latency.estimate.whole_networks import Data
-from nas.latency.importers import import_table
-from nas.latency.importers.help_ofa import SPACE, read_setting
+from nas.latency.estimate.whole_networks import Data, fit_measured
 from nas.latency.plan.networks import most_informative
 from nas.space import SearchSpace
 
 CANDIDATES = 400
 MANY = 100_000
+DEVICE = Device(name="gpu", runtime="unknown", provider="")
 Draw = Callable[[Data, int, np.random.Generator], IntArray]
 
 
@@ -120,9 +120,12 @@ def main(folder: Path, draws: int) -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for setting in SETTINGS:
         if setting.sibling and setting.sibling not in tables:
-            tables[setting.sibling] = import_table(setting.sibling, path)
+            measured = read_latencies(path, setting.sibling)
+            tables[setting.sibling] = fit_measured(
+                space, measured, device=DEVICE, name=setting.sibling, provenance={}
+            )
         sibling = tables[setting.sibling] if setting.sibling else None
-        data = Data.of(space, read_setting(path, setting=setting.column), sibling=sibling)
+        data = Data.of(space, read_latencies(path, setting.column), sibling=sibling)
         name = f"{setting.column} from {setting.count}"
         name += f" and {setting.sibling}" if setting.sibling else ""
         for how, draw in (("random", drawn), ("chosen", chosen)):

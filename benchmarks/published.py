@@ -1,4 +1,4 @@
-"""The 540 published networks of the Once-for-All supernet: what several benchmarks read, not a benchmark."""
+"""Published networks of the Once-for-All supernet: what several scripts read, not a benchmark."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
+from nas.latency.estimate.whole_networks import Measured
 from nas.space import Architecture, SearchSpace
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "ofa_mbv3_imagenet_top1.csv"
@@ -24,6 +25,15 @@ def read(path: Path = FILE) -> tuple[SearchSpace, IntArray, FloatArray]:
         found = list(csv.DictReader(file))
     rows = space.encode([_architecture(row) for row in found])
     return space, rows, np.array([float(row["imagenet_top1_percent"]) for row in found])
+
+
+def read_latencies(path: Path, setting: str) -> Measured:
+    """HELP's 2,500 networks (Lee et al. 2021) and their latencies in a setting, such as ``v100-batch1``."""
+    space = SearchSpace.load(SPACE)
+    with path.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    rows = space.encode([space.canonical(_architecture(line)) for line in lines])
+    return Measured(rows, np.array([float(line[f"{setting.replace('-', '_')}_ms"]) for line in lines]))
 
 
 def _architecture(row: dict[str, str]) -> Architecture:

@@ -301,8 +301,6 @@ class TableConfig:
         remote: How the device behind table.host is reached, and what measures there.
         from_networks: A CSV file of whole networks to fit the table on; columns architecture and latency_ms.
         sibling: NAME or PATH of the table of a similar device, with which fewer networks are enough.
-        published: A table that others have published, as they published it; table.format says how.
-        format: Its format; an unknown one is answered with the known ones.
         missing: What happens where the table lacks blocks: measure (on the device itself, else an error),
             error, or estimate.
     """
@@ -318,8 +316,6 @@ class TableConfig:
     remote: RemoteConfig
     from_networks: str | None
     sibling: str | None
-    published: str | None
-    format: str | None
     missing: str
 
 

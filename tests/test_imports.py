@@ -44,7 +44,6 @@ ROOMS: dict[str, set[str]] = {
     "latency.table": GROUND | CORE | {"hardware", "latency.models", "latency.storage"},
     "latency.compatible": GROUND | {"hardware", "latency.models", "latency.table"},
     "latency.estimate": GROUND | CORE | {"hardware"} | _LATENCY,
-    "latency.importers": GROUND | CORE | {"hardware", "latency.estimate"} | _LATENCY,
     "latency.plan": GROUND | CORE | {"hardware", "runner", "latency.models"},
     "latency.kit": GROUND | CORE | {"hardware", "quantization", "runner", "latency.plan"},
     "latency.targets": GROUND | {"runner", "latency.kit"},

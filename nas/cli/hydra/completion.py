@@ -13,7 +13,6 @@ _NAMES = {
     "device.runtime": "nas.runner.runtimes:runtimes",
     "device.precision": "nas.blocks.ops:BYTES_PER_ELEMENT",
     "train.recipe": "nas.training.recipes:recipe_names",
-    "table.format": "nas.latency.importers:formats",
     "table.missing": "nas.latency.estimate.missing:MISSING",
     "search.sampler": "nas.search.samplers:sampler_names",
     "scale.depth_rounding": "nas.scaling:ROUNDINGS",

@@ -20,6 +20,10 @@ from nas.config import Config
 from nas.errors import UserError, unknown, yaml_fault
 
 _EXPERIMENT = "experiment"
+_REPLACED = dict.fromkeys(
+    ("table.published", "table.format"), "table=NAME (published tables are in latency_tables/)"
+)
+"""Settings of earlier versions."""
 
 
 def is_fault(error: BaseException) -> bool:
@@ -96,6 +100,8 @@ def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
         return _no_package(where)
     if not parent:
         siblings.append(_EXPERIMENT)  # a group that is no setting
+    if full in _REPLACED:
+        return unknown("setting", full, (), replaced=_REPLACED)
     if cause.object_type is dict:
         return UserError(f"{where}{parent} has no {leaf!r} yet; add it with a plus: +{full}=VALUE")
     if elsewhere:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from nas.cli.__main__ import COMMANDS
-from nas.latency.importers import formats
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -43,7 +42,6 @@ def test_groups_options_and_settings_are_completed(nas: Callable, monkeypatch: p
         ("table=roof", "roofline"),
         ("table.name=samsung", "samsung_note10-tflite"),
         ("table.missing=", "error estimate measure"),
-        ("table.format=", " ".join(formats())),
         ("data.name=", "cifar10 cifar100 digits image_folder imagenet"),
         ("device.runtime=", "onnxruntime openvino tensorrt torch"),
         ("device.precision=f", "fp16 fp32 fp8"),

@@ -182,18 +182,6 @@ def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas)
     assert "the measured networks changed" in nas("table", *SIZES, *fit).out
 
 
-def test_a_published_table_is_imported(space: SearchSpace, nas: Nas) -> None:
-    Path("published").mkdir()
-    entry = "Logits-input:1x1x1536-output:1000:\n  count: 4\n  mean: 0.75\n  std: 0.1\n"
-    Path("published/160_lookup_table.yaml").write_text(entry)
-    given = ("table.published=published", "table.format=samsung_note10-tflite")
-    outcome = nas("table", *SIZES, *given)
-    assert outcome.code == 0, outcome.err
-    table = load_table("run/table/samsung_note10-tflite.json")
-    assert [cost.ms for cost in table.costs.values()] == [0.75]
-    assert "done already" in nas("table", *SIZES, *given).out
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -205,9 +193,8 @@ def test_a_published_table_is_imported(space: SearchSpace, nas: Nas) -> None:
         (["table.remote.binary=perf"], "table.remote.binary says nothing without table.host"),
         (["table.from_networks=none.csv"], "table.from_networks: there is no file none.csv"),
         (["table.sibling=x"], "table.sibling says nothing without table.from_networks"),
-        (["table.published=x"], "table.published says nothing without table.format"),
-        (["table.published=x", "table.format=ofb"], "unknown table.format 'ofb'; allowed: "),
-        (["table.published=x", "table.format=samsung_note10-tflite"], "table.published: x does not exist"),
+        (["table.published=x"], "setting 'table.published' was removed; use table=NAME (published"),
+        (["table.format=v100-batch1"], "setting 'table.format' was removed; use table=NAME (published"),
         (["table.missing=guess"], "unknown table.missing 'guess'; allowed: error, estimate, measure"),
         (["table.budget=0s"], "'0s' is not a duration"),
         (["device.runtime_version=0.1"], "this_machine is onnxruntime 0.1, but"),

@@ -50,7 +50,7 @@ def check(context: Context) -> None:
     seconds(config.budget, setting="table.budget")
     check_plan(context)
     check_runtime(context.device.runtime)  # measure.pyz has no other
-    for name in ("name", "host", "from_networks", "published"):
+    for name in ("name", "host", "from_networks"):
         if getattr(config, name) is not None:
             raise UserError(f"table.{name} makes a table without a kit; leave it out, or use nas table")
 

@@ -1,4 +1,4 @@
-"""Where a run's latency table comes from: measured here or elsewhere, estimated, fitted or imported."""
+"""Where a run's latency table comes from: measured here or elsewhere, estimated, or fitted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas import resources
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.config import TableConfig, seconds
-from nas.errors import UserError, unknown
+from nas.errors import UserError
 from nas.hardware import Device, describe_machine
 from nas.latency import LatencyTable, load_table
 from nas.latency.estimate.roofline import ROOFLINE
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 THIS_MACHINE = "this_machine"
 _TOGETHER = {
     "sibling": "from_networks",
-    "format": "published",
-    "published": "format",
     "remote.binary": "host",
 }
 
@@ -214,29 +212,6 @@ def _fit(context: Context, folder: Path) -> LatencyTable:
     )
 
 
-def _check_published(context: Context) -> None:
-    from nas.latency.importers import formats
-
-    config = context.config.table
-    if config.format not in formats():
-        raise unknown("table.format", config.format, formats())
-    if not Path(str(config.published)).exists():
-        raise UserError(f"table.published: {config.published} does not exist; name a file or folder")
-
-
-def _published_files(context: Context) -> dict[str, Path]:
-    path = Path(str(context.config.table.published))
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    return {f"published {file.relative_to(path.parent)}": file for file in files}
-
-
-def _import(context: Context, folder: Path) -> LatencyTable:
-    from nas.latency.importers import import_table
-
-    config = context.config.table
-    return import_table(str(config.format), Path(str(config.published)))
-
-
 _HERE = Source(
     setting="this machine",
     chosen=lambda config: False,
@@ -269,13 +244,5 @@ _SOURCES = (
         check=_check_networks,
         inputs=_network_inputs,
         make=_fit,
-    ),
-    Source(
-        setting="table.published",
-        chosen=lambda config: config.published is not None,
-        check=_check_published,
-        inputs=_published_files,
-        make=_import,
-        name=lambda context: str(context.config.table.format),
     ),
 )
