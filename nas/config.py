@@ -99,6 +99,7 @@ class DataConfig:
         workers: Processes that decode images; null takes one a core, where that is worth it.
         cache: Where decoded images are kept: auto (memory, if they fit), memory or disk.
         store_size: Side in pixels at which files are kept in memory; null takes the median, at most 256.
+        skip_damaged: Leave out images that cannot be decoded; otherwise the first one stops the command.
         max_train_images: Use only so many training images; null uses all.
         augment: What happens to a training image.
     """
@@ -112,6 +113,7 @@ class DataConfig:
     workers: int | None = None
     cache: str = "auto"
     store_size: int | None = None
+    skip_damaged: bool = False
     max_train_images: int | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,12 +34,11 @@ class Prepared:
     def of(cls, splits: Splits, *, augment: Augment, compute: Compute, workers: int = 0) -> Prepared:
         """Measures the normalisation and moves what is in memory to the device."""
         normalize = Normalization.measure(splits.train, seed=0, workers=workers)
-        moved = Splits(
+        moved = replace(
+            splits,
             train=splits.train.to(compute.device),
             validation=splits.validation.to(compute.device),
             test=splits.test.to(compute.device),
-            classes=splits.classes,
-            channels=splits.channels,
         )
         return cls(splits=moved, normalize=normalize, augment=augment, compute=compute, workers=workers)
 

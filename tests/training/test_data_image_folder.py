@@ -252,8 +252,8 @@ def test_an_empty_root_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_train_is_refused(root: Path) -> None:
-    (root / "train").rename(root / "training")
-    with pytest.raises(UserError, match=r"has no train/ \(it has training\); it needs train/CLASS"):
+    (root / "train").rename(root / "images")
+    with pytest.raises(UserError, match=r"has no train/ \(it has images\); it needs train/CLASS"):
         load(root)
 
 
@@ -272,7 +272,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
 
 def test_a_class_without_images_is_refused(root: Path) -> None:
     (root / "train" / "yellow").mkdir()
-    with pytest.raises(UserError, match=r"no images in .*yellow; add some \(.*\.png.*or remove the folder"):
+    with pytest.raises(UserError, match=r"no images in .*yellow; add some \(jpg, png.*or remove the folder"):
         load(root)
 
 
@@ -292,14 +292,6 @@ def test_a_broken_image_is_named(root: Path, fault: str, workers: int) -> None:
     with pytest.raises(UserError, match=r"06\.jpg cannot be read \(.*\); remove it or replace it") as caught:
         load(root, store_size=16, workers=workers)
     assert "Traceback" not in str(caught.value)
-
-
-def test_too_few_images_for_a_split_are_refused(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / "train" / name).mkdir(parents=True)
-        picture((9, 9, 9), width=9, height=9).save(tmp_path / "train" / name / "x.png")
-    with pytest.raises(UserError, match=r"2 training images are too few.*add images or raise test_fraction"):
-        load(tmp_path)
 
 
 def test_unknown_cache_and_store_size_are_refused(root: Path) -> None:

@@ -161,7 +161,10 @@ def test_fractions_must_lie_between_0_and_1(fraction: float) -> None:
 
 
 def test_a_fraction_too_small_for_one_image_is_refused() -> None:
-    with pytest.raises(UserError, match=r"1797 training images are too few.*raise test_fraction"):
+    with pytest.raises(
+        UserError,
+        match=r"1e-06 of 1797 training images is less than one.*raise test_fraction to at least 0.00056",
+    ):
         digits(test_fraction=1e-6)
 
 

@@ -124,6 +124,7 @@ class Context:
                 max_train_images=data.max_train_images,
                 store_size=data.store_size,
                 workers=data.workers,
+                skip_damaged=data.skip_damaged,
                 progress=bar.show,
             )
             bar.show(1, 1)
@@ -134,6 +135,8 @@ class Context:
         }
         counts = ", ".join(f"{len(images)} {name}" for name, images in sizes.items())
         say(f"data: {data.name}, {len(splits.classes)} classes, {splits.channels} channels; {counts} images")
+        for note in splits.notes:
+            say(f"warning: {data.name}: {note}")
         workers = decoders(splits.train, data.workers)
         return Prepared.of(splits, augment=augment, compute=self.compute, workers=workers)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from nas.errors import UserError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+RECOGNISED_ONLY = frozenset({"EPS", "MPEG"})
+"""Formats that Pillow recognises, but does not decode by itself."""
+
 MODES = {1: "L", 3: "RGB"}  # channels → PIL mode
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 # Times the size wanted: JPEG decoders may skip what is finer. Random crops need more of it than centre crops.
@@ -39,6 +42,19 @@ Progress = Callable[[int, int], None]
 
 Box = tuple[float, float, float, float]
 """(left, upper, right, lower) in pixels."""
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """The endings of the files that Pillow reads here, in lower case, e.g. ``.jpg``."""
+    Image.init()  # registers all formats, not just the common ones
+    readable = {name for name, (opener, _) in Image.OPEN.items() if not _is_stub(opener)} - RECOGNISED_ONLY
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable)
+
+
+def _is_stub(opener: object) -> bool:
+    """Whether a format needs a decoder from elsewhere."""
+    return isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
 
 
 def decode(path: str, *, channels: int, size: int, box: Callable[[int, int], Box]) -> NDArray[np.uint8]:
@@ -77,14 +93,29 @@ def center_box(width: int, height: int, *, fraction: float = 1.0) -> Box:
     return (left, upper, left + side, upper + side)
 
 
-def examine(paths: Sequence[str], *, limit: int = 256) -> tuple[int, int]:
-    """Looks at the headers of up to ``limit`` evenly spaced files.
+def examine(paths: Sequence[str], *, limit: int = 256, skip_damaged: bool = False) -> tuple[int, int]:
+    """Reads the headers of up to ``limit`` evenly spaced files.
+
+    Args:
+        paths: Image files, one or more.
+        limit: The largest number of files to read.
+        skip_damaged: Whether files whose header cannot be read are left out.
 
     Returns:
         The median of the shorter sides in pixels, and 1 if all of them are grey, else 3.
+
+    Raises:
+        UserError: If a header cannot be read.
     """
     step = max(1, len(paths) // limit)
-    headers = [_header(path) for path in paths[::step][:limit]]
+    headers, fault = [], None
+    for path in paths[::step][:limit]:
+        try:
+            headers.append(_header(path))
+        except UserError as error:
+            fault = fault or error
+    if fault and not (headers and skip_damaged):
+        raise fault
     sides = sorted(side for side, _ in headers)
     return sides[len(sides) // 2], 3 if any(colour for _, colour in headers) else 1
 
@@ -118,4 +149,7 @@ def _broken(path: str, error: Exception) -> UserError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     if isinstance(error, UnidentifiedImageError):
         reason = "it is in no known image format"
-    return UserError(f"image {path} cannot be read ({reason}); remove it or replace it by a sound copy")
+    return UserError(
+        f"image {path} cannot be read ({reason}); remove it or replace it by a sound copy, or leave out all "
+        "damaged images with data.skip_damaged=true"
+    )

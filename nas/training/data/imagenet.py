@@ -7,26 +7,36 @@ since the labels of the true one are not public; the search-validation set is ta
 from __future__ import annotations
 
 from nas.errors import UserError
-from nas.training.data.image_folder import file_images, find_root, list_classes, list_images
+from nas.training.data.image_folder import (
+    file_images,
+    find_parts,
+    list_classes,
+    list_images,
+    listing_notes,
+)
 from nas.training.data.registry import Request, Source, register
 
+PARTS = ("train", "val")
 CROP_FRACTION = 0.875  # the centre 224 of 256 pixels, the custom since AlexNet
 
 
 @register("imagenet", files=list_images)
 def load_imagenet(request: Request) -> Source:
     """Lists the files of an unpacked ImageNet."""
-    root = find_root(request.root, name="imagenet")
-    if not (root / "val").is_dir():
+    parts = find_parts(request.root, name="imagenet", known=PARTS)
+    if "val" not in parts:
         raise UserError(
-            f"data.root={root} has no val/; unpack the validation images there, sorted into class folders"
+            f"data.root={request.root} has no val/; unpack the validation images there, sorted into class "
+            "folders"
         )
-    train = list_classes(root / "train")
-    test = list_classes(root / "val", known=tuple(train))
+    train = list_classes(parts["train"])
+    classes = tuple(train.images)
+    test = list_classes(parts["val"], known=classes)
     channels = request.channels or 3
     return Source(
-        train=file_images(train, tuple(train), channels=channels, crop_fraction=CROP_FRACTION),
-        test=file_images(test, tuple(train), channels=channels, crop_fraction=CROP_FRACTION),
-        classes=tuple(train),
+        train=file_images(train, classes, channels=channels, crop_fraction=CROP_FRACTION),
+        test=file_images(test, classes, channels=channels, crop_fraction=CROP_FRACTION),
+        classes=classes,
         fits_memory=False,
+        notes=listing_notes(parts, [train, test], known=PARTS),
     )

@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from nas.errors import UserError, unknown
+from nas.training.data.damage import without_damaged
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
 from nas.training.data.registry import LOADERS, Request, Source
-from nas.training.data.splits import Splits, stratified
+from nas.training.data.splits import Splits, absence_notes, stratified
 
 CACHES = ("auto", "memory", "disk")
 CACHE_LIMIT_BYTES = 2_000_000_000
@@ -45,6 +46,7 @@ def load_data(
     max_train_images: int | None = None,
     store_size: int | None = None,
     workers: int | None = None,
+    skip_damaged: bool = False,
     progress: Progress | None = None,
 ) -> Splits:
     """Reads a data set and splits it.
@@ -68,6 +70,8 @@ def load_data(
             shorter side is resized to it and the centre cropped. None takes the median shorter side, at
             most 256.
         workers: Processes that decode files that are cached; None takes one a core, or none for few files.
+        skip_damaged: Whether image files that cannot be decoded are left out; all are decoded to find them.
+            Otherwise the first one is an error.
         progress: Called while files are decoded.
 
     Raises:
@@ -84,11 +88,16 @@ def load_data(
         workers=workers,
     )
     folder = None if root is None else Path(root).expanduser()
-    source = LOADERS[name](Request(root=folder, download=download, channels=channels))
+    request = Request(root=folder, download=download, channels=channels, skip_damaged=skip_damaged)
+    source = LOADERS[name](request)
     if cache == "memory" and not source.fits_memory:
         raise UserError(f"data set {name} is too large for cache=memory; allowed: auto, disk")
+    if skip_damaged:
+        count = decoders(source.train, workers)
+        source = without_damaged(source, workers=count, progress=progress or _silent)
     train, validation, test = _split(source, seed, validation_fraction, test_fraction)
     train = _at_most(train, max_train_images, classes=len(source.classes), seed=seed)
+    notes = (*source.notes, *absence_notes(validation=validation, test=test, classes=source.classes))
     parts = [train, validation, test]
     if source.fits_memory and cache != "disk":
         parts = _cached(
@@ -104,6 +113,7 @@ def load_data(
         test=parts[2],
         classes=source.classes,
         channels=parts[0].channels,
+        notes=notes,
     )
 
 
@@ -162,13 +172,19 @@ def _split(
 
 
 def _take(images: Images, *, fraction: float, seed: int, purpose: str) -> tuple[Images, Images]:
-    kept, taken = stratified(images.labels, taken=round(fraction * len(images)), seed=seed, purpose=purpose)
-    if not len(taken):
+    """Splits off a fraction of the training images, at least one."""
+    if int(torch.bincount(images.labels).max()) < 2:
         raise UserError(
-            f"{len(images)} training images are too few to take {fraction:g} of them for {purpose}; "
-            f"add images or raise {purpose}_fraction"
+            f"no training image is left for {purpose}: each of the {len(images)} has a class of its own, and "
+            "training needs one image per class; add images to at least one class"
         )
-    return images.take(kept), images.take(taken)
+    if not (count := round(fraction * len(images))):
+        raise UserError(
+            f"{fraction:g} of {len(images)} training images is less than one image for {purpose}; add images "
+            f"or raise {purpose}_fraction to at least {1 / len(images):.2g}"
+        )
+    rest, taken = stratified(images.labels, taken=count, seed=seed, purpose=purpose)
+    return images.take(rest), images.take(taken)
 
 
 def _at_most(train: Images, limit: int | None, *, classes: int, seed: int) -> Images:

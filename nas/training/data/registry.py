@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas.training.data.images import Images
+from nas.training.data.listing import visible_files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked of a data set.
+    """The settings that a data set is loaded with.
 
     Attributes:
-        root: The folder, or None if none was named.
+        root: The folder, or None if none was given.
         download: Whether it may be downloaded.
-        channels: 1 or 3, or None for what the data set has by nature.
+        channels: 1 or 3, or None for the number that the images have.
+        skip_damaged: Whether damaged images are left out, after the loader has listed them.
     """
 
     root: Path | None
     download: bool
     channels: int | None
+    skip_damaged: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +37,7 @@ class Source:
         test: Its own test set, or None if one has to be taken from ``train``.
         classes: Names, by label.
         fits_memory: Whether images on disk may be cached in memory.
+        notes: Sentences that the user should read, such as how many files were passed over.
     """
 
     train: Images
@@ -42,6 +45,7 @@ class Source:
     test: Images | None = None
     classes: tuple[str, ...]
     fits_memory: bool = True
+    notes: tuple[str, ...] = ()
 
 
 Loader = Callable[[Request], Source]
@@ -53,13 +57,8 @@ LISTINGS: dict[str, Listing] = {}
 
 
 def everything(root: Path) -> list[str]:
-    """All files below a folder, but hidden ones."""
-    return [
-        os.path.join(parent, name)  # noqa: PTH118 - a path object for each of a million files takes seconds
-        for parent, _, names in os.walk(root)
-        for name in names
-        if not name.startswith(".")
-    ]
+    """All files below a folder, without hidden files and the folders of tools."""
+    return visible_files(root)
 
 
 def nothing(root: Path) -> list[str]:

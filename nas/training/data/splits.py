@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class Splits:
         test: What the final evaluation reads, once.
         classes: Names, by label.
         channels: 1 (grey) or 3 (RGB).
+        notes: Sentences that the user should read, such as which classes have no test images.
     """
 
     train: Images
@@ -29,6 +31,30 @@ class Splits:
     test: Images
     classes: tuple[str, ...]
     channels: int
+    notes: tuple[str, ...] = ()
+
+
+MOST_LISTED = 5
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names as text, and how many more there are."""
+    rest = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def absence_notes(*, validation: Images, test: Images, classes: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each part without images of some classes."""
+    parts = {
+        "search-validation": (validation, "the search does not see how well they are classified"),
+        "test": (test, "the test accuracy says nothing about them"),
+    }
+    notes = []
+    for name, (images, consequence) in parts.items():
+        counts = torch.bincount(images.labels, minlength=len(classes)).tolist()
+        if absent := [label for label, count in zip(classes, counts, strict=True) if not count]:
+            notes.append(f"no {name} images of {listed(absent)}: {consequence}")
+    return tuple(notes)
 
 
 def stratified(labels: Tensor, *, taken: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
