@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
+from nas.errors import UserError
+
 INPUT = -1
 """The position that stands for the block's input."""
 
@@ -124,6 +126,14 @@ class Conv2d(Op):
     norm: bool = True
     bias: bool = False
 
+    def __post_init__(self) -> None:
+        channels = self.in_shape.channels
+        if self.groups < 1 or channels % self.groups or self.out_channels % self.groups:
+            raise UserError(
+                f"a convolution of {channels} to {self.out_channels} channels cannot have {self.groups} "
+                "groups; both numbers must be multiples of the groups"
+            )
+
     @property
     def name(self) -> str:
         if self.groups == self.in_shape.channels and self.groups > 1:
@@ -142,8 +152,13 @@ class Conv2d(Op):
         return Shape(self.out_channels, size(self.in_shape.height), size(self.in_shape.width))
 
     @property
+    def group_channels(self) -> int:
+        """Input channels of each group, which are those of the weights (out, in / groups, K, K)."""
+        return self.in_shape.channels // self.groups
+
+    @property
     def kernel_elements(self) -> int:
-        return self.out_channels * (self.in_shape.channels // self.groups) * self.kernel**2
+        return self.out_channels * self.group_channels * self.kernel**2
 
     @property
     def macs(self) -> int:
@@ -329,6 +344,11 @@ class Lowering:
         return self._in_shape if x == INPUT else self._ops[x].out_shape
 
     def _append(self, op: Op) -> int:
+        if op.role and any(op.role == other.role for other in self._ops):
+            raise UserError(
+                f"role {op.role!r} stands twice in one block; give the weights of each operation a role of "
+                "their own"
+            )
         self._ops.append(op)
         return len(self._ops) - 1
 

@@ -180,9 +180,10 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
     """
     try:
         block = settings.lower(shape, rounding)
+        out_shape = block.out_shape  # lowers it to its operations, which can fail as well
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-    if block.out_shape.height < 1 or block.out_shape.width < 1:
+    if out_shape.height < 1 or out_shape.width < 1:
         raise UserError(
             f"{place}: an image of {shape.height}×{shape.width} pixels shrinks to nothing; use a higher "
             "resolution"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
-from nas.blocks import INPUT, BlockSpec, Shape, ops
+from nas.blocks import INPUT, BlockSpec, ops
+from nas.errors import UserError
 from nas.nn.drop import drop_images
 from nas.nn.layers import ConvNorm, crop, layer, run
 
@@ -28,12 +29,12 @@ class Block(nn.Module):
         super().__init__()
         specs = tuple(specs)
         self.residual_ends = residual_ends(specs)
-        for role, same in by_role(specs).items():
-            made = layer(reduce(_cover, same))
-            assert made is not None, f"operation {role} has a role but no weights"
-            self.add_module(role, made)
-            if kernel_transform and isinstance(made, ConvNorm):
-                made.conv.add_transforms(op.kernel for op in same if isinstance(op, ops.Conv2d))
+        for role, operations in by_role(specs).items():
+            weights = layer(covering(operations, role=role))
+            assert weights is not None, f"operation {role} has a role but no weights"
+            self.add_module(role, weights)
+            if kernel_transform and isinstance(weights, ConvNorm):
+                weights.conv.add_transforms(op.kernel for op in operations if isinstance(op, ops.Conv2d))
 
     def forward(self, x: Tensor, spec: BlockSpec, *, drop: float = 0.0) -> Tensor:
         """Runs ``spec`` on (N, C, H, W) with the weights that it shares.
@@ -67,12 +68,12 @@ class Block(nn.Module):
 
 def by_role(specs: Iterable[BlockSpec]) -> dict[str, list[ops.Op]]:
     """The distinct operations of each role."""
-    found: dict[str, dict[ops.Op, None]] = {}
+    roles: dict[str, dict[ops.Op, None]] = {}
     for spec in specs:
         for op in spec.ops:
             if op.role:
-                found.setdefault(op.role, {})[op] = None
-    return {role: list(same) for role, same in found.items()}
+                roles.setdefault(op.role, {})[op] = None
+    return {role: list(operations) for role, operations in roles.items()}
 
 
 def is_residual(op: ops.Op) -> bool:
@@ -112,18 +113,49 @@ def zero_residual_scales(network: nn.Module) -> None:
             end.norm.weight.zero_()
 
 
-def _cover(a: ops.Op, b: ops.Op) -> ops.Op:
-    """An operation whose weights hold those of both."""
-    shape = Shape(max(a.in_shape.channels, b.in_shape.channels), a.in_shape.height, a.in_shape.width)
-    if isinstance(a, ops.Conv2d) and isinstance(b, ops.Conv2d):
-        depthwise = a.groups > 1 and a.groups == a.in_shape.channels
-        return replace(
-            a,
-            in_shape=shape,
-            out_channels=max(a.out_channels, b.out_channels),
-            kernel=max(a.kernel, b.kernel),
-            groups=shape.channels if depthwise else a.groups,
+def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
+    """An operation whose weights hold those of every given one.
+
+    Args:
+        operations: The operations of a role, one or more.
+        role: Their role, for the message.
+
+    Raises:
+        UserError: If they are of different types.
+    """
+    types = list(dict.fromkeys(type(op).__name__ for op in operations))
+    if len(types) > 1:
+        raise UserError(
+            f"role {role!r} belongs to operations of different types ({', '.join(types)}); "
+            "give each type a role of its own"
         )
-    if isinstance(a, ops.Linear) and isinstance(b, ops.Linear):
-        return replace(a, in_shape=shape, out_features=max(a.out_features, b.out_features))
-    return replace(a, in_shape=shape)
+    if convolutions := [op for op in operations if isinstance(op, ops.Conv2d)]:
+        return _covering_convolution(convolutions)
+    widest = max(operations, key=lambda op: op.in_shape.channels)
+    if linear := [op for op in operations if isinstance(op, ops.Linear)]:
+        return ops.Linear(
+            in_shape=widest.in_shape,
+            role=role,
+            out_features=max(op.out_features for op in linear),
+            bias=any(op.bias for op in linear),
+        )
+    return widest
+
+
+def _covering_convolution(convolutions: Sequence[ops.Conv2d]) -> ops.Conv2d:
+    """The weights (out, in / groups, K, K) are as large as the largest in each dimension.
+
+    The number of groups matters for the initial values alone.
+    """
+    widest = max(convolutions, key=lambda op: (op.group_channels, op.groups))
+    out_channels = max(op.out_channels for op in convolutions)
+    groups = math.gcd(widest.groups, out_channels)
+    return replace(
+        widest,
+        in_shape=replace(widest.in_shape, channels=widest.group_channels * groups),
+        out_channels=out_channels,
+        kernel=max(op.kernel for op in convolutions),
+        groups=groups,
+        norm=any(op.norm for op in convolutions),
+        bias=any(op.bias for op in convolutions),
+    )

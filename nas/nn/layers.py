@@ -91,9 +91,9 @@ class Conv2d(nn.Conv2d):
         return crop(weight, shape)
 
     def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
-        """Convolves (N, C, H, W) as ``op`` says, with the weights it shares."""
-        weight = self.shared((op.out_channels, op.in_shape.channels // op.groups, op.kernel, op.kernel))
-        bias = None if self.bias is None else crop(self.bias, (op.out_channels,))
+        """Convolves (N, C, H, W) by ``op``, with the weights that it shares."""
+        weight = self.shared((op.out_channels, op.group_channels, op.kernel, op.kernel))
+        bias = crop(self.bias, (op.out_channels,)) if op.bias and self.bias is not None else None
         return F.conv2d(x, weight, bias, stride=op.stride, padding=op.pad, groups=op.groups)
 
 
@@ -137,7 +137,7 @@ class ConvNorm(nn.Module):
     def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
         x = self.conv.run(x, op)
-        return x if self.norm is None else self.norm.run(x)
+        return self.norm.run(x) if op.norm and self.norm is not None else x
 
 
 class Linear(nn.Linear):
@@ -163,7 +163,7 @@ class Scale(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.full((op.in_shape.channels, 1, 1), initial))
 
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor, op: ops.Scale) -> Tensor:
         """(N, C, H, W) to the same shape."""
         return x * self.weight[: x.shape[1]]
 
@@ -174,11 +174,11 @@ class LayerNorm(nn.LayerNorm):
     def __init__(self, op: ops.LayerNorm) -> None:
         super().__init__(op.in_shape.channels, eps=op.epsilon)
 
-    def run(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor, op: ops.LayerNorm) -> Tensor:
         """(N, C, H, W) to the same shape."""
         shape = (x.shape[1],)
         last = x.permute(0, 2, 3, 1)
-        last = F.layer_norm(last, shape, crop(self.weight, shape), crop(self.bias, shape), self.eps)
+        last = F.layer_norm(last, shape, crop(self.weight, shape), crop(self.bias, shape), op.epsilon)
         return last.permute(0, 3, 1, 2)
 
 
@@ -224,7 +224,7 @@ def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
         others: Its other inputs.
     """
     function = _RUN.get(type(op))
-    return weights.run(x) if function is None else function(op, weights, x, *others)
+    return weights.run(x, op) if function is None else function(op, weights, x, *others)
 
 
 def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:
@@ -235,16 +235,6 @@ def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:
         return function
 
     return register
-
-
-@runs(ops.Conv2d)
-def _(op: ops.Conv2d, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    return weights.run(x, op)  # type: ignore[no-any-return]
-
-
-@runs(ops.Linear)
-def _(op: ops.Linear, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    return weights.run(x, op)  # type: ignore[no-any-return]
 
 
 @runs(ops.Activation)

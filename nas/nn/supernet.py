@@ -83,9 +83,9 @@ class Supernet(nn.Module):
         )
         for place, specs in places.items():
             for kind in dict.fromkeys(spec.KIND for spec in specs):
-                same = [spec for spec in specs if kind == spec.KIND]
-                self.blocks[_key(place, kind)] = Block(same, kernel_transform=kernel_transform)
-                self._capacity[_key(place, kind)] = Capacity.of(same)
+                variants = [spec for spec in specs if kind == spec.KIND]
+                self.blocks[_key(place, kind)] = _block(place, variants, kernel_transform=kernel_transform)
+                self._capacity[_key(place, kind)] = Capacity.of(variants)
         self.kernel_transform = kernel_transform
         self._fitted = lru_cache(maxsize=4096)(self._fit)
         self._networks = lru_cache(maxsize=4096)(self._network)
@@ -161,6 +161,13 @@ class Supernet(nn.Module):
         prefix = module_name(place) + "_"
         kinds = [key.removeprefix(prefix) for key in self._capacity if key.startswith(prefix)]
         return f"the supernet has {', '.join(kinds) or 'nothing'} there"
+
+
+def _block(place: Place, variants: list[BlockSpec], *, kernel_transform: bool) -> Block:
+    try:
+        return Block(variants, kernel_transform=kernel_transform)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
 
 
 def _key(place: Place, kind: str) -> str:

@@ -65,7 +65,8 @@ class _Walk:
     def reach(self, place: Place, settings: list[BlockSettings], shapes: Shapes) -> Shapes:
         """Lowers every setting for every shape; returns the shapes that come out."""
         for shape in shapes:
-            check_stride(settings[0], shape, place)
+            for item in settings:
+                check_stride(item, shape, place)
         blocks = [lower(item, shape, self.rounding, place) for shape in sorted(shapes) for item in settings]
         self.add(place, blocks)
         return {block.out_shape for block in blocks}

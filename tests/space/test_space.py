@@ -160,6 +160,10 @@ def test_an_architecture_that_does_not_belong(space: SearchSpace, code: str, mes
         (stage(widths=8), "stage 0: nothing reads 'widths'"),
         (stage(width=[16, "x"]), "stage 0 block 0: width is 'x'; it must be of type float"),
         ({"resolution": [2]}, "mine.yaml: stage 0 block 0: stride 2 on an image of one pixel"),
+        (
+            {"resolution": [2], **stage(stride=None, each_block={"stride": [1, 2], "expand": 3})},
+            "mine.yaml: stage 0 block 0: stride 2 on an image of one pixel",
+        ),
         ({"head": []}, "mine.yaml: classifier: a fully connected layer gets 4×4 pixels"),
     ],
 )

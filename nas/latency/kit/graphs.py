@@ -164,9 +164,8 @@ def write_op(op: Op, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
 
 @write_op.register
 def _conv(op: Conv2d, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
-    per_group = op.in_shape.channels // op.groups
     weights = writer.weights(
-        op.out_channels, per_group, op.kernel, op.kernel, fan_in=per_group * op.kernel**2
+        op.out_channels, op.group_channels, op.kernel, op.kernel, fan_in=op.group_channels * op.kernel**2
     )
     bias = [writer.weights(op.out_channels, fan_in=200)] if op.norm or op.bias else []
     return writer.node(
