@@ -1,15 +1,17 @@
 # make quickstart   installs into .venv and runs the whole pipeline on the digits of scikit-learn
 # make test         installs into .venv and runs every check
 # make test-long    the tests that take longer
+# make mutants seed=1   changes the code in 150 places, one at a time, and counts how often a test fails
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+seed ?= 1
 
 # One thread a process: the tests run in $(WORKERS) processes.
-test test-long: export OMP_NUM_THREADS = 1
+test test-long mutants: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-long install install-dev format lint types tests
+.PHONY: quickstart test test-long mutants install install-dev format lint types tests
 
 quickstart: install
 	$(BIN)/nas run experiment=quickstart
@@ -18,6 +20,9 @@ test: install-dev lint types tests
 
 test-long: install-dev
 	$(BIN)/python -m pytest -m "long and not gpu"
+
+mutants: install-dev
+	$(BIN)/python -m tools.mutants --seed $(seed) --workers $(WORKERS)
 
 format: install-dev
 	$(BIN)/ruff format .
