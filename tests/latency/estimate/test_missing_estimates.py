@@ -39,3 +39,17 @@ def test_a_known_kind_needs_no_peaks_and_any_other_does(blocks, table):
     assert with_scaled_estimates(table, known, device=bare).model.missing(known) == ()
     with pytest.raises(UserError, match="device bare has no roofline"):
         with_scaled_estimates(table, blocks, device=bare)
+
+
+def test_a_bound_is_scaled_as_the_blocks_of_its_kind_were(blocks):
+    """Two blocks of each of two kinds were measured: too few to interpolate, enough to tell the kinds apart."""
+    factors = {"inverted_residual": 3.0, "depthwise_separable": 9.0}
+    known = [block for kind in factors for block in [each for each in blocks if each.KIND == kind][:2]]
+    costs = {
+        block.key: BlockCost(factors[block.KIND] * roofline_ms(block, device=DEVICE), 1e-6) for block in known
+    }
+    table = LatencyTable(name="few", device=Device(name="toy"), model=BlockModel(costs))
+    whole = with_scaled_estimates(table, blocks, device=DEVICE)
+    for block in blocks:
+        factor = factors.get(block.KIND, 6.0)  # of a kind that was not measured: the median of the others
+        assert whole.costs[block.key].ms == pytest.approx(factor * roofline_ms(block, device=DEVICE))

@@ -112,6 +112,22 @@ def test_missing_blocks_are_measured_on_demand(small_space, measured_table, tmp_
     assert extend_table(more, network.blocks, input_channels=3, folder=tmp_path / "none") is more
 
 
+def test_new_blocks_cost_what_they_would_have_when_the_table_was_measured(
+    small_space, measured_table, tmp_path
+):
+    """The same samples, added to a table of a machine state in which everything took twice as long."""
+    network = wider(small_space.network(small_space.smallest(), classes=10))
+    [missing] = measured_table.missing(network)
+    twice = {name: 2 * ms for name, ms in measured_table.references_ms.items()}
+    slower = dataclasses.replace(measured_table, references_ms=twice)
+    costs = [
+        extend_table(table, [missing], input_channels=3, folder=tmp_path, budget_s=1).costs[missing.key]
+        for table in (measured_table, slower)
+    ]
+    assert costs[1].ms == pytest.approx(2 * costs[0].ms)
+    assert costs[1].error_ms == pytest.approx(2 * costs[0].error_ms)
+
+
 def test_a_table_of_another_machine_is_not_extended_here(small_space, measured_table, tmp_path):
     network = wider(small_space.network(small_space.smallest(), classes=10))
     device = dataclasses.replace(measured_table.device, machine="Elsewhere, 64 cores")

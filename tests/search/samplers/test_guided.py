@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,12 +90,22 @@ def test_only_what_keeps_its_bounds_is_planned_predicted_ones_included() -> None
 
 
 def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
-    """A second worker that asks for a plan gets others, and they add less."""
+    """A second worker's plan adds more to the expected front than one that only avoids these networks."""
     goals = objectives()
     rows = some(40)
     first = guided(goals).plan(history_of(rows, goals), {}, rng()).rows
-    second = guided(goals).plan(history_of(rows, goals, running=first), {}, rng()).rows
-    assert not set(map(tuple, first.tolist())) & set(map(tuple, second.tolist()))
+    history = history_of(rows, goals, running=first)
+    second = guided(goals).plan(history, {}, rng()).rows
+    avoiding = guided(goals).plan(replace(history, running=rows[:0]), {}, rng()).rows
+    for plan in (second, avoiding):
+        assert not set(map(tuple, first.tolist())) & set(map(tuple, plan.tolist()))
+    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=FIRST, seed=0)
+
+    def volume(added: IntArray) -> float:
+        losses = [history.losses, *(surrogate.score(rows).losses for rows in (first, added))]
+        return hypervolume(np.concatenate(losses), [-0.4, 1.5], ["minimize"] * 2)
+
+    assert volume(second) > volume(avoiding)
 
 
 def test_every_fifth_network_is_there_to_learn_from() -> None:
