@@ -510,6 +510,8 @@ class Config:
         space: The search space: a name in search_spaces/, or a path to a YAML file.
         network: What `nas cost` looks at: a reference network, an architecture code of the space, or a JSON
             file with a network; null takes the space's largest.
+        modules: Python modules to import first, which register parts of your own: names, looked for in the
+            working directory first, or paths of files.
         seed: Decides splits, initial weights, samples and the order of everything random.
         name: The run's name; it stands in run_dir.
         run_dir: The folder of the run. Steps that are found there, with the same settings, are not repeated.
@@ -531,6 +533,7 @@ class Config:
 
     space: str
     network: str | None
+    modules: list[str]
     seed: int
     name: str
     run_dir: str

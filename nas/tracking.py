@@ -11,9 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, final
+from typing import Any, ClassVar, final
 
 from nas.errors import UserError, unknown
+from nas.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +51,14 @@ class Tracker(ABC):
         """Ends the run."""
 
 
-_TRACKERS: dict[str, type[Tracker]] = {}
-TrackerType = TypeVar("TrackerType", bound=type[Tracker])
-
-
-def register(tracker: TrackerType) -> TrackerType:
-    """Class decorator that makes a tracker known by its ``NAME``."""
-    assert tracker.NAME not in _TRACKERS, f"two trackers are called {tracker.NAME}"
-    _TRACKERS[tracker.NAME] = tracker
-    return tracker
+_TRACKERS: Registry[type[Tracker]] = Registry("tracker")
+register = _TRACKERS.register
+"""Class decorator that makes a tracker known by its ``NAME``."""
 
 
 def tracker_names() -> tuple[str, ...]:
     """The names of all registered trackers."""
-    return tuple(sorted(_TRACKERS))
+    return _TRACKERS.names()
 
 
 def make_tracker(options: Mapping[str, Any]) -> Tracker:
@@ -77,13 +72,12 @@ def make_tracker(options: Mapping[str, Any]) -> Tracker:
     """
     values = dict(options)
     name = values.pop("name")
-    if name not in _TRACKERS:
-        raise unknown("tracker", name, _TRACKERS)
-    allowed = [item.name for item in dataclasses.fields(_TRACKERS[name]) if item.init]
+    tracker = _TRACKERS.find(name)
+    allowed = [item.name for item in dataclasses.fields(tracker) if item.init]
     for option in values:
         if option not in allowed:
             raise unknown(f"option of tracker {name}", option, allowed)
-    return _TRACKERS[name](**values)
+    return tracker(**values)
 
 
 @final

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from nas.errors import UserError
-from nas.hardware import Device
 from nas.latency import load_table
-from nas.runner import runtimes
 from nas.space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,8 +38,12 @@ TINY = (
 MAKE = ("make test", "make format", "make test-long")
 TABLE = "nas table space=mine device=desk table.budget=1m run_dir=runs/desk"
 PARTS = (
-    "python my_nas.py run data=numpy_files train.recipe=extremes search.sampler=early_tpe tracker=jsonl "
-    "run_dir=runs/mine"
+    "nas run modules=[my_parts] data=numpy_files train.recipe=extremes search.sampler=early_tpe "
+    "tracker=jsonl run_dir=runs/mine"
+)
+RUNTIME = (
+    "nas table modules=[my_runtime] space=mine device.name=slow device.runtime=onnx table.budget=1m "
+    "run_dir=runs/slow"
 )
 
 MICRO_MODELS = """
@@ -56,6 +61,15 @@ for block in kinds:
     macs = sum(sizes[node.input[1]] * pixels[node.output[0]] for node in convolutions)
     assert macs == block.macs, block.key
 print(len(kinds))
+"""
+
+BLOCKS_OF_AGAIN = """
+from pathlib import Path
+from nas.latency import load_table
+from nas.plugins import load_module
+
+load_module("my_blocks", folder=Path("search_spaces"))
+print(len(load_table("again.json").costs))
 """
 
 TRAIN_A_LITTLE = """
@@ -79,7 +93,7 @@ assert block.macs == convolution + 2 * block.out_channels * block.squeeze_channe
 
 def name_of(block: str) -> str | None:
     """The file that a block is, which its first line names."""
-    found = re.match(r"# (\S+\.(?:py|yaml))\n", block)
+    found = re.match(r"# (\S+\.(?:py|yaml|toml))\n", block)
     return found and found[1]
 
 
@@ -115,19 +129,20 @@ def run(words: list[str], folder: Path) -> str:
 
 
 def test_every_block_of_the_text_is_tested() -> None:
-    assert {language for language, _ in BLOCKS} == {"sh", "yaml", "python"}
+    assert {language for language, _ in BLOCKS} == {"sh", "yaml", "python", "toml"}
     assert sorted(FILES) == [
         "conf/data/numpy_files.yaml",
         "conf/device/desk.yaml",
         "conf/tracker/jsonl.yaml",
-        "my_nas.py",
         "my_parts.py",
-        "nas/runner/runtimes/onnx.py",
+        "my_runtime.py",
+        "my_runtimes/onnx.py",
+        "pyproject.toml",
         "search_spaces/mine.yaml",
         "search_spaces/my_blocks.py",
     ]
     assert len(CODE) == 1
-    assert sorted(COMMANDS) == sorted((*MAKE, TABLE, PARTS))
+    assert sorted(COMMANDS) == sorted((*MAKE, TABLE, PARTS, RUNTIME))
 
 
 def test_links_lead_somewhere() -> None:
@@ -165,7 +180,7 @@ def test_the_micro_models_of_the_text_s_kind_have_its_macs(folder: Path) -> None
 def test_a_module_that_is_not_there(folder: Path) -> None:
     (folder / "search_spaces" / "my_blocks.py").unlink()
     with pytest.raises(
-        UserError, match=r"mine.yaml: module 'my_blocks' cannot be found; put my_blocks.py beside"
+        UserError, match=r"mine.yaml: module 'my_blocks' cannot be imported: .*; put my_blocks.py into"
     ):
         SearchSpace.load(folder / "search_spaces" / "mine.yaml")
 
@@ -199,25 +214,38 @@ def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None
     np.save(folder / "arrays/labels.npy", labels)
     images = (80 * labels)[:, None, None, None] + rng.integers(0, 60, (60, 1, 16, 16))
     np.save(folder / "arrays/images.npy", images.astype(np.uint8))
-    run([*shlex.split(PARTS)[1:], *TINY], folder)
+    run(["-m", "nas.cli", *shlex.split(PARTS)[1:], *TINY], folder)
     metrics = (folder / "runs/mine/metrics.jsonl").read_text(encoding="utf-8")
     assert "train/loss_largest" in metrics and "train/loss_random" not in metrics
     assert "final/winner/test_accuracy" in metrics
+    provenance = json.loads((folder / "runs/mine/provenance.json").read_text(encoding="utf-8"))
+    assert "module my_parts" in provenance["inputs"]
+
+
+def test_an_installed_package_announces_the_parts(folder: Path) -> None:
+    about = folder / "my_nas-1.0.dist-info"
+    about.mkdir()
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    [(group, points)] = project["entry-points"].items()
+    (about / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    (about / "entry_points.txt").write_text(
+        "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in points.items())])
+    )
+    code = "from nas.plugins import load_plugins; from nas.tracking import tracker_names; load_plugins()"
+    assert "jsonl" in run(["-c", f"{code}; print(tracker_names())"], folder)
 
 
 # -- a runtime ---------------------------------------------------------------------------------------------
 
 
-def test_the_text_s_runtime_runs_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import onnx
-
-    from nas.latency.kit.graphs import network_model
-
-    space = SearchSpace.load("tiny_32")
-    path = folder / "network.onnx"
-    onnx.save(network_model(space.network(space.smallest()), rng=np.random.default_rng(0)), str(path))
-    monkeypatch.setattr(runtimes, "__path__", [*runtimes.__path__, str(folder / "nas/runner/runtimes")])
-    assert "onnx" in runtimes.runtimes()
-    runtime = runtimes.open_runtime(Device(name="any", runtime="onnx").to_dict())
-    assert runtime.version == onnx.__version__
-    assert runtime.open(path).time(1) > 0
+def test_the_text_s_runtime_measures_a_table_in_a_kit(folder: Path) -> None:
+    words = shlex.split(RUNTIME.replace("table.budget=1m", "table.budget=1s table.resolutions=[24]"))[1:]
+    run(["-m", "nas.cli", *words, *(tiny for tiny in TINY if tiny.endswith("networks=2"))], folder)
+    table = load_table(folder / "runs/slow/table/mine-slow.json")
+    assert (table.device.runtime, table.device.runtime_version) == ("onnx", onnx.__version__)
+    kit = folder / "runs/slow/table/kit"
+    again = [str(kit / "measure.pyz"), str(kit), "again.json"]
+    run(again, folder)  # the file travels with the kit: nothing was registered here
+    assert int(run(["-c", BLOCKS_OF_AGAIN], folder)) == len(table.costs)

@@ -1,10 +1,7 @@
-"""Block kinds: geometry, primitive operations and cost. Every module in this folder is imported, so a new
-kind is a new file."""
+"""Block kinds: geometry, primitive operations and cost. A new kind is a new file in this
+folder."""
 
 from __future__ import annotations
-
-import importlib
-import pkgutil
 
 from nas.blocks.base import (
     BlockSettings,
@@ -19,9 +16,6 @@ from nas.blocks.base import (
     settings_type,
 )
 from nas.blocks.ops import ACTIVATIONS, INPUT, Lowering, Op, Shape
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "ACTIVATIONS",

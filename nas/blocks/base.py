@@ -24,6 +24,7 @@ from typing import Any, ClassVar, TypeVar
 
 from nas.blocks.ops import ACTIVATIONS, Op, Shape
 from nas.errors import UserError, unknown
+from nas.registry import Registry
 
 Scalar = int | float | str | bool
 
@@ -137,7 +138,12 @@ class BlockSettings(ABC):
         return {"kind": self.KIND, **dataclasses.asdict(self)}
 
 
-_KINDS: dict[str, type[BlockSettings]] = {}
+_KINDS: Registry[type[BlockSettings]] = Registry(
+    "block kind",
+    package="nas.blocks",
+    attribute="KIND",
+    hint="A kind of your own must be imported before it is used",
+)
 
 Settings = TypeVar("Settings", bound=type[BlockSettings])
 
@@ -159,13 +165,12 @@ def register(settings: Settings) -> Settings:
                     f"{cls.__name__}.{field.name} is of type {_type_name(field)}; "
                     f"allowed: {', '.join(_TYPES)}"
                 )
-    _KINDS[settings.KIND] = settings
-    return settings
+    return _KINDS.register(settings)
 
 
 def block_kinds() -> tuple[str, ...]:
     """The names of all registered kinds."""
-    return tuple(sorted(_KINDS))
+    return _KINDS.names()
 
 
 def settings_type(kind: str) -> type[BlockSettings]:
@@ -174,11 +179,7 @@ def settings_type(kind: str) -> type[BlockSettings]:
     Raises:
         UserError: If there is no such kind.
     """
-    if kind not in _KINDS:
-        raise unknown(
-            "block kind", kind, _KINDS, hint="A kind of your own must be imported before it is used"
-        )
-    return _KINDS[kind]
+    return _KINDS.find(kind)
 
 
 def field_names(cls: type[BlockSettings] | type[BlockSpec]) -> frozenset[str]:

@@ -26,6 +26,7 @@ from nas.config import Config
 from nas.errors import UserError, unknown
 from nas.masking import masked_values
 from nas.pipeline import Step, check_inputs
+from nas.plugins import load_plugins
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
 from nas.tracking import make_tracker
@@ -113,7 +114,8 @@ def foreign_files(folder: Path) -> list[str]:
 
 def outside_files(context: Context) -> dict[str, Path]:
     """Files from outside of the run folder that decide its results."""
-    files = {"search space": context.space_path}
+    modules = load_plugins(context.config.modules)
+    files = {"search space": context.space_path, **{f"module {name}": path for name, path in modules.items()}}
     if not _table.is_made(context):
         files["latency table"] = _table.path(context)
     return files

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import yaml
 
 from nas.blocks import BlockSettings, Rounding, settings_from_dict, settings_type
 from nas.errors import UserError, unknown, yaml_fault
+from nas.plugins import load_module
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
 
@@ -51,21 +50,13 @@ def _import_modules(value: Any, folder: Path) -> None:
     """Imports the modules that register block kinds of the user's own, from beside the file or anywhere.
 
     Raises:
-        UserError: If one of them is not a name, or cannot be found.
+        UserError: If one of them is not a name, or cannot be imported.
     """
     modules = value.get("modules", []) if isinstance(value, Mapping) else []
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise UserError(f"'modules' is {modules!r}; it is a list of names of Python modules")
-    sys.path.insert(0, str(folder))
-    try:
-        for name in modules:
-            importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"module {error.name!r} cannot be found; put {error.name}.py beside the file, or install it"
-        ) from None
-    finally:
-        sys.path.remove(str(folder))
+    for name in modules:
+        load_module(name, folder=folder)
 
 
 def read_space(value: Any, *, name: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from nas.config import Config
 from nas.errors import UserError
 from nas.files import write_text
 from nas.masking import masked
+from nas.plugins import load_plugins
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -144,6 +145,7 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
                 "(`nas train` is what several can do together)"
             )
         config = compose.typed(cfg)
+        load_plugins(config.modules)
         _check_writable(run_dir)
     if sweep and place().leads:
         _mask_file(Path(hydra_cfg.sweep.dir) / "multirun.yaml")

@@ -14,6 +14,7 @@ from nas.cli.screen import CONSOLE, error, say
 from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
+from nas.plugins import load_plugins
 from nas.tracking import make_tracker
 
 Help = Callable[[Context, int], None]
@@ -84,6 +85,7 @@ def threads(workers: int) -> Iterator[None]:
 def _help(help_step: Help, config: Config, run_dir: Path, workers: int, number: int) -> None:
     CONSOLE.quiet = True
     try:
+        load_plugins(config.modules)
         with threads(workers):
             help_step(Context(config, run_dir, make_tracker({"name": "none"})), number)
     except KeyboardInterrupt:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import unknown
+from nas.registry import Registry
 
 if TYPE_CHECKING:
     from nas.nn import StaticNetwork
@@ -73,21 +71,14 @@ class Format(ABC):
         """The versions of the packages that write and run it."""
 
 
-_FORMATS: dict[str, Format] = {}
-
-
-def register(format: type[Format]) -> type[Format]:
-    """Class decorator that makes a format known by its ``NAME``."""
-    assert format.NAME not in _FORMATS, f"two formats are called {format.NAME}"
-    _FORMATS[format.NAME] = format()
-    return format
+_FORMATS: Registry[type[Format]] = Registry("export format", package=__name__)
+register = _FORMATS.register
+"""Class decorator that makes a format known by its ``NAME``."""
 
 
 def format_names() -> tuple[str, ...]:
     """The names of all formats."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    return tuple(sorted(_FORMATS))
+    return _FORMATS.names()
 
 
 def find_format(name: str) -> Format:
@@ -96,9 +87,7 @@ def find_format(name: str) -> Format:
     Raises:
         UserError: If there is none; the message lists those that exist.
     """
-    if name not in (names := format_names()):
-        raise unknown("export format", name, names)
-    return _FORMATS[name]
+    return _FORMATS.find(name)()
 
 
 def open_artefact(path: Path, *, format: str = "onnx") -> Predict:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas import runner
 from nas.files import atomic
+from nas.runner import runtimes
 
 RUNNER = "measure.pyz"
 _PACKAGE = "hwnas_measure"
@@ -32,6 +33,7 @@ def pack_runner(path: Path) -> None:
     """Writes the runner as one file that Python runs: ``python measure.pyz KIT TABLE``."""
     folder = Path(runner.__file__).parent
     files = [(f"{_PACKAGE}/{file.relative_to(folder).as_posix()}", file) for file in folder.rglob("*.py")]
+    files += [(f"{_PACKAGE}/runtimes/{name}.py", file) for name, file in runtimes.registered().items()]
     with atomic(path) as temporary:
         with temporary.open("wb") as stream:
             stream.write(b"#!/usr/bin/env python3\n")

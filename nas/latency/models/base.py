@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
-from nas.errors import unknown
+from nas.registry import Registry
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered
@@ -60,15 +60,11 @@ class LatencyModel(ABC):
         """The inverse of ``to_dict``."""
 
 
-_KINDS: dict[str, type[LatencyModel]] = {}
-
-Model = TypeVar("Model", bound=type[LatencyModel])
-
-
-def register(model: Model) -> Model:
-    """Class decorator that makes a kind of model readable from a table's file."""
-    _KINDS[model.KIND] = model
-    return model
+_KINDS: Registry[type[LatencyModel]] = Registry(
+    "kind of latency model", package="nas.latency.models", attribute="KIND"
+)
+register = _KINDS.register
+"""Class decorator that makes a kind of model readable from a table's file."""
 
 
 def write_model(model: LatencyModel, number: Mapping[str, int]) -> dict[str, Any]:
@@ -82,6 +78,4 @@ def read_model(value: Mapping[str, Any], keys: Sequence[str]) -> LatencyModel:
     Raises:
         UserError: If the kind is unknown.
     """
-    if value["kind"] not in _KINDS:
-        raise unknown("kind of latency model", value["kind"], _KINDS)
-    return _KINDS[value["kind"]].from_dict(value, keys)
+    return _KINDS.find(value["kind"]).from_dict(value, keys)

@@ -5,7 +5,6 @@ A new transport is a new file in this folder.
 
 from __future__ import annotations
 
-from nas.latency.targets import adb, local, ssh
 from nas.latency.targets.transport import Target, Transport, open_transport, transports
 
-__all__ = ["Target", "Transport", "adb", "local", "open_transport", "ssh", "transports"]
+__all__ = ["Target", "Transport", "open_transport", "transports"]

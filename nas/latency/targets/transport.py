@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, ClassVar, TypeVar, final
+from typing import IO, ClassVar, final
 
-from nas.errors import UserError, unknown
+from nas.errors import UserError
+from nas.registry import Registry
 
 _SHOWN_LINES = 3
 
@@ -164,20 +165,19 @@ class Transport(ABC):
         return UserError(f"{self.name}: {message}" + (f". {advice}" if advice else ""))
 
 
-_TRANSPORTS: dict[str, type[Transport]] = {}
+_TRANSPORTS: Registry[type[Transport]] = Registry(
+    "kind of address",
+    package="nas.latency.targets",
+    attribute="SCHEME",
+    hint="An address of ssh is user@host, without colon",
+)
+register = _TRANSPORTS.register
+"""Class decorator that makes a transport known by its ``SCHEME``."""
 
-Kind = TypeVar("Kind", bound=type[Transport])
 
-
-def register(transport: Kind) -> Kind:
-    """Class decorator that makes a transport known by its scheme."""
-    _TRANSPORTS[transport.SCHEME] = transport
-    return transport
-
-
-def transports() -> list[str]:
+def transports() -> tuple[str, ...]:
     """The schemes that there are."""
-    return sorted(_TRANSPORTS)
+    return _TRANSPORTS.names()
 
 
 def open_transport(target: Target) -> Transport:
@@ -186,11 +186,4 @@ def open_transport(target: Target) -> Transport:
     Raises:
         UserError: If there is no such kind, or a setting does not fit.
     """
-    if target.scheme not in _TRANSPORTS:
-        raise unknown(
-            "kind of address",
-            target.scheme,
-            _TRANSPORTS,
-            hint="An address of ssh is user@host, without colon",
-        )
-    return _TRANSPORTS[target.scheme](target)
+    return _TRANSPORTS.find(target.scheme)(target)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import final
 
 from nas.blocks import BlockSettings, Rounding
-from nas.errors import UserError, unknown
+from nas.errors import UserError
 from nas.network.spec import NetworkSpec
+from nas.registry import Registry
 
 Blocks = tuple[BlockSettings, ...]
 
@@ -43,17 +44,17 @@ class Reference:
     source: str
 
 
-_REFERENCES: dict[str, Reference] = {}
+_REFERENCES: Registry[Reference] = Registry("reference network", package="nas.network.reference")
 
 
 def add(name: str, build: Callable[[float], Body], *, resolution: int = 224, source: str) -> None:
     """Makes a network known by its name."""
-    _REFERENCES[name] = Reference(build=build, resolution=resolution, source=source)
+    _REFERENCES.add(name, Reference(build=build, resolution=resolution, source=source), source=build)
 
 
 def reference_names() -> tuple[str, ...]:
     """The names that ``reference_network`` knows."""
-    return tuple(sorted(_REFERENCES))
+    return _REFERENCES.names()
 
 
 def reference(name: str) -> Reference:
@@ -62,9 +63,7 @@ def reference(name: str) -> Reference:
     Raises:
         UserError: If there is no such network; the message gives the nearest names.
     """
-    if name not in _REFERENCES:
-        raise unknown("reference network", name, _REFERENCES)
-    return _REFERENCES[name]
+    return _REFERENCES.find(name)
 
 
 def reference_network(

@@ -8,7 +8,9 @@ the kit's device (a dict) and returns a ``Runtime``; it may have functions ``tak
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, cast
@@ -56,9 +58,34 @@ class Runtime(ABC):
         raise RunnerError(f"{type(self).__module__.rsplit('.', 1)[-1]} has no profiler; use another runtime")
 
 
+_REGISTERED: dict[str, Path] = {}
+"""Files of other runtimes than ours, by name. ``measure.pyz`` holds them beside ours."""
+
+
+def register(file: Path) -> None:
+    """Makes the runtime in a file known by the file's name.
+
+    Args:
+        file: A Python file like those of this folder; its relative imports are theirs.
+
+    Raises:
+        RunnerError: If there is no such file, or another runtime has its name.
+    """
+    if not file.is_file():
+        raise RunnerError(f"there is no file {file}; name the file of a runtime")
+    if file.stem in runtimes() and _REGISTERED.get(file.stem) != file:
+        raise RunnerError(f"there is a runtime {file.stem!r} already; rename {file}")
+    _REGISTERED[file.stem] = file
+
+
+def registered() -> dict[str, Path]:
+    """The files of the runtimes that were registered, by name."""
+    return dict(_REGISTERED)
+
+
 def runtimes() -> list[str]:
     """The names of the runtimes that there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted({*_REGISTERED, *(module.name for module in pkgutil.iter_modules(__path__))})
 
 
 def check_precision(device: dict[str, Any]) -> None:
@@ -116,4 +143,18 @@ def _module(device: dict[str, Any]) -> Any:
     name = str(device.get("runtime"))
     if name not in runtimes():
         raise RunnerError(f"unknown runtime {name!r}; allowed: {', '.join(runtimes())}")
-    return importlib.import_module(f"{__name__}.{name}")
+    module = f"{__name__}.{name}"
+    if name in _REGISTERED and module not in sys.modules:
+        _load(module, _REGISTERED[name])
+    return importlib.import_module(module)
+
+
+def _load(module: str, file: Path) -> None:
+    spec = importlib.util.spec_from_file_location(module, file)
+    assert spec is not None and spec.loader is not None, file
+    sys.modules[module] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(sys.modules[module])
+    except BaseException:
+        del sys.modules[module]
+        raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar, final
+from typing import ClassVar, final
 
 import numpy as np
 
 from nas.arrays import FloatArray
-from nas.errors import unknown
+from nas.registry import Registry
 
 
 class Fitted(ABC):
@@ -41,22 +41,19 @@ class Predictor(ABC):
         """
 
 
-_PREDICTORS: dict[str, type[Predictor]] = {}
 REPLACED = {"mlp": "gaussian_process"}
 """Predictors of earlier versions."""
 
-PredictorType = TypeVar("PredictorType", bound=type[Predictor])
-
-
-def register(predictor: PredictorType) -> PredictorType:
-    """Class decorator that makes a predictor known by its ``NAME``."""
-    _PREDICTORS[predictor.NAME] = predictor
-    return predictor
+_PREDICTORS: Registry[type[Predictor]] = Registry(
+    "predictor", package="nas.search.predictors", replaced=REPLACED
+)
+register = _PREDICTORS.register
+"""Class decorator that makes a predictor known by its ``NAME``."""
 
 
 def predictor_names() -> tuple[str, ...]:
     """The names of all registered predictors."""
-    return tuple(sorted(_PREDICTORS))
+    return _PREDICTORS.names()
 
 
 def make_predictor(name: str) -> Predictor:
@@ -65,9 +62,7 @@ def make_predictor(name: str) -> Predictor:
     Raises:
         UserError: If there is none of that name.
     """
-    if name not in _PREDICTORS:
-        raise unknown("predictor", name, _PREDICTORS, replaced=REPLACED)
-    return _PREDICTORS[name]()
+    return _PREDICTORS.find(name)()
 
 
 @final

@@ -6,9 +6,10 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.errors import UserError, unknown
+from nas.registry import Registry
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -41,20 +42,14 @@ class Sampler(ABC):
         """
 
 
-_SAMPLERS: dict[str, type[Sampler]] = {}
-
-SamplerType = TypeVar("SamplerType", bound=type[Sampler])
-
-
-def register(sampler: SamplerType) -> SamplerType:
-    """Class decorator that makes a sampler known by its ``NAME``."""
-    _SAMPLERS[sampler.NAME] = sampler
-    return sampler
+_SAMPLERS: Registry[type[Sampler]] = Registry("sampler", package="nas.search.samplers")
+register = _SAMPLERS.register
+"""Class decorator that makes a sampler known by its ``NAME``."""
 
 
 def sampler_names() -> tuple[str, ...]:
     """The names of all registered samplers."""
-    return tuple(sorted(_SAMPLERS))
+    return _SAMPLERS.names()
 
 
 def make_sampler(name: str, options: Mapping[str, Any] | None = None) -> Sampler:
@@ -67,9 +62,7 @@ def make_sampler(name: str, options: Mapping[str, Any] | None = None) -> Sampler
     Raises:
         UserError: If the name or an option is unknown, or a value does not fit.
     """
-    if name not in _SAMPLERS:
-        raise unknown("sampler", name, _SAMPLERS)
-    cls = _SAMPLERS[name]
+    cls = _SAMPLERS.find(name)
     allowed = {field.name for field in dataclasses.fields(cls)}
     for option in options or {}:
         if option not in allowed:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from nas.training.data.load import data_sets
-from nas.training.data.registry import LISTINGS
+from nas.training.data.registry import DATA_SETS
 
 
 def files_digest(name: str, *, root: str | Path | None) -> str | None:
@@ -26,7 +26,7 @@ def files_digest(name: str, *, root: str | Path | None) -> str | None:
     folder = None if root is None else Path(root).expanduser()
     if name not in data_sets() or folder is None or not folder.is_dir():
         return None
-    paths = sorted(LISTINGS[name](folder))
+    paths = sorted(DATA_SETS.find(name).files(folder))
     if not paths:
         return None
     found = hashlib.sha256()

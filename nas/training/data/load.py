@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from nas.errors import UserError, unknown
 from nas.training.data.damage import without_damaged
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
-from nas.training.data.registry import LOADERS, Request, Source
+from nas.training.data.registry import DATA_SETS, Request, Source
 from nas.training.data.splits import Splits, absence_notes, stratified
 
 CACHES = ("auto", "memory", "disk")
@@ -27,10 +25,8 @@ LOCAL_COUNTS = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")  # by which torchru
 
 
 def data_sets() -> tuple[str, ...]:
-    """The names of all data sets: every file of this folder is asked."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"{__package__}.{module.name}")
-    return tuple(sorted(LOADERS))
+    """The names of all data sets."""
+    return DATA_SETS.names()
 
 
 def load_data(
@@ -89,7 +85,7 @@ def load_data(
     )
     folder = None if root is None else Path(root).expanduser()
     request = Request(root=folder, download=download, channels=channels, skip_damaged=skip_damaged)
-    source = LOADERS[name](request)
+    source = DATA_SETS.find(name).load(request)
     if cache == "memory" and not source.fits_memory:
         raise UserError(f"data set {name} is too large for cache=memory; allowed: auto, disk")
     if skip_damaged:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.registry import Registry
 from nas.training.data.images import Images
 from nas.training.data.listing import visible_files
 
@@ -49,11 +50,25 @@ class Source:
 
 
 Loader = Callable[[Request], Source]
-LOADERS: dict[str, Loader] = {}
 
 Listing = Callable[[Path], Iterable[str]]
 """The paths of the files that hold a data set, from its folder."""
-LISTINGS: dict[str, Listing] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A registered data set.
+
+    Attributes:
+        load: Gives its images.
+        files: The files whose change makes it another data set.
+    """
+
+    load: Loader
+    files: Listing
+
+
+DATA_SETS: Registry[DataSet] = Registry("data set", package="nas.training.data")
 
 
 def everything(root: Path) -> list[str]:
@@ -75,9 +90,7 @@ def register(name: str, *, files: Listing = everything) -> Callable[[Loader], Lo
     """
 
     def add(loader: Loader) -> Loader:
-        assert name not in LOADERS, f"two data sets are called {name}"
-        LOADERS[name] = loader
-        LISTINGS[name] = files
+        DATA_SETS.add(name, DataSet(load=loader, files=files), source=loader)
         return loader
 
     return add

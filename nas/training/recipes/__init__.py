@@ -1,10 +1,6 @@
-"""Recipes: how a supernet's subnets are drawn and taught. Every module in this folder is imported, so a new
-recipe is a new file."""
+"""Recipes: how a supernet's subnets are drawn and taught. A new recipe is a new file in this folder."""
 
 from __future__ import annotations
-
-import importlib
-import pkgutil
 
 from nas.training.optimization import StepResult
 from nas.training.recipes.base import (
@@ -16,9 +12,6 @@ from nas.training.recipes.base import (
     recipe_names,
     register,
 )
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "Recipe",

@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar, final
+from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from nas.errors import UserError, unknown
 from nas.nn import NO_DROP, Drop, Supernet
+from nas.registry import Registry
 from nas.space import Architecture, SearchSpace
 from nas.training.data import resize
 from nas.training.distillation import LossOf
@@ -111,20 +112,14 @@ class Recipe(ABC):
         """The rule that trains this supernet. Equal supernets and ``rng`` must be trained equally."""
 
 
-_RECIPES: dict[str, type[Recipe]] = {}
-
-RecipeType = TypeVar("RecipeType", bound=type[Recipe])
-
-
-def register(recipe: RecipeType) -> RecipeType:
-    """Class decorator that makes a recipe known by its ``NAME``."""
-    _RECIPES[recipe.NAME] = recipe
-    return recipe
+_RECIPES: Registry[type[Recipe]] = Registry("training recipe", package="nas.training.recipes")
+register = _RECIPES.register
+"""Class decorator that makes a recipe known by its ``NAME``."""
 
 
 def recipe_names() -> tuple[str, ...]:
     """The names of all registered recipes."""
-    return tuple(sorted(_RECIPES))
+    return _RECIPES.names()
 
 
 def option_names(name: str) -> tuple[str, ...]:
@@ -133,9 +128,7 @@ def option_names(name: str) -> tuple[str, ...]:
     Raises:
         UserError: If the name is unknown.
     """
-    if name not in _RECIPES:
-        raise unknown("training recipe", name, _RECIPES)
-    return tuple(field.name for field in dataclasses.fields(_RECIPES[name]))
+    return tuple(field.name for field in dataclasses.fields(_RECIPES.find(name)))
 
 
 def make_recipe(name: str, options: Mapping[str, Any] | None = None) -> Recipe:
@@ -152,7 +145,7 @@ def make_recipe(name: str, options: Mapping[str, Any] | None = None) -> Recipe:
     for option in options or {}:
         if option not in allowed:
             raise unknown(f"option of training recipe {name}", option, allowed)
-    return _RECIPES[name](**dict(options or {}))
+    return _RECIPES.find(name)(**dict(options or {}))
 
 
 def check_at_least(recipe: Recipe, option: str, value: object, least: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from nas.errors import UserError, unknown
+from nas.errors import UserError
+from nas.registry import Registry
 
 
 class Benchmark(ABC):
@@ -37,20 +38,16 @@ class Benchmark(ABC):
         """The average latency in what it printed; ``None`` if there is none."""
 
 
-_BENCHMARKS: dict[str, Benchmark] = {}
-
-Kind = TypeVar("Kind", bound=type[Benchmark])
-
-
-def register(benchmark: Kind) -> Kind:
-    """Class decorator that makes a program known."""
-    _BENCHMARKS[benchmark.NAME] = benchmark()
-    return benchmark
+_BENCHMARKS: Registry[type[Benchmark]] = Registry(
+    "benchmark program", package="nas.latency.targets.benchmarks", hint="The file's name must begin so"
+)
+register = _BENCHMARKS.register
+"""Class decorator that makes a program known by its ``NAME``."""
 
 
-def benchmarks() -> list[str]:
+def benchmarks() -> tuple[str, ...]:
     """The programs that are known."""
-    return sorted(_BENCHMARKS)
+    return _BENCHMARKS.names()
 
 
 def find_benchmark(binary: Path) -> Benchmark:
@@ -63,7 +60,5 @@ def find_benchmark(binary: Path) -> Benchmark:
         raise UserError(
             f"table.remote.binary: there is no file {binary}; name a program built for the device"
         )
-    for name, benchmark in _BENCHMARKS.items():
-        if binary.name.startswith(name):
-            return benchmark
-    raise unknown("benchmark program", binary.name, _BENCHMARKS, hint="The file's name must begin so")
+    name = next((name for name in _BENCHMARKS if binary.name.startswith(name)), binary.name)
+    return _BENCHMARKS.find(name)()
