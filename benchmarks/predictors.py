@@ -26,10 +26,10 @@ from nas.latency.estimate.roofline import roofline_table
 from nas.search import Objective, Problem, accuracy, latency, macs
 from nas.search.goals.pareto import as_losses
 from nas.search.predictors import make_predictor, predictor_names
-from nas.search.predictors.choice import rank_correlation
 from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.surrogate import Surrogate
+from nas.statistics import kendall_tau
 
 SPLITS = 20
 GOALS = {50: 0.91, 100: 0.93, 200: 0.945}
@@ -45,7 +45,7 @@ def ranking(inputs: FloatArray, values: FloatArray) -> None:
             for seed in range(SPLITS):
                 known, rest = np.split(np.random.default_rng(seed).permutation(len(values)), [labels])
                 fitted = make_predictor(name).fit(inputs[known], values[known], seed=seed)
-                found.append(rank_correlation(fitted.mean(inputs[rest]), values[rest]))
+                found.append(kendall_tau(fitted.mean(inputs[rest]), values[rest]))
             cells.append(f"{np.mean(found):.4f} ± {np.std(found):.4f}")
         each = (time.process_time() - start) / SPLITS / len(GOALS)
         print(f"  {name:18}{'   '.join(cells)}   {1000 * each:.0f} ms")

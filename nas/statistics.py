@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -24,15 +23,9 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
     Returns:
         -1 to 1; not a number where one side has nothing to rank.
     """
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    agreeing = untied_a = untied_b = 0
-    for i in range(1, len(a)):  # row by row: all pairs of some thousand things at once would fill the memory
-        signs_a, signs_b = np.sign(a[i] - a[:i]), np.sign(b[i] - b[:i])
-        agreeing += int((signs_a * signs_b).sum())
-        untied_a += int(np.count_nonzero(signs_a))
-        untied_b += int(np.count_nonzero(signs_b))
-    spread = math.sqrt(untied_a * untied_b)
-    return agreeing / spread if spread > 0 else float("nan")
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(first, second).statistic)
 
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
@@ -45,16 +38,10 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
     Returns:
         -1 to 1; not a number where one side has nothing to rank.
     """
-    a, b = _ranks(first), _ranks(second)
-    spread = float(a.std() * b.std())
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 0 else float("nan")
+    from scipy.stats import rankdata
 
-
-def _ranks(values: ArrayLike) -> FloatArray:
-    _, inverse, counts = np.unique(np.asarray(values, np.float64), return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: FloatArray = (ends - (counts - 1) / 2)[inverse]
-    return ranks
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(rankdata([first, second], axis=1))[0, 1])
 
 
 def precision_at_top(first: ArrayLike, second: ArrayLike, *, top: int) -> float:

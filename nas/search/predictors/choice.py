@@ -41,10 +41,3 @@ def choose_predictor(names: Sequence[str], inputs: FloatArray, values: FloatArra
         cross_validate(make_predictor(name), inputs[newest], values[newest], seed=seed) for name in names
     ]
     return names[int(np.argmin(errors))]
-
-
-def rank_correlation(first: FloatArray, second: FloatArray) -> float:
-    """Kendall's τ-b of two lists (N,): 1 for the same order, -1 for the opposite one."""
-    a, b = (np.sign(values[:, None] - values) for values in (first, second))
-    pairs = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / pairs) if pairs else 0.0

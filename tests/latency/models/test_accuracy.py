@@ -19,14 +19,10 @@ def test_figures_by_hand():
     assert figures == Figures(pytest.approx(0.08), 0.5, 0.75, 1.0, 1.0, None)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_rank_correlations_average_ties_like_scipy(seed):
-    from scipy import stats
-
-    rng = np.random.default_rng(seed)
-    a, b = rng.integers(0, 12, 40).astype(float), rng.integers(0, 12, 40).astype(float)
-    assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
-    assert kendall(a, b) == pytest.approx(stats.kendalltau(a, b).statistic)
+def test_rank_correlations_average_ties():
+    a, b = np.array([1.0, 1, 2]), np.array([1.0, 2, 3])
+    assert spearman(a, b) == pytest.approx(np.sqrt(3) / 2)
+    assert kendall(a, b) == pytest.approx(np.sqrt(2 / 3))
     assert spearman(a, -a) == pytest.approx(-1)
     assert kendall(a, -a) == pytest.approx(-1)
 
