@@ -25,7 +25,7 @@ from nas.hardware import Device, detect
 from nas.latency.estimate.roofline import roofline_table
 from nas.network import NetworkSpec
 from nas.nn import Supernet
-from nas.search import accuracy, latency, make_sampler, search
+from nas.search import Goals, accuracy, latency, make_sampler, search
 from nas.space import SearchSpace
 from nas.training.data import load_data
 from nas.training.data.batches import Normalization
@@ -62,7 +62,7 @@ def measure(name: str, judge: SubnetEvaluator, space: SearchSpace, evaluations: 
         start = time.perf_counter()
         result = search(
             space,
-            objectives=[accuracy(score), latency(table)],
+            goals=Goals([accuracy(score), latency(table)]),
             sampler=make_sampler(name),
             trials=evaluations,
             seed=0,

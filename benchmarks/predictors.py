@@ -23,8 +23,8 @@ from published import read
 from nas.arrays import FloatArray, IntArray
 from nas.hardware import Device, detect
 from nas.latency.estimate.roofline import roofline_table
-from nas.search import Objective, Problem, accuracy, latency, macs
-from nas.search.goals.pareto import as_losses
+from nas.search import Goals, Problem, accuracy, latency, macs
+from nas.search.goals.objectives import evaluate_many
 from nas.search.predictors import make_predictor, predictor_names
 from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History
@@ -55,18 +55,13 @@ def speed(problem: Problem, rows: IntArray, values: FloatArray) -> None:
     """Prints CPU seconds for scoring 10,000 networks and for searching among 100,000."""
     space, rng = problem.space, np.random.default_rng(0)
     device = Device(name="any", runtime="none", peak_flops=(("fp32", 1e11),), bandwidth_bytes_per_s=1e10)
-    goals: list[Objective] = [
-        accuracy(lambda networks: [0.0] * len(networks)),
-        latency(roofline_table(space.block_specs(), device=device)),
-        macs(),
-    ]
-    found = np.stack(
-        [values, *(np.asarray(goal.evaluate(problem.candidates(rows))) for goal in goals[1:])], 1
-    )
+    exact = [latency(roofline_table(space.block_specs(), device=device)), macs()]
+    goals = Goals([accuracy(lambda networks: [0.0] * len(networks)), *exact])
+    found = np.stack([values, *(evaluate_many(each, problem.candidates(rows)) for each in exact)], 1)
     history = History(
         rows=rows,
         values=found,
-        losses=as_losses(found, [goal.direction for goal in goals]),
+        losses=goals.losses(found),
         violations=np.zeros(len(rows)),
         running=rows[:0],
         seen=frozenset(map(tuple, rows.tolist())),

@@ -41,7 +41,7 @@ from published import read
 from nas.arrays import FloatArray
 from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
-from nas.search import Objective, Problem, macs, make_sampler, search
+from nas.search import Goals, Objective, Problem, macs, make_sampler, search
 from nas.search.goals.problem import rows_of
 from nas.search.samplers.planning.features import Features
 
@@ -76,7 +76,7 @@ ENTRIES = {
 
 
 @cache
-def _goals() -> tuple[Problem, tuple[Objective, ...]]:
+def _goals() -> tuple[Problem, Goals]:
     space, rows, values = read()
     problem = Problem(space)
     features = Features(problem)
@@ -95,7 +95,7 @@ def _goals() -> tuple[Problem, tuple[Objective, ...]]:
         found: FloatArray = trees.predict(features(rows_of(candidates)))
         return found
 
-    return problem, (Objective("top1", "maximize", top1), macs())
+    return problem, Goals((Objective("top1", "maximize", top1), macs()))
 
 
 def one_search(name: str, seed: int) -> tuple[str, int, FloatArray, float]:
@@ -105,7 +105,7 @@ def one_search(name: str, seed: int) -> tuple[str, int, FloatArray, float]:
     with tempfile.TemporaryDirectory() as folder:
         result = search(
             problem.space,
-            objectives=goals,
+            goals=goals,
             sampler=make_sampler(entry.sampler, entry.options),
             trials=entry.evaluations,
             seed=seed,

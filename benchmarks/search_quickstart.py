@@ -23,7 +23,7 @@ import numpy as np
 from nas.hardware import detect
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
-from nas.search import accuracy, latency, make_sampler, search
+from nas.search import Goals, accuracy, latency, make_sampler, search
 from nas.space import SearchSpace
 from nas.training.data import load_data
 from nas.training.data.batches import Normalization
@@ -102,7 +102,7 @@ def one_search(
     with tempfile.TemporaryDirectory() as folder:
         result = search(
             space,
-            objectives=[accuracy(score), latency(table)],
+            goals=Goals([accuracy(score), latency(table)]),
             sampler=make_sampler(name),
             trials=evaluations,
             seed=seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas.counts import Count, wilson
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import (
     LatencyPredictor,
     Objective,
@@ -25,6 +26,7 @@ __all__ = [
     "Candidate",
     "Count",
     "Evaluation",
+    "Goals",
     "LatencyPredictor",
     "Objective",
     "Outcome",

@@ -9,43 +9,37 @@ import numpy as np
 
 from nas.arrays import FloatArray, IntArray
 from nas.errors import UserError
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import Objective, evaluate_many
 from nas.search.goals.problem import Candidate, Problem
 
 Losses = Callable[[Sequence[Candidate]], FloatArray]
 
 
-def check_bounds(problem: Problem, objectives: Sequence[Objective], *, seed: int = 0) -> None:
+def check_bounds(problem: Problem, goals: Goals, *, seed: int = 0) -> None:
     """Makes sure that some network of the space keeps within all bounds on what is predicted.
 
     Raises:
         UserError: If none was found; the message says what can be met.
     """
-    bounded = _bounded(problem, objectives)
-    for objective in bounded:
+    for objective in goals.bounded:
         best, found = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
         value = -found if objective.direction == "maximize" else found
         if objective.violation(value) > 0:
             raise _unmet(problem, objective, value, best)
-    if len(bounded) > 1:
-        best, excess = find_best(problem, lambda c: violations(bounded, c), seed=seed)
+    if len(goals.bounded) > 1:
+        best, excess = find_best(problem, lambda c: violations(goals, c), seed=seed)
         if excess > 0:
-            raise _unmet_together(bounded, best)
+            raise _unmet_together(goals.bounded, best)
 
 
-def violations(objectives: Sequence[Objective], candidates: Sequence[Candidate]) -> FloatArray:
-    """The sum of each candidate's violations of predicted bounds and limits, (N,); 0 where all hold."""
+def violations(goals: Goals, candidates: Sequence[Candidate]) -> FloatArray:
+    """The sum of each candidate's violations of predicted bounds, (N,); 0 where all hold."""
     total = np.zeros(len(candidates))
-    for objective in _bounded(candidates[0].problem, objectives) if candidates else ():
+    for objective in goals.bounded:
         values = evaluate_many(objective, candidates)
         total += [max(0.0, objective.violation(float(value))) for value in values]
     return total
-
-
-def _bounded(problem: Problem, objectives: Sequence[Objective]) -> list[Objective]:
-    """What is predicted and bounded, limits included; each once, as objectives may be given with them."""
-    every = dict.fromkeys((*objectives, *problem.limits))
-    return [each for each in every if each.predicted and each.bound is not None]
 
 
 def find_best(

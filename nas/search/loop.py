@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.counts import Count
 from nas.search.bounds import find_best, violations
-from nas.search.goals.objectives import Objective
+from nas.search.goals.goals import Goals
 from nas.search.goals.pareto import as_losses
 from nas.search.goals.problem import Candidate, Problem
 from nas.search.proposals import fresh, mutant
@@ -47,7 +47,7 @@ class Setup:
 
     Attributes:
         problem: The space.
-        objectives: In the order of all values.
+        goals: Objectives and limits, in the order of all values.
         sampler: What proposes networks.
         trials: Number of evaluations.
         seed: Seed of all random choices.
@@ -56,7 +56,7 @@ class Setup:
     """
 
     problem: Problem
-    objectives: Sequence[Objective]
+    goals: Goals
     sampler: Sampler
     trials: int
     seed: int
@@ -70,9 +70,9 @@ class Loop:
 
     def __init__(self, setup: Setup, ledger: Ledger) -> None:
         self._setup, self._ledger = setup, ledger
-        self._problem, self._objectives = setup.problem, setup.objectives
+        self._problem, self._goals = setup.problem, setup.goals
         self._parameters = Parameters(setup.problem)
-        self._mirror = Mirror([objective.direction for objective in setup.objectives])
+        self._mirror = Mirror(setup.goals.directions)
         self._study = self._mirror.study
         self.entries: list[Evaluation] = []
         self.evaluated = 0
@@ -134,7 +134,7 @@ class Loop:
         return None if candidate is None else (self._ask(2, candidate), "replacement")
 
     def _fresh(self, rng: np.random.Generator) -> Candidate | None:
-        broken = partial(violations, self._objectives)
+        broken = partial(violations, self._goals)
         feasible = [each.candidate for each in self.entries if each.counts]
         feasible = feasible or [find_best(self._problem, broken, seed=self._setup.seed)[0]]
         return fresh(self._problem, seen=self._seen, feasible=feasible, violations=broken, rng=rng)
@@ -145,7 +145,7 @@ class Loop:
         if candidate is not None:
             params = self._parameters.params(candidate, np.random.default_rng(seed))
             self._study.enqueue_trial(params)
-        inner = self._setup.sampler.build(self._problem, objectives=self._objectives, seed=seed)
+        inner = self._setup.sampler.build(self._problem, goals=self._goals, seed=seed)
         self._study.sampler = FixedSpace(inner, self._parameters.distributions)
         return self._study.ask(self._parameters.distributions)
 
@@ -164,7 +164,7 @@ class Loop:
         """Evaluates a proposal and writes it down; ``None`` if it belongs to another process."""
         candidate = self._parameters.candidate(trial.params)
         start = time.perf_counter()
-        found = known[candidate] if candidate in known else predict(candidate, self._objectives)
+        found = known[candidate] if candidate in known else predict(candidate, self._goals)
         number = None
         if not (isinstance(found, Outcome) and found.state is State.REJECTED):
             number = self._claim(trial, candidate, origin)
@@ -174,7 +174,7 @@ class Loop:
         if not isinstance(found, Outcome):
             assert number is not None
             with self._ledger.working(number):
-                found = complete(candidate, self._objectives, found, rival=self._rival)
+                found = complete(candidate, self._goals, found, rival=self._rival)
         seconds = time.perf_counter() - start
         evaluation = Evaluation(len(self.entries), candidate, found, origin, seconds)
         told = self._tell(trial, evaluation)
@@ -198,8 +198,8 @@ class Loop:
         for name, value in to_attributes(evaluation).items():
             trial.set_user_attr(name, value)
         outcome = evaluation.outcome
-        quantities = (*self._objectives, *self._problem.limits)
-        for quantity, value in zip(quantities, (*outcome.values, *outcome.limits), strict=True):
+        values = (*outcome.values, *outcome.limits)
+        for quantity, value in zip(self._goals.quantities, values, strict=True):
             if quantity.bound is not None:
                 # Optuna's GP wants every constraint of every trial. What was not evaluated breaks none by
                 # itself: the trial is infeasible by the bound for which it was rejected, or failed.
@@ -222,16 +222,16 @@ class Loop:
 
     def _worst(self, position: int) -> float:
         found = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
-        worst = min if self._objectives[position].direction == "maximize" else max
+        worst = min if self._goals.directions[position] == "maximize" else max
         return worst(found, default=0.0)
 
     def _rival(self, values: Sequence[float], position: int) -> Count | None:
         """The best accuracy of the networks that are as good in all other objectives, if these are known."""
-        goals = range(len(self._objectives))
-        others = [goal for goal in goals if goal != position]
-        if position not in goals or any(math.isnan(values[other]) for other in others):
+        objectives = range(len(self._goals.objectives))
+        others = [other for other in objectives if other != position]
+        if position not in objectives or any(math.isnan(values[other]) for other in others):
             return None
-        directions = [self._objectives[other].direction for other in others]
+        directions = [self._goals.directions[other] for other in others]
         mine = as_losses([values[other] for other in others], directions)[0] if others else np.zeros(0)
         best: Count | None = None
         for entry in self.entries:

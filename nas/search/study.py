@@ -12,8 +12,7 @@ from typing import Any, final
 
 from nas.errors import UserError
 from nas.search.bounds import check_bounds
-from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import Direction
+from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.loop import Loop, Setup, salt_of
 from nas.search.proposals import default_initial
@@ -56,14 +55,13 @@ Report = Callable[[Progress], None]
 def search(
     space: SearchSpace,
     *,
-    objectives: Sequence[Objective],
+    goals: Goals,
     sampler: Sampler,
     trials: int,
     seed: int,
     folder: Path,
     classes: int = 1000,
     input_channels: int | None = None,
-    limits: Sequence[Objective] = (),
     initial: Sequence[Architecture] | None = None,
     context: Mapping[str, str] | None = None,
     control: bool = False,
@@ -86,14 +84,14 @@ def search(
 
     Args:
         space: The search space.
-        objectives: The first one decides the winner, see ``nas.search.results.results.choose_winner``.
+        goals: What is improved and what is bounded; the first objective decides the winner, see
+            ``nas.search.results.results.choose_winner``.
         sampler: What proposes networks, see ``nas.search.samplers.make_sampler``.
         trials: Number of evaluations.
         seed: Seed of all random choices.
         folder: Where the files are written.
         classes: Outputs of the networks' classifier.
         input_channels: Channels of the images; the space's by default.
-        limits: Quantities with a bound that are kept within it and not improved beyond.
         initial: Networks to evaluate first; smallest, largest and middle by default.
         context: Further facts that must be the same for a search to go on, such as hashes of the weights and
             of the latency table.
@@ -110,10 +108,10 @@ def search(
         UserError: If bounds cannot be met (before anything is evaluated), the folder or the storage belongs
             to another search or cannot be used, or no evaluation gave a usable result.
     """
-    check_budgets((*objectives, *limits), budgets_ms)
+    check_budgets([each.name for each in goals.quantities], budgets_ms)
     setup, facts = _prepare(
-        Problem(space, classes, input_channels, tuple(limits)),
-        objectives,
+        Problem(space, classes, input_channels),
+        goals,
         sampler,
         trials,
         seed,
@@ -123,7 +121,7 @@ def search(
     )
     with only_searcher(folder, shared=shared is not None), quiet():
         done, other = _run_both(setup, facts, shared, folder, control=control, progress=progress)
-        result = summarise(setup.problem, objectives, done, others=other, reference=reference)
+        result = summarise(setup.problem, goals, done, others=other, reference=reference)
         chosen = winners(result, budgets_ms=budgets_ms, remeasure=remeasure)
         write_results(folder, result, chosen, importances(result))
         if control:
@@ -134,14 +132,13 @@ def search(
 def work(
     space: SearchSpace,
     *,
-    objectives: Sequence[Objective],
+    goals: Goals,
     sampler: Sampler,
     trials: int,
     seed: int,
     shared: Shared,
     classes: int = 1000,
     input_channels: int | None = None,
-    limits: Sequence[Objective] = (),
     initial: Sequence[Architecture] | None = None,
     context: Mapping[str, str] | None = None,
     control: bool = False,
@@ -155,8 +152,8 @@ def work(
         UserError: As ``search`` does.
     """
     setup, facts = _prepare(
-        Problem(space, classes, input_channels, tuple(limits)),
-        objectives,
+        Problem(space, classes, input_channels),
+        goals,
         sampler,
         trials,
         seed,
@@ -170,7 +167,7 @@ def work(
 
 def _prepare(
     problem: Problem,
-    objectives: Sequence[Objective],
+    goals: Goals,
     sampler: Sampler,
     trials: int,
     seed: int,
@@ -179,12 +176,12 @@ def _prepare(
     shared: Shared | None,
 ) -> tuple[Setup, dict[str, Any]]:
     """Checks the arguments, and gives the search and the facts by which it is known."""
-    _check(objectives, problem.limits, trials, seed)
-    check_bounds(problem, objectives, seed=seed)
+    _check(trials, seed)
+    check_bounds(problem, goals, seed=seed)
     first = default_initial(problem.space) if initial is None else initial
     setup = Setup(
         problem=problem,
-        objectives=tuple(objectives),
+        goals=goals,
         sampler=sampler,
         trials=trials,
         seed=seed,
@@ -194,12 +191,7 @@ def _prepare(
     return setup, _facts(setup, context)
 
 
-def _check(objectives: Sequence[Objective], limits: Sequence[Objective], trials: int, seed: int) -> None:
-    names = [objective.name for objective in (*objectives, *limits)]
-    if not objectives or len(set(names)) < len(names):
-        raise UserError(f"a search needs objectives with different names, not {names}")
-    if unbounded := [limit.name for limit in limits if limit.bound is None]:
-        raise UserError(f"the limits {unbounded} have no bound; give each one, or make it an objective")
+def _check(trials: int, seed: int) -> None:
     if trials < 1:
         raise UserError(f"a search of {trials} trials evaluates nothing; give trials of at least 1")
     if seed < 0:
@@ -213,8 +205,8 @@ def _facts(setup: Setup, context: Mapping[str, str]) -> dict[str, Any]:
         "space": f"{space.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}",
         "classes": problem.classes,
         "input_channels": problem.input_channels or space.input_channels,
-        "objectives": [objective.facts for objective in setup.objectives],
-        "limits": [limit.facts for limit in problem.limits],
+        "objectives": [objective.facts for objective in setup.goals.objectives],
+        "limits": [limit.facts for limit in setup.goals.limits],
         "sampler": {"name": setup.sampler.NAME, **asdict(setup.sampler)},
         **context,
     }
@@ -232,7 +224,7 @@ def _run_both(
     """The search, and then random search with the same budget if it is wanted."""
     if shared is not None:
         name = study_name(setup.problem.space, facts)
-        check_places(shared, name=name, control=control, facts=facts, directions=_directions(setup))
+        check_places(shared, name=name, control=control, facts=facts, directions=setup.goals.directions)
     ledger = _ledger(setup, facts, shared, folder, control=False)
     done = _run(setup, ledger, known={}, control=False, progress=progress)
     if not control:
@@ -249,13 +241,9 @@ def _ledger(
 ) -> Ledger:
     if shared is None:
         path = folder / ("control.log" if control else "journal.log")
-        return Journal(path, facts=facts, directions=_directions(setup))
+        return Journal(path, facts=facts, directions=setup.goals.directions)
     place = place_of(shared, name=study_name(setup.problem.space, facts), control=control)
-    return SharedLedger(place, facts=facts, directions=_directions(setup))
-
-
-def _directions(setup: Setup) -> list[Direction]:
-    return [objective.direction for objective in setup.objectives]
+    return SharedLedger(place, facts=facts, directions=setup.goals.directions)
 
 
 def study_name(space: SearchSpace, facts: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.search import SearchResult, make_sampler, sampler_names, search
-from tests.search.problems import CLASSES, Scorer, objectives, tiny
+from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 
 pytestmark = pytest.mark.parametrize("name", sampler_names())
 
@@ -18,7 +18,7 @@ def run(
 ) -> SearchResult:
     return search(
         tiny(),
-        objectives=objectives(scorer, bound_ms=0.6),
+        goals=two_goals(scorer, bound_ms=0.6),
         sampler=make_sampler(name),
         trials=trials,
         seed=seed,

@@ -15,7 +15,7 @@ from nas.report.search_section import details
 from nas.report.sections import search as search_part
 from nas.search import Count, make_sampler, search
 from nas.training.tables import write_csv
-from tests.search.problems import CLASSES, objectives, tiny
+from tests.search.problems import CLASSES, tiny, two_goals
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
     search(
         tiny(),
-        objectives=objectives(),
+        goals=two_goals(),
         sampler=make_sampler("random"),
         trials=12,
         seed=0,

@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.arrays import FloatArray, IntArray
 from nas.network import NetworkSpec
-from nas.search import Objective, accuracy, latency
+from nas.search import Goals, Objective, accuracy, latency
 from nas.space import SearchSpace
 
 CLASSES = 10
@@ -49,6 +49,11 @@ class Scorer:
 def objectives(scorer: Scorer | None = None, *, bound_ms: float | None = None) -> list[Objective]:
     """Accuracy and latency."""
     return [accuracy(scorer or Scorer()), latency(LinearTable(), bound_ms=bound_ms)]
+
+
+def two_goals(scorer: Scorer | None = None, *, bound_ms: float | None = None) -> Goals:
+    """Accuracy and latency as the goals of a search."""
+    return Goals(objectives(scorer, bound_ms=bound_ms))
 
 
 def tiny() -> SearchSpace:

@@ -14,6 +14,7 @@ from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search import (
     Count,
+    Goals,
     Objective,
     Problem,
     Progress,
@@ -28,7 +29,7 @@ from nas.search import (
     search,
 )
 from nas.space import Architecture, SearchSpace
-from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny
+from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny, two_goals
 
 
 def run(
@@ -46,7 +47,7 @@ def run(
 ) -> SearchResult:
     return search(
         space or tiny(),
-        objectives=goals,
+        goals=Goals(goals),
         sampler=make_sampler(sampler, {"population": 10} if sampler == "nsga2" else {}),
         trials=trials,
         seed=seed,
@@ -243,7 +244,7 @@ def test_progress_tells_of_every_proposal(tmp_path: Path) -> None:
     told: list[Progress] = []
     result = search(
         tiny(),
-        objectives=objectives(bound_ms=0.5),
+        goals=two_goals(bound_ms=0.5),
         sampler=make_sampler("random"),
         trials=10,
         seed=0,

@@ -1,20 +1,17 @@
-"""A candidate: one architecture of a space, as the search passes it about."""
+"""What is searched, and a candidate: one architecture of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 
 from nas.arrays import IntArray
 from nas.network import NetworkSpec
 from nas.space import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from nas.search.goals.objectives import Objective
 
 
 @final
@@ -26,13 +23,11 @@ class Problem:
         space: The search space.
         classes: Outputs of the classifier.
         input_channels: Channels of the image; ``None`` for the space's own.
-        limits: Quantities that are kept within their bounds and not improved beyond them.
     """
 
     space: SearchSpace
     classes: int = 1000
     input_channels: int | None = None
-    limits: tuple[Objective, ...] = ()
 
     def candidates(self, rows: IntArray) -> list[Candidate]:
         """Candidates of canonical rows (N, genes)."""

@@ -36,7 +36,7 @@ def write_results(
 
 def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluation]) -> None:
     """Writes ``control.json``: the hypervolume of random search beside that of the search."""
-    found = curve(result.objectives, control, result.reference)
+    found = curve(result.goals, control, result.reference)
     value = {
         "sampler": "random",
         "evaluations": len(found),
@@ -50,7 +50,7 @@ def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluati
 
 
 def _table(result: SearchResult) -> str:
-    names = [each.name for each in (*result.objectives, *result.problem.limits)]
+    names = [each.name for each in result.goals.quantities]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["number", "state", "feasible", *names, "code", "origin", "seconds", "reason", "images"])
@@ -88,7 +88,7 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
         "noise": chosen.choice.noise,
         "equals": chosen.choice.equals,
         **_point(result, evaluation),
-        "held_out": _count(chosen.held_out, remeasured(result.objectives)),
+        "held_out": _count(chosen.held_out, remeasured(result.goals)),
         "network": evaluation.candidate.network.to_dict(),
     }
 
@@ -96,16 +96,15 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
 def _head(result: SearchResult) -> dict[str, Any]:
     return {
         "space": result.problem.space.name,
-        "objectives": [objective.facts for objective in result.objectives],
-        "limits": [limit.facts for limit in result.problem.limits],
+        "objectives": [objective.facts for objective in result.goals.objectives],
+        "limits": [limit.facts for limit in result.goals.limits],
     }
 
 
 def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
     candidate, outcome = evaluation.candidate, evaluation.outcome
-    quantities = (*result.objectives, *result.problem.limits)
-    values = (*outcome.values, *outcome.limits)
-    named = list(zip(quantities, values, strict=True))
+    quantities = result.goals.quantities
+    named = list(zip(quantities, (*outcome.values, *outcome.limits), strict=True))
     return {
         "number": evaluation.number,
         "code": candidate.code,
@@ -132,4 +131,4 @@ def _count(count: Count | None, name: str) -> dict[str, Any] | None:
 
 
 def _by_name(result: SearchResult, values: Sequence[float]) -> dict[str, float]:
-    return {o.name: float(value) for o, value in zip(result.objectives, values, strict=True)}
+    return {o.name: float(value) for o, value in zip(result.goals.objectives, values, strict=True)}

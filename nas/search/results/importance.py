@@ -34,7 +34,7 @@ def importances(result: SearchResult) -> dict[str, dict[str, float]]:
     names = [str(dimension) for dimension in result.problem.space.dimensions]
     return {
         objective.name: _ranked(names, _shares(columns, [e.outcome.values[i] for e in entries]))
-        for i, objective in enumerate(result.objectives)
+        for i, objective in enumerate(result.goals.objectives)
     }
 
 

@@ -14,6 +14,7 @@ from nas.arrays import FloatArray
 from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import Objective
 from nas.search.goals.pareto import front, hypervolume_curve
 from nas.search.goals.problem import Problem
@@ -48,7 +49,7 @@ class SearchResult:
 
     Attributes:
         problem: What was searched.
-        objectives: The objectives, in the order of all values.
+        goals: Objectives and limits, in the order of all values.
         evaluations: Every entry of the journal, failed and rejected ones included.
         front: The non-dominated usable evaluations, best in the first objective first.
         choice: The winner, and how it was chosen.
@@ -57,7 +58,7 @@ class SearchResult:
     """
 
     problem: Problem
-    objectives: tuple[Objective, ...]
+    goals: Goals
     evaluations: tuple[Evaluation, ...]
     front: tuple[Evaluation, ...]
     choice: Choice
@@ -77,7 +78,7 @@ class SearchResult:
 
 def summarise(
     problem: Problem,
-    objectives: Sequence[Objective],
+    goals: Goals,
     evaluations: Sequence[Evaluation],
     *,
     others: Sequence[Evaluation] = (),
@@ -87,7 +88,7 @@ def summarise(
 
     Args:
         problem: What was searched.
-        objectives: The first one decides the winner.
+        goals: The first objective decides the winner.
         evaluations: The search's entries.
         others: Entries of a control, which share the reference point.
         reference: The reference point; by default a bound, or the worst value among all usable entries.
@@ -95,22 +96,22 @@ def summarise(
     Raises:
         UserError: If no evaluation is usable.
     """
-    choice = choose_winner(objectives, evaluations)
+    choice = choose_winner(goals, evaluations)
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
-    positions = front([e.outcome.values for e in usable], [o.direction for o in objectives])
-    corner = reference if reference is not None else reference_point(objectives, [*evaluations, *others])
+    positions = front([e.outcome.values for e in usable], goals.directions)
+    corner = reference if reference is not None else reference_point(goals, [*evaluations, *others])
     return SearchResult(
         problem=problem,
-        objectives=tuple(objectives),
+        goals=goals,
         evaluations=tuple(evaluations),
         front=tuple(usable[position] for position in positions),
         choice=choice,
         reference=tuple(float(value) for value in corner),
-        hypervolume=curve(objectives, evaluations, corner),
+        hypervolume=curve(goals, evaluations, corner),
     )
 
 
-def choose_winner(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> Choice:
+def choose_winner(goals: Goals, evaluations: Sequence[Evaluation]) -> Choice:
     """The best usable evaluation.
 
     Where the first objective is an accuracy on a known number of images, all networks within one standard
@@ -124,16 +125,13 @@ def choose_winner(objectives: Sequence[Objective], evaluations: Sequence[Evaluat
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     if not usable:
         raise _nothing_usable(evaluations)
-    signs = [-1.0 if objective.direction == "maximize" else 1.0 for objective in objectives]
-
-    def losses(evaluation: Evaluation) -> list[float]:
-        return [sign * value for sign, value in zip(signs, evaluation.outcome.values, strict=True)]
-
-    best = signs[0] * min(losses(evaluation)[0] for evaluation in usable)
-    noise = _noise(objectives[0], best)
-    equals = [e for e in usable if losses(e)[0] <= signs[0] * best + noise + _ROUNDING]
-    winner = min(equals, key=lambda e: (*losses(e)[1:], losses(e)[0], e.number))
-    return Choice(winner, best, noise, len(equals))
+    losses = goals.losses([evaluation.outcome.values for evaluation in usable])
+    first = int(losses[:, 0].argmin())
+    best = usable[first].outcome.values[0]
+    noise = _noise(goals.objectives[0], best)
+    equals = np.flatnonzero(losses[:, 0] <= losses[first, 0] + noise + _ROUNDING).tolist()
+    winner = min(equals, key=lambda i: (*losses[i, 1:], losses[i, 0], usable[i].number))
+    return Choice(usable[winner], best, noise, len(equals))
 
 
 def _noise(objective: Objective, best: float) -> float:
@@ -152,26 +150,22 @@ def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:
     )
 
 
-def reference_point(objectives: Sequence[Objective], evaluations: Sequence[Evaluation]) -> list[float]:
+def reference_point(goals: Goals, evaluations: Sequence[Evaluation]) -> list[float]:
     """The reference point of the hypervolume: bounds, or the worst value among all usable entries."""
     values = np.array([evaluation.outcome.values for evaluation in evaluations if evaluation.usable])
     return [
         objective.bound
         if objective.bound is not None
         else float(values[:, i].min() if objective.direction == "maximize" else values[:, i].max())
-        for i, objective in enumerate(objectives)
+        for i, objective in enumerate(goals.objectives)
     ]
 
 
-def curve(
-    objectives: Sequence[Objective], evaluations: Sequence[Evaluation], reference: Sequence[float]
-) -> FloatArray:
+def curve(goals: Goals, evaluations: Sequence[Evaluation], reference: Sequence[float]) -> FloatArray:
     """The hypervolume after each evaluation that counts."""
-    nothing = (float("nan"),) * len(objectives)
+    nothing = (float("nan"),) * len(goals.objectives)
     values = [e.outcome.values if e.usable else nothing for e in evaluations if e.counts]
-    return hypervolume_curve(
-        np.array(values, np.float64), reference, [objective.direction for objective in objectives]
-    )
+    return hypervolume_curve(np.array(values, np.float64), reference, goals.directions)
 
 
 @final

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from nas.search.goals.objectives import Objective
+from nas.search.goals.goals import Goals
 from nas.search.goals.pareto import front, hypervolume
 from nas.search.results.results import choose_winner, reference_point
 from nas.search.results.winners import within
@@ -37,33 +37,24 @@ class Status:
         return {f"{prefix}/{name}": value for name, value in found.items() if value is not None}
 
 
-def status(
-    objectives: Sequence[Objective],
-    limits: Sequence[Objective],
-    entries: Sequence[Evaluation],
-    budgets_ms: Sequence[float] = (),
-) -> Status:
+def status(goals: Goals, entries: Sequence[Evaluation], budgets_ms: Sequence[float] = ()) -> Status:
     """The status after some entries.
 
     Args:
-        objectives: Those of the search.
-        limits: Its limits.
+        goals: Those of the search.
         entries: All entries so far.
         budgets_ms: Latencies for which the best network within is asked for.
     """
     usable = [entry for entry in entries if entry.usable]
-    directions = [objective.direction for objective in objectives]
     values = [entry.outcome.values for entry in usable]
-    kept = [values[position] for position in front(values, directions)]
+    kept = [values[position] for position in front(values, goals.directions)]
     return Status(
-        best=_best(objectives, usable),
-        best_within={
-            budget: _best(objectives, within(objectives, limits, usable, budget)) for budget in budgets_ms
-        },
+        best=_best(goals, usable),
+        best_within={budget: _best(goals, within(goals, usable, budget)) for budget in budgets_ms},
         front=len(kept),
-        hypervolume=hypervolume(kept, reference_point(objectives, usable), directions) if kept else 0.0,
+        hypervolume=hypervolume(kept, reference_point(goals, usable), goals.directions) if kept else 0.0,
     )
 
 
-def _best(objectives: Sequence[Objective], usable: Sequence[Evaluation]) -> float | None:
-    return choose_winner(objectives, usable).evaluation.outcome.values[0] if usable else None
+def _best(goals: Goals, usable: Sequence[Evaluation]) -> float | None:
+    return choose_winner(goals, usable).evaluation.outcome.values[0] if usable else None

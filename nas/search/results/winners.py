@@ -10,6 +10,7 @@ from typing import final
 from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import LATENCY, Objective
 from nas.search.results.results import Choice, SearchResult, choose_winner
 from nas.search.trials.evaluation import Evaluation
@@ -36,15 +37,19 @@ class Chosen:
     held_out: Count | None
 
 
-def check_budgets(objectives: Sequence[Objective], budgets_ms: Sequence[float]) -> None:
-    """Makes sure that budgets can be told.
+def check_budgets(names: Sequence[str], budgets_ms: Sequence[float]) -> None:
+    """Checks that budgets are latencies of the search.
+
+    Args:
+        names: Names of the search's objectives and limits.
+        budgets_ms: Latencies in ms.
 
     Raises:
         UserError: If a budget is not a positive number, or nothing that is searched is a latency.
     """
     if not all(math.isfinite(budget) and budget > 0 for budget in budgets_ms):
         raise UserError(f"the budgets {list(budgets_ms)} are latencies in ms; give positive numbers")
-    if budgets_ms and not any(is_latency(objective) for objective in objectives):
+    if budgets_ms and not any(name.startswith(LATENCY) for name in names):
         raise UserError(
             f"the budgets {list(budgets_ms)} are latencies, but the search has none; add latency to its "
             "objectives or bounds"
@@ -56,19 +61,14 @@ def is_latency(objective: Objective) -> bool:
     return objective.name.startswith(LATENCY)
 
 
-def remeasured(objectives: Sequence[Objective]) -> str:
+def remeasured(goals: Goals) -> str:
     """The accuracy that is measured again: the first one that the winners were chosen by."""
-    return next((each.name for each in objectives if each.name in ACCURACIES), "accuracy")
+    return next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")
 
 
-def within(
-    objectives: Sequence[Objective],
-    limits: Sequence[Objective],
-    evaluations: Sequence[Evaluation],
-    budget_ms: float,
-) -> list[Evaluation]:
+def within(goals: Goals, evaluations: Sequence[Evaluation], budget_ms: float) -> list[Evaluation]:
     """The usable evaluations whose latency keeps the budget on every device."""
-    latencies = [i for i, each in enumerate((*objectives, *limits)) if is_latency(each)]
+    latencies = [i for i, each in enumerate(goals.quantities) if is_latency(each)]
 
     def keeps(evaluation: Evaluation) -> bool:
         values = (*evaluation.outcome.values, *evaluation.outcome.limits)
@@ -83,8 +83,8 @@ def winners(
     """The winner, and the winner of each budget in rising order; each network is measured again once."""
     choices: dict[float | None, Choice | None] = {None: result.choice}
     for budget in sorted(set(budgets_ms)):
-        usable = within(result.objectives, result.problem.limits, result.evaluations, budget)
-        choices[budget] = choose_winner(result.objectives, usable) if usable else None
+        usable = within(result.goals, result.evaluations, budget)
+        choices[budget] = choose_winner(result.goals, usable) if usable else None
     candidates = dict.fromkeys(each.evaluation.candidate for each in choices.values() if each is not None)
     counts = {each: remeasure(each.network) for each in candidates} if remeasure is not None else {}
     return tuple(

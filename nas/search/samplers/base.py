@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from nas.registry import Registry
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.goals.objectives import Objective
+    from nas.search.goals.goals import Goals
     from nas.search.goals.problem import Problem
 
 
@@ -28,7 +28,7 @@ class Sampler(ABC):
     NAME: ClassVar[str]
 
     @abstractmethod
-    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         """Optuna's sampler for a problem.
 
         It is built anew for every proposal, with a seed of its own. Equal seeds must propose equal points for
@@ -37,7 +37,8 @@ class Sampler(ABC):
 
         Args:
             problem: The space, and what its networks read and tell apart.
-            objectives: In the order of the values; those that are predicted can be had for any network.
+            goals: Objectives, then limits, in the order of the values; predicted ones can be had for any
+                network.
             seed: Seed of the proposal that is asked for next.
         """
 

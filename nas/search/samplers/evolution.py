@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,7 +10,7 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.goals.objectives import Objective
+    from nas.search.goals.goals import Goals
     from nas.search.goals.problem import Problem
 
 
@@ -38,9 +37,9 @@ class Evolution(Sampler):
         check_at_least(self, "sample", self.sample, 1)
         check_at_least(self, "children", self.children, 1)
 
-    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.evolution import Aging
         from nas.search.samplers.planning.planned import PlannedSampler
 
-        planner = Aging(problem, objectives, self.population, self.sample, self.children)
-        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)
+        planner = Aging(problem, goals, self.population, self.sample, self.children)
+        return PlannedSampler(problem, planner, goals=goals, seed=seed)

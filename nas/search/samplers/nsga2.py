@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,7 +10,7 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.goals.objectives import Objective
+    from nas.search.goals.goals import Goals
     from nas.search.goals.problem import Problem
 
 
@@ -32,15 +31,15 @@ class Nsga2(Sampler):
     def __post_init__(self) -> None:
         check_at_least(self, "population", self.population, 2)
 
-    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.evolution import Generations
         from nas.search.samplers.planning.planned import PlannedSampler
         from nas.search.samplers.planning.selection import survivors
 
         planner = Generations(
             problem,
-            objectives,
+            goals,
             self.population,
             lambda losses, broken, count, _: survivors(losses, broken, count),
         )
-        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)
+        return PlannedSampler(problem, planner, goals=goals, seed=seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -12,7 +11,7 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.goals.objectives import Objective
+    from nas.search.goals.goals import Goals
     from nas.search.goals.problem import Problem
 
 
@@ -45,9 +44,9 @@ class PredictorGuided(Sampler):
         check_at_least(self, "batch", self.batch, 1)
         check_at_least(self, "candidates", self.candidates, 1)
 
-    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.guided import Guided
         from nas.search.samplers.planning.planned import PlannedSampler
 
-        planner = Guided(problem, objectives, self.predictor, self.startup, self.batch, self.candidates)
-        return PlannedSampler(problem, planner, objectives=objectives, seed=seed)
+        planner = Guided(problem, goals, self.predictor, self.startup, self.batch, self.candidates)
+        return PlannedSampler(problem, planner, goals=goals, seed=seed)

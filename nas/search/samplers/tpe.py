@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -11,7 +10,7 @@ from nas.search.samplers.base import Sampler, check_at_least, register
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from nas.search.goals.objectives import Objective
+    from nas.search.goals.goals import Goals
     from nas.search.goals.problem import Problem
 
 
@@ -32,7 +31,7 @@ class Tpe(Sampler):
     def __post_init__(self) -> None:
         check_at_least(self, "startup", self.startup, 1)
 
-    def build(self, problem: Problem, *, objectives: Sequence[Objective], seed: int) -> BaseSampler:
+    def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from optuna.samplers import TPESampler
 
         return TPESampler(n_startup_trials=self.startup, seed=seed)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, final
 
 from nas.counts import Count
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import Objective, evaluate_one
 from nas.search.goals.problem import Candidate
 
@@ -39,7 +40,7 @@ class Outcome:
         values: One for each objective, NaN where it was not evaluated or is not a number.
         feasible: Whether all bounds hold.
         reason: Why it was rejected, stopped or failed; empty otherwise.
-        limits: One value for each of the problem's limits, as for objectives.
+        limits: One value for each limit, as for objectives.
         images: The number of images that the accuracy rests on, where it is known.
     """
 
@@ -87,39 +88,36 @@ Rival = Callable[[Sequence[float], int], Count | None]
 """From a candidate's values, and the position that is evaluated, to the count that it must come up to."""
 
 
-def predict(candidate: Candidate, objectives: Sequence[Objective]) -> Outcome | list[float]:
+def predict(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
     """Evaluates what is predicted, which costs nothing.
 
     Returns:
         An outcome, if the candidate breaks a bound or has no number; otherwise the values so far, limits
         behind objectives, for ``complete``.
     """
-    quantities = _quantities(candidate, objectives)
-    values = [NAN] * len(quantities)
-    for position, quantity in enumerate(quantities):
+    values = [NAN] * len(goals.quantities)
+    for position, quantity in enumerate(goals.quantities):
         if quantity.predicted:
             value = values[position] = evaluate_one(quantity, candidate)
             if not math.isfinite(value):
-                return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {value}")
+                return _outcome(State.FAILED, values, goals, False, f"{quantity.name} is {value}")
             if quantity.violation(value) > 0:
                 reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
-                return _outcome(State.REJECTED, values, objectives, False, reason)
+                return _outcome(State.REJECTED, values, goals, False, reason)
     return values
 
 
-def complete(
-    candidate: Candidate, objectives: Sequence[Objective], predicted: Sequence[float], *, rival: Rival
-) -> Outcome:
+def complete(candidate: Candidate, goals: Goals, predicted: Sequence[float], *, rival: Rival) -> Outcome:
     """Evaluates the rest.
 
     Args:
         candidate: The network.
-        objectives: In the order of the values.
+        goals: Their quantities are in the order of the values.
         predicted: What ``predict`` gave.
         rival: Tells what an accuracy must come up to, to be completed.
     """
-    quantities, values, images = _quantities(candidate, objectives), list(predicted), None
-    for position, quantity in enumerate(quantities):
+    values, images = list(predicted), None
+    for position, quantity in enumerate(goals.quantities):
         if quantity.predicted:
             continue
         if quantity.stages is None:
@@ -133,11 +131,11 @@ def complete(
                     f"{quantity.name} {count.correct}/{count.total} is clearly below "
                     f"{better.correct}/{better.total}"
                 )
-                return _outcome(State.STOPPED, values, objectives, False, reason, images)
+                return _outcome(State.STOPPED, values, goals, False, reason, images)
         if not math.isfinite(values[position]):
-            return _outcome(State.FAILED, values, objectives, False, f"{quantity.name} is {values[position]}")
-    feasible = all(q.violation(v) <= 0 for q, v in zip(quantities, values, strict=True))
-    return _outcome(State.COMPLETE, values, objectives, feasible, "", images)
+            return _outcome(State.FAILED, values, goals, False, f"{quantity.name} is {values[position]}")
+    feasible = all(q.violation(v) <= 0 for q, v in zip(goals.quantities, values, strict=True))
+    return _outcome(State.COMPLETE, values, goals, feasible, "", images)
 
 
 def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> tuple[Count, Count | None]:
@@ -150,19 +148,15 @@ def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> t
     return count, None
 
 
-def _quantities(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Objective, ...]:
-    return (*objectives, *candidate.problem.limits)
-
-
 def _outcome(
     state: State,
     values: Sequence[float],
-    objectives: Sequence[Objective],
+    goals: Goals,
     feasible: bool,
     reason: str,
     images: int | None = None,
 ) -> Outcome:
-    count = len(objectives)
+    count = len(goals.objectives)
     return Outcome(state, tuple(values[:count]), feasible, reason, tuple(values[count:]), images)
 
 

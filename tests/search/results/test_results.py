@@ -14,6 +14,7 @@ from nas.network import NetworkSpec, reference_network
 from nas.network.memory import peak_activation_bytes, weight_bytes
 from nas.search import (
     Count,
+    Goals,
     Objective,
     SearchResult,
     State,
@@ -46,8 +47,7 @@ def run(
 ) -> SearchResult:
     return search(
         tiny(),
-        objectives=goals,
-        limits=limits,
+        goals=Goals(goals, limits),
         sampler=make_sampler("random"),
         trials=trials,
         seed=0,
@@ -187,7 +187,7 @@ def test_within_each_budget_the_fastest_of_those_that_are_as_good_wins(tmp_path:
         assert value["equals"] == sum(
             e.outcome.values[1] <= (value["budget_ms"] or 1e9) for e in result.evaluations
         )
-    found = status(goals, [], result.evaluations, [0.5])
+    found = status(result.goals, result.evaluations, [0.5])
     assert found.best == found.best_within[0.5] == result.winner.outcome.values[0]
 
 
@@ -222,9 +222,8 @@ def test_the_choice_that_matters_is_found(tmp_path: Path) -> None:
 
 
 def test_the_status_tells_of_front_and_budgets(tmp_path: Path) -> None:
-    goals = objectives()
-    result = run(tmp_path, goals)
-    found = status(goals, [], result.evaluations, [0.5, 0.01])
+    result = run(tmp_path, objectives())
+    found = status(result.goals, result.evaluations, [0.5, 0.01])
     assert found.front == len(result.front)
     assert found.hypervolume == pytest.approx(result.hypervolume[-1])
     assert found.best == result.winner.outcome.values[0]
@@ -234,7 +233,7 @@ def test_the_status_tells_of_front_and_budgets(tmp_path: Path) -> None:
         "search/hypervolume",
         "search/best_within_0.5_ms",
     }
-    assert status(goals, [], []).best is None
+    assert status(result.goals, []).best is None
 
 
 def test_counts_are_kept_by_weights_network_and_images(tmp_path: Path) -> None:

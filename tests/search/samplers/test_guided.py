@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nas.arrays import IntArray
-from nas.search import Objective, Problem, accuracy, macs, params
+from nas.search import Goals, Problem, accuracy, macs, params
 from nas.search.goals.objectives import evaluate_many
-from nas.search.goals.pareto import as_losses, front, hypervolume
+from nas.search.goals.pareto import front, hypervolume
 from nas.search.goals.problem import rows_of
 from nas.search.predictors import predictor_names
 from nas.search.proposals import default_initial
 from nas.search.samplers.planning.guided import FIRST, Guided
-from nas.search.samplers.planning.history import History, violations
+from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.surrogate import Surrogate
-from tests.search.problems import CLASSES, Scorer, objectives, rng, tiny
+from tests.search.problems import CLASSES, Scorer, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
 
 
-def history_of(rows: IntArray, goals: Sequence[Objective], running: IntArray | None = None) -> History:
+def history_of(rows: IntArray, goals: Goals, running: IntArray | None = None) -> History:
     candidates = PROBLEM.candidates(rows)
-    values = np.stack([evaluate_many(goal, candidates) for goal in goals], axis=1)
+    values = np.stack([evaluate_many(each, candidates) for each in goals.quantities], axis=1)
     running = rows[:0] if running is None else running
     return History(
         rows=rows,
         values=values,
-        losses=as_losses(values, [goal.direction for goal in goals]),
-        violations=violations(values, goals),
+        losses=goals.losses(values),
+        violations=goals.violations(values),
         running=running,
         seen=frozenset(map(tuple, np.concatenate([rows, running]).tolist())),
     )
@@ -42,18 +41,18 @@ def some(count: int, seed: int = 0) -> IntArray:
     return np.unique(PROBLEM.space.sample_many(count, rng(seed)), axis=0)
 
 
-def guided(goals: Sequence[Objective], *, predictor: str = FIRST, batch: int = 10) -> Guided:
+def guided(goals: Goals, *, predictor: str = FIRST, batch: int = 10) -> Guided:
     return Guided(PROBLEM, goals, predictor, startup=15, batch=batch, candidates=1000)
 
 
 def test_it_begins_with_networks_drawn_by_chance() -> None:
-    goals = objectives()
+    goals = two_goals()
     plan = guided(goals).plan(history_of(some(5), goals, running=some(3, 1)), {}, rng())
     assert len(plan.rows) == 15 - 5 - 3
 
 
 def test_a_plan_is_better_than_what_it_was_learned_from() -> None:
-    goals = objectives()
+    goals = two_goals()
     history = history_of(some(40), goals)
     plan = guided(goals).plan(history, {}, rng())
     assert len(plan.rows) == 10
@@ -68,7 +67,7 @@ def test_a_plan_is_better_than_what_it_was_learned_from() -> None:
 
 
 def test_exact_objectives_are_exact_and_not_uncertain() -> None:
-    goals = [accuracy(Scorer()), macs(), params()]
+    goals = Goals([accuracy(Scorer()), macs(), params()])
     surrogate = Surrogate.fit(PROBLEM, goals, history_of(some(30), goals), predictor=FIRST, seed=0)
     fresh = some(20, 5)
     losses, exact = surrogate.score(fresh).losses, history_of(fresh, goals).losses
@@ -80,18 +79,18 @@ def test_exact_objectives_are_exact_and_not_uncertain() -> None:
 
 
 def test_only_what_keeps_its_bounds_is_planned_predicted_ones_included() -> None:
-    goals = [macs(), accuracy(Scorer(), bound=0.75)]
+    goals = Goals([macs(), accuracy(Scorer(), bound=0.75)])
     plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
     found = history_of(plan.rows, goals)
     assert np.mean(found.violations <= 0) >= 0.7
-    goals = objectives(bound_ms=0.5)
+    goals = two_goals(bound_ms=0.5)
     plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
     assert (history_of(plan.rows, goals).violations == 0).all()
 
 
 def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
     """A second worker's plan adds more to the expected front than one that only avoids these networks."""
-    goals = objectives()
+    goals = two_goals()
     rows = some(40)
     first = guided(goals).plan(history_of(rows, goals), {}, rng()).rows
     history = history_of(rows, goals, running=first)
@@ -109,7 +108,7 @@ def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
 
 
 def test_every_fifth_network_is_there_to_learn_from() -> None:
-    goals = objectives()
+    goals = two_goals()
     history = history_of(some(40), goals)
     surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=FIRST, seed=0)
     rows = guided(goals).plan(history, {}, rng()).rows
@@ -118,7 +117,7 @@ def test_every_fifth_network_is_there_to_learn_from() -> None:
 
 
 def test_the_predictor_is_chosen_once_there_are_labels_enough_and_kept() -> None:
-    goals = objectives()
+    goals = two_goals()
     planner = guided(goals, predictor="auto")
     notes = planner.plan(history_of(some(30), goals), {}, rng()).notes
     assert notes == {"predictor": FIRST}
@@ -132,14 +131,14 @@ def test_the_predictor_is_chosen_once_there_are_labels_enough_and_kept() -> None
 
 
 def test_a_predictor_of_an_earlier_version_is_chosen_anew() -> None:
-    goals, noted = objectives(), {"predictor": "mlp", "labels": 50}
+    goals, noted = two_goals(), {"predictor": "mlp", "labels": 50}
     notes = guided(goals, predictor="auto").plan(history_of(some(60), goals), noted, rng()).notes
     assert notes["predictor"] in predictor_names()
     assert notes["labels"] == 60
 
 
 def test_objectives_that_are_all_exact_need_no_labels() -> None:
-    goals = [macs(), params()]
+    goals = Goals([macs(), params()])
     history = history_of(some(60), goals)
     plan = guided(goals, predictor="auto").plan(history, {}, rng())
     rows = np.concatenate([history.rows, plan.rows])
@@ -148,23 +147,23 @@ def test_objectives_that_are_all_exact_need_no_labels() -> None:
 
 
 def test_plans_grow_with_what_is_known() -> None:
-    goals = objectives()
+    goals = two_goals()
     assert len(guided(goals, batch=4).plan(history_of(some(100), goals), {}, rng()).rows) >= 8
 
 
 def test_a_pool_gives_no_network_twice_and_none_that_breaks_a_bound() -> None:
-    goals = objectives(bound_ms=0.3)
+    goals = two_goals(bound_ms=0.3)
     history = history_of(PROBLEM.space.encode(default_initial(PROBLEM.space)), goals)
     rows = Pool(PROBLEM, goals).random(50, history, rng())
     assert len(np.unique(rows, axis=0)) == len(rows) == 50
     assert not history.seen & set(map(tuple, rows.tolist()))
-    assert max(goals[1].evaluate(PROBLEM.candidates(rows))) <= 0.3
+    assert max(goals.objectives[1].evaluate(PROBLEM.candidates(rows))) <= 0.3
     assert rows_of(PROBLEM.candidates(rows)).tolist() == rows.tolist()
 
 
 @pytest.mark.parametrize("bound_ms", [0.19, 0.01])
 def test_a_pool_that_finds_little_gives_little(bound_ms: float) -> None:
     """Of 10 million networks, exactly six are within 0.19 ms, and none within 0.01 ms."""
-    goals = objectives(bound_ms=bound_ms)
+    goals = two_goals(bound_ms=bound_ms)
     history = history_of(PROBLEM.space.encode([PROBLEM.space.smallest()]), goals)
     assert len(Pool(PROBLEM, goals).random(20, history, rng())) <= 5

@@ -10,14 +10,14 @@ import optuna
 import pytest
 from optuna.trial import Trial, TrialState
 
-from nas.search import Objective, Problem, Sampler, make_sampler
+from nas.search import Problem, Sampler, make_sampler
 from nas.search.goals.problem import Candidate
 from nas.search.samplers.planning.history import History, read_history
 from nas.search.samplers.planning.parameters import Parameters
 from nas.search.samplers.planning.planned import Notes, Plan, PlannedSampler, Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
-from tests.search.problems import CLASSES, objectives, rng, tiny
+from tests.search.problems import CLASSES, objectives, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
 PARAMETERS = Parameters(PROBLEM)
@@ -32,7 +32,7 @@ class Counting(Planner):
 
     def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
         self.asked.append((history, notes))
-        rows = Pool(PROBLEM, objectives()).random(3, history, rng)
+        rows = Pool(PROBLEM, two_goals()).random(3, history, rng)
         return Plan(rows, {"plans": int(notes.get("plans", 0)) + 1})
 
 
@@ -43,9 +43,9 @@ class Empty(Planner):
 
 @contextmanager
 def study_of(planner: Planner, seed: int = 0) -> Iterator[optuna.Study]:
-    goals = objectives()
-    sampler = PlannedSampler(PROBLEM, planner, objectives=goals, seed=seed)
-    yield optuna.create_study(directions=[goal.direction for goal in goals], sampler=sampler)
+    goals = two_goals()
+    sampler = PlannedSampler(PROBLEM, planner, goals=goals, seed=seed)
+    yield optuna.create_study(directions=list(goals.directions), sampler=sampler)
 
 
 def ask(study: optuna.Study) -> tuple[Trial, Candidate]:
@@ -54,8 +54,8 @@ def ask(study: optuna.Study) -> tuple[Trial, Candidate]:
 
 
 def tell(study: optuna.Study, trial: Trial, state: State = State.COMPLETE) -> None:
-    goals, candidate = objectives(), PARAMETERS.candidate(trial.params)
-    values = tuple(float(goal.evaluate([candidate])[0]) for goal in goals)
+    candidate = PARAMETERS.candidate(trial.params)
+    values = tuple(float(each.evaluate([candidate])[0]) for each in objectives())
     outcome = Outcome(state, values, feasible=state is State.COMPLETE)
     for name, value in to_attributes(Evaluation(trial.number, candidate, outcome, "sampler", 0.1)).items():
         trial.set_user_attr(name, value)
@@ -113,7 +113,7 @@ def test_an_empty_plan_leaves_it_to_chance() -> None:
 
 
 def test_codes_of_rows_can_be_read_back() -> None:
-    sampler = PlannedSampler(PROBLEM, Empty(), objectives=objectives(), seed=0)
+    sampler = PlannedSampler(PROBLEM, Empty(), goals=two_goals(), seed=0)
     rows = PROBLEM.space.sample_many(50, rng()).tolist()
     codes = [sampler._code(row) for row in rows]
     assert [sampler._row(code) for code in codes] == rows
@@ -125,27 +125,27 @@ def test_the_history_tells_apart_what_was_found_what_failed_and_what_is_under_wa
         for state in (State.COMPLETE, State.FAILED, State.COMPLETE):
             tell(study, ask(study)[0], state)
         _, running = ask(study)
-    goals = objectives(bound_ms=0.2)
+    goals = two_goals(bound_ms=0.2)
     history = read_history(study.trials, PARAMETERS, goals)
     assert len(history.seen) == 4
     assert [tuple(row) for row in history.running.tolist()] == [running.row]
     assert len(history.rows) == len(history.complete) == 2
     assert history.losses[:, 0].tolist() == [-study.trials[i].values[0] for i in (0, 2)]
-    expected = [max(0.0, goals[1].violation(study.trials[i].values[1])) for i in (0, 2)]
+    expected = [max(0.0, goals.objectives[1].violation(study.trials[i].values[1])) for i in (0, 2)]
     assert history.violations == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("known", [0, 60])
 def test_workers_that_ask_at_the_same_time_get_different_networks(name: str, known: int) -> None:
-    goals, made = objectives(), make_sampler(name, {"predictor": "ridge"} if name == "predictor" else {})
-    study = optuna.create_study(directions=[goal.direction for goal in goals])
+    goals, made = two_goals(), make_sampler(name, {"predictor": "ridge"} if name == "predictor" else {})
+    study = optuna.create_study(directions=list(goals.directions))
     for number in range(known):
-        study.sampler = made.build(PROBLEM, objectives=goals, seed=number)
+        study.sampler = made.build(PROBLEM, goals=goals, seed=number)
         tell(study, ask(study)[0])
     found = []
     for number in range(12):
-        study.sampler = made.build(PROBLEM, objectives=goals, seed=1000 + number)
+        study.sampler = made.build(PROBLEM, goals=goals, seed=1000 + number)
         found.append(ask(study)[1])
     before = {PARAMETERS.candidate(trial.params) for trial in study.trials[:known]}
     assert len(set(found)) == 12
@@ -154,11 +154,11 @@ def test_workers_that_ask_at_the_same_time_get_different_networks(name: str, kno
 
 @pytest.mark.parametrize("name", OURS)
 def test_what_would_be_rejected_is_not_proposed(name: str) -> None:
-    goals: list[Objective] = objectives(bound_ms=0.5)
+    goals = two_goals(bound_ms=0.5)
     made: Sampler = make_sampler(name)
-    study = optuna.create_study(directions=[goal.direction for goal in goals])
+    study = optuna.create_study(directions=list(goals.directions))
     for number in range(30):
-        study.sampler = made.build(PROBLEM, objectives=goals, seed=number)
+        study.sampler = made.build(PROBLEM, goals=goals, seed=number)
         trial, candidate = ask(study)
-        assert goals[1].evaluate([candidate])[0] <= 0.5
+        assert goals.objectives[1].evaluate([candidate])[0] <= 0.5
         tell(study, trial)

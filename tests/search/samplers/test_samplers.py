@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.search import make_sampler, sampler_names
+from nas.search import Goals, make_sampler, sampler_names
 from nas.search.goals.objectives import accuracy, macs
 from nas.search.study import search
 from nas.search.trials.evaluation import State
@@ -44,7 +44,7 @@ def test_gp_goes_on_where_a_bound_was_broken_before_another_was_looked_at(tmp_pa
     ]
     result = search(
         SearchSpace.load("tiny_24"),
-        objectives=bounded,
+        goals=Goals(bounded),
         sampler=make_sampler("gp"),
         trials=14,  # the process takes over after ten
         seed=0,

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from nas.search import make_sampler, search
-from tests.search.problems import CLASSES, objectives, tiny
+from tests.search.problems import CLASSES, tiny, two_goals
 
 
 def test_the_dashboard_shows_the_study(tmp_path: Path) -> None:
     pytest.importorskip("optuna_dashboard", reason="no dashboard here: pip install 'hwnas[dashboard]'")
     search(
         tiny(),
-        objectives=objectives(bound_ms=0.6),
+        goals=two_goals(bound_ms=0.6),
         sampler=make_sampler("nsga2"),
         trials=8,
         seed=0,

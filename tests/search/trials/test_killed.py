@@ -23,7 +23,7 @@ SCRIPT = f"""
 import sys, time
 from pathlib import Path
 from nas.search import make_sampler, search
-from tests.search.problems import CLASSES, Scorer, objectives, tiny
+from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 
 class Slow(Scorer):
     def __call__(self, networks):
@@ -33,7 +33,7 @@ class Slow(Scorer):
             print(len(scores), file=stream)
         return scores
 
-search(tiny(), objectives=objectives(Slow(), bound_ms=0.6),
+search(tiny(), goals=two_goals(Slow(), bound_ms=0.6),
        sampler=make_sampler("nsga2", {{"population": 10}}), trials={TRIALS}, seed=1,
        folder=Path(sys.argv[1]), classes=CLASSES)
 """

@@ -14,7 +14,7 @@ import pytest
 from nas.errors import UserError
 from nas.lines import append_lines, drop_partial_line
 from nas.masking import masked, masked_values
-from nas.search import Objective, Shared, make_sampler, search
+from nas.search import Goals, Objective, Shared, make_sampler, search
 from nas.search.trials.storage import open_storage, storage_faults
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, objectives, tiny
@@ -35,7 +35,7 @@ def run(
 ) -> None:
     search(
         space or tiny(),
-        objectives=goals or objectives(),
+        goals=Goals(goals or objectives()),
         sampler=make_sampler(sampler),
         trials=trials,
         seed=0,

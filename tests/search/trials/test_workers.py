@@ -23,7 +23,7 @@ from nas.search.trials.shared import SharedLedger
 from nas.search.trials.storage import open_storage
 from nas.search.trials.store import CODE
 from nas.search.trials.workers import Watch, identity, is_gone, machine
-from tests.search.problems import CLASSES, Scorer, objectives, tiny
+from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 from tests.search.trials.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +33,7 @@ SCRIPT = f"""
 import sys, time
 from pathlib import Path
 from nas.search import Shared, make_sampler, search
-from tests.search.problems import CLASSES, Scorer, objectives, tiny
+from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 
 folder, storage, worker, pause_s = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 
@@ -42,7 +42,7 @@ class Slow(Scorer):
         time.sleep(pause_s)
         return super().__call__(networks)
 
-search(tiny(), objectives=objectives(Slow(), bound_ms=0.6),
+search(tiny(), goals=two_goals(Slow(), bound_ms=0.6),
        sampler=make_sampler("nsga2", {{"population": 10}}), trials={TRIALS}, seed=1,
        folder=folder, classes=CLASSES,
        shared=Shared(storage=storage, study="joint", worker=worker))
@@ -148,7 +148,7 @@ def test_two_workers_behind_a_grpc_proxy_share_a_search(tmp_path: Path) -> None:
 def alone(folder: Path, storage: str, *, trials: int = 12, scorer: Scorer | None = None) -> list[str]:
     result = search(
         tiny(),
-        objectives=objectives(scorer),
+        goals=two_goals(scorer),
         sampler=make_sampler("random"),
         trials=trials,
         seed=0,
@@ -172,7 +172,7 @@ def test_helpers_write_no_results(tmp_path: Path) -> None:
     shared = Shared(storage=str(tmp_path / "journal.log"), study="search")
     work(
         tiny(),
-        objectives=objectives(),
+        goals=two_goals(),
         sampler=make_sampler("random"),
         trials=5,
         seed=0,

@@ -13,6 +13,7 @@ from nas.cli.steps.table.devices import targets
 from nas.errors import UserError, unknown
 from nas.latency import LatencyTable
 from nas.search.goals import objectives as made
+from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import LATENCY, Objective
 from nas.search.results.winners import check_budgets
 
@@ -107,9 +108,7 @@ def check(context: Context) -> None:
     for name in config.bounds:
         if name not in allowed:
             raise unknown("bound", name, allowed)
-    if config.budgets_ms:
-        names = latency_names(devices) if "latency" in _wanted(context) else []
-        check_budgets([Objective(name, "minimize", lambda _: []) for name in names], config.budgets_ms)
+    check_budgets(latency_names(devices) if "latency" in _wanted(context) else [], config.budgets_ms)
 
 
 def check_latency(part: str, *, latency_ms: float | None, latency_fraction: float | None) -> None:
@@ -123,13 +122,13 @@ def check_latency(part: str, *, latency_ms: float | None, latency_fraction: floa
         )
 
 
-def goals(context: Context, sources: Sources) -> tuple[list[Objective], list[Objective]]:
-    """Objectives, and limits: what is bounded and no objective."""
+def goals(context: Context, sources: Sources) -> Goals:
+    """The goals of a run's search; what is bounded and no objective is a limit."""
     config = context.config.search
     made_of = {kind: _KINDS[kind](sources, config.bounds) for kind in _wanted(context)}
     objectives = [each for kind in config.objectives for each in made_of.pop(kind)]
     limits = [each for rest in made_of.values() for each in rest if each.bound is not None]
-    return objectives, limits
+    return Goals(objectives, limits)
 
 
 def depends_on_precision(context: Context) -> bool:

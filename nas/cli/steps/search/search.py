@@ -20,7 +20,7 @@ from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
 from nas.latency import LatencyTable
 from nas.pipeline import Step
-from nas.search import Objective, SearchResult
+from nas.search import Goals, Objective, SearchResult
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, Remeasure, is_latency, remeasured
 from nas.search.samplers import Sampler, make_sampler
@@ -113,8 +113,7 @@ class _Parts:
     """A search, out of the configuration."""
 
     judge: judge_step.Judge
-    objectives: list[Objective]
-    limits: list[Objective]
+    goals: Goals
     context: dict[str, str]
 
 
@@ -127,14 +126,14 @@ def _parts(context: Context, folder: Path) -> _Parts:
         precision=context.config.device.precision,
         latency_ms=lambda table: bound_ms(context, table),
     )
-    objectives, limits = goals_step.goals(context, sources)
+    goals = goals_step.goals(context, sources)
     facts = {f"table of {target.device}": target.facts for target in found}
     accuracy = judge_step.facts(context)
     facts["supernet"] = str(accuracy["supernet"])
     facts["halving"] = str(list(context.config.search.halving))
     facts["device"] = json.dumps(_device_settings(context))
     facts["data"] = _hash({name: value for name, value in accuracy.items() if name != "supernet"})
-    return _Parts(judge=judge, objectives=objectives, limits=limits, context=facts)
+    return _Parts(judge=judge, goals=goals, context=facts)
 
 
 def _hash(value: dict[str, Any]) -> str:
@@ -156,8 +155,7 @@ def help_search(context: Context, worker: int) -> None:
     assert shared is not None
     work(
         searched_space(context),
-        objectives=parts.objectives,
-        limits=parts.limits,
+        goals=parts.goals,
         sampler=sampler(context),
         trials=config.search.trials,
         seed=config.seed,
@@ -175,8 +173,7 @@ def _search(context: Context, folder: Path) -> None:
     with progress_bar("searching") as bar, helpers(context, help_search, workers=config.search.workers):
         result = search(
             searched_space(context),
-            objectives=parts.objectives,
-            limits=parts.limits,
+            goals=parts.goals,
             sampler=sampler(context),
             trials=config.search.trials,
             seed=config.seed,
@@ -198,7 +195,7 @@ def _remeasure(parts: _Parts) -> Remeasure | None:
     judge = parts.judge
     if judge.unseen is None:
         return None
-    return judge.int8_held_out if remeasured(parts.objectives) == "int8_accuracy" else judge.held_out
+    return judge.int8_held_out if remeasured(parts.goals) == "int8_accuracy" else judge.held_out
 
 
 @final
@@ -216,11 +213,9 @@ class _View:
         last = now.evaluated == now.trials
         if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
             return
-        found = status(
-            self.parts.objectives, self.parts.limits, now.entries, self.context.config.search.budgets_ms
-        )
+        found = status(self.parts.goals, now.entries, self.context.config.search.budgets_ms)
         what = "random search, the control: " if now.control else ""
-        self.bar.note(what + _note(found, self.parts.objectives[0]))
+        self.bar.note(what + _note(found, self.parts.goals.objectives[0]))
         metrics = found.metrics("control" if now.control else "search")
         self.context.tracker.log(metrics, step=now.evaluated)
         self._shown = time.monotonic()
@@ -247,9 +242,10 @@ _FORMATS = {"accuracy": "{:.1%}", "int8": "{:.1%}", "latency": "{:.3f} ms"}
 
 def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
     winner = result.winner
-    quantities = [*parts.objectives, *parts.limits]
     values = (*winner.outcome.values, *winner.outcome.limits)
-    described = [_described(each, value, result) for each, value in zip(quantities, values, strict=True)]
+    described = [
+        _described(each, value, result) for each, value in zip(parts.goals.quantities, values, strict=True)
+    ]
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
     if winner.outcome.values[0] != result.choice.best:
         say(f"search: {_as_good(result)}")
@@ -265,7 +261,7 @@ def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
 
 def _as_good(result: SearchResult) -> str:
     """Why the winner is not the most accurate network."""
-    choice, (first, second) = result.choice, result.objectives[:2]
+    choice, (first, second) = result.choice, result.goals.objectives[:2]
     return (
         f"{choice.equals} networks are within one standard error ({choice.noise:.1%}) of the best "
         f"accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has the best "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.goals.objectives import Objective
+from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
@@ -29,18 +29,18 @@ class Generations(Planner):
 
     Attributes:
         problem: The space.
-        objectives: Those of the search.
+        goals: Those of the search.
         population: Parents, and children of a generation.
         select: How parents are selected.
     """
 
     problem: Problem
-    objectives: Sequence[Objective]
+    goals: Goals
     population: int
     select: Select
 
     def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
-        pool = Pool(self.problem, self.objectives)
+        pool = Pool(self.problem, self.goals)
         missing = self.population - len(history.rows) - len(history.running)
         if missing > 0:
             return Plan(pool.random(missing, history, rng))
@@ -60,20 +60,20 @@ class Aging(Planner):
 
     Attributes:
         problem: The space.
-        objectives: Those of the search.
+        goals: Those of the search.
         population: Networks that are alive.
         sample: Networks that compete to become a parent.
         children: Children of a plan; they do not see each other, as those of as many workers do not.
     """
 
     problem: Problem
-    objectives: Sequence[Objective]
+    goals: Goals
     population: int
     sample: int
     children: int
 
     def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
-        pool = Pool(self.problem, self.objectives)
+        pool = Pool(self.problem, self.goals)
         missing = self.population - len(history.rows) - len(history.running)
         if missing > 0:
             return Plan(pool.random(missing, history, rng))

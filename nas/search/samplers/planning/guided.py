@@ -7,15 +7,14 @@ follows Bayesian optimisation, Emmerich et al. 2006).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
+from nas.search.goals.goals import Goals
 from nas.search.goals.improvement import most_improving
-from nas.search.goals.objectives import Objective
 from nas.search.goals.problem import Problem
 from nas.search.predictors import predictor_names
 from nas.search.predictors.choice import choose_predictor
@@ -43,7 +42,7 @@ class Guided(Planner):
 
     Attributes:
         problem: The space.
-        objectives: Those of the search; only those that are not predicted anyway need the predictor.
+        goals: Those of the search; only what is not predicted anyway needs the predictor.
         predictor: Its name, or ``"auto"``.
         startup: Networks that are drawn by chance before there is a predictor.
         batch: Networks of the first plans; a plan is at least a fifth of what is known, so that the time for
@@ -52,21 +51,21 @@ class Guided(Planner):
     """
 
     problem: Problem
-    objectives: Sequence[Objective]
+    goals: Goals
     predictor: str
     startup: int
     batch: int
     candidates: int
 
     def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
-        pool = Pool(self.problem, self.objectives)
+        pool = Pool(self.problem, self.goals)
         missing = self.startup - len(history.complete) - len(history.running)
         if missing > 0 or len(history.complete) < 2:
             return Plan(pool.random(max(1, missing), history, rng))
         notes = self._notes(history, notes, seed=int(rng.integers(2**31)))
         surrogate = Surrogate.fit(
             self.problem,
-            self.objectives,
+            self.goals,
             history,
             predictor=str(notes["predictor"]),
             seed=int(rng.integers(2**31)),
@@ -90,8 +89,7 @@ class Guided(Planner):
         labels = len(history.complete)
         if labels < max(_CHOOSE_FROM, _CHOOSE_AGAIN * int(notes.get("labels", 0))):
             return notes or {"predictor": FIRST}
-        quantities = (*self.objectives, *self.problem.limits)
-        unknown = [i for i, each in enumerate(quantities) if not each.predicted]
+        unknown = [i for i, each in enumerate(self.goals.quantities) if not each.predicted]
         if not unknown:
             return {"predictor": FIRST, "labels": labels}
         inputs = Features(self.problem)(history.rows[history.complete])

@@ -11,8 +11,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.goals.objectives import Objective
-from nas.search.goals.pareto import as_losses
+from nas.search.goals.goals import Goals
 from nas.search.samplers.planning.parameters import Parameters
 from nas.search.trials.evaluation import Outcome, State, from_attributes
 
@@ -47,22 +46,19 @@ class History:
         return np.flatnonzero(np.isfinite(self.values).all(axis=1))
 
 
-def read_history(
-    trials: Sequence[FrozenTrial], parameters: Parameters, objectives: Sequence[Objective]
-) -> History:
+def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: Goals) -> History:
     """The history of trials; those that have no parameters yet are left out."""
     trials = [trial for trial in trials if trial.params.keys() == parameters.distributions.keys()]
     rows = parameters.rows([trial.params for trial in trials])
     outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
     known = [i for i, outcome in enumerate(outcomes) if outcome is not None]
     found = [(*each.values, *each.limits) for each in outcomes if each is not None]
-    quantities = (*objectives, *parameters.problem.limits)
-    values = np.array(found, np.float64).reshape(len(found), len(quantities))
+    values = np.array(found, np.float64).reshape(len(found), len(goals.quantities))
     return History(
         rows=rows[known],
         values=values,
-        losses=as_losses(values[:, : len(objectives)], [each.direction for each in objectives]),
-        violations=violations(values, quantities),
+        losses=goals.losses(values[:, : len(goals.objectives)]),
+        violations=goals.violations(values),
         running=rows[[i for i, trial in enumerate(trials) if trial.state is TrialState.RUNNING]],
         seen=frozenset(tuple(row) for row in rows.tolist()),
     )
@@ -75,13 +71,3 @@ def _outcome(trial: FrozenTrial, row: IntArray, parameters: Parameters) -> Outco
     candidate = parameters.problem.candidates(row[None])[0]
     outcome = from_attributes(trial.user_attrs, trial.number, candidate).outcome
     return None if outcome.state is State.FAILED else outcome
-
-
-def violations(values: FloatArray, quantities: Sequence[Objective]) -> FloatArray:
-    """The sums (N,) of how far values (N, quantities) break their bounds; what is not known breaks none."""
-    total = np.zeros(len(values))
-    for quantity, column in zip(quantities, values.T, strict=True):
-        if quantity.bound is not None:
-            broken = [quantity.violation(value) for value in column.tolist()]
-            total += np.maximum(np.nan_to_num(broken), 0.0)
-    return total

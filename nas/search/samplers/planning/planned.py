@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nas.arrays import IntArray
-from nas.search.goals.objectives import Objective
+from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, read_history
 from nas.search.samplers.planning.parameters import Parameters
@@ -64,13 +64,11 @@ class Planner(ABC):
 class PlannedSampler(BaseSampler):
     """Optuna's view of a planner."""
 
-    def __init__(
-        self, problem: Problem, planner: Planner, *, objectives: Sequence[Objective], seed: int
-    ) -> None:
+    def __init__(self, problem: Problem, planner: Planner, *, goals: Goals, seed: int) -> None:
         self._parameters = Parameters(problem)
         self._radices = [len(d.choices) + 1 for d in problem.space.dimensions]  # one more for "absent"
         self._genes = len(self._radices)
-        self._planner, self._objectives = planner, objectives
+        self._planner, self._goals = planner, goals
         self._rng = np.random.default_rng(seed)
         self._independent = RandomSampler(seed=seed)
 
@@ -114,7 +112,7 @@ class PlannedSampler(BaseSampler):
     def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> int | None:
         position = _newest_plan(others)
         notes = {} if position is None else others[position].system_attrs[_NOTES]
-        history = read_history(others, self._parameters, self._objectives)
+        history = read_history(others, self._parameters, self._goals)
         plan = self._planner.plan(history, notes, self._rng)
         codes = [self._code(row) for row in plan.rows.tolist()]
         if not codes:

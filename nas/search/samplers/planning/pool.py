@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.arrays import IntArray
 from nas.search.bounds import violations
-from nas.search.goals.objectives import Objective
+from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, Row
 from nas.search.samplers.planning.operators import Operators
@@ -28,11 +28,11 @@ class Pool:
 
     Attributes:
         problem: The space.
-        objectives: Those that are predicted and bounded decide what may be proposed.
+        goals: Predicted bounds decide what may be proposed.
     """
 
     problem: Problem
-    objectives: Sequence[Objective]
+    goals: Goals
 
     def new(self, make: Make, count: int, seen: frozenset[Row]) -> IntArray:
         """Rows (at most ``count``, genes) out of those that ``make`` gives, without repeats.
@@ -67,7 +67,7 @@ class Pool:
         return np.concatenate([rows, self.new(mutants, count - len(rows), taken)])
 
     def _allowed(self, rows: Sequence[Row]) -> list[Row]:
-        broken = violations(self.objectives, self.problem.candidates(self._array(rows)))
+        broken = violations(self.goals, self.problem.candidates(self._array(rows)))
         return [row for row, amount in zip(rows, broken, strict=True) if amount <= 0]
 
     def _array(self, rows: Sequence[Row]) -> IntArray:

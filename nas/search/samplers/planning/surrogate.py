@@ -9,12 +9,12 @@ from typing import final
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.goals.objectives import Objective, evaluate_many
-from nas.search.goals.pareto import Direction, as_losses
+from nas.search.goals.goals import Goals
+from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.problem import Problem
 from nas.search.predictors import Fitted, make_predictor
 from nas.search.samplers.planning.features import Features
-from nas.search.samplers.planning.history import History, violations
+from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
 from nas.search.samplers.planning.selection import survivors
 
@@ -40,43 +40,40 @@ class Surrogate:
 
     Attributes:
         features: What predictors see.
-        objectives: Those of the search.
+        goals: Those of the search.
         fitted: For each objective and each limit its regression; ``None`` where it is predicted anyway.
     """
 
     features: Features
-    objectives: Sequence[Objective]
+    goals: Goals
     fitted: Sequence[Fitted | None]
 
     @classmethod
-    def fit(
-        cls, problem: Problem, objectives: Sequence[Objective], history: History, *, predictor: str, seed: int
-    ) -> Surrogate:
+    def fit(cls, problem: Problem, goals: Goals, history: History, *, predictor: str, seed: int) -> Surrogate:
         """Fits the networks that have all values; there must be at least two of them."""
         features = Features(problem)
         inputs, values = features(history.rows[history.complete]), history.values[history.complete]
         fitted = [
             None if each.predicted else make_predictor(predictor).fit(inputs, column, seed=seed)
-            for each, column in zip((*objectives, *problem.limits), values.T, strict=True)
+            for each, column in zip(goals.quantities, values.T, strict=True)
         ]
-        return cls(features, objectives, fitted)
+        return cls(features, goals, fitted)
 
     def score(self, rows: IntArray) -> Scores:
         """The scores of canonical rows (N, genes)."""
-        problem, inputs = self.features.problem, self.features(rows)
-        candidates, quantities = problem.candidates(rows), (*self.objectives, *problem.limits)
+        candidates, inputs = self.features.problem.candidates(rows), self.features(rows)
         columns = [
             evaluate_many(quantity, candidates) if fitted is None else fitted.mean(inputs)
-            for quantity, fitted in zip(quantities, self.fitted, strict=True)
+            for quantity, fitted in zip(self.goals.quantities, self.fitted, strict=True)
         ]
         values = np.stack(columns, axis=1)
-        losses = as_losses(values[:, : len(self.objectives)], _directions(self.objectives))
-        return Scores(losses, violations(values, quantities))
+        losses = self.goals.losses(values[:, : len(self.goals.objectives)])
+        return Scores(losses, self.goals.violations(values))
 
     def deviations(self, rows: IntArray) -> FloatArray:
         """How uncertain the losses are, (N, objectives); 0 where they are exact."""
         inputs = self.features(rows)
-        fitted = self.fitted[: len(self.objectives)]
+        fitted = self.fitted[: len(self.goals.objectives)]
         return np.stack([np.zeros(len(rows)) if f is None else f.std(inputs) for f in fitted], axis=1)
 
     def evolve(
@@ -106,10 +103,6 @@ class Surrogate:
                 np.concatenate([scores.losses, found.losses]),
                 np.concatenate([scores.violations, found.violations]),
             )
-
-
-def _directions(objectives: Sequence[Objective]) -> list[Direction]:
-    return [objective.direction for objective in objectives]
 
 
 def _distinct(rows: IntArray, others: IntArray) -> IntArray:

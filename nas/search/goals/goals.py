@@ -1,0 +1,68 @@
+"""The goals of a search: what it improves, and what it keeps within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nas.arrays import FloatArray
+from nas.errors import UserError
+from nas.search.goals.objectives import Objective
+from nas.search.goals.pareto import Direction, as_losses
+
+
+@final
+@dataclass(frozen=True)
+class Goals:
+    """Objectives and limits.
+
+    Attributes:
+        objectives: What is improved; the first one decides the winner.
+        limits: What is kept within its bound and not improved beyond it.
+
+    Raises:
+        UserError: If there is no objective, two names are equal, or a limit has no bound.
+    """
+
+    objectives: Sequence[Objective]
+    limits: Sequence[Objective] = ()
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.quantities]
+        if not self.objectives or len(set(names)) < len(names):
+            raise UserError(f"a search needs objectives with different names, not {names}")
+        if unbounded := [limit.name for limit in self.limits if limit.bound is None]:
+            raise UserError(f"the limits {unbounded} have no bound; give each one, or make it an objective")
+
+    @cached_property
+    def quantities(self) -> tuple[Objective, ...]:
+        """Objectives, then limits: the order of all values of a network."""
+        return (*self.objectives, *self.limits)
+
+    @cached_property
+    def bounded(self) -> tuple[Objective, ...]:
+        """Predicted quantities with a bound: a network that breaks one is never evaluated."""
+        return tuple(each for each in self.quantities if each.predicted and each.bound is not None)
+
+    @cached_property
+    def directions(self) -> tuple[Direction, ...]:
+        """The direction of each objective."""
+        return tuple(each.direction for each in self.objectives)
+
+    def losses(self, values: ArrayLike) -> FloatArray:
+        """Values (N, objectives) with the sign of maximised ones turned: less is better everywhere."""
+        return as_losses(values, self.directions)
+
+    def violations(self, values: FloatArray) -> FloatArray:
+        """The sums (N,) of how far values (N, quantities) break their bounds; NaN breaks none."""
+        total = np.zeros(len(values))
+        for quantity, column in zip(self.quantities, values.T, strict=True):
+            if quantity.bound is not None:
+                excess = [quantity.violation(value) for value in column.tolist()]
+                total += np.maximum(np.nan_to_num(excess), 0.0)
+        return total
