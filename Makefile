@@ -1,17 +1,19 @@
 # make quickstart   installs into .venv and runs the whole pipeline on the digits of scikit-learn
 # make test         installs into .venv and runs every check
 # make test-long    the tests that take longer
+# make test-pythons the tests on every Python that is supported, each in an environment of its own
 # make mutants seed=1   changes the code in 150 places, one at a time, and counts how often a test fails
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PYTHONS ?= $(or $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python3),python3.11 python3.12 python3.13)
 seed ?= 1
 
 # One thread a process: the tests run in $(WORKERS) processes.
-test test-long mutants: export OMP_NUM_THREADS = 1
+test test-long test-pythons mutants: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-long mutants install install-dev format lint types tests
+.PHONY: quickstart test test-long test-pythons mutants install install-dev format lint types tests
 
 quickstart: install
 	$(BIN)/nas run experiment=quickstart
@@ -20,6 +22,13 @@ test: install-dev lint types tests
 
 test-long: install-dev
 	$(BIN)/python -m pytest -m "long and not gpu"
+
+test-pythons:
+	@for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit; \
+		echo "== Python $$version"; \
+		$(MAKE) tests PYTHON=$$python VENV=$(VENV)-$$version || exit; \
+	done
 
 mutants: install-dev
 	$(BIN)/python -m tools.mutants --seed $(seed) --workers $(WORKERS)
