@@ -9,7 +9,8 @@ import pytest
 
 from nas.hardware import Device
 from nas.latency import LatencyTable
-from nas.latency.estimate.whole_networks import Measured, fit_measured
+from nas.latency.estimate.networks_file import Measured
+from nas.latency.estimate.whole_networks import fit_measured
 from nas.report.figures import draw_latency
 from nas.report.figures.latency import whole_networks
 from nas.report.sections import SECTIONS

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
+from nas.latency.estimate.networks_file import Measured, check_unit, read_networks
 from nas.latency.models.accuracy import Accuracy, compare, fit_line
 from nas.latency.models.base import LatencyModel
 from nas.latency.models.features import COLUMN, COLUMNS, many_features
@@ -26,22 +24,7 @@ FITTED = 200
 """Networks that a table is fitted on at most; what a file holds beyond them judges the table."""
 
 FOLDS = 10
-LEAST, LEAST_WITH_SIBLING = 8, 4
-_COLUMNS = ("architecture", "latency_ms")
 _SCALING_NETWORKS = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Whole networks and their latencies.
-
-    Attributes:
-        rows: Encoded architectures, (N, genes).
-        latency_ms: (N,).
-    """
-
-    rows: IntArray
-    latency_ms: FloatArray
 
 
 def fit_networks(
@@ -49,6 +32,7 @@ def fit_networks(
     source: Path,
     *,
     device: Device,
+    peaks: Device | None = None,
     sibling: LatencyTable | None = None,
     classes: int = 1000,
     input_channels: int | None = None,
@@ -58,8 +42,11 @@ def fit_networks(
 
     Args:
         space: The space that the networks belong to.
-        source: A CSV file with the columns ``architecture`` (a code of the space) and ``latency_ms``.
+        source: A CSV file with the columns ``architecture`` (a code of the space) and ``latency_ms``, see
+            ``read_networks``.
         device: What was measured on.
+        peaks: The device with its peaks, where ``device`` leaves them open; latencies far below its roofline
+            are refused.
         sibling: The table of a similar device, for which fewer networks are enough.
         classes: Outputs of the networks' classifier.
         input_channels: Channels of the input image; the space's by default.
@@ -68,7 +55,10 @@ def fit_networks(
     Raises:
         UserError: If the file has a fault (the message names the line), or the sibling lacks blocks.
     """
-    measured = read_networks(space, source, least=LEAST if sibling is None else LEAST_WITH_SIBLING)
+    measured = read_networks(space, source, with_sibling=sibling is not None)
+    check_unit(
+        space, measured, source, device=peaks or device, classes=classes, input_channels=input_channels
+    )
     return fit_measured(
         space,
         measured,
@@ -79,64 +69,6 @@ def fit_networks(
         name=name,
         provenance={"source": source.name, "sha256": sha256(source)},
     )
-
-
-def read_networks(space: SearchSpace, source: Path, *, least: int) -> Measured:
-    """Reads a file of architectures and latencies.
-
-    Raises:
-        UserError: If there is no such file, a column is missing, or a line has a fault; the message names it.
-    """
-    lines: dict[str, int] = {}
-    latency_ms: list[float] = []
-    for number, code, text in _lines(source):
-        where = f"{source}, line {number}"
-        try:
-            architecture = space.parse(code)
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from None
-        if (first := lines.setdefault(str(architecture), number)) != number:
-            raise UserError(
-                f"{where}: {architecture} stands in line {first} already; give each network once, "
-                "with the mean of its latencies"
-            )
-        latency_ms.append(_positive(text, where))
-    if len(lines) < least:
-        raise UserError(
-            f"{source} has {len(lines)} networks; a table needs at least {least}, and 20 make a good one"
-        )
-    rows = space.encode([space.parse(code) for code in lines])
-    return Measured(rows, np.array(latency_ms))
-
-
-def _lines(source: Path) -> Iterator[tuple[int, str, str]]:
-    """The number of each line that is not empty, and what stands in the two columns."""
-    try:
-        stream = source.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise UserError(
-            f"{source} cannot be read ({error.strerror}); name a CSV file with the columns "
-            + " and ".join(_COLUMNS)
-        ) from None
-    with stream:
-        reader = csv.DictReader(stream, skipinitialspace=True)
-        if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-            raise UserError(
-                f"{source}, line 1: no column {' and no column '.join(missing)}; the first line must name "
-                f"the columns {' and '.join(_COLUMNS)}"
-            )
-        for row in reader:
-            yield reader.line_num, row["architecture"] or "", row["latency_ms"] or ""
-
-
-def _positive(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise UserError(f"{where}: latency_ms is {text!r}; it must be a number of milliseconds") from None
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{where}: latency_ms is {text}; it must be a positive number of milliseconds")
-    return value
 
 
 def fit_measured(

@@ -182,6 +182,21 @@ def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas)
     assert "the measured networks changed" in nas("table", *SIZES, *fit).out
 
 
+def test_networks_that_cannot_be_understood_leave_nothing_behind(space: SearchSpace, nas: Nas) -> None:
+    archs = space.decode(np.unique(space.sample_many(60, np.random.default_rng(0)), axis=0))[:12]
+    fit = ("table.from_networks=phone.csv", "device=laptop_cpu")
+    lines = {number: f"{arch},{number},5" for number, arch in enumerate(archs, start=2)}
+    Path("phone.csv").write_text("\n".join(["architecture,latency_ms", *lines.values()]) + "\n")
+    outcome = nas("table", *SIZES, *fit)
+    assert (outcome.code, Path("run").exists()) == (2, False)
+    assert "phone.csv, line 2: the line has 3 fields, the first line names 2" in outcome.err
+    lines = {number: f"{arch},1e-9" for number, arch in enumerate(archs, start=2)}
+    Path("phone.csv").write_text("\n".join(["architecture,latency_ms", *lines.values()]) + "\n")
+    outcome = nas("table", *SIZES, *fit)
+    assert (outcome.code, Path("run/table").exists()) == (2, False)
+    assert "line 2: latency_ms is 1e-09, but laptop_cpu takes at least" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

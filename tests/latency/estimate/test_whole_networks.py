@@ -8,7 +8,8 @@ import pytest
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency import LatencyTable, NetworkModel, load_table
-from nas.latency.estimate.whole_networks import FITTED, Measured, fit_measured, fit_networks
+from nas.latency.estimate.networks_file import Measured
+from nas.latency.estimate.whole_networks import FITTED, fit_measured, fit_networks
 from nas.network import reference_network
 
 DEVICE = Device(name="phone", machine="a phone", runtime="unknown", provider="")
@@ -127,32 +128,6 @@ def test_beyond_what_it_is_fitted_on_networks_judge_it(tiny_space):
     assert (roles.count("correction"), roles.count("validation")) == (FITTED, 40)
     assert isinstance(found.model, NetworkModel)
     assert len(found.model.measured_ms) == FITTED
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", r"line 1: no column architecture and no column latency_ms; the first line must name"),
-        ("architecture,ms\nx,1\n", r"line 1: no column latency_ms"),
-        ("architecture,latency_ms\nnonsense,1\n", r"line 2: .*nonsense"),
-        ("architecture,latency_ms\n{a},1\n{a},2\n", r"line 3: .* stands in line 2 already"),
-        ("architecture,latency_ms\n{a},-1\n", r"line 2: latency_ms is -1; it must be a positive number"),
-        ("architecture,latency_ms\n{a},inf\n", r"line 2: latency_ms is inf; it must be a positive number"),
-        ("architecture,latency_ms\n\n{a},fast\n", r"line 3: latency_ms is 'fast'; it must be a number"),
-        ("architecture,latency_ms\n{a}\n", r"line 2: latency_ms is ''; it must be a number"),
-        ("architecture,latency_ms\n{a},1\n", r"has 1 networks; a table needs at least 8"),
-    ],
-)
-def test_what_is_wrong_in_a_file_is_named_with_its_line(tiny_space, tmp_path, text, message):
-    path = tmp_path / "bad.csv"
-    path.write_text(text.format(a=tiny_space.smallest()), encoding="utf-8")
-    with pytest.raises(UserError, match=message):
-        fit_networks(tiny_space, path, device=DEVICE)
-
-
-def test_a_file_that_is_not_there(tiny_space, tmp_path):
-    with pytest.raises(UserError, match=r"cannot be read \(No such file or directory\); name a CSV file"):
-        fit_networks(tiny_space, tmp_path / "none.csv", device=DEVICE)
 
 
 def test_a_model_of_other_features_is_refused(table):

@@ -179,12 +179,15 @@ def _estimate(context: Context, folder: Path) -> LatencyTable:
 
 
 def _check_networks(context: Context) -> None:
+    from nas.latency.estimate.networks_file import read_networks
+
     config = context.config.table
     path = Path(str(config.from_networks))
     if not path.is_file():
         raise UserError(f"table.from_networks: there is no file {path}; name a CSV file")
     if config.sibling is not None:
         load_table(config.sibling)
+    read_networks(context.space, path, with_sibling=config.sibling is not None)
 
 
 def _network_inputs(context: Context) -> dict[str, Path]:
@@ -206,6 +209,7 @@ def _fit(context: Context, folder: Path) -> LatencyTable:
         context.space,
         Path(str(config.from_networks)),
         device=context.device,
+        peaks=known_peaks(context.device),
         sibling=None if config.sibling is None else load_table(config.sibling),
         classes=classes,
         input_channels=channels,

@@ -1,0 +1,194 @@
+"""Reads a CSV file of whole networks and their latencies, and refuses what it would misunderstand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nas.arrays import FloatArray, IntArray
+from nas.errors import UserError
+from nas.hardware import Device, roofline_ms
+from nas.space import SearchSpace
+
+COLUMNS = ("architecture", "latency_ms")
+LEAST, LEAST_WITH_SIBLING = 8, 4
+_DELIMITERS = (",", ";", "\t")
+_FAR_BELOW = 20.0
+"""A cache can beat the roofline, which counts memory, by a few times; seconds are off by a thousand."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Whole networks and their latencies.
+
+    Attributes:
+        rows: Encoded architectures, (N, genes).
+        latency_ms: (N,).
+        lines: Where they stand in their file, (N,); empty if they come from none.
+    """
+
+    rows: IntArray
+    latency_ms: FloatArray
+    lines: tuple[int, ...] = ()
+
+
+def read_networks(space: SearchSpace, source: Path, *, with_sibling: bool = False) -> Measured:
+    """Reads a file of architectures and latencies.
+
+    Args:
+        space: The space that the architectures belong to.
+        source: The file. Columns are separated by commas, semicolons or tabs; with the latter two, a decimal
+            comma is understood.
+        with_sibling: Whether a table of a similar device makes fewer networks enough.
+
+    Raises:
+        UserError: If there is no such file, it is not UTF-8, a column is missing, a line has a fault (the
+            message names it), or there are too few.
+    """
+    lines: dict[str, int] = {}
+    latency_ms: list[float] = []
+    for number, code, text in _rows(source):
+        where = f"{source}, line {number}"
+        try:
+            architecture = space.parse(code)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        if (first := lines.setdefault(str(architecture), number)) != number:
+            raise UserError(
+                f"{where}: {architecture} stands in line {first} already; give each network once, "
+                "with the mean of its latencies"
+            )
+        latency_ms.append(_positive(text, where))
+    least = LEAST_WITH_SIBLING if with_sibling else LEAST
+    if len(lines) < least:
+        raise UserError(
+            f"{source} has {len(lines)} networks; a table needs at least {least}, and 20 make a good one"
+        )
+    rows = space.encode([space.parse(code) for code in lines])
+    return Measured(rows, np.array(latency_ms), tuple(lines.values()))
+
+
+def check_unit(
+    space: SearchSpace,
+    measured: Measured,
+    source: Path,
+    *,
+    device: Device,
+    classes: int,
+    input_channels: int | None,
+) -> None:
+    """Refuses latencies that the device cannot reach, such as seconds that were taken for milliseconds.
+
+    A device whose peaks are unknown in its precision can reach anything.
+
+    Raises:
+        UserError: If a latency is far below the roofline; the message names the line.
+    """
+    if device.precision not in dict(device.peak_flops) or device.bandwidth_bytes_per_s is None:
+        return
+    lowered = space.lower_many(measured.rows, classes=classes, input_channels=input_channels)
+    bound_ms = np.zeros(len(lowered.blocks) + 1)  # the last one for places without a block
+    for number in lowered.used():
+        bound_ms[number] = roofline_ms(lowered.blocks[number], device=device)
+    bounds_ms = bound_ms[lowered.index].sum(axis=1)
+    too_fast = np.flatnonzero(measured.latency_ms * _FAR_BELOW < bounds_ms)
+    if len(too_fast):
+        first = int(too_fast[0])
+        raise UserError(
+            f"{source}, line {measured.lines[first]}: latency_ms is {measured.latency_ms[first]:g}, but "
+            f"{device.name} takes at least {bounds_ms[first]:.3g} ms by its peaks; {len(too_fast)} of "
+            f"{len(bounds_ms)} lines are like this. Give milliseconds (are these seconds?), and name the "
+            "device that was measured: device=NAME"
+        )
+
+
+def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
+    """The number of each line that is not empty, its architecture and its latency."""
+    text = _decoded(source)
+    delimiter, names = _heading(text, source)
+    code, latency = (names.index(name) for name in COLUMNS)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    next(reader)
+    try:
+        for row in reader:
+            if not "".join(row).strip():
+                continue
+            _check_fields(row, names, delimiter, where=f"{source}, line {reader.line_num}")
+            value = row[latency].strip()
+            yield reader.line_num, row[code].strip(), value if delimiter == "," else _with_point(value)
+    except csv.Error as error:
+        raise UserError(
+            f"{source}, line {reader.line_num}: {error}; a quotation mark may be missing"
+        ) from None
+
+
+def _decoded(source: Path) -> str:
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{source} cannot be read ({error.strerror}); name a CSV file with the columns "
+            + " and ".join(COLUMNS)
+        ) from None
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        raise UserError(f"{source} is encoded in UTF-16 or is no text; save it in UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{source}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; the file seems to be "
+            "encoded in Latin-1 or Windows-1252: save it in UTF-8"
+        ) from None
+
+
+def _heading(text: str, source: Path) -> tuple[str, list[str]]:
+    """The delimiter, and the names of the columns."""
+    line = next(iter(text.splitlines()), "")
+    headings = {
+        delimiter: [
+            name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        ]
+        for delimiter in _DELIMITERS
+    }
+    delimiter = max(_DELIMITERS, key=lambda each: sum(name in headings[each] for name in COLUMNS))
+    names = headings[delimiter]
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise UserError(
+            f"{source}, line 1: no column {' and no column '.join(missing)}; the first line must name "
+            f"the columns {' and '.join(COLUMNS)}"
+        )
+    return delimiter, names
+
+
+def _check_fields(row: list[str], names: list[str], delimiter: str, *, where: str) -> None:
+    if len(row) == len(names):
+        return
+    hint = ""
+    if delimiter == "," and len(row) > len(names):
+        hint = "; write numbers with a decimal point, or separate columns by semicolons"
+    plural = "" if len(row) == 1 else "s"
+    raise UserError(
+        f"{where}: the line has {len(row)} field{plural}, the first line names {len(names)}{hint}"
+    )
+
+
+def _with_point(number: str) -> str:
+    """A number with a decimal point; one that has both a comma and a point is left for an error."""
+    return number if "." in number else number.replace(",", ".", 1)
+
+
+def _positive(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise UserError(f"{where}: latency_ms is {text!r}; it must be a number of milliseconds") from None
+    if not (math.isfinite(value) and value > 0):
+        raise UserError(f"{where}: latency_ms is {text}; it must be a positive number of milliseconds")
+    return value
