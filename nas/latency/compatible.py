@@ -1,4 +1,4 @@
-"""Whether a latency table speaks of the device and the space that it is asked about."""
+"""Checks whether a latency table fits a device and a space."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _DECIDING = ("runtime", "provider", "provider_options", "threads", "batch", "pre
 
 
 def require_fit(table: LatencyTable, *, device: Device, space: str) -> None:
-    """Refuses a table that was measured otherwise than the device asks for, or is fitted to another space.
+    """Refuses a table with other settings than the device, or fitted to another space.
 
     Args:
         table: The table.
-        device: The device that is asked for.
+        device: The device of the run.
         space: Name of the space that is searched.
 
     Raises:
@@ -39,7 +39,7 @@ def require_space(table: LatencyTable, space: str) -> None:
 
 
 def differences(table: LatencyTable, device: Device) -> str:
-    """In what the table was measured otherwise than the device asks for; empty if in nothing that counts."""
+    """A message about the settings in which the table and the device differ; empty if they agree."""
     names = [name for name in _DECIDING if _value(table.device, name) != _value(device, name)]
     if not names:
         return ""
@@ -52,7 +52,7 @@ def differences(table: LatencyTable, device: Device) -> str:
 
 
 def warnings(table: LatencyTable, device: Device) -> Iterator[str]:
-    """What is no fault but worth knowing: another machine or version than the one asked for."""
+    """Warnings: the table is of another machine or version than the run."""
     if device.machine not in ("", table.device.machine):
         yield f"the latency table {table.name} is of {table.device.machine}, not of {device.machine}"
     wanted = device.runtime_version or (_installed(table.device.runtime) if table.device.is_here else "")
@@ -76,5 +76,5 @@ def _installed(runtime: str) -> str:
 
 
 def _same_version(first: str, second: str) -> bool:
-    """Whether two versions are the same, where one may say more than the other."""
+    """Whether two versions agree; one may be more precise than the other."""
     return first.startswith(second) or second.startswith(first)

@@ -56,7 +56,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def is_result(content: Mapping[str, Any]) -> bool:
-    """Whether a file holds what ``measure.pyz`` wrote: samples from which a table is yet to be computed."""
+    """Whether a file was written by ``measure.pyz``: it holds samples, not costs."""
     return "measurement" in content
 
 

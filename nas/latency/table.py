@@ -1,4 +1,4 @@
-"""The latency table of one device: what blocks cost, how that is known, and how far to trust it."""
+"""The latency table of one device: costs of blocks, the measurements behind them, and the error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record:
 
     Attributes:
         role: ``"probe"``; a whole network is ``"correction"`` if the model was fitted on it, ``"validation"``
-            if it was kept from the model to judge it.
+            if it validates the model.
         blocks: Keys of all its blocks in order; empty where ``architecture`` says what it is.
         mean_ms: Mean latency.
         std_ms: Standard deviation of the rounds.
@@ -40,7 +40,7 @@ class Record:
         target: Keys whose cost a probe was to give.
         context: The probe's context.
         architecture: The code of an architecture of the table's space.
-        predicted_ms: What was predicted when the table was judged, where it was kept: by the table, or, where
+        predicted_ms: The prediction of the validation, where it was kept: by the table, or, where
             it was fitted on this network too, by a model that had not seen it.
     """
 
@@ -62,11 +62,11 @@ class LatencyTable:
 
     Attributes:
         name: The table's name.
-        device: What was measured on.
+        device: The measured device.
         space: Name of the search space that it is for; empty where there is none.
         model: How the blocks of a network become its latency.
         accuracy: The error on networks that the model has not seen; ``None`` where it is unknown.
-        probes: What was run.
+        probes: The measured chains and networks.
         protocol: How it was run.
         references_ms: Latency of the reference kernels: the machine's state while it was measured.
         provenance: Date, versions and the like.
@@ -125,7 +125,7 @@ class LatencyTable:
         return self.model.missing(network.blocks)
 
     def is_estimate(self, network: NetworkSpec) -> bool:
-        """Whether the prediction for the network rests on something that was not measured."""
+        """Whether the prediction for the network uses an estimate in place of a measurement."""
         return self.model.is_estimate(network.blocks)
 
     def predict(self, network: NetworkSpec) -> float:

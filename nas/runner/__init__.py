@@ -1,4 +1,4 @@
-"""What runs on the target: the timing protocol and the runtimes.
+"""The runner measures on the target: the timing protocol and the runtimes.
 
 Needs Python 3.9 or later, numpy and one runtime; imports nothing else of this project, so that it can be
 zipped and carried to the target as it is.

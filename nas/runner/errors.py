@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class RunnerError(ValueError):
-    """What was wrong, what is allowed, what to do; printed without a traceback."""
+    """A fault of the user: what was wrong, what is allowed, what to do. It is printed without a traceback."""

@@ -68,10 +68,10 @@ def measure_kit(
     Args:
         kit: Folder of a kit.
         samples: The file that raw samples are appended to; measuring goes on where it ends.
-        progress: Is told how far it is.
+        progress: Called with how far the measurement is.
         listen: Is given every line of the file, those that are there at once.
         runtime: What runs the models; by default the runtime that the kit names, on this machine.
-        machine: What they run on, in words; by default this machine.
+        machine: A description of the machine; by default of this one.
 
     Raises:
         RunnerError: If the kit is damaged or for another machine or version, the runtime is missing or falls
@@ -144,7 +144,7 @@ def _warm_up(model: Model, *, seconds: float) -> None:
 
 
 def _check_target(device: dict[str, Any], machine: str, version: str) -> None:
-    """What the device leaves open is filled in here; what it names must be so."""
+    """Fills in the fields that the device leaves open, and checks those that it names."""
     if device.get("machine", "") not in ("", machine):
         raise RunnerError(
             f"the kit is for {device['machine']}, but this is {machine}; measure there, or write a kit with "

@@ -27,7 +27,7 @@ from .errors import RunnerError
 
 @dataclass(frozen=True)
 class Protocol:
-    """How long and how often to measure.
+    """The duration and repetition of a measurement.
 
     Attributes:
         sample_ms: Shortest duration of a sample, in ms.
@@ -91,7 +91,7 @@ class Window:
     """One window of one entry.
 
     Attributes:
-        entry: What was timed.
+        entry: The timed entry.
         round: The round it belongs to; references count their own.
         start_s: When, in seconds of the wall clock.
         runs: Back-to-back runs of a sample.
@@ -118,7 +118,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the measuring is.
+    """The progress of a measurement.
 
     Attributes:
         done: Windows measured.

@@ -1,4 +1,4 @@
-"""What a target gives back: one file with the kit's manifest and all raw samples.
+"""The result of a target: one file with the kit's manifest and all raw samples.
 
 It is a latency table that has not been computed yet: whoever reads it derives the costs from the samples,
 with what only the rest of the project knows of blocks and networks.

@@ -21,7 +21,7 @@ class SampleFile:
 
     Args:
         path: The file; it is made if it does not exist.
-        header: What the samples belong to (kit, device, versions); an existing file must have the same.
+        header: Kit, device and versions of the samples; an existing file must have the same.
         listen: Is given every line of the file: at once those that are there, then each as it is written.
 
     Raises:
@@ -127,7 +127,7 @@ def _check_header(found: dict[str, Any], header: dict[str, Any], path: Path) -> 
 def _lock(stream: IO[bytes], path: Path) -> None:
     try:
         import fcntl
-    except ImportError:  # Windows has no fcntl; there, two processes are not told apart
+    except ImportError:  # Windows has no fcntl, so two processes cannot be distinguished
         return
     try:
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,8 +43,8 @@ class Session:
         sleep: Waits for so many seconds.
         open_at_once: Models that are kept open; that which was not used for longest is closed for a new one.
         windows: Windows that an earlier, interrupted run took.
-        usage: How often a typical network uses an entry; once where nothing is said.
-        progress: Is told how far it is.
+        usage: Mean occurrences of each entry in a network; 1 where none is given.
+        progress: Called with how far the measurement is.
     """
 
     def __init__(
@@ -117,22 +117,22 @@ class Session:
             self._time_references()
             self._unchecked += self._take(self._queue.popleft())
 
-    def _company(self, first: str) -> dict[str, int]:
+    def _partners(self, first: str) -> dict[str, int]:
         """Entries and rounds to take in turns with ``first``: those that wait, then any."""
-        company: dict[str, int] = {}
+        partners: dict[str, int] = {}
         waiting: list[tuple[str, int]] = []
         places = self._protocol.turns - 1
-        while self._queue and len(company) < places:
+        while self._queue and len(partners) < places:
             name, round_ = self._queue.popleft()
-            if name in self._turn_takers and name != first and name not in company:
-                company[name] = round_
+            if name in self._turn_takers and name != first and name not in partners:
+                partners[name] = round_
             else:
                 waiting.append((name, round_))
         self._queue.extendleft(reversed(waiting))
-        others = [name for name in self._in_turns if name != first and name not in company]
-        for name in self._random.sample(others, min(places - len(company), len(others))):
-            company[name] = len(self._rounds[name])
-        return company
+        others = [name for name in self._in_turns if name != first and name not in partners]
+        for name in self._random.sample(others, min(places - len(partners), len(others))):
+            partners[name] = len(self._rounds[name])
+        return partners
 
     def _is_spent(self) -> bool:
         return self._spent_s + self._waited_s >= self._protocol.budget_s
@@ -146,7 +146,7 @@ class Session:
         return ranked[: max(_AT_LEAST, len(ranked) // _WORTHIEST)]
 
     def _worth(self, name: str) -> float:
-        """What one more window takes off the variance of a typical network's predicted latency, a second."""
+        """The decrease of a typical network's variance by one more window, per second of measuring."""
         rounds = list(self._rounds[name].values())
         kept = quieter_half(rounds)
         variance = statistics.variance(kept if len(kept) > 1 else [*rounds, *rounds])
@@ -204,7 +204,7 @@ class Session:
         """Takes one window, or several in turns; returns what was taken."""
         name, round_ = first
         if name in self._turn_takers:
-            rounds = {name: round_, **self._company(name)}
+            rounds = {name: round_, **self._partners(name)}
             models = {each: self._model(each) for each in rounds}
             windows = time_in_turns(models, rounds=rounds, protocol=self._protocol, wall=self._wall)
         else:

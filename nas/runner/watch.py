@@ -1,4 +1,4 @@
-"""Whether the machine is as fast as it was, by two reference kernels that are timed again and again."""
+"""Watches the speed of the machine with two reference kernels."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Watch:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether there are enough windows to believe that it is slow."""
+        """Whether there are enough windows to call the machine slow."""
         return all(len(fresh) >= _CONFIRMED for fresh in self._fresh.values())
 
     def accept(self) -> None:

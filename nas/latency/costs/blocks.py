@@ -13,7 +13,7 @@ from nas.latency.plan.probes import Probe
 
 @dataclass(frozen=True)
 class Derived:
-    """What probes say about blocks.
+    """The costs that follow from the latencies of probes.
 
     Attributes:
         cost_ms: The cost of each block, by key.

@@ -1,4 +1,4 @@
-"""From the raw samples of a kit to a latency table: derive block costs, correct, prove."""
+"""From the raw samples of a kit to a latency table: block costs, correction, validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.costs.blocks import Derived, derive_costs
-from nas.latency.costs.validation import prove, whole
+from nas.latency.costs.validation import networks_of, validate_table
 from nas.latency.costs.windows import Latency, latencies
 from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.models.correction import fit_correction
@@ -47,10 +47,10 @@ def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable
         Window(entry, round_, start_s, runs, tuple(samples), took_s)
         for entry, round_, start_s, runs, samples, took_s in found["windows"]
     ]
-    return derive_table(found["manifest"], header=found["header"], windows=windows)
+    return table_from_samples(found["manifest"], header=found["header"], windows=windows)
 
 
-def derive_table(
+def table_from_samples(
     manifest: Mapping[str, Any], *, header: Mapping[str, Any], windows: Sequence[Window]
 ) -> LatencyTable:
     """The table that the raw samples of a kit give.
@@ -68,7 +68,7 @@ def derive_table(
     derived = derive(probes, measured)
     constant = min(derived.context_ms.values())
     fitted = fit_correction(
-        *whole(networks, "correction", measured), cost_ms=derived.cost_ms, constant_ms=constant
+        *networks_of(networks, "correction", measured), cost_ms=derived.cost_ms, constant_ms=constant
     )
     device = Device.from_dict(manifest["device"])
     table = LatencyTable(
@@ -85,7 +85,9 @@ def derive_table(
         references_ms=references(measured),
         provenance=_provenance(header, windows),
     )
-    return dataclasses.replace(table, accuracy=prove(table, networks, measured, plain_constant_ms=constant))
+    return dataclasses.replace(
+        table, accuracy=validate_table(table, networks, measured, plain_constant_ms=constant)
+    )
 
 
 def entry_latencies(manifest: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, Latency]:
@@ -132,12 +134,12 @@ def derive(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> Derived:
 
 
 def costs(derived: Derived) -> dict[str, BlockCost]:
-    """The costs as a table holds them."""
+    """The costs of blocks with their errors, for a table."""
     return {key: BlockCost(cost, derived.error_ms[key]) for key, cost in derived.cost_ms.items()}
 
 
 def probe_records(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> list[Record]:
-    """What was measured of probes, as a table holds it."""
+    """The records of probes in a table."""
     return [
         _record(_PROBE, probe.blocks, measured[probe.id], target=probe.target, context=probe.context)
         for probe in probes

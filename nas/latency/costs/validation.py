@@ -18,7 +18,7 @@ from nas.latency.table import LatencyTable
 from nas.network import NetworkSpec
 
 
-def whole(
+def networks_of(
     networks: Iterable[KitNetwork], role: str, measured: Mapping[str, Latency]
 ) -> tuple[list[Sequence[BlockSpec]], FloatArray]:
     """The blocks and latencies of the networks of one role."""
@@ -27,23 +27,23 @@ def whole(
     return list(blocks), np.array([measured[entry.id].mean_ms for entry in entries])
 
 
-def prove(
+def validate_table(
     table: LatencyTable,
     networks: Sequence[KitNetwork],
     measured: Mapping[str, Latency],
     *,
     plain_constant_ms: float,
 ) -> Accuracy | None:
-    """The table's error on the validation networks, beside what it should be compared with.
+    """The error of a table on the validation networks, and the baselines to compare it with.
 
     Args:
         table: The table, corrected.
         networks: The kit's whole networks, of all roles.
         measured: Their latencies.
-        plain_constant_ms: The constant that the plain sum of costs is taken with.
+        plain_constant_ms: The constant term of the plain sum of costs.
     """
-    chains, truth = whole(networks, "validation", measured)
-    fitted_on, fitted_truth = whole(networks, "correction", measured)
+    chains, truth = networks_of(networks, "validation", measured)
+    fitted_on, fitted_truth = networks_of(networks, "correction", measured)
     if len(chains) < 2 or len(fitted_on) < 2:
         return None
     plain = dataclasses.replace(
@@ -70,6 +70,6 @@ def _sums(table: LatencyTable, chains: Sequence[Sequence[BlockSpec]]) -> FloatAr
 
 
 def _halves(latency: Latency) -> tuple[float, float]:
-    """The latency that every other round shows, and the one that the rest shows."""
+    """The latency of the even rounds and that of the odd rounds."""
     rounds = latency.rounds_ms
     return summarise(rounds[::2]).mean_ms, summarise(rounds[1::2] or rounds).mean_ms

@@ -17,7 +17,7 @@ _DEAD_ZONE = 0.03
 
 @dataclass(frozen=True)
 class Latency:
-    """What was measured of one entry.
+    """The measured latency of one entry.
 
     Attributes:
         rounds_ms: The quiet time of each round's window, drift divided out, in the order of the rounds.
@@ -54,7 +54,7 @@ def latencies(windows: Iterable[Window], *, references: Sequence[str]) -> dict[s
 
 
 def drift(windows: Sequence[Window], *, references: Sequence[str]) -> FloatArray:
-    """How slow the machine was at each window, (W,): 1 is usual, 1.1 is 10 % slower.
+    """The slowdown of the machine at each window, (W,): 1 is the usual speed, 1.1 is 10 % slower.
 
     The geometric mean over the reference kernels of their time over their usual time. A running minimum, so
     that a burst counts for nothing; and changes below 3 % are taken for noise.

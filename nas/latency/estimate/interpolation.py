@@ -21,7 +21,7 @@ def with_interpolated_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]
 
     A block is taken for a network of its own, and its cost predicted from its physical features by a Gaussian
     process on the measured blocks of the same kind. The estimate's error is the process's deviation. Blocks
-    of a kind of which fewer than ``LEAST`` were measured stay missing.
+    of a kind with fewer than ``LEAST`` measured blocks stay missing.
     """
     by_kind: dict[str, list[BlockSpec]] = {}
     for block in table.model.missing(blocks):

@@ -14,7 +14,7 @@ from nas.latency.models.blocks import BlockCost
 from nas.latency.table import LatencyTable
 
 MISSING = ("measure", "error", "estimate")
-"""What a run may do about blocks that its table lacks."""
+"""The treatments of blocks that a table lacks (``table.missing``)."""
 
 
 def with_scaled_estimates(
@@ -22,7 +22,7 @@ def with_scaled_estimates(
 ) -> LatencyTable:
     """The table with estimates, marked as such, for those of ``blocks`` that it lacks.
 
-    A block of a kind of which enough were measured is estimated from these
+    If enough blocks of its kind were measured, a block is estimated from these
     (``nas.latency.estimate.interpolation``).
     For any other, the estimate is its roofline bound, times how many times theirs the blocks of its kind in
     the table take, as a median; of all blocks where the table holds none of the kind. A bound alone would
@@ -54,7 +54,7 @@ def with_scaled_estimates(
 
 
 def _factors(table: LatencyTable, device: Device) -> dict[str, float]:
-    """How many times its roofline bound a block takes, by kind."""
+    """The ratio of a block's cost to its roofline bound, by kind."""
     found: dict[str, list[float]] = defaultdict(list)
     for key, cost in table.costs.items():
         block = parse_key(key)

@@ -21,7 +21,7 @@ from nas.latency.table import LatencyTable, Record
 from nas.space import SearchSpace
 
 FITTED = 200
-"""Networks that a table is fitted on at most; what a file holds beyond them judges the table."""
+"""The most networks that a table is fitted on; the other networks of a file validate the table."""
 
 FOLDS = 10
 _SCALING_NETWORKS = 512
@@ -44,7 +44,7 @@ def fit_networks(
         space: The space that the networks belong to.
         source: A CSV file with the columns ``architecture`` (a code of the space) and ``latency_ms``, see
             ``read_networks``.
-        device: What was measured on.
+        device: The device of the measurements.
         peaks: The device with its peaks, where ``device`` leaves them open; latencies far below its roofline
             are refused.
         sibling: The table of a similar device, for which fewer networks are enough.
@@ -84,8 +84,8 @@ def fit_measured(
 ) -> LatencyTable:
     """A table from whole networks and their latencies.
 
-    Up to ``FITTED`` networks, it is fitted on all and judged by cross-validation; beyond, it is fitted on so
-    many of them, drawn at random, and judged by the others.
+    With at most ``FITTED`` networks, it is fitted on all and validated by cross-validation. With more, it is
+    fitted on a random sample of that size and validated on the others.
 
     Raises:
         UserError: If the sibling lacks blocks.
@@ -126,7 +126,7 @@ def _records(
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What models are fitted on and judged by.
+    """The data for fitting and validation.
 
     Attributes:
         features: Features of the networks, (N, F).
@@ -188,7 +188,7 @@ class Data:
         )
 
     def predict(self, model: NetworkModel, chosen: IntArray) -> FloatArray:
-        """What a model predicts for the networks of these numbers, in ms."""
+        """Predictions of a model for the networks of these numbers, in ms."""
         return model.predict_features(self.features[chosen], self._sibling_ms(chosen))
 
     def cross_validate(self) -> tuple[IntArray, FloatArray]:

@@ -44,7 +44,7 @@ class Kit:
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
-        """What it holds: ``id``, ``role``, ``file``, ``sha256``, and what the file is."""
+        """The entries of the manifest: ``id``, ``role``, ``file``, ``sha256``, blocks or network."""
         entries: Sequence[Mapping[str, Any]] = self.manifest["entries"]
         return entries
 

@@ -1,4 +1,4 @@
-"""Which operators ONNX Runtime's optimisation leaves of a model: what was fused, and what runs in INT8."""
+"""The operators of a model after ONNX Runtime's optimisation: what is fused, and what is INT8."""
 
 from __future__ import annotations
 

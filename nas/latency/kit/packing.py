@@ -1,4 +1,4 @@
-"""What a kit travels as: the runner in one file, a kit in one file. Equal content gives equal bytes."""
+"""Packs the runner into one file, and a kit into one file. Equal content gives equal bytes."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 def require_precision(device: Device) -> None:
     """Raises a ``UserError`` if the device's runtime does not run its precision.
 
-    What another program's runtime runs, such as TFLite's, is for that program to say.
+    The runtime of another program, such as TFLite, decides for itself what it runs.
     """
     if device.runtime not in runtimes():
         return

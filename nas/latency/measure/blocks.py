@@ -41,7 +41,7 @@ def extend_table(
         folder: Where the kit and the raw samples go.
         budget_s: Seconds of measuring.
         seed: Seed of the weights and the order of measuring.
-        progress: Is told how far the measuring is.
+        progress: Called with how far the measurement is.
 
     Raises:
         UserError: If the table belongs to another machine or runtime version.
@@ -52,10 +52,10 @@ def extend_table(
     device = _same_machine(table.device)
     probes = plan_probes(missing, input_channels=input_channels)
     turns = int(table.protocol.get("turns", 1))
-    company = plan_probes(_some_known(table, turns), input_channels=input_channels) if turns > 1 else ()
+    partners = plan_probes(_some_known(table, turns), input_channels=input_channels) if turns > 1 else ()
     protocol = Protocol(budget_s=budget_s, seed=seed, turns=turns)
     kit = write_kit(
-        folder / "kit", device=device, probes=_distinct(probes, company), protocol=protocol, seed=seed
+        folder / "kit", device=device, probes=_distinct(probes, partners), protocol=protocol, seed=seed
     )
     _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
     measured = entry_latencies(kit.manifest, windows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.hardware import Device
-from nas.latency.costs.from_samples import derive_table
+from nas.latency.costs.from_samples import table_from_samples
 from nas.latency.kit.kit import Kit, write_kit
 from nas.latency.plan.plan import Plan
 from nas.latency.table import LatencyTable
@@ -17,9 +17,9 @@ def write_plan(plan: Plan, folder: Path, *, device: Device) -> Kit:
     """Writes the kit of a plan.
 
     Args:
-        plan: What is to be measured.
+        plan: The plan.
         folder: Folder of the kit.
-        device: What is measured; machine and version may be empty, and are filled in by the measurement.
+        device: The device. The measurement fills in its machine and version if they are empty.
     """
     return write_kit(
         folder,
@@ -57,4 +57,4 @@ def measure_plan(
     """
     kit = write_plan(plan, folder / "kit", device=device.here() if target is None else device)
     header, windows = run_kit(kit, folder / SAMPLES, target=target, progress=progress)
-    return derive_table(kit.manifest, header=header, windows=windows)
+    return table_from_samples(kit.manifest, header=header, windows=windows)

@@ -1,4 +1,4 @@
-"""How well predictions meet measurements: figures of merit, and what they should be compared with."""
+"""The error of predicted latencies: figures of merit, and the baselines to compare them with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RANKED = 5  # networks in a band, at least, for their order to mean something
 
 @dataclass(frozen=True)
 class Figures:
-    """How well predictions meet measurements.
+    """Figures of merit of predicted latencies.
 
     Attributes:
         mape: Mean absolute percentage error, as a share: 0.02 is 2 %.
@@ -51,7 +51,7 @@ class Accuracy:
         uncorrected: Those of what the model starts from: the plain sum of costs, or a similar device's table,
             scaled; ``None`` where it starts from neither.
         noise_floor: Those of one half of the rounds against the other; ``None`` where there were no rounds.
-        cross_validated: Whether each network was judged by a model that was fitted on the others, and not all
+        cross_validated: Whether each network was predicted by a model fitted on the others, and not all
             of them by the table itself.
     """
 

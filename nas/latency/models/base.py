@@ -1,4 +1,4 @@
-"""What a latency table knows: how the blocks of a network become its latency."""
+"""Latency models: how the blocks of a network become its latency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LatencyModel(ABC):
 
     @abstractmethod
     def about(self) -> str:
-        """What it rests on, in a few words, e.g. ``"1,200 blocks"``."""
+        """The data behind the model in a few words, e.g. ``"1,200 blocks"``."""
 
     @abstractmethod
     def missing(self, blocks: Iterable[BlockSpec]) -> tuple[BlockSpec, ...]:
@@ -32,7 +32,7 @@ class LatencyModel(ABC):
 
     @abstractmethod
     def is_estimate(self, blocks: Sequence[BlockSpec]) -> bool:
-        """Whether the prediction for a network of these blocks rests on something that was not measured."""
+        """Whether the prediction for a network of these blocks uses an estimate in place of a measurement."""
 
     @abstractmethod
     def predict(self, blocks: Sequence[BlockSpec]) -> float:
@@ -44,7 +44,7 @@ class LatencyModel(ABC):
 
     @abstractmethod
     def parts(self, blocks: Sequence[BlockSpec]) -> tuple[float, ...] | None:
-        """What each block adds, in ms; ``None`` if only the latency of the whole is known."""
+        """The contribution of each block in ms; ``None`` if only the latency of the whole is known."""
 
     @abstractmethod
     def keys(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BlockCost:
-    """What one block costs inside a network, before the correction.
+    """The cost of one block inside a network, before the correction.
 
     Attributes:
         ms: Milliseconds for one batch.

@@ -47,7 +47,7 @@ class Correction:
     noise: float | None = None
 
     def block_ms(self, block: BlockSpec, cost_ms: float) -> float:
-        """What a block with this cost adds to its network."""
+        """The contribution of a block with this cost to its network."""
         found = _features(block, cost_ms)
         return sum(value * found[name] for name, value in self.coefficients.items())
 

@@ -1,4 +1,4 @@
-"""What a network's latency is made of physically, counted from its primitive operations.
+"""Physical features of a network's latency, counted from its primitive operations.
 
 Nothing here knows a search space or a kind of block: every quantity is a sum over the operations of the
 lowering. Some are also counted by *level*: at level l, operations read maps of 2⁻ˡ of the image's size, so
@@ -53,7 +53,7 @@ def is_depthwise(op: Op) -> bool:
 
 
 def quantities(op: Op) -> dict[str, float]:
-    """What one operation adds to its network's features, for one image."""
+    """The contribution of one operation to its network's features, for one image."""
     kernel = op.kernel if isinstance(op, Conv2d) else 0
     found = {
         "operations": 1.0,
@@ -90,7 +90,7 @@ def _counts(block: BlockSpec) -> tuple[tuple[int, dict[str, float]], ...]:
 
 
 def block_features(block: BlockSpec, *, image: int) -> FloatArray:
-    """What a block adds to its network's features, (F,).
+    """The contribution of a block to its network's features, (F,).
 
     Args:
         block: The block.
@@ -115,7 +115,7 @@ def network_features(blocks: Sequence[BlockSpec]) -> FloatArray:
 
 
 def _of_the_whole(image: int) -> FloatArray:
-    """What a network has once, whatever its blocks are."""
+    """The features that every network has once, whatever its blocks."""
     row = np.zeros(len(COLUMNS))
     row[COLUMN["networks"]], row[COLUMN[PIXELS]] = 1, image**2
     return row

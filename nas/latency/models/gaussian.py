@@ -60,8 +60,8 @@ class Process:
     Attributes:
         linear_inputs: Inputs of the linear part, (N, A).
         smooth_inputs: Inputs of the smooth part, (N, B); with no column there is no such part.
-        targets: What was measured, (N,).
-        mean: What is predicted far from everything.
+        targets: Measured values, (N,).
+        mean: The prediction far from all data.
         hyper: The hyperparameters.
         noise_factors: By how much the variance of each measurement's noise is enlarged, (N,).
     """
@@ -152,7 +152,7 @@ def fit_process(
         linear_inputs: (N, A), each about as large as its share of the whole.
         smooth_inputs: (N, B), of unit variance each; no columns for a process without a smooth part.
         targets: Relative deviations from what was assumed, (N,).
-        prior: What is known of the hyperparameters.
+        prior: The prior of the hyperparameters.
     """
     middle = float(np.median(targets))
     spread = 1.4826 * float(np.median(np.abs(targets - middle))) + 1e-4

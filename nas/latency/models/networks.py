@@ -53,7 +53,7 @@ _SCALING = ("mean", "log_mean", "log_deviation")
 
 @dataclass(frozen=True)
 class Scaling:
-    """How the features of a space's networks are brought to one scale.
+    """The scaling of the features of a space's networks.
 
     Attributes:
         mean: Their means over random networks, (F,).
@@ -79,7 +79,7 @@ class Scaling:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """What features are multiplied by, (F,): 0 for those that no network has."""
+        """The factors of the features, (F,): 0 for those that no network has."""
         size = np.sqrt(len(ROOFLINE))
         result: FloatArray = np.where(self.mean > 0, _WEIGHTS / np.maximum(self.mean, 1e-300), 0) / size
         return result
@@ -276,7 +276,7 @@ def shares(features: FloatArray, scaling: Scaling) -> FloatArray:
 
 
 def _terms(features: FloatArray, sibling_ms: FloatArray) -> FloatArray:
-    """What the rough model has a rate for each of, (N, K)."""
+    """The terms of the rough model, each with a rate, (N, K)."""
     return sibling_ms[:, None] if len(sibling_ms) else features[:, _RATES]
 
 

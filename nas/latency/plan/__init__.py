@@ -1,1 +1,1 @@
-"""What a latency table measures: probes of every block, and whole networks."""
+"""The plan of a latency table: probes of every block, and whole networks."""

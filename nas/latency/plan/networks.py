@@ -1,4 +1,4 @@
-"""Which networks are worth measuring when only a few can be: those that say most about all the others."""
+"""Selects the few networks whose latencies are most informative about all others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def most_informative(features: FloatArray, count: int) -> list[int]:
         count: How many; at most all.
     """
     inputs = shares(features, Scaling.of(features))
-    variance = inputs @ inputs.T + 1  # 1: the overall rate, of which nothing is known either
+    variance = inputs @ inputs.T + 1  # 1: the overall rate, which is unknown too
     chosen: list[int] = []
     for _ in range(min(count, len(features))):
         gain = (variance**2).sum(axis=0) / (np.diag(variance) + _NOISE**2)

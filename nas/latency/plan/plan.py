@@ -1,4 +1,4 @@
-"""What is measured for a table, and about how long that takes: known before anything is written."""
+"""The plan of a table: what to measure, and about how long that takes. Nothing is written yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas.runner.runtimes import takes_turns
 from nas.space import Architecture, SearchSpace
 from nas.space.stratified import stratified
 
-_ASSUMED_FLOPS = 2e10  # of an unknown core, only to foretell how long measuring takes
+_ASSUMED_FLOPS = 2e10  # of an unknown core; only the estimate of the measuring time uses it
 _LONGEST_WARM_UP_S = 2.0
 _CALL_MS = 0.02  # that calling a runtime takes
 _WARM_UP_SAMPLES = 2.5  # that a window takes before its own: finding how many runs make a sample
@@ -28,7 +28,7 @@ _WARM_UP_SAMPLES = 2.5  # that a window takes before its own: finding how many r
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be measured for a table.
+    """The blocks and networks to measure for a table.
 
     Attributes:
         space: Name of the search space.
@@ -60,7 +60,7 @@ class Plan:
         return self.protocol.min_rounds * sum(window_ms) * 1e-3
 
     def about(self, device: Device) -> str:
-        """What is measured and how long that takes, in one line."""
+        """One line about the blocks, the networks and the measuring time."""
         expected_s, budget_s = self.expected_s(device), self.protocol.budget_s
         head = (
             f"{self.blocks} blocks in {len(self.probes)} chains, and {len(self.networks)} whole networks; "
@@ -98,7 +98,7 @@ def plan_table(
     seed: int = 0,
     long_samples: bool = False,
 ) -> Plan:
-    """What has to be measured for every block of a space.
+    """Plans the measurement of every block of a space.
 
     Args:
         space: The space.
@@ -167,7 +167,7 @@ def _choose(
     resolutions: Sequence[int] | None,
     network: Callable[..., NetworkSpec],
 ) -> list[KitNetwork]:
-    """Disjoint sets of networks: those that say most, to correct, and a fair sample, to judge."""
+    """Disjoint sets of networks: informative ones for the correction, a fair sample for the validation."""
     rng = np.random.default_rng(seed)
     chosen: dict[str, KitNetwork] = {}
     for role, count in counts.items():

@@ -51,7 +51,7 @@ def plan_probes(
     Args:
         blocks: Distinct blocks.
         input_channels: Channels of the networks' input: a block with so many reads the image itself.
-        usage: How often a typical network has each block, by key; once where nothing is said. Measuring time
+        usage: Mean occurrences of each block in a network, by key; 1 where none is given. Measuring time
             goes where it is large; an error of a context is one of all blocks that are measured in it.
     """
     blocks, usage = tuple(blocks), usage or {}

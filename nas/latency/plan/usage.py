@@ -1,4 +1,4 @@
-"""How often a typical network of a space uses a block: where measuring time is worth most."""
+"""The usage of each block in the networks of a space; blocks that are used more are measured more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NETWORKS = 2000
 def block_usage(
     space: SearchSpace, rng: np.random.Generator, *, classes: int, input_channels: int
 ) -> Mapping[str, float]:
-    """How often each block occurs in a random network, on the average, by its key.
+    """The mean number of occurrences of each block in a random network, by key.
 
     Args:
         space: The space.

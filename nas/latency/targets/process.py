@@ -18,25 +18,25 @@ _INTERRUPTED = 130
 _FAULT = "error: "
 
 
-def measure_apart(kit: Path, samples: Path, *, progress: Callable[[Progress], None]) -> None:
+def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress], None]) -> None:
     """Measures what is missing in ``samples`` with the runner that the kit carries.
 
     Args:
         kit: Folder of a kit.
         samples: The file that raw samples are appended to; measuring goes on where it ends.
-        progress: Is told how far it is.
+        progress: Called with how far the measurement is.
 
     Raises:
         RunnerError: As ``measure_kit`` does, or if the process dies.
     """
     command = [sys.executable, str(kit / RUNNER), str(kit), str(samples), "--raw", "--stream"]
     with (
-        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=errors,
             text=True,
             errors="replace",
         ) as process,
@@ -52,12 +52,12 @@ def measure_apart(kit: Path, samples: Path, *, progress: Callable[[Progress], No
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise RunnerError(_message(said, code))
+            raise RunnerError(_message(errors, code))
 
 
-def _message(said: IO[bytes], code: int) -> str:
-    said.seek(0)
-    lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
+def _message(errors: IO[bytes], code: int) -> str:
+    errors.seek(0)
+    lines = [line for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
     faults = [line.removeprefix(_FAULT) for line in lines if line.startswith(_FAULT)]
     if faults:
         return faults[-1]

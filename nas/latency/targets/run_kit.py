@@ -8,10 +8,10 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.latency.kit.kit import Kit
-from nas.latency.targets.process import measure_apart
+from nas.latency.targets.process import measure_in_process
 from nas.latency.targets.transport import Target, open_transport
-from nas.latency.targets.with_benchmark import measure_natively
-from nas.latency.targets.with_runner import measure_carried
+from nas.latency.targets.with_benchmark import measure_with_benchmark
+from nas.latency.targets.with_runner import measure_with_runner
 from nas.runner.errors import RunnerError
 from nas.runner.measure import measure_kit
 from nas.runner.protocol import Progress, Window
@@ -46,14 +46,14 @@ def run_kit(
     """
     try:
         if target is None:
-            measure = measure_apart if needs_process(dict(kit.manifest["device"])) else measure_kit
+            measure = measure_in_process if needs_process(dict(kit.manifest["device"])) else measure_kit
             measure(kit.folder, samples, progress=progress)
         elif target.binary is None:
-            measure_carried(
+            measure_with_runner(
                 kit, samples, transport=open_transport(target), python=target.python, progress=progress
             )
         else:
-            measure_natively(
+            measure_with_benchmark(
                 kit, samples, transport=open_transport(target), binary=target.binary, progress=progress
             )
         header, windows = read_samples(samples)

@@ -1,4 +1,4 @@
-"""How another device is reached: the contract, and the kinds by the scheme of an address.
+"""Transports: how another device is reached, by the scheme of its address.
 
 A transport copies a file to the device and runs a shell script there. All else (which files are there
 already, what is measured, how it goes on after an interruption) is built on these two, the same for each.
@@ -92,11 +92,11 @@ class Transport(ABC):
 
     @abstractmethod
     def machine(self) -> str:
-        """The device in words, asked of itself without Python."""
+        """A description of the device, read without Python on it."""
 
     @abstractmethod
     def advice(self, code: int, message: str) -> str:
-        """What to do about a command that ended with ``code``; empty if its message has to do."""
+        """Advice for a command that ended with ``code``; empty if its own message is enough."""
 
     def names(self) -> set[str]:
         """The names of the files in the folder on the device, which is made if it does not exist."""
@@ -117,7 +117,7 @@ class Transport(ABC):
         """Runs a shell script on the device and waits for it; the lines that it printed.
 
         Raises:
-            UserError: If it fails; the message repeats what the device said.
+            UserError: If it fails; the message repeats that of the device.
         """
         return list(self.stream(script, stdin=stdin))
 
@@ -129,7 +129,7 @@ class Transport(ABC):
             stdin: A file of this machine that the script reads.
 
         Raises:
-            UserError: If it fails; the message repeats what the device said.
+            UserError: If it fails; the message repeats that of the device.
         """
         with ExitStack() as stack:
             source: int | IO[bytes] = subprocess.DEVNULL
@@ -157,8 +157,8 @@ class Transport(ABC):
                 f"{argv[0]} is not installed here, but {self.name} needs it; install it"
             ) from None
 
-    def _failed(self, code: int, said: str) -> UserError:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+    def _failed(self, code: int, printed: str) -> UserError:
+        lines = [line.strip() for line in printed.splitlines() if line.strip()]
         found = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         message = "; ".join(found or lines[-_SHOWN_LINES:]) or f"a command ended with exit code {code}"
         advice = self.advice(code, message)

@@ -19,7 +19,7 @@ from nas.runner.protocol import Model, Progress
 from nas.runner.runtimes import Runtime
 
 
-def measure_natively(
+def measure_with_benchmark(
     kit: Kit,
     samples: Path,
     *,
@@ -34,7 +34,7 @@ def measure_natively(
         samples: The file of raw samples on this machine.
         transport: The way to the device.
         binary: The benchmark program, built for the device.
-        progress: Is told how far it is.
+        progress: Called with how far the measurement is.
 
     Raises:
         UserError: If the program is unknown or does not fit the device's runtime, a model is missing in the

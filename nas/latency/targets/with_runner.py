@@ -22,7 +22,7 @@ from nas.runner.protocol import Progress
 from nas.runner.samples import SampleFile, parse_window
 
 
-def measure_carried(
+def measure_with_runner(
     kit: Kit,
     samples: Path,
     *,
@@ -37,7 +37,7 @@ def measure_carried(
         samples: The file of raw samples on this machine.
         transport: The way to the device.
         python: The command that runs Python there.
-        progress: Is told how far it is.
+        progress: Called with how far the measurement is.
 
     Raises:
         UserError: If the device cannot be reached, or what runs there fails.
@@ -74,7 +74,7 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
     Args:
         lines: All lines of the device's own sample file from the first on, with progress between them.
         samples: The file on this machine; what it has must be what the device's begins with.
-        progress: Is told how far the device is.
+        progress: Called with how far the device is.
 
     Raises:
         UserError: If the two files differ.
@@ -99,7 +99,7 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
 
 
 def objects(lines: Iterable[str], progress: Callable[[Progress], None]) -> Iterator[dict[str, Any]]:
-    """The JSON objects among the lines that the runner prints, of which progress is told at once.
+    """The JSON objects among the lines that the runner prints; progress is reported at once.
 
     A login or a library may print something of its own, and a line may be cut off.
     """

@@ -41,7 +41,7 @@ class Runtime(ABC):
         """
 
     def profile(self, path: Path) -> list[tuple[str, float]]:
-        """What a model's operators take, by the runtime's own profiler.
+        """The time of each operator of a model, by the runtime's own profiler.
 
         Profiling costs time at each operator, so its figures show what was fused and what is slow; they are
         no latencies.
@@ -107,12 +107,12 @@ def takes_turns(device: dict[str, Any]) -> bool:
 
     A runtime decides by a function of this name in its file; without one, each is run back to back.
     """
-    return bool(_ask(device, "takes_turns"))
+    return bool(_optional(device, "takes_turns"))
 
 
 def needs_process(device: dict[str, Any]) -> bool:
     """Whether models are to be measured by a process that does nothing else."""
-    return bool(_ask(device, "needs_process"))
+    return bool(_optional(device, "needs_process"))
 
 
 def claim_process(device: dict[str, Any]) -> None:
@@ -120,13 +120,13 @@ def claim_process(device: dict[str, Any]) -> None:
 
     Called before any model is opened.
     """
-    _ask(device, "claim_process")
+    _optional(device, "claim_process")
 
 
-def _ask(device: dict[str, Any], function: str) -> Any:
-    """What an optional function of the runtime's file says; ``None`` where there is none."""
-    asked = getattr(_module(device), function, None) if device.get("runtime") in runtimes() else None
-    return None if asked is None else asked(device)
+def _optional(device: dict[str, Any], function: str) -> Any:
+    """The result of an optional function of the runtime's file; ``None`` if the file lacks it."""
+    optional = getattr(_module(device), function, None) if device.get("runtime") in runtimes() else None
+    return None if optional is None else optional(device)
 
 
 def open_runtime(device: dict[str, Any]) -> Runtime:

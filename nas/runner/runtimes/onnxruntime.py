@@ -37,7 +37,7 @@ _SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
 _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _PROFILED_RUNS = 10
 _shared: list[int] = []
-"""How many threads all sessions of this process share; empty where each has its own."""
+"""The number of threads that all sessions of this process share; empty if each has its own."""
 
 
 def takes_turns(device: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from . import Runtime
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
-"""What operations with float operands compute in; an INT8 model's own types decide the rest."""
+"""The precision of operations with float operands; an INT8 model's own types decide the rest."""
 
 _PROFILED_RUNS = 10
 
@@ -92,7 +92,7 @@ class _OpenVino(Runtime):
         return compiled
 
     def _check(self, compiled: Any, hint: str, path: Path) -> None:
-        """That the model runs on the device, and in the precision, that were asked for."""
+        """Checks that the model runs on the configured device in the configured precision."""
         devices, provider = compiled.get_property("EXECUTION_DEVICES"), self._device["provider"]
         if [name.split(".")[0] for name in devices] != [provider.split(".")[0]]:
             raise RunnerError(f"openvino runs {path} on {devices}, not on {provider}; choose another device")

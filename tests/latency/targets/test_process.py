@@ -13,7 +13,7 @@ from nas.latency.kit.kit import write_kit
 from nas.latency.kit.packing import RUNNER
 from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import plan_probes
-from nas.latency.targets.process import measure_apart
+from nas.latency.targets.process import measure_in_process
 from nas.latency.targets.run_kit import run_kit
 from nas.runner.errors import RunnerError
 from nas.runner.protocol import Protocol
@@ -74,21 +74,21 @@ def test_the_users_mistakes_are_told_as_elsewhere(kit, tmp_path):
 def test_a_process_that_dies_is_told(tmp_path, program, message):
     (tmp_path / RUNNER).write_text(program, encoding="utf-8")
     with pytest.raises(RunnerError, match=message):
-        measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
+        measure_in_process(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
 
 
 def test_what_a_library_prints_is_passed_over(tmp_path):
     said = []
     program = """print('** EP Error **'); print('{"progress": [1, 2, 3.0, ""]}'); print('7')"""
     (tmp_path / RUNNER).write_text(program, encoding="utf-8")
-    measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=said.append)
+    measure_in_process(tmp_path, tmp_path / "samples.jsonl", progress=said.append)
     assert [(each.done, each.total) for each in said] == [(1, 2)]
 
 
 def test_an_interrupted_process_interrupts(tmp_path):
     (tmp_path / RUNNER).write_text("raise SystemExit(130)", encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
-        measure_apart(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
+        measure_in_process(tmp_path, tmp_path / "samples.jsonl", progress=lambda _: None)
 
 
 def test_an_interrupted_listener_leaves_no_process(kit, tmp_path):

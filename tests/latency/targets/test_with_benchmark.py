@@ -4,7 +4,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.costs.from_samples import derive_table
+from nas.latency.costs.from_samples import table_from_samples
 from nas.latency.targets import Target
 from nas.latency.targets.benchmarks import benchmarks, find_benchmark
 from nas.latency.targets.run_kit import run_kit
@@ -81,7 +81,10 @@ def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, phone, perf_test, tm
     assert {window.entry for window in windows} == set(sizes)
     for window in windows:
         assert window.samples_us == pytest.approx([sizes[window.entry]] * 2, rel=1e-4)
-    assert derive_table(kit.manifest, header=header, windows=windows).device.machine == "Example Phone 7 SM1"
+    assert (
+        table_from_samples(kit.manifest, header=header, windows=windows).device.machine
+        == "Example Phone 7 SM1"
+    )
     assert "-I -m times -r 1 -x 1 -y 1 -e cpu /data/local/tmp/hwnas/" in calls(phone)[0].replace(
         str(phone), "/data/local/tmp/hwnas"
     )

@@ -16,7 +16,7 @@ import pytest
 from nas.errors import UserError
 from nas.hardware import describe_machine
 from nas.latency import load_table
-from nas.latency.costs.from_samples import derive_table
+from nas.latency.costs.from_samples import table_from_samples
 from nas.latency.targets import Target
 from nas.latency.targets.run_kit import run_kit
 from nas.runner.protocol import Protocol
@@ -48,7 +48,7 @@ def test_a_device_is_measured_over_ssh(kit, pi, tmp_path):
     header, windows = read_samples(tmp_path / "samples.jsonl")
     assert {window.entry for window in windows} == {entry["id"] for entry in kit.entries}
     assert told[-1].done == told[-1].total == 2 * 4
-    table = derive_table(kit.manifest, header=header, windows=windows)
+    table = table_from_samples(kit.manifest, header=header, windows=windows)
     assert (table.name, table.space) == ("small-board", "small")
     assert table.device.machine == describe_machine()
     assert table.device.runtime_version

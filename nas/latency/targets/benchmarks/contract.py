@@ -1,4 +1,4 @@
-"""What is known of a benchmark program: how it is called, and what it prints."""
+"""The interface to a benchmark program: its command line, and the latency in its output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Benchmark(ABC):
     """A program that runs one model many times and prints the average latency."""
 
     NAME: ClassVar[str]
-    """What the name of its file begins with."""
+    """The beginning of its file's name."""
 
     @abstractmethod
     def check(self, device: Mapping[str, Any]) -> None:
