@@ -23,8 +23,7 @@ from nas.latency.kit.packing import RUNNER, pack_runner
 from nas.latency.kit.precision import in_precision, require_precision
 from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import Probe
-from nas.runner.errors import RunnerError
-from nas.runner.measure import MANIFEST, SCHEMA, check_files, read_manifest
+from nas.runner.measure import MANIFEST, SCHEMA
 from nas.runner.protocol import Protocol
 
 _MODELS = "models"
@@ -108,20 +107,6 @@ def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
     for path in (folder / _MODELS).iterdir():
         if path.stem not in kept and path.suffix != ".cache":
             path.unlink()
-
-
-def read_kit(folder: Path) -> Kit:
-    """Reads a kit and checks its files.
-
-    Raises:
-        UserError: If it is not a kit, or a file is missing or was changed.
-    """
-    try:
-        manifest = read_manifest(folder)
-        check_files(folder, manifest)
-    except RunnerError as error:
-        raise UserError(str(error)) from None
-    return Kit(folder, manifest)
 
 
 def _rng(name: str, seed: int) -> np.random.Generator:

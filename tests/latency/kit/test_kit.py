@@ -16,7 +16,7 @@ from nas.errors import UserError
 from nas.files import sha256
 from nas.hardware import Device
 from nas.latency.kit import precision
-from nas.latency.kit.kit import read_kit, write_kit
+from nas.latency.kit.kit import write_kit
 from nas.latency.kit.operators import optimised_operators
 from nas.latency.kit.packing import pack_folder
 from nas.latency.plan.entries import KitNetwork
@@ -24,7 +24,7 @@ from nas.latency.plan.probes import plan_probes
 from nas.network import NetworkSpec
 from nas.quantization import insert_pairs
 from nas.runner.errors import RunnerError
-from nas.runner.measure import measure_kit
+from nas.runner.measure import check_files, measure_kit, read_manifest
 from nas.runner.protocol import Protocol
 from nas.runner.runtimes import Runtime, open_runtime
 from nas.runner.samples import read_samples
@@ -48,14 +48,20 @@ def write(folder, network, **fields):
     )
 
 
+def checked(folder):
+    """The manifest of a kit whose files are as they were written."""
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    return manifest
+
+
 @pytest.fixture
 def kit(tmp_path, network):
     return write(tmp_path / "kit", network)
 
 
 def test_a_kit_says_what_it_holds(kit, network):
-    read = read_kit(kit.folder)
-    assert read == kit
+    assert checked(kit.folder) == kit.manifest
     assert [entry["role"] for entry in kit.entries] == ["reference"] * 2 + ["probe"] * 4 + ["validation"]
     for entry in kit.entries:
         assert sha256(kit.folder / entry["file"]) == entry["sha256"]
@@ -79,11 +85,11 @@ def test_a_kit_that_is_written_again_keeps_the_kernels_that_a_runtime_chose(kit,
 def test_a_changed_kit_is_refused(kit):
     path = kit.folder / kit.entries[0]["file"]
     path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(UserError, match="was changed after the kit was written; write the kit again"):
-        read_kit(kit.folder)
+    with pytest.raises(RunnerError, match="was changed after the kit was written; write the kit again"):
+        checked(kit.folder)
     path.unlink()
-    with pytest.raises(UserError, match="is missing from the kit"):
-        read_kit(kit.folder)
+    with pytest.raises(RunnerError, match="is missing from the kit"):
+        checked(kit.folder)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +98,13 @@ def test_a_changed_kit_is_refused(kit):
 )
 def test_a_faulty_manifest_is_refused(kit, content, message):
     (kit.folder / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=message):
-        read_kit(kit.folder)
+    with pytest.raises(RunnerError, match=message):
+        checked(kit.folder)
 
 
 def test_a_folder_without_a_manifest_is_no_kit(tmp_path):
-    with pytest.raises(UserError, match=r"is not a kit: it has no manifest\.json"):
-        read_kit(tmp_path)
+    with pytest.raises(RunnerError, match=r"is not a kit: it has no manifest\.json"):
+        checked(tmp_path)
 
 
 def test_a_precision_that_the_runtime_does_not_run_is_refused(tmp_path, network):
@@ -214,13 +220,13 @@ def packed(kit, tmp_path):
 def test_a_packed_kit_is_unpacked_once_and_again_if_it_is_another(kit, packed, network, tmp_path):
     folder = kit_folder(packed)
     assert folder == tmp_path / "my.kit-unpacked"
-    assert read_kit(folder).manifest == kit.manifest
+    assert checked(folder) == kit.manifest
     (folder / "mine").touch()
     assert kit_folder(packed) == folder
     assert (folder / "mine").exists()
     other = write(tmp_path / "other", network, batch=2)
     pack_folder(other.folder, ["manifest.json", *(entry["file"] for entry in other.entries)], packed)
-    assert read_kit(kit_folder(packed)).manifest == other.manifest
+    assert checked(kit_folder(packed)) == other.manifest
     assert kit_folder(kit.folder) == kit.folder
 
 
