@@ -1,9 +1,11 @@
-"""How well one order of things agrees with another, and how sure that is."""
+"""How well one order of things agrees with another, accuracies as counts, and how sure both are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +13,12 @@ from numpy.typing import ArrayLike
 from nas.arrays import FloatArray
 
 Statistic = Callable[[FloatArray, FloatArray], float]
+
+Z95 = 1.959964
+"""Quantile of the normal distribution for a 95 % interval."""
+
+_Z_CLEARLY = 1.644854
+"""Two 90 % intervals that do not touch: with equal accuracies that happens in 1 to 2 of 100 comparisons."""
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
@@ -119,3 +127,53 @@ def bootstrap(
     tail = (1 - level) / 2
     ends = np.quantile(defined, (tail, 1 - tail)).tolist() if len(defined) else [float("nan")] * 2
     return Interval(value=statistic(a, b), low=ends[0], high=ends[1])
+
+
+@final
+@dataclass(frozen=True)
+class Count:
+    """Images that were classified rightly, out of a number of images."""
+
+    correct: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The accuracy, 0 to 1."""
+        return self.correct / self.total
+
+    def interval(self, *, z: float = Z95) -> tuple[float, float]:
+        """The interval of the accuracy, 0 to 1; 95 % by default."""
+        return wilson(self.correct, self.total, z=z)
+
+    @property
+    def noise(self) -> float:
+        """The largest difference to another accuracy on these images that chance explains.
+
+        It is the standard error, but at least one image: the standard error of 50 right out of 50 is 0.
+        """
+        return max(math.sqrt(self.value * (1 - self.value) / self.total), 1 / self.total)
+
+    def is_clearly_below(self, other: Count) -> bool:
+        """Whether chance alone hardly explains that this accuracy is the lower one."""
+        return self.interval(z=_Z_CLEARLY)[1] < other.interval(z=_Z_CLEARLY)[0]
+
+
+def wilson(correct: float, total: int, *, z: float = Z95) -> tuple[float, float]:
+    """The score interval of a share (Wilson 1927); 95 % by default.
+
+    Args:
+        correct: Successes.
+        total: Trials, at least 1.
+        z: Quantile of the normal distribution.
+
+    Returns:
+        Its two ends, 0 to 1. The share is never outside, whatever rounding does: of no successes the lower
+        end is 0, of nothing else the upper end is 1.
+    """
+    share = correct / total
+    centre = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    # For a share of 0 or 1 the formula gives just that, but in floating point one ulp more or less.
+    return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))

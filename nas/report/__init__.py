@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nas.counts import wilson
 from nas.report.build import pictures, report
 from nas.report.results import Row, read_table
 from nas.report.table import print_table
+from nas.statistics import wilson
 
 __all__ = ["Row", "pictures", "print_table", "read_table", "report", "wilson"]

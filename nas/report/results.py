@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from nas.counts import wilson
 from nas.deploy.manifest import MANIFEST, Artefact, Spread, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
 from nas.network import NetworkSpec
 from nas.report.records import is_outdated
+from nas.statistics import wilson
 
 RESULTS = Path("final") / "results.json"
 TRUST = Path("trust") / "trust.json"

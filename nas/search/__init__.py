@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nas.counts import Count, wilson
 from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import (
     LatencyPredictor,
@@ -21,6 +20,7 @@ from nas.search.samplers import Sampler, make_sampler, sampler_names
 from nas.search.study import Progress, search, work
 from nas.search.trials.evaluation import Evaluation, Outcome, State
 from nas.search.trials.shared import Shared
+from nas.statistics import Count, wilson
 
 __all__ = [
     "Candidate",

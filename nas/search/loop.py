@@ -13,7 +13,6 @@ from typing import final
 import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.counts import Count
 from nas.search.bounds import find_best, violations
 from nas.search.goals.goals import Goals
 from nas.search.goals.pareto import as_losses
@@ -35,6 +34,7 @@ from nas.search.trials.evaluation import (
 )
 from nas.search.trials.memory import Mirror
 from nas.search.trials.store import CODE, DIED, LOST, Ledger, has_ended
+from nas.statistics import Count
 
 PATIENCE = 20
 """After so many rejected proposals in a row, a network that breaks no bound is put in their place."""

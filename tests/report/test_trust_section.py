@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from nas.counts import wilson
 from nas.files import read_json, write_json
 from nas.report import report
 from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
+from nas.statistics import wilson
 
 TITLE = "Trust in the supernet"
 

@@ -12,8 +12,8 @@ import numpy as np
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
+from nas.gaussian import Hyper, Prior, fit_process
 from nas.latency.models.features import COLUMN, KINDS, ROOFLINE, block_features
-from nas.latency.models.gaussian import Hyper, Prior, fit_process
 
 _COUNTED = tuple(name for name in (*ROOFLINE, *KINDS) if name != "networks")
 FEATURES = ("cost", *_COUNTED)
@@ -73,7 +73,7 @@ def fit_correction(
     """Fits the correction on whole networks.
 
     Bayesian linear regression of the relative error. The plain sum of costs is the prior's mean, its strength
-    maximises the marginal likelihood, the noise is Student's t (``nas.latency.models.gaussian``). Stable from
+    maximises the marginal likelihood, the noise is Student's t (``nas.gaussian``). Stable from
     a handful of networks on; with fewer than three, the plain sum is kept.
 
     Args:

@@ -20,6 +20,7 @@ import numpy as np
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
+from nas.gaussian import Hyper, Process, fit_process
 from nas.latency.models.base import LatencyModel, read_model, register, write_model
 from nas.latency.models.features import (
     COLUMN,
@@ -30,7 +31,6 @@ from nas.latency.models.features import (
     many_features,
     network_features,
 )
-from nas.latency.models.gaussian import Hyper, Process, fit_process
 from nas.latency.models.rates import fit_rates
 
 if TYPE_CHECKING:

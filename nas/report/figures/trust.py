@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from nas.counts import wilson
 from nas.report.figures.style import INK, error_bar, new_figure, styled
+from nas.statistics import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,13 +11,13 @@ import numpy as np
 
 from nas.arrays import FloatArray, IntArray
 from nas.blocks import BlockSpec
-from nas.counts import Count
 from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
 from nas.network.memory import block_activation_bytes, block_weight_bytes
 from nas.search.goals.pareto import Direction
 from nas.search.goals.problem import Candidate, rows_of
 from nas.space import SearchSpace
+from nas.statistics import Count
 
 Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nas import files
-from nas.counts import Count, wilson
 from nas.search.results.results import SearchResult, curve
 from nas.search.results.winners import Chosen, remeasured
 from nas.search.trials.evaluation import Evaluation
+from nas.statistics import Count, wilson
 
 
 def write_results(

@@ -11,7 +11,6 @@ import numpy as np
 
 from nas import files
 from nas.arrays import FloatArray
-from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.goals import Goals
@@ -20,6 +19,7 @@ from nas.search.goals.pareto import front, hypervolume_curve
 from nas.search.goals.problem import Problem
 from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture
+from nas.statistics import Count
 
 _ROUNDING = 1e-9  # of accuracies that are compared with one another
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from nas.counts import Count
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import LATENCY, Objective
 from nas.search.results.results import Choice, SearchResult, choose_winner
 from nas.search.trials.evaluation import Evaluation
+from nas.statistics import Count
 
 Remeasure = Callable[[NetworkSpec], Count]
 """A network's accuracy, of the kind that ``remeasured`` names, on images that were kept from the search."""

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-from nas.counts import Count
 from nas.errors import UserError
 from nas.lines import append_lines
 from nas.network import NetworkSpec
+from nas.statistics import Count
 
 
 @final

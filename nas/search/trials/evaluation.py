@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, final
 
-from nas.counts import Count
 from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import Objective, evaluate_one
 from nas.search.goals.problem import Candidate
+from nas.statistics import Count
 
 NAN = float("nan")
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, final
 
 from nas.cli.steps.context import Context
 from nas.cli.steps.supernet import supernet as supernet_step
-from nas.counts import Count
 from nas.errors import UserError
 from nas.files import sha256
 from nas.network import NetworkSpec
 from nas.search.trials.cache import EvaluationCache
+from nas.statistics import Count
 
 if TYPE_CHECKING:
     from nas.training.data import Images

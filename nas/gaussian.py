@@ -1,16 +1,16 @@
-"""Regression with a Gaussian process of few hyperparameters, on few and partly disturbed measurements.
+"""Regression with a Gaussian process of few hyperparameters: for latencies and for accuracies.
 
 The kernel is linear + squared exponential (Rasmussen and Williams 2006, "Gaussian Processes for Machine
 Learning", sections 2.1 and 4.2): the linear part says how shares of the whole differ from what was assumed,
 the smooth part what no sum can say. Hyperparameters maximise the marginal likelihood (section 5.4.1) times
 log-normal priors, which decide where a handful of points decides nothing. Latencies are disturbed, to one
-side and now and then by a lot; so the noise is Student's t, fitted by expectation-maximisation over the
+side and now and then by a lot; their noise is Student's t, fitted by expectation-maximisation over the
 weight of each measurement (Lange et al. 1989, "Robust Statistical Modeling Using the t Distribution").
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -133,18 +133,16 @@ class Process:
         residuals = noise * self.dual
         variance = np.maximum(noise - noise**2 * np.diag(inverse), 0)  # of the process at the measurements
         scaled = (residuals**2 + variance) / self.hyper.noise**2
-        return Process(
-            self.linear_inputs,
-            self.smooth_inputs,
-            self.targets,
-            self._likely_mean(),
-            self.hyper,
-            (_DEGREES + scaled) / (_DEGREES + 1),
-        )
+        return replace(self, mean=self._likely_mean(), noise_factors=(_DEGREES + scaled) / (_DEGREES + 1))
 
 
 def fit_process(
-    linear_inputs: FloatArray, smooth_inputs: FloatArray, targets: FloatArray, *, prior: Prior = PRIOR
+    linear_inputs: FloatArray,
+    smooth_inputs: FloatArray,
+    targets: FloatArray,
+    *,
+    prior: Prior = PRIOR,
+    robust: bool = True,
 ) -> Process:
     """Fits a process to measurements.
 
@@ -153,16 +151,22 @@ def fit_process(
         smooth_inputs: (N, B), of unit variance each; no columns for a process without a smooth part.
         targets: Relative deviations from what was assumed, (N,).
         prior: The prior of the hyperparameters.
+        robust: Whether the noise is Student's t, with a mean to be estimated; else it is normal, the mean 0.
     """
+    length = prior.median.length * float(np.sqrt(max(smooth_inputs.shape[1], 1)))
+    prior = replace(prior, median=replace(prior.median, length=length))
+    if not robust:
+        ones = np.ones(len(targets))
+        return _with_best_hyper(
+            Process(linear_inputs, smooth_inputs, targets, 0.0, prior.median, ones), prior
+        )
     middle = float(np.median(targets))
     spread = 1.4826 * float(np.median(np.abs(targets - middle))) + 1e-4
     factors = (_DEGREES + ((targets - middle) / spread) ** 2) / (_DEGREES + 1)
-    length = prior.median.length * np.sqrt(max(smooth_inputs.shape[1], 1))
-    median = Hyper(prior.median.linear, prior.median.smooth, float(length), prior.median.noise)
-    process = Process(linear_inputs, smooth_inputs, targets, middle, median, factors)
+    process = Process(linear_inputs, smooth_inputs, targets, middle, prior.median, factors)
     for _ in range(_ROUNDS):
-        process = _with_best_hyper(process, Prior(median, prior.spread)).reweighted()
-    return _with_best_hyper(process, Prior(median, prior.spread))
+        process = _with_best_hyper(process, prior).reweighted()
+    return _with_best_hyper(process, prior)
 
 
 def _with_best_hyper(process: Process, prior: Prior) -> Process:
@@ -181,21 +185,16 @@ def _with_best_hyper(process: Process, prior: Prior) -> Process:
                     found = likelihood(candidate)
                     if found > value + 1e-3:
                         best, value, improved = candidate, found, True
-    hyper = Hyper(*np.exp(best).tolist())
-    return Process(
-        process.linear_inputs,
-        process.smooth_inputs,
-        process.targets,
-        process.mean,
-        hyper,
-        process.noise_factors,
-    )
+    return replace(process, hyper=Hyper(*np.exp(best).tolist()))
 
 
 class _Likelihood:
     """The logarithm of the marginal likelihood times the prior, up to a constant."""
 
     def __init__(self, process: Process, prior: Prior) -> None:
+        from scipy.linalg import solve_triangular  # here, as what only predicts is spared the import
+
+        self._solve_triangular = solve_triangular
         self._gram = process.linear_inputs @ process.linear_inputs.T
         self._distance = _squared_distances(process.smooth_inputs, process.smooth_inputs)
         self._has_smooth = bool(process.smooth_inputs.shape[1])
@@ -209,7 +208,7 @@ class _Likelihood:
         if self._has_smooth:
             covariance += hyper.smooth**2 * np.exp(self._distance / (-2 * hyper.length**2))
         factor = _factor(covariance)
-        whitened = _solve_lower(factor, self._targets)
+        whitened = self._solve_triangular(factor, self._targets, lower=True, check_finite=False)
         fit = -0.5 * whitened @ whitened - np.log(np.diag(factor)).sum()
         return float(fit - 0.5 * (((logs - self._middle) / self._spread) ** 2).sum())
 
@@ -232,7 +231,7 @@ def _squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _factor(covariance: FloatArray) -> FloatArray:
-    jitter = 1e-10 * float(np.trace(covariance)) / len(covariance)
+    jitter = 1e-8 * float(np.trace(covariance)) / len(covariance)
     return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.latency.models.gaussian import Hyper, Process, fit_process
+from nas.gaussian import Hyper, Process, fit_process
 
 
 @pytest.fixture
