@@ -90,10 +90,10 @@ class Conv2d(nn.Conv2d):
             weight = (weight.flatten(2) @ self.transforms[str(size)]).reshape(weight.shape)
         return crop(weight, shape)
 
-    def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
-        """Convolves (N, C, H, W) by ``op``, with the weights that it shares."""
+    def run(self, x: Tensor, op: ops.Conv2d, *, biased: bool) -> Tensor:
+        """Convolves (N, C, H, W) by ``op`` with the weights that it shares, with or without the bias."""
         weight = self.shared((op.out_channels, op.group_channels, op.kernel, op.kernel))
-        bias = crop(self.bias, (op.out_channels,)) if op.bias and self.bias is not None else None
+        bias = crop(self.bias, (op.out_channels,)) if biased and self.bias is not None else None
         return F.conv2d(x, weight, bias, stride=op.stride, padding=op.pad, groups=op.groups)
 
 
@@ -136,7 +136,8 @@ class ConvNorm(nn.Module):
 
     def run(self, x: Tensor, op: ops.Conv2d) -> Tensor:
         """(N, C, H, W) to (N, C', H', W')."""
-        x = self.conv.run(x, op)
+        folded = op.norm and self.norm is None  # an export turns BatchNorm into weights and bias
+        x = self.conv.run(x, op, biased=op.bias or folded)
         return self.norm.run(x) if op.norm and self.norm is not None else x
 
 
