@@ -8,6 +8,7 @@ in its partial folder, if nothing that decides the result has changed since.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -27,7 +28,7 @@ RECORD = "step.json"
 SCHEMA = 1
 """Raised when a result of an older version can no longer be used."""
 
-Say = Callable[[str], None]
+LOG = logging.getLogger(__name__)
 
 
 @final
@@ -64,12 +65,11 @@ class Step:
         return self.folder.with_name(f"{self.folder.name}.previous")
 
 
-def execute(step: Step, *, say: Say = print) -> bool:
-    """Does a step, unless its results are there already.
+def execute(step: Step) -> bool:
+    """Does a step, unless its results are there already. Logs whether and why.
 
     Args:
         step: The step.
-        say: Is told, in one line each, what is skipped, gone on with or done again, and why.
 
     Returns:
         Whether there was anything to do.
@@ -82,22 +82,22 @@ def execute(step: Step, *, say: Say = print) -> bool:
         wanted = _fingerprint(step)
         reasons = _reasons(step, wanted)
         if not reasons:
-            say(f"{step.name}: done already, skipped")
+            LOG.info(f"{step.name}: done already, skipped")
             return False
         if step.folder.exists():
-            say(f"{step.name}: done again, because {'; '.join(reasons)}")
+            LOG.info(f"{step.name}: done again, because {'; '.join(reasons)}")
         if not _is_complete(step, step.partial, wanted):
-            took_s = _work(step, wanted, say=say)
-            say(f"{step.name}: done in {took_s:.0f} s")
+            took_s = _work(step, wanted)
+            LOG.info(f"{step.name}: done in {took_s:.0f} s")
         _publish(step)
         return True
 
 
-def _work(step: Step, wanted: dict[str, Any], *, say: Say) -> float:
+def _work(step: Step, wanted: dict[str, Any]) -> float:
     """Runs the step in its partial folder and records what came of it; returns the seconds it took."""
     resumed = _read_record(step.partial) == wanted
     if resumed:
-        say(f"{step.name}: goes on where it was interrupted")
+        LOG.info(f"{step.name}: goes on where it was interrupted")
     else:
         shutil.rmtree(step.partial, ignore_errors=True)
         step.partial.mkdir()

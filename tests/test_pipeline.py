@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from logging.handlers import QueueHandler
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -42,9 +45,16 @@ def make_step(run_dir: Path, run: Callable[[Path], None] | None = None, **settin
 
 
 def said(step: Step) -> list[str]:
-    lines: list[str] = []
-    execute(step, say=lines.append)
-    return lines
+    """The lines that a step logs."""
+    logger, handler = logging.getLogger("nas.pipeline"), QueueHandler(SimpleQueue())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        execute(step)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    return [handler.queue.get().getMessage() for _ in range(handler.queue.qsize())]
 
 
 def visible(folder: Path) -> list[str]:
@@ -52,7 +62,7 @@ def visible(folder: Path) -> list[str]:
 
 
 def test_a_step_writes_its_outputs_and_a_record(tmp_path: Path) -> None:
-    assert execute(make_step(tmp_path), say=lambda _: None)
+    assert execute(make_step(tmp_path))
     record = json.loads((tmp_path / "supernet" / RECORD).read_text())
     assert record["settings"] == {"train": {"epochs": 10}}
     assert set(record["inputs"]) == {"source"}

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from nas.cli.screen import say
 from nas.pipeline import Step, execute
 
 _VARIABLES = (
@@ -96,7 +95,7 @@ def execute_together(step: Step) -> bool:
 
     processes = Processes.current()
     if processes.count == 1:
-        return execute(step, say=say)
+        return execute(step)
     if not processes.leads:
         if is_work := bool(processes.leaders(0)):
             step.run(step.partial)
@@ -110,7 +109,7 @@ def execute_together(step: Step) -> bool:
         step.run(folder)
 
     try:
-        return execute(replace(step, run=run), say=say)
+        return execute(replace(step, run=run))
     finally:
         if not told:
             processes.leaders(0)

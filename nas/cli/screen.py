@@ -53,13 +53,15 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Logs what is said, and what libraries warn of, to a file, which is appended to."""
+    """Appends all lines and the warnings of libraries to a file; shows the lines of our modules."""
     handler = logging.FileHandler(path, delay=True, encoding="utf-8")
     handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
+    shown = _OnScreen()
+    root.addHandler(shown)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
@@ -67,8 +69,18 @@ def log_to(path: Path) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.setLevel(level)
+        root.removeHandler(shown)
         root.removeHandler(handler)
         handler.close()
+
+
+class _OnScreen(logging.Handler):
+    """Shows the lines of modules below the command line, whose own lines are on the screen already."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("nas.") and record.levelno >= logging.INFO:
+            level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+            CONSOLE.print(f"{level}{masked(record.getMessage())}", markup=False, soft_wrap=True)
 
 
 class _MaskingFormatter(logging.Formatter):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -25,6 +26,8 @@ from nas.training.weights import save_weights
 FOLDER = "checkpoints"
 BEST = "best.safetensors"
 SCHEMA = 1
+
+LOG = logging.getLogger(__name__)
 
 
 @final
@@ -90,13 +93,11 @@ class Checkpoints:
         folder: Where they are.
         plan: When they are written and which are kept.
         about: All that decides the training, as JSON values: a checkpoint of another is refused.
-        say: Is told, in one line each, what was damaged.
     """
 
     folder: Path
     plan: CheckpointPlan
     about: Mapping[str, Any]
-    say: Callable[[str], None] = print
 
     def write(self, checkpoint: Checkpoint) -> Path:
         """Writes a checkpoint, then removes those that are older than the last ``plan.keep``."""
@@ -171,7 +172,8 @@ class Checkpoints:
             except _OtherTrainingError:
                 raise
             except UserError as error:
-                self.say(f"checkpoint {self._path(step)} is damaged ({error}); going back to the one before")
+                path = self._path(step)
+                LOG.warning(f"checkpoint {path} is damaged ({error}); going back to the one before")
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08}.safetensors"

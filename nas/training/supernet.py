@@ -61,7 +61,6 @@ def train_supernet(
     checkpoints: CheckpointPlan | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[Row], None] = lambda _: None,
-    say: Callable[[str], None] = print,
 ) -> Supernet:
     """Trains a supernet and writes its weights, its history and a summary into ``folder``.
 
@@ -74,7 +73,6 @@ def train_supernet(
         checkpoints: When checkpoints are written; ``None`` for none.
         on_step: Called after each step.
         on_epoch: Called after each epoch with its row of the history.
-        say: Is told what was wrong with a checkpoint.
     """
     torch.manual_seed(seed)
     supernet = Supernet(
@@ -94,7 +92,6 @@ def train_supernet(
             folder=folder / CHECKPOINTS,
             plan=checkpoints,
             about=_about(space, data=data, recipe=recipe, seed=seed),
-            say=say,
         ),
         on_step=on_step,
         on_epoch=on_epoch,

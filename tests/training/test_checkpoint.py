@@ -24,30 +24,31 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(step=step, tensors=tensors, values={"rate": 0.1 + step, "state": 2**100 + 1})
 
 
-def written(folder: Path, *, steps: int = 3) -> tuple[Checkpoints, list[str]]:
-    said: list[str] = []
-    checkpoints = Checkpoints(folder=folder, plan=plan(), about={"seed": (0, 1)}, say=said.append)
+def written(folder: Path, *, steps: int = 3) -> Checkpoints:
+    checkpoints = Checkpoints(folder=folder, plan=plan(), about={"seed": (0, 1)})
     for step in range(1, steps + 1):
         checkpoints.write(checkpoint(step))
-    return checkpoints, said
+    return checkpoints
 
 
-def test_the_last_two_are_kept_and_read_back(tmp_path: Path) -> None:
-    checkpoints, said = written(tmp_path, steps=12)
+def test_the_last_two_are_kept_and_read_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = written(tmp_path, steps=12)
     (tmp_path / ".step-00000013.abc.safetensors").write_bytes(b"half written")
     checkpoints.write(checkpoint(12))
     assert checkpoints.steps() == [12, 11]
     assert len(list(tmp_path.iterdir())) == 4
     found = checkpoints.latest()
-    assert found is not None and found.step == 12 and not said
+    assert found is not None and found.step == 12 and not caplog.messages
     assert found.values == checkpoint(12).values
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in checkpoint(12).tensors.items())
 
 
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])
 @pytest.mark.parametrize("damage", ["cut off", "changed", "missing"])
-def test_a_damaged_one_is_passed_over_and_this_is_said(suffix: str, damage: str, tmp_path: Path) -> None:
-    checkpoints, said = written(tmp_path)
+def test_a_damaged_one_is_passed_over_and_this_is_logged(
+    suffix: str, damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints = written(tmp_path)
     path = tmp_path / f"step-00000003.{suffix}"
     content = path.read_bytes()
     if damage == "missing":
@@ -60,16 +61,16 @@ def test_a_damaged_one_is_passed_over_and_this_is_said(suffix: str, damage: str,
         path.write_bytes(new.join(content.rsplit(old, 1)))
     found = checkpoints.latest()
     assert found is not None and found.step == 2
-    assert len(said) == 1 and "step-00000003.safetensors is damaged" in said[0]
+    assert len(caplog.messages) == 1 and "step-00000003.safetensors is damaged" in caplog.messages[0]
 
 
-def test_without_a_whole_one_there_is_none(tmp_path: Path) -> None:
-    checkpoints, said = written(tmp_path, steps=0)
+def test_without_a_whole_one_there_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = written(tmp_path, steps=0)
     assert checkpoints.latest() is None and checkpoints.last() == "there is no checkpoint yet"
     checkpoints.write(checkpoint(1))
     assert checkpoints.last().endswith("step-00000001.safetensors")
     (tmp_path / "step-00000001.safetensors").write_bytes(b"")
-    assert checkpoints.latest() is None and len(said) == 1
+    assert checkpoints.latest() is None and len(caplog.messages) == 1
 
 
 def test_one_of_a_training_with_other_settings_is_refused(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_one_of_a_training_with_other_settings_is_refused(tmp_path: Path) -> Non
 
 
 def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
-    checkpoints, _ = written(tmp_path)
+    checkpoints = written(tmp_path)
     path = tmp_path / "step-00000003.json"
     record = {**json.loads(path.read_text()), "schema": 0}
     del record["sha256"]
@@ -90,7 +91,7 @@ def test_one_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_best_are_weights_that_can_be_loaded(tmp_path: Path) -> None:
-    checkpoints, _ = written(tmp_path)
+    checkpoints = written(tmp_path)
     model = nn.Linear(2, 3)
     checkpoints.write_best(model, accuracy=0.75, epoch=6)
     again = nn.Linear(2, 3)

@@ -169,7 +169,7 @@ class Context:
 
     def execute(self, step: Step) -> bool:
         """Does a step unless it is done."""
-        return execute(step, say=say) if place().count == 1 else execute_together(step)
+        return execute(step) if place().count == 1 else execute_together(step)
 
 
 def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:

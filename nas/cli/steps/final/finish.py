@@ -274,7 +274,6 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                     folder=states,
                     plan=checkpoint_plan(context.config.checkpoint),
                     about={"network": entry.network.to_dict(), **_settings(context, "finish", "seed")},
-                    say=say,
                 ),
                 on_step=follow,
             )

@@ -81,7 +81,6 @@ def _train(context: Context, folder: Path) -> None:
             checkpoints=checkpoint_plan(context.config.checkpoint),
             on_step=bar.follow,
             on_epoch=epoch_done,
-            say=say,
         )
 
 
