@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.blocks.conv import ConvSpec
@@ -65,10 +67,10 @@ def torchvision_params(name: str, **arguments: object) -> int:
         return sum(p.numel() for p in getattr(torchvision.models, name)(**arguments).parameters())
 
 
-def counted_macs(network: NetworkSpec) -> int:
-    """What PyTorch's own counter sees in the static module."""
+def counted_macs(network: NetworkSpec, build: Callable[[], nn.Module] | None = None) -> int:
+    """What PyTorch's own counter sees in the static module, or in another one for the same images."""
     with torch.device("meta"):
-        module = StaticNetwork(network).eval()
+        module = (build() if build else StaticNetwork(network)).eval()
         images = torch.empty(1, network.input_channels, network.resolution, network.resolution)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             module(images)
@@ -123,6 +125,76 @@ def test_mnasnet_widths_equal_torchvision(alpha: float) -> None:
 def test_published_numbers(name: str) -> None:
     network = reference_network(name)
     assert (round(network.params / 1e6, 1), round(network.macs / 1e6)) == PUBLISHED[name]
+
+
+# Parameters and multiply-accumulates of what docs/cost.md does not show; torchvision's are the same.
+EXACT = {
+    "convnext_base": (88_591_464, 15_354_729_472),
+    "convnext_large": (197_767_336, 34_361_433_600),
+    "convnext_small": (50_223_688, 8_683_712_256),
+    "efficientnet_v2_l": (118_515_272, 56_079_699_008),
+    "efficientnet_v2_m": (54_139_356, 24_582_460_384),
+    "mnasnet0_5": (2_218_512, 104_455_968),
+    "mnasnet0_75": (3_170_208, 215_493_104),
+    "mnasnet1_3": (6_282_256, 526_362_432),
+    "mobilenet_v2_cifar": (3_504_872, 89_243_648),
+    "resnet101": (44_549_160, 7_801_405_440),
+    "resnet34": (21_797_672, 3_663_761_408),
+}
+
+
+def test_each_network_is_pinned_here_or_in_the_documentation() -> None:
+    assert set(EXACT) | set(REQUIRED) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_numbers(name: str) -> None:
+    network = reference_network(name)
+    assert (network.params, network.macs) == EXACT[name]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", IN_TORCHVISION)
+def test_macs_equal_torchvision(name: str) -> None:
+    network = reference_network(name)
+    assert network.macs == counted_macs(network, getattr(torchvision.models, name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [0.5, 2.0])
+def test_a_width_multiplies_the_channels_before_rounding_and_nothing_else(name: str, width: float) -> None:
+    # MobileNetV3 publishes expanded channels, not ratios; torchvision's parameters pin them.
+    blind = {"expand": 0} if name.startswith("mobilenet_v3") else {}
+
+    def relative(network: NetworkSpec, factor: float) -> list[dict[str, object]]:
+        blocks = [block.to_dict() for part in (network.stem, *network.stages) for block in part]
+        return [block | {"width": block.get("width", 0) / factor} | blind for block in blocks]
+
+    usual, scaled = reference_network(name), reference_network(name, width=width)
+    assert relative(scaled, width) == [pytest.approx(block) for block in relative(usual, 1.0)]
+    assert (scaled.resolution, scaled.rounding) == (usual.resolution, usual.rounding)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "channels"),
+    [
+        ("mobilenet_v2", 0.5, (1280,)),
+        ("mobilenet_v2", 2.0, (2560,)),
+        ("mobilenet_v3_large", 0.5, (480, 640)),
+        ("mobilenet_v3_small", 2.0, (1152, 2048)),
+        ("mobilenetv4_conv_small", 0.5, (480, 1280)),
+        ("mobilenetv4_conv_small", 2.0, (1920, 2560)),
+        ("mnasnet1_0", 0.5, (1280,)),
+        ("efficientnet_b0", 0.5, (640,)),
+        ("efficientnet_b3", 2.0, (3072,)),
+        ("efficientnet_v2_s", 0.5, (640,)),
+        ("resnet50", 0.5, ()),
+    ],
+)
+def test_the_head_follows_the_width_as_published(name: str, width: float, channels: tuple[int, ...]) -> None:
+    network = reference_network(name, width=width)
+    head = [block for place, block in network.placed_blocks if place.section == "head"]
+    assert tuple(block.out_shape.channels for block in head if block.KIND != "pool") == channels
 
 
 def test_resnet20_has_the_published_size_on_cifar() -> None:
