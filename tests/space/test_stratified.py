@@ -1,24 +1,74 @@
 """Which networks are measured."""
 
+from __future__ import annotations
+
+import dataclasses
+
 import numpy as np
+import pytest
 
-from nas.space.stratified import stratified
+from nas.space import SearchSpace
+from nas.space.stratified import candidates, stratified
 
 
-def test_networks_are_spread_evenly_over_log_macs(tiny_space, rng):
-    archs = stratified(tiny_space, 24, rng)
-    macs = np.log([tiny_space.network(arch, classes=10).macs for arch in archs])
-    counts, _ = np.histogram(macs, bins=4)
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return SearchSpace.load("tiny_32")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def log_macs(space: SearchSpace, rows: np.ndarray) -> np.ndarray:
+    return np.log(space.costs(rows)["macs"].astype(float))
+
+
+def test_each_equal_step_in_log_macs_gives_a_network(space: SearchSpace, rng: np.random.Generator) -> None:
+    archs = stratified(space, 24, rng)
+    chosen, every = (log_macs(space, rows) for rows in (space.encode(archs), candidates(space, rng)))
+    counts, _ = np.histogram(chosen, bins=8, range=(every.min(), every.max()))
     assert len(set(archs)) == 24
-    assert counts.min() >= 4
+    assert counts.min() >= 2
+    assert counts.max() <= 4
 
 
-def test_resolutions_are_kept_to(tiny_space, rng):
-    archs = stratified(tiny_space, 8, rng, resolutions=[20, 24])
-    assert {arch.resolution for arch in archs} <= {20, 24}
+def test_the_order_is_random(space: SearchSpace, rng: np.random.Generator) -> None:
+    macs = log_macs(space, space.encode(stratified(space, 24, rng)))
+    assert abs(np.corrcoef(macs, np.arange(24))[0, 1]) < 0.5
 
 
-def test_a_small_space_gives_what_it_has(small_space, rng):
-    archs = stratified(small_space, 500, rng)
-    assert len(archs) == len(set(archs)) == small_space.size
-    assert stratified(small_space, 0, rng) == []
+def test_candidates_are_many_and_distinct(space: SearchSpace, rng: np.random.Generator) -> None:
+    rows = candidates(space, rng)
+    assert len(np.unique(rows, axis=0)) == len(rows) > 1500
+    assert {arch.resolution for arch in space.decode(rows)} == set(space.resolutions)
+
+
+def test_resolutions_are_kept_to(space: SearchSpace, rng: np.random.Generator) -> None:
+    archs = stratified(space, 8, rng, resolutions=[20, 24])
+    assert {arch.resolution for arch in archs} == {20, 24}
+    assert len(archs) == 8
+
+
+def test_a_space_of_one_resolution_has_nothing_to_leave_out(
+    space: SearchSpace, rng: np.random.Generator
+) -> None:
+    fixed = dataclasses.replace(space, resolutions=(32,))
+    assert len(stratified(fixed, 8, rng, resolutions=[32])) == 8
+
+
+def test_a_small_space_gives_what_it_has(space: SearchSpace, rng: np.random.Generator) -> None:
+    stages = tuple(
+        dataclasses.replace(
+            stage,
+            depths=stage.depths[:1],
+            shared={name: choices[:1] for name, choices in stage.shared.items()},
+            per_block={name: choices[:1] for name, choices in stage.per_block.items()},
+        )
+        for stage in space.stages[1:]
+    )
+    small = dataclasses.replace(space, stages=(dataclasses.replace(space.stages[0], depths=(1,)), *stages))
+    archs = stratified(small, 500, rng)
+    assert 4 <= len(archs) == len(set(archs)) == small.size < 500
+    assert stratified(small, 0, rng) == []

@@ -19,14 +19,21 @@ from tools.mutants.covering import Covering
 from tools.mutants.finding import Mutant, draw
 from tools.mutants.lane import Lane
 
-FOLDERS = ("nas/space", "nas/network", "nas/latency/models", "nas/latency/estimate", "nas/search")
+PLACES = (
+    "nas/space",
+    "nas/network",
+    "nas/latency/models",
+    "nas/latency/estimate",
+    "nas/gaussian.py",
+    "nas/search",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 if enough mutants are killed."""
     options = _parse(arguments)
     folder = trees.commit_folder()
-    drawn = draw(trees.ROOT, options.folders, count=options.count, seed=options.seed)
+    drawn = draw(trees.ROOT, options.places, count=options.count, seed=options.seed)
     covered = _recorded(folder, options)
     results = folder / f"seed-{options.seed}.jsonl"
     done = report.read_results(results)
@@ -41,7 +48,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, required=True, help="decides which mutants are drawn")
     parser.add_argument("--count", type=int, default=150, help="how many are drawn")
     parser.add_argument("--workers", type=int, default=2, help="processes that run tests")
-    parser.add_argument("--folders", nargs="+", default=FOLDERS, help="folders whose files are mutated")
+    parser.add_argument("--places", nargs="+", default=PLACES, help="files and folders that are mutated")
     parser.add_argument("--tests", nargs="+", default=["tests"], help="tests that are recorded and run")
     return parser.parse_args(arguments)
 

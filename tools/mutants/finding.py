@@ -62,9 +62,10 @@ class Mutant:
         return (text[: self.start] + self.new.encode() + text[stop:]).decode()
 
 
-def draw(root: Path, folders: Sequence[str], *, count: int, seed: int) -> list[Mutant]:
-    """Mutants of the files below ``folders``, drawn uniformly without replacement."""
-    paths = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
+def draw(root: Path, places: Sequence[str], *, count: int, seed: int) -> list[Mutant]:
+    """Mutants of files, and of those below folders, drawn uniformly without replacement."""
+    paths = sorted(path for place in places for path in ([root / place, *(root / place).rglob("*.py")]))
+    paths = [path for path in paths if path.is_file()]
     every = [m for p in paths for m in mutants_of(p.relative_to(root).as_posix(), p.read_text("utf-8"))]
     return random.Random(seed).sample(every, min(count, len(every)))
 
