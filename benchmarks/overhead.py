@@ -25,7 +25,7 @@ from nas.hardware import Device, detect
 from nas.latency.estimate.roofline import roofline_table
 from nas.network import NetworkSpec
 from nas.nn import Supernet
-from nas.search import Goals, accuracy, latency, make_sampler, search
+from nas.search import Goals, Problem, Study, accuracy, latency, make_sampler, search
 from nas.space import SearchSpace
 from nas.training.data import load_data
 from nas.training.data.batches import Normalization
@@ -60,16 +60,14 @@ def measure(name: str, judge: SubnetEvaluator, space: SearchSpace, evaluations: 
 
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        result = search(
-            space,
+        study = Study(
+            problem=Problem(space, 10, 1),
             goals=Goals([accuracy(score), latency(table)]),
             sampler=make_sampler(name),
             trials=evaluations,
             seed=0,
-            folder=Path(folder),
-            classes=10,
-            input_channels=1,
         )
+        result = search(study, folder=Path(folder))
         wall = time.perf_counter() - start
     inside = sum(evaluation.seconds for evaluation in result.evaluations)
     each = 1000 * (wall - inside) / evaluations

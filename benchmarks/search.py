@@ -41,8 +41,8 @@ from published import read
 from nas.arrays import FloatArray
 from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
-from nas.search import Goals, Objective, Problem, macs, make_sampler, search
-from nas.search.goals.problem import rows_of
+from nas.search import Goals, Objective, Problem, Study, macs, make_sampler, search
+from nas.search.goals.problem import Networks
 from nas.search.samplers.planning.features import Features
 
 HERE = Path(__file__).parent
@@ -91,9 +91,8 @@ def _goals() -> tuple[Problem, Goals]:
     )
     trees.fit(features(rows), values)
 
-    def top1(candidates: Any) -> FloatArray:
-        found: FloatArray = trees.predict(features(rows_of(candidates)))
-        return found
+    def top1(networks: Networks) -> list[float]:
+        return list(trees.predict(features(networks.rows)))
 
     return problem, Goals((Objective("top1", "maximize", top1), macs()))
 
@@ -103,15 +102,15 @@ def one_search(name: str, seed: int) -> tuple[str, int, FloatArray, float]:
     entry, (problem, goals) = ENTRIES[name], _goals()
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        result = search(
-            problem.space,
+        study = Study(
+            problem=problem,
             goals=goals,
             sampler=make_sampler(entry.sampler, entry.options),
             trials=entry.evaluations,
             seed=seed,
-            folder=Path(folder),
             reference=REFERENCE,
         )
+        result = search(study, folder=Path(folder))
     return name, seed, np.asarray(result.hypervolume) / 1e6, time.process_time() - start
 
 

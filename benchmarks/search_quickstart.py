@@ -23,7 +23,7 @@ import numpy as np
 from nas.hardware import detect
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
-from nas.search import Goals, accuracy, latency, make_sampler, search
+from nas.search import Goals, Problem, Study, accuracy, latency, make_sampler, search
 from nas.space import SearchSpace
 from nas.training.data import load_data
 from nas.training.data.batches import Normalization
@@ -100,17 +100,15 @@ def one_search(
 ) -> np.ndarray:
     """The hypervolume after each evaluation."""
     with tempfile.TemporaryDirectory() as folder:
-        result = search(
-            space,
+        study = Study(
+            problem=Problem(space, 10, 1),
             goals=Goals([accuracy(score), latency(table)]),
             sampler=make_sampler(name),
             trials=evaluations,
             seed=seed,
-            folder=Path(folder),
-            classes=10,
-            input_channels=1,
             reference=reference,
         )
+        result = search(study, folder=Path(folder))
     return np.asarray(result.hypervolume)
 
 

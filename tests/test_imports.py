@@ -58,7 +58,21 @@ ROOMS: dict[str, set[str]] = {
     "latency": GROUND | {"latency.load"} | _LATENCY,
     "nn": GROUND | CORE,
     "training": GROUND | CORE | {"nn"},
-    "search": GROUND | CORE | {"hardware", "latency", "gaussian"},
+    # A search: what it looks for, what can be met, how trials are kept, what proposes, and what runs it.
+    "search.goals": GROUND | CORE,
+    "search.bounds": GROUND | CORE | {"search.goals"},
+    "search.proposals": GROUND | CORE | {"search.goals", "search.bounds"},
+    "search.predictors": GROUND | {"gaussian"},
+    "search.trials": GROUND | CORE | {"search.goals"},
+    "search.results": GROUND | CORE | {"search.goals", "search.trials"},
+    "search.samplers": GROUND
+    | CORE
+    | {"search.goals", "search.bounds", "search.predictors", "search.trials"},
+    "search.study": GROUND | CORE | {"search.goals", "search.proposals", "search.results", "search.samplers"},
+    "search": GROUND
+    | CORE
+    | {"search.goals", "search.bounds", "search.proposals", "search.trials", "search.results"}
+    | {"search.samplers", "search.study"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
     "report": GROUND | CORE | {"hardware", "latency", "search", "deploy"},
     "tracking": GROUND,

@@ -14,10 +14,11 @@ from nas.search.goals.objectives import (
     size,
 )
 from nas.search.goals.pareto import front, hypervolume, hypervolume_curve
-from nas.search.goals.problem import Candidate, Problem
+from nas.search.goals.problem import Candidate, Networks, Problem
 from nas.search.results.results import SearchResult, Winner, read_winner
+from nas.search.run import Progress, search, work
 from nas.search.samplers import Sampler, make_sampler, sampler_names
-from nas.search.study import Progress, search, work
+from nas.search.study import Study
 from nas.search.trials.evaluation import Evaluation, Outcome, State
 from nas.search.trials.shared import Shared
 from nas.statistics import Count, wilson
@@ -28,6 +29,7 @@ __all__ = [
     "Evaluation",
     "Goals",
     "LatencyPredictor",
+    "Networks",
     "Objective",
     "Outcome",
     "Problem",
@@ -36,6 +38,7 @@ __all__ = [
     "SearchResult",
     "Shared",
     "State",
+    "Study",
     "Winner",
     "accuracy",
     "front",

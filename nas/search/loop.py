@@ -14,13 +14,11 @@ import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.search.bounds import find_best, violations
-from nas.search.goals.goals import Goals
 from nas.search.goals.pareto import as_losses
-from nas.search.goals.problem import Candidate, Problem
+from nas.search.goals.problem import Candidate
 from nas.search.proposals import fresh, mutant
-from nas.search.samplers import Sampler
 from nas.search.samplers.planning.fixed_space import FixedSpace
-from nas.search.samplers.planning.parameters import Parameters
+from nas.search.study import Study
 from nas.search.trials.evaluation import (
     Evaluation,
     Known,
@@ -33,6 +31,7 @@ from nas.search.trials.evaluation import (
     to_attributes,
 )
 from nas.search.trials.memory import Mirror
+from nas.search.trials.parameters import Parameters
 from nas.search.trials.store import CODE, DIED, LOST, Ledger, has_ended
 from nas.statistics import Count
 
@@ -42,38 +41,37 @@ PATIENCE = 20
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What does not change during a search.
+class Proposal:
+    """A network to evaluate.
 
     Attributes:
-        problem: The space.
-        goals: Objectives and limits, in the order of all values.
-        sampler: What proposes networks.
-        trials: Number of evaluations.
-        seed: Seed of all random choices.
-        initial: Networks to evaluate first.
-        salt: Numbers by which one of several processes differs from the others; empty for one alone.
+        trial: Its trial in the study in memory.
+        candidate: The network.
+        origin: See ``nas.search.trials.evaluation.Evaluation``.
     """
 
-    problem: Problem
-    goals: Goals
-    sampler: Sampler
-    trials: int
-    seed: int
-    initial: Sequence[Candidate]
-    salt: tuple[int, ...] = ()
+    trial: Trial
+    candidate: Candidate
+    origin: str
 
 
 @final
 class Loop:
     """The state of a running search: the study in memory, and what has been seen."""
 
-    def __init__(self, setup: Setup, ledger: Ledger) -> None:
-        self._setup, self._ledger = setup, ledger
-        self._problem, self._goals = setup.problem, setup.goals
-        self._parameters = Parameters(setup.problem)
-        self._mirror = Mirror(setup.goals.directions)
-        self._study = self._mirror.study
+    def __init__(self, study: Study, ledger: Ledger, *, salt: tuple[int, ...] = ()) -> None:
+        """Begins with an empty memory; ``sync`` fills it.
+
+        Args:
+            study: The search.
+            ledger: Where its trials are kept.
+            salt: Numbers by which one of several processes differs from the others; empty for one alone.
+        """
+        self.study, self._ledger, self._salt = study, ledger, salt
+        self._problem, self._goals = study.problem, study.goals
+        self._parameters = Parameters(study.problem)
+        self._mirror = Mirror(study.goals.directions)
+        self._trials = self._mirror.study
         self.entries: list[Evaluation] = []
         self.evaluated = 0
         self._entered: set[Candidate] = set()
@@ -108,88 +106,89 @@ class Loop:
 
     # -- proposals ----------------------------------------------------------------------------------------
 
-    def propose(self) -> tuple[Trial, str] | None:
-        """A trial with a network not seen before, and where it comes from; ``None`` if none is left."""
+    def propose(self) -> Proposal | None:
+        """A network not seen before; ``None`` if none is left."""
         self._asked += 1
         while self._again:
             candidate, origin = self._again.pop()
             if candidate not in self._seen:
-                return self._ask(0, candidate), origin
-        pending = next((each for each in self._setup.initial if each not in self._seen), None)
+                return self._given(candidate, origin, purpose=0)
+        pending = next((each for each in self.study.first if each not in self._seen), None)
         if pending is not None:
-            return self._ask(0, pending), "initial"
+            return self._given(pending, "initial", purpose=0)
         if self._rejections >= PATIENCE:
             return self._replacement(None)
-        trial = self._ask(0)
+        trial = self._ask(self._seeds(0))
         candidate = self._parameters.candidate(trial.params)
         if candidate not in self._seen:
-            return trial, "sampler"
-        self._study.tell(trial, state=TrialState.FAIL)  # a repeat; never written to the ledger
+            return Proposal(trial=trial, candidate=candidate, origin="sampler")
+        self._trials.tell(trial, state=TrialState.FAIL)  # a repeat; never written to the ledger
         return self._replacement(candidate)
 
-    def _replacement(self, repeated: Candidate | None) -> tuple[Trial, str] | None:
+    def _replacement(self, repeated: Candidate | None) -> Proposal | None:
         rng = np.random.default_rng(self._seeds(1))
         candidate = mutant(repeated, self._seen, rng) if repeated is not None else None
         candidate = candidate or self._fresh(rng)
-        return None if candidate is None else (self._ask(2, candidate), "replacement")
+        return None if candidate is None else self._given(candidate, "replacement", purpose=2)
 
     def _fresh(self, rng: np.random.Generator) -> Candidate | None:
         broken = partial(violations, self._goals)
         feasible = [each.candidate for each in self.entries if each.counts]
-        feasible = feasible or [find_best(self._problem, broken, seed=self._setup.seed)[0]]
+        feasible = feasible or [find_best(self._problem, broken, seed=self.study.seed)[0]]
         return fresh(self._problem, seen=self._seen, feasible=feasible, violations=broken, rng=rng)
 
-    def _ask(self, purpose: int, candidate: Candidate | None = None) -> Trial:
-        """Asks the sampler, or gives it a candidate as its own proposal."""
+    def _given(self, candidate: Candidate, origin: str, *, purpose: int) -> Proposal:
+        """Gives the sampler a candidate as its own proposal."""
         seed = self._seeds(purpose)
-        if candidate is not None:
-            params = self._parameters.params(candidate, np.random.default_rng(seed))
-            self._study.enqueue_trial(params)
-        inner = self._setup.sampler.build(self._problem, goals=self._goals, seed=seed)
-        self._study.sampler = FixedSpace(inner, self._parameters.distributions)
-        return self._study.ask(self._parameters.distributions)
+        self._trials.enqueue_trial(self._parameters.params(candidate, np.random.default_rng(seed)))
+        return Proposal(trial=self._ask(seed), candidate=candidate, origin=origin)
+
+    def _ask(self, seed: int) -> Trial:
+        """The sampler's proposal."""
+        inner = self.study.sampler.build(self._problem, goals=self._goals, seed=seed)
+        self._trials.sampler = FixedSpace(inner, self._parameters.distributions)
+        return self._trials.ask(self._parameters.distributions)
 
     def _seeds(self, purpose: int) -> int:
         """A seed that follows from the journal's length: a resumed search does the same as another.
 
         Several processes never do the same, so there each attempt draws anew.
         """
-        salt = (*self._setup.salt, self._asked) if self._setup.salt else ()
-        sequence = np.random.SeedSequence([self._setup.seed, len(self.entries), purpose, *salt])
+        salt = (*self._salt, self._asked) if self._salt else ()
+        sequence = np.random.SeedSequence([self.study.seed, len(self.entries), purpose, *salt])
         return int(sequence.generate_state(1)[0])
 
     # -- evaluations --------------------------------------------------------------------------------------
 
-    def evaluate(self, trial: Trial, origin: str, known: Known) -> Evaluation | None:
-        """Evaluates a proposal and writes it down; ``None`` if it belongs to another process."""
-        candidate = self._parameters.candidate(trial.params)
-        start = time.perf_counter()
-        found = known[candidate] if candidate in known else predict(candidate, self._goals)
+    def evaluate(self, proposal: Proposal, known: Known) -> Evaluation | None:
+        """Evaluates a proposal and records it; ``None`` if it belongs to another process."""
+        candidate, start = proposal.candidate, time.perf_counter()
+        outcome = known[candidate] if candidate in known else predict(candidate, self._goals)
         number = None
-        if not (isinstance(found, Outcome) and found.state is State.REJECTED):
-            number = self._claim(trial, candidate, origin)
+        if not (isinstance(outcome, Outcome) and outcome.state is State.REJECTED):
+            number = self._claim(proposal)
             if number is None:
-                self._study.tell(trial, state=TrialState.FAIL)
+                self._trials.tell(proposal.trial, state=TrialState.FAIL)
                 return None
-        if not isinstance(found, Outcome):
+        if not isinstance(outcome, Outcome):
             assert number is not None
             with self._ledger.working(number):
-                found = complete(candidate, self._goals, found, rival=self._rival)
+                outcome = complete(candidate, self._goals, outcome, rival=self._rival)
         seconds = time.perf_counter() - start
-        evaluation = Evaluation(len(self.entries), candidate, found, origin, seconds)
-        told = self._tell(trial, evaluation)
-        number = self._ledger.finish(number, told)
+        evaluation = Evaluation(len(self.entries), candidate, outcome, proposal.origin, seconds)
+        trial = self._tell(proposal.trial, evaluation)
+        number = self._ledger.finish(number, trial)
         if number is None:
             return None
-        self._mirror.adopt(number, told)
+        self._mirror.adopt(number, trial)
         self._enter(evaluation)
         return evaluation
 
-    def _claim(self, trial: Trial, candidate: Candidate, origin: str) -> int | None:
-        trial.set_user_attr(CODE, candidate.code)
-        trial.set_user_attr("origin", origin)
-        asked = self._mirror.trial(trial.number)
-        number = self._ledger.claim(asked, budget=self._setup.trials)
+    def _claim(self, proposal: Proposal) -> int | None:
+        proposal.trial.set_user_attr(CODE, proposal.candidate.code)
+        proposal.trial.set_user_attr("origin", proposal.origin)
+        asked = self._mirror.trial(proposal.trial.number)
+        number = self._ledger.claim(asked, budget=self.study.trials)
         if number is not None:
             self._mirror.adopt(number, asked)
         return number
@@ -198,16 +197,15 @@ class Loop:
         for name, value in to_attributes(evaluation).items():
             trial.set_user_attr(name, value)
         outcome = evaluation.outcome
-        values = (*outcome.values, *outcome.limits)
-        for quantity, value in zip(self._goals.quantities, values, strict=True):
+        for quantity, value in zip(self._goals.quantities, outcome.quantities, strict=True):
             if quantity.bound is not None:
                 # Optuna's GP wants every constraint of every trial. What was not evaluated breaks none by
                 # itself: the trial is infeasible by the bound for which it was rejected, or failed.
                 broken = quantity.violation(value) if math.isfinite(value) else 0.0
                 trial.set_constraint(quantity.name, broken)
         if outcome.state is State.FAILED:
-            return self._study.tell(trial, state=TrialState.FAIL)
-        return self._study.tell(trial, self._filled(outcome))
+            return self._trials.tell(trial, state=TrialState.FAIL)
+        return self._trials.tell(trial, self._filled(outcome))
 
     def _filled(self, outcome: Outcome) -> list[float]:
         """Values for Optuna, which wants a number for every objective of an infeasible trial too.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.search import SearchResult, make_sampler, sampler_names, search
+from nas.search import Problem, SearchResult, Study, make_sampler, sampler_names, search
 from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 
 pytestmark = pytest.mark.parametrize("name", sampler_names())
@@ -16,15 +16,14 @@ pytestmark = pytest.mark.parametrize("name", sampler_names())
 def run(
     name: str, folder: Path, *, seed: int = 0, trials: int = 30, scorer: Scorer | None = None
 ) -> SearchResult:
-    return search(
-        tiny(),
+    study = Study(
+        problem=Problem(tiny(), CLASSES),
         goals=two_goals(scorer, bound_ms=0.6),
         sampler=make_sampler(name),
         trials=trials,
         seed=seed,
-        folder=folder,
-        classes=CLASSES,
     )
+    return search(study, folder=folder)
 
 
 def codes(result: SearchResult) -> list[str]:

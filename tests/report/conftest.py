@@ -19,7 +19,7 @@ from nas.hardware import Device
 from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
 from nas.latency.models.accuracy import compare
 from nas.network import NetworkSpec, reference_network
-from nas.search import Goals, make_sampler, search
+from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
 from nas.training.tables import write_csv
@@ -179,16 +179,15 @@ def write_trust(run_dir: Path) -> None:
 
 
 def write_search(run_dir: Path) -> None:
-    search(
-        SearchSpace.load("tiny_32"),
+    study = Study(
+        problem=Problem(SearchSpace.load("tiny_32"), 10),
         goals=Goals([objectives.accuracy(score), objectives.latency(Predictor(), bound_ms=0.2)]),
         sampler=make_sampler("nsga2"),
         trials=40,
         seed=0,
-        folder=run_dir / "search",
-        classes=10,
         control=True,
     )
+    search(study, folder=run_dir / "search")
 
 
 def write_scale(run_dir: Path, network: NetworkSpec) -> None:

@@ -13,25 +13,16 @@ from nas.report.figures import draw_hypervolume, draw_pareto
 from nas.report.files import read_search
 from nas.report.search_section import details
 from nas.report.sections import search as search_part
-from nas.search import Count, make_sampler, search
+from nas.search import Count, search
 from nas.training.tables import write_csv
-from tests.search.problems import CLASSES, tiny, two_goals
+from tests.search.problems import tiny_study
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
-    search(
-        tiny(),
-        goals=two_goals(),
-        sampler=make_sampler("random"),
-        trials=12,
-        seed=0,
-        folder=folder,
-        classes=CLASSES,
-        budgets_ms=[0.01, 1.0],
-        remeasure=lambda network: Count(40, 50),
-    )
+    study = tiny_study(trials=12, budgets_ms=[0.01, 1.0])
+    search(study, folder=folder, remeasure=lambda network: Count(40, 50))
     return folder
 
 

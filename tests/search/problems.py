@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.arrays import FloatArray, IntArray
 from nas.network import NetworkSpec
-from nas.search import Goals, Objective, accuracy, latency
+from nas.search import Goals, Objective, Problem, Study, accuracy, latency, make_sampler
 from nas.space import SearchSpace
 
 CLASSES = 10
@@ -58,6 +58,29 @@ def two_goals(scorer: Scorer | None = None, *, bound_ms: float | None = None) ->
 
 def tiny() -> SearchSpace:
     return SearchSpace.load("tiny_32")
+
+
+def tiny_study(
+    goals: Goals | None = None,
+    *,
+    trials: int,
+    sampler: str = "random",
+    seed: int = 0,
+    context: dict[str, str] | None = None,
+    control: bool = False,
+    budgets_ms: Sequence[float] = (),
+) -> Study:
+    """A search of the tiny space, for accuracy and latency unless told otherwise."""
+    return Study(
+        problem=Problem(tiny(), CLASSES),
+        goals=goals or two_goals(),
+        sampler=make_sampler(sampler, {"population": 10} if sampler == "nsga2" else {}),
+        trials=trials,
+        seed=seed,
+        context=context or {},
+        control=control,
+        budgets_ms=budgets_ms,
+    )
 
 
 def rng(seed: int = 0) -> np.random.Generator:

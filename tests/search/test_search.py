@@ -15,11 +15,13 @@ from nas.network import NetworkSpec
 from nas.search import (
     Count,
     Goals,
+    Networks,
     Objective,
     Problem,
     Progress,
     SearchResult,
     State,
+    Study,
     accuracy,
     latency,
     macs,
@@ -29,7 +31,17 @@ from nas.search import (
     search,
 )
 from nas.space import Architecture, SearchSpace
-from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny, two_goals
+from tests.search.problems import (
+    CLASSES,
+    LinearTable,
+    Scorer,
+    objectives,
+    rng,
+    smooth,
+    tiny,
+    tiny_study,
+    two_goals,
+)
 
 
 def run(
@@ -45,19 +57,18 @@ def run(
     control: bool = False,
     reference: Sequence[float] | None = None,
 ) -> SearchResult:
-    return search(
-        space or tiny(),
+    study = Study(
+        problem=Problem(space or tiny(), CLASSES),
         goals=Goals(goals),
         sampler=make_sampler(sampler, {"population": 10} if sampler == "nsga2" else {}),
         trials=trials,
         seed=seed,
-        folder=folder,
-        classes=CLASSES,
         initial=initial,
-        context=context,
+        context=context or {},
         control=control,
         reference=reference,
     )
+    return search(study, folder=folder)
 
 
 def codes(result: SearchResult) -> list[str]:
@@ -129,10 +140,8 @@ def test_an_impossible_budget_is_refused_before_anything_is_evaluated(tmp_path: 
 
 
 def test_bounds_that_exclude_each_other_are_refused_with_the_nearest(tmp_path: Path) -> None:
-    def opposite(candidates: Sequence[object]) -> list[float]:
-        values = LinearTable().predict_many(
-            tiny(), np.array([c.row for c in candidates]), classes=CLASSES, input_channels=None
-        )  # type: ignore[attr-defined]
+    def opposite(networks: Networks) -> list[float]:
+        values = LinearTable().predict_many(tiny(), networks.rows, classes=CLASSES, input_channels=None)
         return [10 - value for value in values]
 
     goals = [
@@ -242,16 +251,8 @@ def test_costs_are_those_of_the_network(tmp_path: Path) -> None:
 
 def test_progress_tells_of_every_proposal(tmp_path: Path) -> None:
     told: list[Progress] = []
-    result = search(
-        tiny(),
-        goals=two_goals(bound_ms=0.5),
-        sampler=make_sampler("random"),
-        trials=10,
-        seed=0,
-        folder=tmp_path,
-        classes=CLASSES,
-        progress=told.append,
-    )
+    study = tiny_study(two_goals(bound_ms=0.5), trials=10)
+    result = search(study, folder=tmp_path, progress=told.append)
     assert [each.evaluation for each in told] == list(result.evaluations)
     assert told[-1].evaluated == told[-1].trials == 10
 

@@ -15,11 +15,12 @@ from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
 from nas.network.memory import block_activation_bytes, block_weight_bytes
 from nas.search.goals.pareto import Direction
-from nas.search.goals.problem import Candidate, rows_of
+from nas.search.goals.problem import Candidate, Networks
 from nas.space import SearchSpace
 from nas.statistics import Count
 
-Evaluator = Callable[[Sequence[Candidate]], Sequence[float]]
+Evaluator = Callable[[Networks], Sequence[float]]
+"""Gives one number for each network of a batch."""
 
 Stages = Callable[[NetworkSpec], Iterator[Count]]
 """Counts on more and more images; the last one is on all of them."""
@@ -27,10 +28,13 @@ Stages = Callable[[NetworkSpec], Iterator[Count]]
 LATENCY = "latency_ms"
 """What the name of every latency begins with."""
 
+_LONGEST = 80
+"""Characters of a value that a message shows."""
+
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
 
-def _never(_: Candidate) -> bool:
+def _never(_: NetworkSpec) -> bool:
     return False
 
 
@@ -39,14 +43,18 @@ def _never(_: Candidate) -> bool:
 class Objective:
     """A quantity of a network, the direction in which it improves, and how to get it for many networks.
 
+    A search asks for one network at a time, and for thousands where a quantity is predicted:
+
+        Objective("depth", "minimize", lambda networks: [len(n.blocks) for n in networks], predicted=True)
+
     Attributes:
         name: A name with its unit, e.g. ``latency_ms``; it is a column of ``trials.csv``.
         direction: ``"maximize"`` or ``"minimize"``.
-        evaluate: Gives one value for each candidate; NaN where the network is broken.
+        evaluate: Gives one number for each network of a batch; NaN where a network is broken.
         bound: The worst value that is allowed, if any.
         predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
             a candidate that breaks one of their bounds is never evaluated for the others.
-        estimated: Tells whether a candidate's value rests on estimates where a measurement was wanted.
+        estimated: Whether a network's value rests on estimates where a measurement was wanted.
         images: The number of images that an accuracy is found on, where it is known.
         stages: Gives an accuracy on growing parts of the images, so that an evaluation can be stopped early.
     """
@@ -56,7 +64,7 @@ class Objective:
     evaluate: Evaluator
     bound: float | None = None
     predicted: bool = False
-    estimated: Callable[[Candidate], bool] = _never
+    estimated: Callable[[NetworkSpec], bool] = _never
     images: int | None = None
     stages: Stages | None = None
 
@@ -112,14 +120,7 @@ def accuracy(
         stages: Gives the same accuracy in parts: an evaluation ends early where the network is clearly worse
             than one that is as good in all else.
     """
-    return Objective(
-        name,
-        "maximize",
-        lambda candidates: score([each.network for each in candidates]),
-        bound=bound,
-        images=images,
-        stages=stages,
-    )
+    return Objective(name, "maximize", score, bound=bound, images=images, stages=stages)
 
 
 def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None) -> Objective:
@@ -131,21 +132,14 @@ def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | N
         bound_ms: The budget, if any.
     """
 
-    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
-        problem, rows = candidates[0].problem, rows_of(candidates)
+    def evaluate(networks: Networks) -> Sequence[float]:
+        problem = networks.problem
         values = table.predict_many(
-            problem.space, rows, classes=problem.classes, input_channels=problem.input_channels
+            problem.space, networks.rows, classes=problem.classes, input_channels=problem.input_channels
         )
         return [float(value) for value in values]
 
-    return Objective(
-        name,
-        "minimize",
-        evaluate,
-        bound=bound_ms,
-        predicted=True,
-        estimated=lambda candidate: table.is_estimate(candidate.network),
-    )
+    return Objective(name, "minimize", evaluate, bound=bound_ms, predicted=True, estimated=table.is_estimate)
 
 
 def macs(*, bound: float | None = None) -> Objective:
@@ -161,8 +155,8 @@ def params(*, bound: float | None = None) -> Objective:
 def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
     """Bytes of the weights in a precision, BatchNorm folded, to minimise."""
 
-    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
-        values, index = _by_block(candidates, lambda block: block_weight_bytes(block, precision))
+    def evaluate(networks: Networks) -> Sequence[float]:
+        values, index = _by_block(networks, lambda block: block_weight_bytes(block, precision))
         return [float(value) for value in values[index].sum(axis=1)]
 
     return Objective("size_bytes", "minimize", evaluate, bound=bound, predicted=True)
@@ -171,23 +165,21 @@ def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
 def memory(*, precision: str = "fp32", bound: float | None = None) -> Objective:
     """Bytes of feature maps that are alive at once, at the worst moment, to minimise."""
 
-    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
-        values, index = _by_block(candidates, lambda block: block_activation_bytes(block, precision))
+    def evaluate(networks: Networks) -> Sequence[float]:
+        values, index = _by_block(networks, lambda block: block_activation_bytes(block, precision))
         return [float(value) for value in values[index].max(axis=1)]
 
     return Objective("memory_bytes", "minimize", evaluate, bound=bound, predicted=True)
 
 
-def _by_block(
-    candidates: Sequence[Candidate], cost: Callable[[BlockSpec], int]
-) -> tuple[FloatArray, IntArray]:
-    """A cost of each block that occurs, and each candidate's blocks as positions in it, (N, places).
+def _by_block(networks: Networks, cost: Callable[[BlockSpec], int]) -> tuple[FloatArray, IntArray]:
+    """A cost of each block that occurs, and each network's blocks as positions in it, (N, places).
 
     Position -1 stands for a block that is not there, and has the last value, 0.
     """
-    problem = candidates[0].problem
+    problem = networks.problem
     lowered = problem.space.lower_many(
-        rows_of(candidates), classes=problem.classes, input_channels=problem.input_channels
+        networks.rows, classes=problem.classes, input_channels=problem.input_channels
     )
     used = set(np.unique(lowered.index).tolist())
     values = [cost(block) if i in used else 0 for i, block in enumerate(lowered.blocks)]
@@ -195,9 +187,8 @@ def _by_block(
 
 
 def _cost(name: str, bound: float | None) -> Objective:
-    def evaluate(candidates: Sequence[Candidate]) -> Sequence[float]:
-        problem = candidates[0].problem
-        costs = problem.space.costs(rows_of(candidates), classes=problem.classes)[name]
+    def evaluate(networks: Networks) -> Sequence[float]:
+        costs = networks.problem.space.costs(networks.rows, classes=networks.problem.classes)[name]
         return [float(cost) for cost in costs]
 
     return Objective(name, "minimize", evaluate, bound=bound, predicted=True)
@@ -209,9 +200,26 @@ def evaluate_one(objective: Objective, candidate: Candidate) -> float:
 
 
 def evaluate_many(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray:
-    """The values of candidates, (N,)."""
+    """The values of candidates, (N,).
+
+    Raises:
+        UserError: If the objective gives anything but one number for each.
+    """
     if not candidates:
         return np.zeros(0)
-    values = np.asarray(objective.evaluate(candidates), np.float64)
-    assert values.shape == (len(candidates),), f"{objective.name}: {values.shape} for {len(candidates)}"
+    answer = objective.evaluate(Networks(candidates))
+    try:
+        values = np.asarray(answer, np.float64)
+    except (TypeError, ValueError):
+        values = np.zeros((0, 0))
+    if values.shape != (len(candidates),):
+        raise UserError(
+            f"the objective {objective.name} gave {_short(answer)} for {len(candidates)} networks; "
+            "its function must return a list with one number for each network"
+        )
     return values
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import final, overload
 
 import numpy as np
 
@@ -70,6 +70,36 @@ class Candidate:
         return str(self.architecture)
 
 
-def rows_of(candidates: Sequence[Candidate]) -> IntArray:
-    """The rows of candidates, (N, genes)."""
-    return np.array([candidate.row for candidate in candidates], np.int64).reshape(len(candidates), -1)
+@final
+@dataclass(frozen=True)
+class Networks(Sequence[NetworkSpec]):
+    """The networks of candidates, each made when it is first looked at.
+
+    Attributes:
+        candidates: At least one, all of the same problem.
+    """
+
+    candidates: Sequence[Candidate]
+
+    @property
+    def problem(self) -> Problem:
+        return self.candidates[0].problem
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """The canonical rows, (N, genes), for what need not look at the networks."""
+        return np.array([each.row for each in self.candidates], np.int64).reshape(len(self.candidates), -1)
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    @overload
+    def __getitem__(self, index: int) -> NetworkSpec: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NetworkSpec]: ...
+
+    def __getitem__(self, index: int | slice) -> NetworkSpec | Sequence[NetworkSpec]:
+        if isinstance(index, slice):
+            return [each.network for each in self.candidates[index]]
+        return self.candidates[index].network

@@ -56,8 +56,7 @@ def _table(result: SearchResult) -> str:
     writer.writerow(["number", "state", "feasible", *names, "code", "origin", "seconds", "reason", "images"])
     for e in result.evaluations:
         outcome = e.outcome
-        numbers = (*outcome.values, *outcome.limits)
-        values = ["" if math.isnan(value) else repr(value) for value in numbers]
+        values = ["" if math.isnan(value) else repr(value) for value in outcome.quantities]
         row = [e.number, outcome.state.value, outcome.feasible, *values, e.candidate.code, e.origin]
         images = "" if outcome.images is None else outcome.images
         writer.writerow([*row, f"{e.seconds:.4f}", outcome.reason, images])
@@ -103,8 +102,7 @@ def _head(result: SearchResult) -> dict[str, Any]:
 
 def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
     candidate, outcome = evaluation.candidate, evaluation.outcome
-    quantities = result.goals.quantities
-    named = list(zip(quantities, (*outcome.values, *outcome.limits), strict=True))
+    named = list(zip(result.goals.quantities, outcome.quantities, strict=True))
     return {
         "number": evaluation.number,
         "code": candidate.code,
@@ -113,7 +111,7 @@ def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
         "intervals": {
             q.name: wilson(value * q.images, q.images) for q, value in named if q.images is not None
         },
-        "estimated": {q.name: q.estimated(candidate) for q in quantities},
+        "estimated": {q.name: q.estimated(candidate.network) for q in result.goals.quantities},
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.goals.problem import rows_of
+from nas.search.goals.problem import Networks
 from nas.search.results.results import SearchResult
 from nas.search.trials.evaluation import State
 
@@ -29,7 +29,7 @@ def importances(result: SearchResult) -> dict[str, dict[str, float]]:
     entries = [each for each in result.evaluations if each.outcome.state is State.COMPLETE]
     if len(entries) < LEAST:
         return {}
-    rows = rows_of([entry.candidate for entry in entries])
+    rows = Networks([entry.candidate for entry in entries]).rows
     columns = [_one_hot(rows[:, gene]) for gene in range(rows.shape[1])]
     names = [str(dimension) for dimension in result.problem.space.dimensions]
     return {

@@ -71,8 +71,7 @@ def within(goals: Goals, evaluations: Sequence[Evaluation], budget_ms: float) ->
     latencies = [i for i, each in enumerate(goals.quantities) if is_latency(each)]
 
     def keeps(evaluation: Evaluation) -> bool:
-        values = (*evaluation.outcome.values, *evaluation.outcome.limits)
-        return all(values[i] <= budget_ms for i in latencies)
+        return all(evaluation.outcome.quantities[i] <= budget_ms for i in latencies)
 
     return [evaluation for evaluation in evaluations if evaluation.usable and keeps(evaluation)]
 

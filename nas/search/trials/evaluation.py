@@ -51,6 +51,11 @@ class Outcome:
     limits: tuple[float, ...] = ()
     images: int | None = None
 
+    @property
+    def quantities(self) -> tuple[float, ...]:
+        """The values of objectives, then of limits, as the goals' quantities have them."""
+        return (*self.values, *self.limits)
+
 
 @final
 @dataclass(frozen=True)

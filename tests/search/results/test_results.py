@@ -16,21 +16,22 @@ from nas.search import (
     Count,
     Goals,
     Objective,
+    Problem,
     SearchResult,
     State,
     accuracy,
     latency,
     macs,
-    make_sampler,
     memory,
     search,
     size,
 )
+from nas.search.goals.objectives import evaluate_many
 from nas.search.results.importance import importances
 from nas.search.results.status import status
 from nas.search.trials.cache import EvaluationCache
 from nas.space import SearchSpace
-from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny
+from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny, tiny_study
 
 IMAGES = 1000
 
@@ -45,18 +46,8 @@ def run(
     remeasure: Callable[[NetworkSpec], Count] | None = None,
     control: bool = False,
 ) -> SearchResult:
-    return search(
-        tiny(),
-        goals=Goals(goals, limits),
-        sampler=make_sampler("random"),
-        trials=trials,
-        seed=0,
-        folder=folder,
-        classes=CLASSES,
-        budgets_ms=budgets_ms,
-        remeasure=remeasure,
-        control=control,
-    )
+    study = tiny_study(Goals(goals, limits), trials=trials, budgets_ms=budgets_ms, control=control)
+    return search(study, folder=folder, remeasure=remeasure)
 
 
 class Staged:
@@ -256,15 +247,13 @@ def test_counts_are_kept_by_weights_network_and_images(tmp_path: Path) -> None:
 def test_sizes_and_memory_of_many_networks_are_those_of_each() -> None:
     for name in ("tiny_32", "mixed_32"):
         space = SearchSpace.load(name)
-        from nas.search import Problem
-
         problem = Problem(space, CLASSES)
         candidates = problem.candidates(space.sample_many(30, rng()))
         for precision in ("fp32", "int8"):
-            assert list(size(precision=precision).evaluate(candidates)) == [
+            assert list(evaluate_many(size(precision=precision), candidates)) == [
                 weight_bytes(each.network, precision) for each in candidates
             ]
-            assert list(memory(precision=precision).evaluate(candidates)) == [
+            assert list(evaluate_many(memory(precision=precision), candidates)) == [
                 peak_activation_bytes(each.network, precision) for each in candidates
             ]
 

@@ -11,7 +11,7 @@ from nas.arrays import IntArray
 from nas.search import Goals, Problem, accuracy, macs, params
 from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.pareto import front, hypervolume
-from nas.search.goals.problem import rows_of
+from nas.search.goals.problem import Networks
 from nas.search.predictors import predictor_names
 from nas.search.proposals import default_initial
 from nas.search.samplers.planning.guided import FIRST, Guided
@@ -157,8 +157,8 @@ def test_a_pool_gives_no_network_twice_and_none_that_breaks_a_bound() -> None:
     rows = Pool(PROBLEM, goals).random(50, history, rng())
     assert len(np.unique(rows, axis=0)) == len(rows) == 50
     assert not history.seen & set(map(tuple, rows.tolist()))
-    assert max(goals.objectives[1].evaluate(PROBLEM.candidates(rows))) <= 0.3
-    assert rows_of(PROBLEM.candidates(rows)).tolist() == rows.tolist()
+    assert evaluate_many(goals.objectives[1], PROBLEM.candidates(rows)).max() <= 0.3
+    assert Networks(PROBLEM.candidates(rows)).rows.tolist() == rows.tolist()
 
 
 @pytest.mark.parametrize("bound_ms", [0.19, 0.01])

@@ -11,12 +11,13 @@ import pytest
 from optuna.trial import Trial, TrialState
 
 from nas.search import Problem, Sampler, make_sampler
+from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
 from nas.search.samplers.planning.history import History, read_history
-from nas.search.samplers.planning.parameters import Parameters
 from nas.search.samplers.planning.planned import Notes, Plan, PlannedSampler, Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
+from nas.search.trials.parameters import Parameters
 from tests.search.problems import CLASSES, objectives, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
@@ -55,7 +56,7 @@ def ask(study: optuna.Study) -> tuple[Trial, Candidate]:
 
 def tell(study: optuna.Study, trial: Trial, state: State = State.COMPLETE) -> None:
     candidate = PARAMETERS.candidate(trial.params)
-    values = tuple(float(each.evaluate([candidate])[0]) for each in objectives())
+    values = tuple(evaluate_one(each, candidate) for each in objectives())
     outcome = Outcome(state, values, feasible=state is State.COMPLETE)
     for name, value in to_attributes(Evaluation(trial.number, candidate, outcome, "sampler", 0.1)).items():
         trial.set_user_attr(name, value)
@@ -160,5 +161,5 @@ def test_what_would_be_rejected_is_not_proposed(name: str) -> None:
     for number in range(30):
         study.sampler = made.build(PROBLEM, goals=goals, seed=number)
         trial, candidate = ask(study)
-        assert goals.objectives[1].evaluate([candidate])[0] <= 0.5
+        assert evaluate_one(goals.objectives[1], candidate) <= 0.5
         tell(study, trial)

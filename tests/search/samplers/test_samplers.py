@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.search import Goals, make_sampler, sampler_names
+from nas.search import Goals, Problem, Study, make_sampler, sampler_names, search
 from nas.search.goals.objectives import accuracy, macs
-from nas.search.study import search
 from nas.search.trials.evaluation import State
 from nas.space import SearchSpace
 
@@ -42,15 +41,13 @@ def test_gp_goes_on_where_a_bound_was_broken_before_another_was_looked_at(tmp_pa
         accuracy(lambda networks: [min(1.0, n.macs / 4e6) for n in networks], bound=0.05),
         macs(bound=1_000_000),  # the largest network is rejected by it, and its accuracy stays unknown
     ]
-    result = search(
-        SearchSpace.load("tiny_24"),
+    study = Study(
+        problem=Problem(SearchSpace.load("tiny_24"), 10, 1),
         goals=Goals(bounded),
         sampler=make_sampler("gp"),
         trials=14,  # the process takes over after ten
         seed=0,
-        folder=tmp_path,
-        classes=10,
-        input_channels=1,
     )
+    result = search(study, folder=tmp_path)
     assert result.evaluated == 14
     assert any(each.outcome.state is State.REJECTED for each in result.evaluations)

@@ -14,21 +14,13 @@ from typing import Any
 
 import pytest
 
-from nas.search import make_sampler, search
-from tests.search.problems import CLASSES, tiny, two_goals
+from nas.search import search
+from tests.search.problems import tiny, tiny_study, two_goals
 
 
 def test_the_dashboard_shows_the_study(tmp_path: Path) -> None:
     pytest.importorskip("optuna_dashboard", reason="no dashboard here: pip install 'hwnas[dashboard]'")
-    search(
-        tiny(),
-        goals=two_goals(bound_ms=0.6),
-        sampler=make_sampler("nsga2"),
-        trials=8,
-        seed=0,
-        folder=tmp_path,
-        classes=CLASSES,
-    )
+    search(tiny_study(two_goals(bound_ms=0.6), sampler="nsga2", trials=8), folder=tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -22,8 +22,8 @@ TRIALS = 60
 SCRIPT = f"""
 import sys, time
 from pathlib import Path
-from nas.search import make_sampler, search
-from tests.search.problems import CLASSES, Scorer, tiny, two_goals
+from nas.search import search
+from tests.search.problems import Scorer, tiny_study, two_goals
 
 class Slow(Scorer):
     def __call__(self, networks):
@@ -33,9 +33,8 @@ class Slow(Scorer):
             print(len(scores), file=stream)
         return scores
 
-search(tiny(), goals=two_goals(Slow(), bound_ms=0.6),
-       sampler=make_sampler("nsga2", {{"population": 10}}), trials={TRIALS}, seed=1,
-       folder=Path(sys.argv[1]), classes=CLASSES)
+study = tiny_study(two_goals(Slow(), bound_ms=0.6), sampler="nsga2", trials={TRIALS}, seed=1)
+search(study, folder=Path(sys.argv[1]))
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from nas.errors import UserError
 from nas.lines import append_lines, drop_partial_line
 from nas.masking import masked, masked_values
-from nas.search import Goals, Objective, Shared, make_sampler, search
+from nas.search import Goals, Objective, Problem, Shared, Study, make_sampler, search
 from nas.search.trials.storage import open_storage, storage_faults
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, objectives, tiny
@@ -33,18 +33,16 @@ def run(
     trials: int = 3,
     control: bool = False,
 ) -> None:
-    search(
-        space or tiny(),
+    searched = Study(
+        problem=Problem(space or tiny(), CLASSES),
         goals=Goals(goals or objectives()),
         sampler=make_sampler(sampler),
         trials=trials,
         seed=0,
-        folder=folder,
-        classes=CLASSES,
         context={"data": data},
-        shared=Shared(storage=storage, study=study),
         control=control,
     )
+    search(searched, folder=folder, shared=Shared(storage=storage, study=study))
 
 
 @pytest.mark.parametrize(

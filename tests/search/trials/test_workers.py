@@ -18,12 +18,12 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.search import Shared, make_sampler, search, work
+from nas.search import Shared, search, work
 from nas.search.trials.shared import SharedLedger
 from nas.search.trials.storage import open_storage
 from nas.search.trials.store import CODE
 from nas.search.trials.workers import Watch, identity, is_gone, machine
-from tests.search.problems import CLASSES, Scorer, tiny, two_goals
+from tests.search.problems import Scorer, tiny_study, two_goals
 from tests.search.trials.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,8 +32,8 @@ TRIALS, WORKERS = 24, 4
 SCRIPT = f"""
 import sys, time
 from pathlib import Path
-from nas.search import Shared, make_sampler, search
-from tests.search.problems import CLASSES, Scorer, tiny, two_goals
+from nas.search import Shared, search
+from tests.search.problems import Scorer, tiny_study, two_goals
 
 folder, storage, worker, pause_s = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 
@@ -42,10 +42,8 @@ class Slow(Scorer):
         time.sleep(pause_s)
         return super().__call__(networks)
 
-search(tiny(), goals=two_goals(Slow(), bound_ms=0.6),
-       sampler=make_sampler("nsga2", {{"population": 10}}), trials={TRIALS}, seed=1,
-       folder=folder, classes=CLASSES,
-       shared=Shared(storage=storage, study="joint", worker=worker))
+study = tiny_study(two_goals(Slow(), bound_ms=0.6), sampler="nsga2", trials={TRIALS}, seed=1)
+search(study, folder=folder, shared=Shared(storage=storage, study="joint", worker=worker))
 """
 
 
@@ -147,13 +145,8 @@ def test_two_workers_behind_a_grpc_proxy_share_a_search(tmp_path: Path) -> None:
 
 def alone(folder: Path, storage: str, *, trials: int = 12, scorer: Scorer | None = None) -> list[str]:
     result = search(
-        tiny(),
-        goals=two_goals(scorer),
-        sampler=make_sampler("random"),
-        trials=trials,
-        seed=0,
+        tiny_study(two_goals(scorer), trials=trials),
         folder=folder,
-        classes=CLASSES,
         shared=Shared(storage=storage, study="search", grace_s=0.3),
     )
     return [evaluation.candidate.code for evaluation in result.evaluations]
@@ -170,16 +163,7 @@ def test_one_that_joins_later_finds_nothing_left_to_do(tmp_path: Path) -> None:
 
 def test_helpers_write_no_results(tmp_path: Path) -> None:
     shared = Shared(storage=str(tmp_path / "journal.log"), study="search")
-    work(
-        tiny(),
-        goals=two_goals(),
-        sampler=make_sampler("random"),
-        trials=5,
-        seed=0,
-        shared=shared,
-        classes=CLASSES,
-        control=True,
-    )
+    work(tiny_study(trials=5, control=True), shared=shared)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["control.log", "journal.log"]
     scorer = Scorer()
     alone(tmp_path, shared.storage, trials=5, scorer=scorer)

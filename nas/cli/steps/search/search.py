@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -15,16 +16,15 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.search import goals as goals_step
 from nas.cli.steps.search import judge as judge_step
 from nas.cli.steps.table import table as table_step
-from nas.cli.steps.table.devices import check_tables, searched_space, targets
+from nas.cli.steps.table.devices import Target, check_tables, searched_space, targets
 from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
 from nas.latency import LatencyTable
 from nas.pipeline import Step
-from nas.search import Goals, Objective, SearchResult
+from nas.search import Goals, Objective, Problem, Progress, SearchResult, Study, search, work
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, Remeasure, is_latency, remeasured
 from nas.search.samplers import Sampler, make_sampler
-from nas.search.study import Progress, search, work
 from nas.search.trials.shared import Shared
 
 OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
@@ -107,37 +107,38 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
     return search.latency_fraction * table.predict(largest)
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Parts:
-    """A search, out of the configuration."""
-
-    judge: judge_step.Judge
-    goals: Goals
-    context: dict[str, str]
-
-
-def _parts(context: Context, folder: Path) -> _Parts:
-    found = targets(context)
-    judge = judge_step.judge(context)
+def _study(context: Context, judge: judge_step.Judge, folder: Path) -> Study:
+    """The search, out of the configuration; tables that it completes are kept in ``folder``."""
+    config, splits, devices = context.config, context.data.splits, targets(context)
     sources = goals_step.Sources(
         judge=judge,
-        tables={target.device: target.table(context, folder) for target in found},
-        precision=context.config.device.precision,
+        tables={target.device: target.table(context, folder) for target in devices},
+        precision=config.device.precision,
         latency_ms=lambda table: bound_ms(context, table),
     )
-    goals = goals_step.goals(context, sources)
-    facts = {f"table of {target.device}": target.facts for target in found}
+    return Study(
+        problem=Problem(searched_space(context), len(splits.classes), splits.channels),
+        goals=goals_step.goals(context, sources),
+        sampler=sampler(context),
+        trials=config.search.trials,
+        seed=config.seed,
+        context=_facts(context, devices),
+        control=True,
+        budgets_ms=config.search.budgets_ms,
+    )
+
+
+def _facts(context: Context, devices: Sequence[Target]) -> dict[str, str]:
+    """What must be the same for a search to go on, beside what a study names itself."""
     accuracy = judge_step.facts(context)
-    facts["supernet"] = str(accuracy["supernet"])
-    facts["halving"] = str(list(context.config.search.halving))
-    facts["device"] = json.dumps(_device_settings(context))
-    facts["data"] = _hash({name: value for name, value in accuracy.items() if name != "supernet"})
-    return _Parts(judge=judge, goals=goals, context=facts)
-
-
-def _hash(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+    data = {name: value for name, value in accuracy.items() if name != "supernet"}
+    return {
+        **{f"table of {target.device}": target.facts for target in devices},
+        "supernet": str(accuracy["supernet"]),
+        "halving": str(list(context.config.search.halving)),
+        "device": json.dumps(_device_settings(context)),
+        "data": hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16],
+    }
 
 
 def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
@@ -150,52 +151,35 @@ def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
 
 def help_search(context: Context, worker: int) -> None:
     """Joins the search of this run as one more worker."""
-    config, splits, parts = context.config, context.data.splits, _parts(context, step(context).partial)
-    shared = _shared(context, step(context).partial, worker)
+    folder = step(context).partial
+    shared = _shared(context, folder, worker)
     assert shared is not None
-    work(
-        searched_space(context),
-        goals=parts.goals,
-        sampler=sampler(context),
-        trials=config.search.trials,
-        seed=config.seed,
-        shared=shared,
-        classes=len(splits.classes),
-        input_channels=splits.channels,
-        context=parts.context,
-        control=True,
-        progress=lambda _: check_parent(),
-    )
+    study = _study(context, judge_step.judge(context), folder)
+    work(study, shared=shared, progress=lambda _: check_parent())
 
 
 def _search(context: Context, folder: Path) -> None:
-    config, splits, parts = context.config, context.data.splits, _parts(context, folder)
-    with progress_bar("searching") as bar, helpers(context, help_search, workers=config.search.workers):
+    judge = judge_step.judge(context)
+    study = _study(context, judge, folder)
+    with (
+        progress_bar("searching") as bar,
+        helpers(context, help_search, workers=context.config.search.workers),
+    ):
         result = search(
-            searched_space(context),
-            goals=parts.goals,
-            sampler=sampler(context),
-            trials=config.search.trials,
-            seed=config.seed,
+            study,
             folder=folder,
             shared=_shared(context, folder, 0),
-            classes=len(splits.classes),
-            input_channels=splits.channels,
-            context=parts.context,
-            control=True,
-            budgets_ms=config.search.budgets_ms,
-            remeasure=_remeasure(parts),
-            progress=_View(context, bar, parts).show,
+            progress=_View(context, bar, study).show,
+            remeasure=_remeasure(judge, study.goals),
         )
-    _say_result(result, parts, folder)
+    _say_result(result, folder)
 
 
-def _remeasure(parts: _Parts) -> Remeasure | None:
+def _remeasure(judge: judge_step.Judge, goals: Goals) -> Remeasure | None:
     """What measures the winners again; ``None`` without images that are kept from the search."""
-    judge = parts.judge
     if judge.unseen is None:
         return None
-    return judge.int8_held_out if remeasured(parts.goals) == "int8_accuracy" else judge.held_out
+    return judge.int8_held_out if remeasured(goals) == "int8_accuracy" else judge.held_out
 
 
 @final
@@ -205,7 +189,7 @@ class _View:
 
     context: Context
     bar: Bar
-    parts: _Parts
+    study: Study
     _shown: float = field(default=0.0)
 
     def show(self, now: Progress) -> None:
@@ -213,9 +197,9 @@ class _View:
         last = now.evaluated == now.trials
         if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
             return
-        found = status(self.parts.goals, now.entries, self.context.config.search.budgets_ms)
+        found = status(self.study.goals, now.entries, self.study.budgets_ms)
         what = "random search, the control: " if now.control else ""
-        self.bar.note(what + _note(found, self.parts.goals.objectives[0]))
+        self.bar.note(what + _note(found, self.study.goals.objectives[0]))
         metrics = found.metrics("control" if now.control else "search")
         self.context.tracker.log(metrics, step=now.evaluated)
         self._shown = time.monotonic()
@@ -240,12 +224,10 @@ def _value(objective: Objective, value: float) -> str:
 _FORMATS = {"accuracy": "{:.1%}", "int8": "{:.1%}", "latency": "{:.3f} ms"}
 
 
-def _say_result(result: SearchResult, parts: _Parts, folder: Path) -> None:
+def _say_result(result: SearchResult, folder: Path) -> None:
     winner = result.winner
-    values = (*winner.outcome.values, *winner.outcome.limits)
-    described = [
-        _described(each, value, result) for each, value in zip(parts.goals.quantities, values, strict=True)
-    ]
+    values = zip(result.goals.quantities, winner.outcome.quantities, strict=True)
+    described = [_described(each, value, result) for each, value in values]
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
     if winner.outcome.values[0] != result.choice.best:
         say(f"search: {_as_good(result)}")
@@ -275,7 +257,7 @@ def _described(objective: Objective, value: float, result: SearchResult) -> str:
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
     how = ""
     if is_latency(objective):
-        how = " estimated" if objective.estimated(result.winner.candidate) else " predicted"
+        how = " estimated" if objective.estimated(result.winner.candidate.network) else " predicted"
     return f"{objective.name} {_value(objective, value)}{how}{limit}"
 
 

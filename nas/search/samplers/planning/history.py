@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.arrays import FloatArray, IntArray
 from nas.search.goals.goals import Goals
-from nas.search.samplers.planning.parameters import Parameters
 from nas.search.trials.evaluation import Outcome, State, from_attributes
+from nas.search.trials.parameters import Parameters
 
 Row = tuple[int, ...]
 
@@ -52,7 +52,7 @@ def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: G
     rows = parameters.rows([trial.params for trial in trials])
     outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
     known = [i for i, outcome in enumerate(outcomes) if outcome is not None]
-    found = [(*each.values, *each.limits) for each in outcomes if each is not None]
+    found = [each.quantities for each in outcomes if each is not None]
     values = np.array(found, np.float64).reshape(len(found), len(goals.quantities))
     return History(
         rows=rows[known],

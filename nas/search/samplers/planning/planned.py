@@ -22,7 +22,7 @@ from nas.arrays import IntArray
 from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, read_history
-from nas.search.samplers.planning.parameters import Parameters
+from nas.search.trials.parameters import Parameters
 
 _PLAN, _NOTES, _CODE = "nas:plan", "nas:notes", "nas:code"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nas.search.goals.problem import Problem
 from nas.search.proposals import default_initial
-from nas.search.samplers.planning.parameters import Parameters
+from nas.search.trials.parameters import Parameters
 from tests.search.problems import rng, tiny
 
 SPACE = tiny()
