@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import hashlib
 import json
 import os
@@ -13,12 +15,24 @@ from typing import Any
 
 from nas.errors import UserError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSALS = (*_FULL, errno.EROFS)
+_OTHER_ENCODINGS = {  # UTF-32 first: its mark begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` and renames it to ``path`` if the body succeeds.
 
     The temporary file keeps the suffix, because many writers choose their format by it.
+
+    Raises:
+        OSError: With ``path``, in place of whatever a library raised because the disk took no more.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -28,8 +42,31 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
         temporary.replace(path)
+    except Exception as error:
+        for code in _REFUSALS:
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refused_write(error: BaseException) -> OSError | None:
+    """The cause of ``error`` that is a disk that takes no more; ``None`` for all other errors.
+
+    Such a disk is full or read-only, or a quota or a limit of file sizes is reached.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _REFUSALS:
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def is_full(error: OSError) -> bool:
+    """Whether room on the disk, or in a quota, would have prevented ``error``."""
+    return error.errno in _FULL
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,17 +80,35 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_text(path: Path) -> str:
+    """Reads a text in UTF-8, with or without a byte order mark; line ends stay as they are.
+
+    Raises:
+        OSError: If the file cannot be read.
+        UserError: If the text is in another encoding, which the message names where a mark does.
+    """
+    content = path.read_bytes()
+    encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
+    if encoding is not None:
+        raise UserError(f"{path} is in {encoding}; save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path} is not in UTF-8 (line {line}); save it as UTF-8") from None
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: If the file is missing or is not JSON.
+        UserError: If the file is missing, is not JSON or not in UTF-8.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise UserError(f"{path} is not valid JSON ({error}); it may be cut off: write it again") from None
 
 

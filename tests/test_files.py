@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nas.errors import UserError
-from nas.files import atomic, read_json, sha256, write_json, write_text
+from nas.files import atomic, read_json, read_text, refused_write, sha256, write_json, write_text
 
 
 def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -42,11 +45,70 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_json(tmp_path / "no.json")
 
 
-@pytest.mark.parametrize("content", [b'{"a": 1', b"\xff\xfe\x00"])
-def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.json").write_bytes(content)
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": 1')
     with pytest.raises(UserError, match=r"x\.json is not valid JSON"):
         read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_text_is_read_with_and_without_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "x.json").write_text('{"a": "ü"}', encoding=encoding)
+    assert read_text(tmp_path / "x.json") == '{"a": "ü"}'
+    assert read_json(tmp_path / "x.json") == {"a": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf-16", r"x\.json is in UTF-16; save it as UTF-8"),
+        ("utf-32", r"x\.json is in UTF-32; save it as UTF-8"),
+        ("latin-1", r"x\.json is not in UTF-8 \(line 2\); save it as UTF-8"),
+    ],
+)
+def test_another_encoding_is_named(tmp_path: Path, encoding: str, message: str) -> None:
+    (tmp_path / "x.json").write_text('{"a":\n"ü"}', encoding=encoding)
+    with pytest.raises(UserError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def save_tensors(path: Path) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.zeros(10_000)}, path)
+
+
+def zip_up(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", bytes(80_000))
+
+
+@pytest.mark.parametrize("write", [save_tensors, zip_up, lambda path: path.write_bytes(bytes(80_000))])
+def test_a_disk_that_takes_no_more_is_one_error_with_the_path(
+    tmp_path: Path, files_up_to: Callable, write: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    with (
+        pytest.raises(OSError, match="File too large") as caught,
+        files_up_to(4096),
+        atomic(path) as temporary,
+    ):
+        write(temporary)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_refused_write_is_found_among_the_causes_of_an_error() -> None:
+    refusal = OSError(errno.EROFS, "Read-only file system")
+    error = RuntimeError("the training failed")
+    assert refused_write(error) is None
+    error.__cause__ = ValueError("the weights were not saved")
+    error.__cause__.__context__ = refusal
+    assert refused_write(error) is refusal
+    assert refused_write(FileNotFoundError(errno.ENOENT, "No such file")) is None
 
 
 def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:

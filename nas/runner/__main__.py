@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -15,10 +16,29 @@ from .result import write_result
 from .runtimes import claim_process
 from .unpack import kit_folder
 
+_READER_GONE = 141  # what shells report for a program that SIGPIPE ended
+_REFUSED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0, 2 for a fault that the user can put right, 130 when it was interrupted."""
-    given = _parser().parse_args(arguments)
+    """Measures, and returns the exit code.
+
+    It is 0, 2 for a fault that the user can put right, 130 after an interruption, and 141 once nobody reads
+    the output any more.
+    """
+    try:
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                print(end="", file=stream, flush=True)
+    except BrokenPipeError:  # what was measured is in the file
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return _READER_GONE
+
+
+def _run(given: argparse.Namespace) -> int:
     try:
         if given.profile:
             _profile(given.kit, given.table)
@@ -30,9 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from here", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever listened is gone; what was measured is in the file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 130
+    except OSError as error:
+        if error.errno not in _REFUSED_WRITES:
+            raise
+        print(
+            f"error: cannot write {error.filename or given.table} ({error.strerror}); make room",
+            file=sys.stderr,
+        )
+        return 2
     print(f"\nwrote {given.table}", file=sys.stderr)
     return 0
 

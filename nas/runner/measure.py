@@ -27,7 +27,7 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         RunnerError: If there is none, or it is of another schema.
     """
     try:
-        manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise RunnerError(f"{kit} is not a kit: it has no {MANIFEST}; name the folder of a kit") from None
     except ValueError as error:

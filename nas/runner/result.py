@@ -38,8 +38,12 @@ def write_result(path: Path, *, kit: Path, samples: Path) -> None:
     content = {"schema": SCHEMA, "sha256": content_hash(measurement), "measurement": measurement}
     temporary = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
 
 
 def read_result(content: dict[str, Any], *, path: Path) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class SampleFile:
             return
         _check_header(found, header, path)
         _drop_cut_off_line(self._stream)
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8-sig").splitlines():
             self._listen(line)
 
     def append(self, window: Window) -> None:

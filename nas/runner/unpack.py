@@ -35,6 +35,10 @@ def kit_folder(kit: Path) -> Path:
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
-    archive.extractall(str(partial))
+    try:
+        archive.extractall(str(partial))
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     partial.replace(folder)

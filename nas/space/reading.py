@@ -10,6 +10,7 @@ import yaml
 
 from nas.blocks import BlockSettings, Rounding, settings_from_dict, settings_type
 from nas.errors import UserError, unknown, yaml_fault
+from nas.files import read_text
 from nas.plugins import load_module
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
@@ -36,14 +37,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: If the file is not YAML or does not describe a space; the message names the place.
     """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        value = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
     try:
         _import_modules(value, path.resolve().parent)
         return read_space(value, name=path.stem)
     except UserError as error:
-        raise UserError(f"{path.name}: {error}") from None
+        raise UserError(f"{path}: {error}") from None
 
 
 def _import_modules(value: Any, folder: Path) -> None:

@@ -157,7 +157,7 @@ class _OnnxRuntime(Runtime):
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._session(path, options)
             self._model(session).time(runs)
-            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+            events = _read_profile(Path(session.end_profiling()))
         nodes = [event for event in events if event.get("cat") == "Node" and "kernel_time" in event["name"]]
         return nodes[len(nodes) // (runs + 1) :]
 
@@ -190,6 +190,17 @@ class _OnnxRuntime(Runtime):
         if self._device["provider"] != _CPU:
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         return options
+
+
+def _read_profile(path: Path) -> list[dict[str, Any]]:
+    """The events of a profile, which ONNX Runtime leaves cut off without an error where the disk is full."""
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        raise RunnerError(
+            f"onnxruntime's profile in {path.parent.parent} is cut off; make room there, or set TMPDIR to "
+            "another folder"
+        ) from None
 
 
 class _OnnxModel(Model):

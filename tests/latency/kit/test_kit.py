@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import plan_probes
 from nas.network import NetworkSpec
 from nas.quantization import insert_pairs
+from nas.runner.__main__ import main
 from nas.runner.errors import RunnerError
 from nas.runner.measure import check_files, measure_kit, read_manifest
 from nas.runner.protocol import Protocol
@@ -208,6 +210,52 @@ def test_the_runner_says_what_is_wrong_and_exits_with_2(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and "is not a kit" in done.stderr
     assert json.dumps("Traceback") not in done.stderr
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(kit, tmp_path, capsys, files_up_to):
+    table, samples = tmp_path / "table.json", tmp_path / "table.samples.jsonl"
+    assert main([str(kit.folder), str(table)]) == 0
+    header, window = samples.read_bytes().splitlines(keepends=True)[:2]
+    long = [header, *[window] * (50_000 // len(window))]  # longer than a profile, which is written first
+    samples.write_bytes(b"".join(long))
+    with files_up_to(samples.stat().st_size + len(window) // 2):
+        assert main([str(kit.folder), str(table)]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"error: cannot write {table} (File too large); make room"
+    kept = read_samples(samples)[1]
+    assert len(kept) == len(long) - 1
+    assert main([str(kit.folder), str(table)]) == 0
+    assert read_samples(samples)[1][: len(kept)] == kept
+
+
+def test_a_profile_that_a_full_disk_cut_off_is_one_line(kit, tmp_path, capsys, files_up_to):
+    with files_up_to(2000):
+        assert main([str(kit.folder), str(tmp_path / "table.json")]) == 2
+    assert re.search(r"error: onnxruntime's profile in \S+ is cut off; make room", capsys.readouterr().err)
+
+
+def test_a_result_that_cannot_be_written_leaves_no_part_of_it(kit, tmp_path, capsys, files_up_to):
+    table = tmp_path / "table.json"
+    assert main([str(kit.folder), str(table)]) == 0
+    old = table.read_bytes()
+    with files_up_to(2000):
+        assert main([str(kit.folder), str(table)]) == 2
+    assert table.read_bytes() == old
+    assert {path.name for path in tmp_path.iterdir()} == {"kit", "table.json", "table.samples.jsonl"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["kit", "table.json", "--stream"]])
+def test_the_runner_ends_without_a_word_where_nobody_reads(kit, tmp_path, arguments, unread_pipe):
+    command = [sys.executable, kit.folder / "measure.pyz", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, stdout=unread_pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_manifest_may_begin_with_a_byte_order_mark(kit, mark):
+    path = kit.folder / "manifest.json"
+    path.write_bytes(mark + path.read_bytes())
+    assert read_manifest(kit.folder) == kit.manifest
 
 
 @pytest.fixture
