@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import nas
-from nas.cli.hydra.app import USER_ERROR, Command
+from nas.cli.hydra.app import Command
 from nas.cli.hydra.completion import complete_value
 from nas.cli.screen import error
+from nas.cli.streams import USER_ERROR, standard_streams
 from nas.errors import unknown
 
 COMMANDS = (
@@ -21,7 +22,11 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 0, 2 for a fault of the user, 130 when it was interrupted."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with standard_streams():
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(given: list[str]) -> int:
     if not given or given[0] in ("-h", "--help", "help"):
         print(overview())
         return 0

@@ -5,26 +5,31 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, NoReturn, final
 
 import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
-if TYPE_CHECKING:
-    from nas.training.loop import Progress
-
+from nas.cli.streams import READER_GONE
 from nas.masking import masked
 
 if TYPE_CHECKING:
     from nas.runner.protocol import Progress as Measuring
+    from nas.training.loop import Progress
+
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        raise SystemExit(READER_GONE)  # also where a thread prints, which it ends without a word
+
 
 LOG = logging.getLogger("nas")
 LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
-CONSOLE = Console(highlight=False)
+CONSOLE = _Screen(highlight=False)
 
 
 def say(text: str) -> None:
@@ -37,7 +42,8 @@ def say(text: str) -> None:
 def error(message: str, *, prefix: str = "error: ") -> None:
     """Shows a fault on the standard error and logs it, without the passwords of addresses in it."""
     message = masked(message)
-    print(f"{prefix}{message}", file=sys.stderr)
+    with suppress(OSError):  # nobody can be told where the standard error takes nothing
+        print(f"{prefix}{message}", file=sys.stderr)
     LOG.error(message)
 
 
@@ -54,7 +60,7 @@ def silence() -> Iterator[None]:
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Appends all lines and the warnings of libraries to a file; shows the lines of our modules."""
-    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8", errors="backslashreplace")
     handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -71,7 +77,8 @@ def log_to(path: Path) -> Iterator[None]:
         root.setLevel(level)
         root.removeHandler(shown)
         root.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # a full disk is reported by what writes results
+            handler.close()
 
 
 class _OnScreen(logging.Handler):

@@ -18,17 +18,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.hydra import compose
-from nas.cli.hydra.errors import is_fault, make_user_error, unusable_folder
+from nas.cli.hydra.errors import is_fault, make_user_error, unwritable
 from nas.cli.hydra.help import command_help
 from nas.cli.processes import place
 from nas.cli.screen import LOG, error, log_to, say, silence
+from nas.cli.streams import USER_ERROR, standard_streams
 from nas.config import Config
 from nas.errors import UserError
 from nas.files import write_text
 from nas.masking import masked
 from nas.plugins import load_plugins
 
-USER_ERROR = 2
 INTERRUPTED = 130
 LOG_FILE = "nas.log"
 
@@ -87,7 +87,12 @@ class Command:
         Args:
             arguments: The command line behind the command's name; that of this process by default.
         """
-        given = [_expand(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
+        with standard_streams():
+            return self._main(
+                [_expand(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
+            )
+
+    def _main(self, given: list[str]) -> int:
         try:
             return self._run(given)
         except KeyboardInterrupt:
@@ -170,7 +175,7 @@ def _check_writable(run_dir: Path) -> None:
     try:
         (run_dir / LOG_FILE).open("a").close()
     except OSError as fault:
-        raise unusable_folder(fault) from None
+        raise unwritable(fault) from None
     if is_new:
         (run_dir / LOG_FILE).unlink()  # log_to makes it again
 

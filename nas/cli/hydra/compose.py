@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import nas.config
+from nas.cli.hydra.own import OwnConf, TextFiles
 from nas.config import Config, WandbConfig
 from nas.errors import UserError, unknown, yaml_fault
+from nas.files import read_text
 from nas.resources import shipped
 
 CONFIG_NAME = "nas"
@@ -55,7 +55,8 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
-    Plugins.instance().register(_OwnConf)
+    for plugin in (OwnConf, TextFiles):
+        Plugins.instance().register(plugin)
 
 
 def typed(cfg: DictConfig) -> Config:
@@ -78,7 +79,7 @@ def load(cls: type[Part], path: Path) -> Part:
     """
     schema: type = cls
     try:
-        cfg = OmegaConf.merge(OmegaConf.structured(_twin(schema)), OmegaConf.load(path))
+        cfg = OmegaConf.merge(OmegaConf.structured(_twin(schema)), OmegaConf.create(read_text(path)))
         found = _freeze(OmegaConf.to_object(cfg), "")
     except YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
@@ -103,15 +104,6 @@ def name_jobs(arguments: Sequence[str]) -> str:
         if not override.is_sweep_override():
             fixed.add(override.key_or_group)
     return f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sorted(fixed))}]"
-
-
-class _OwnConf(SearchPathPlugin):
-    """Looks into the user's own ``./conf`` first."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        own = Path.cwd() / "conf"
-        if own.is_dir() and own.resolve() != Path(conf_dir()).resolve():
-            search_path.prepend("own", f"file://{own}", anchor=SearchPathQuery(provider="main"))
 
 
 def original(cls: type) -> type:

@@ -16,8 +16,10 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
+from nas.cli.hydra.own import shadow_note
 from nas.config import Config
 from nas.errors import UserError, unknown, yaml_fault
+from nas.files import is_full, refused_write
 
 _EXPERIMENT = "experiment"
 _REPLACED = dict.fromkeys(
@@ -30,7 +32,9 @@ def is_fault(error: BaseException) -> bool:
     """Whether an error is the user's, and not a bug of ours."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
-    if isinstance(error, OSError):  # Hydra makes the run folder
+    if refused_write(error):
+        return True
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # Hydra makes the run folder
         return _raised_by(error, ("nas.", "hydra.")).startswith("hydra.")
     # Hydra raises plain ValueErrors too, e.g. for `train=1`.
     return isinstance(error, ValueError) and _raised_by(error).startswith(("hydra.", "omegaconf."))
@@ -45,8 +49,18 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
     """
     if isinstance(error, UserError):
         return error
-    if isinstance(error, OSError) and not isinstance(error, HydraException):
-        return unusable_folder(error)
+    if fault := _fault_of_system(error):
+        return unwritable(fault)
+    message = str(_fault_of_settings(error, overrides))
+    return UserError(f"{message}{shadow_note(message)}")
+
+
+def _fault_of_system(error: BaseException) -> OSError | None:
+    own = error if isinstance(error, OSError) and not isinstance(error, HydraException) else None
+    return refused_write(error) or own
+
+
+def _fault_of_settings(error: BaseException, overrides: Sequence[str]) -> UserError:
     if isinstance(error, YAMLError):
         file = getattr(getattr(error, "problem_mark", None), "name", "a file")
         return UserError(f"{file} is not valid YAML: {yaml_fault(error)}")
@@ -69,10 +83,12 @@ def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> U
     return UserError(f"{reason} (given: {' '.join(overrides)})" if overrides else reason)
 
 
-def unusable_folder(error: OSError) -> UserError:
-    """What to say where the run folder cannot be made or written into."""
+def unwritable(error: OSError) -> UserError:
+    """The message for a folder or a disk that cannot be written to."""
+    place = f" to {error.filename}" if error.filename else ""
     reason = (error.strerror or str(error)).lower()
-    return UserError(f"cannot write to {error.filename} ({reason}); name another folder: run_dir=FOLDER")
+    room = "make room and repeat the command, which goes on from here, or " if is_full(error) else ""
+    return UserError(f"cannot write{place} ({reason}); {room}name another folder: run_dir=FOLDER")
 
 
 def _unreadable(error: OverrideParseException) -> UserError:

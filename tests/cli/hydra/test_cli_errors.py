@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from nas.resources import shipped
+from tests.conftest import Outcome
 
 FAULTS = {
     "train.epochz=1": "unknown setting 'train.epochz'; did you mean train.epochs or .*; allowed: train",
@@ -114,10 +119,10 @@ def test_an_unknown_flag(nas: Callable) -> None:
     assert re.match("error: .*invalid choice: 'foo'", nas("train", "--cfg", "foo").err)
 
 
-def own_file(folder: Path, name: str, text: str) -> None:
+def own_file(folder: Path, name: str, text: str | bytes) -> None:
     path = folder / "conf" / name
-    path.parent.mkdir(parents=True)
-    path.write_text(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,94 @@ def test_an_experiment_without_its_package(nas: Callable, own_folder: Path, text
     assert outcome.err.startswith(
         "error: in experiment/mine.yaml: an experiment begins with the line `# @package _global_`"
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_ones_own_files_may_begin_with_a_byte_order_mark(
+    nas: Callable, own_folder: Path, encoding: str
+) -> None:
+    own_file(own_folder, "data/mine.yaml", "# @package data\nname: mine\n".encode(encoding))
+    experiment = "# @package _global_\ndefaults:\n  - override /data: mine\nseed: 3\n"
+    own_file(own_folder, "experiment/x.yaml", experiment.encode(encoding))
+    outcome = nas("train", "experiment=x", "--cfg", "job")
+    assert outcome.code == 0, outcome.err
+    assert "seed: 3\n" in outcome.out
+    assert "  name: mine\n" in outcome.out
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1"])
+def test_other_encodings_are_named(nas: Callable, own_folder: Path, encoding: str) -> None:
+    own_file(own_folder, "data/mine.yaml", "name: pläne\n".encode(encoding))
+    outcome = nas("train", "data=mine")
+    assert outcome.code == 2
+    named = "not in UTF-8" if encoding == "latin-1" else f"in {encoding.upper()}"
+    assert re.fullmatch(rf"error: .*conf/data/mine\.yaml is {named}.*; save it as UTF-8\n", outcome.err)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lr: 0.1\nepochs: 3\n", "in train/default.yaml: unknown setting 'train.lr'"),
+        ("epochs: many\n", "in train/default.yaml: train.epochs: Value 'many'"),
+        ("epochs: 3\n", "train.batch_size has no value"),
+        ("epochs: ${model.epochs}\n", "train.epochs: Interpolation key 'model.epochs' not found"),
+        ("defaults: [base]\n", "In 'train/default': Could not load 'train/base'"),
+    ],
+)
+def test_a_file_of_another_project_in_the_place_of_ours_is_named(
+    nas: Callable, own_folder: Path, text: str, message: str
+) -> None:
+    own_file(own_folder, "train/default.yaml", text)
+    own_file(own_folder, "data/digits.yaml", "name: digits\n")
+    outcome = nas("train")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {message}"), outcome.err
+    assert outcome.err.endswith(
+        ". ./conf/train/default.yaml replaces the file of that name that comes with nas: rename it, "
+        "or work in another folder\n"
+    )
+    assert "digits" not in outcome.err
+
+
+def test_a_fault_elsewhere_says_nothing_of_ones_own_files(nas: Callable, own_folder: Path) -> None:
+    own_file(own_folder, "train/default.yaml", Path(shipped("conf"), "train", "default.yaml").read_bytes())
+    assert "conf/train" not in nas("train", "train.epochz=3").err
+
+
+def assert_full(outcome: Outcome, reason: str) -> None:
+    assert outcome.code == 2
+    assert re.fullmatch(
+        rf"error: cannot write to \S+ \({reason}\); make room and repeat the command, "
+        "which goes on from here, or name another folder: run_dir=FOLDER\n",
+        outcome.err,
+    ), outcome.err
+
+
+COST = ("cost", "network=mobilenet_v2", "device=laptop_cpu")
+
+
+def test_a_limit_of_file_sizes_is_one_line(nas: Callable, own_folder: Path, files_up_to: Callable) -> None:
+    with files_up_to(4096):
+        outcome = nas(*COST)
+    assert_full(outcome, "file too large")
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(nas: Callable, tiny_disk: Path) -> None:
+    assert_full(nas(*COST, f"run_dir={tiny_disk}"), "no space left on device")
+    subprocess.run(["mount", "-o", "remount,size=10m", tiny_disk], check=True)
+    assert nas(*COST, f"run_dir={tiny_disk}").code == 0
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 32 kB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", folder]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here; root may")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize(
