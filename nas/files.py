@@ -17,12 +17,6 @@ from nas.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
-_OTHER_ENCODINGS = {  # UTF-32 first: its mark begins with that of UTF-16
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
 
 
 @contextmanager
@@ -85,17 +79,19 @@ def read_text(path: Path) -> str:
 
     Raises:
         OSError: If the file cannot be read.
-        UserError: If the text is in another encoding, which the message names where a mark does.
+        UserError: If the text is in another encoding; the message names it, or the line that does not fit.
     """
     content = path.read_bytes()
-    encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
-    if encoding is not None:
-        raise UserError(f"{path} is in {encoding}; save it as UTF-8")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:  # UTF-32 has both
+        raise UserError(f"{path} is encoded in UTF-16 or is no text; save it in UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path} is not in UTF-8 (line {line}); save it as UTF-8") from None
+        raise UserError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; the file seems to be "
+            "encoded in Latin-1 or Windows-1252: save it in UTF-8"
+        ) from None
 
 
 def read_json(path: Path) -> Any:

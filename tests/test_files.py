@@ -61,9 +61,10 @@ def test_a_text_is_read_with_and_without_a_byte_order_mark(tmp_path: Path, encod
 @pytest.mark.parametrize(
     ("encoding", "message"),
     [
-        ("utf-16", r"x\.json is in UTF-16; save it as UTF-8"),
-        ("utf-32", r"x\.json is in UTF-32; save it as UTF-8"),
-        ("latin-1", r"x\.json is not in UTF-8 \(line 2\); save it as UTF-8"),
+        ("utf-16", r"x\.json is encoded in UTF-16 or is no text; save it in UTF-8"),
+        ("utf-16-le", r"x\.json is encoded in UTF-16"),
+        ("utf-32", r"x\.json is encoded in UTF-16"),
+        ("latin-1", r"x\.json, line 2: byte 0xfc is not UTF-8; the file seems to be encoded in Latin-1"),
     ],
 )
 def test_another_encoding_is_named(tmp_path: Path, encoding: str, message: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nas.arrays import FloatArray, IntArray
 from nas.errors import UserError
+from nas.files import read_text
 from nas.hardware import Device, roofline_ms
 from nas.space import SearchSpace
 
@@ -110,7 +111,7 @@ def check_unit(
 
 def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
     """The number of each line that is not empty, its architecture and its latency."""
-    text = _decoded(source)
+    text = _text(source)
     delimiter, names = _heading(text, source)
     code, latency = (names.index(name) for name in COLUMNS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
@@ -128,23 +129,13 @@ def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
         ) from None
 
 
-def _decoded(source: Path) -> str:
+def _text(source: Path) -> str:
     try:
-        content = source.read_bytes()
+        return read_text(source)
     except OSError as error:
         raise UserError(
             f"{source} cannot be read ({error.strerror}); name a CSV file with the columns "
             + " and ".join(COLUMNS)
-        ) from None
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-        raise UserError(f"{source} is encoded in UTF-16 or is no text; save it in UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{source}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; the file seems to be "
-            "encoded in Latin-1 or Windows-1252: save it in UTF-8"
         ) from None
 
 
