@@ -21,11 +21,13 @@ class Spread:
     """A measured quantity, in the unit of its field.
 
     Attributes:
-        value: What it is while nothing else disturbs the machine: the figure that a table predicts.
+        value: What it is while nothing else disturbs the machine, provided that ``disturbed`` is empty: the
+            figure that a table predicts.
         low: Lower end of its 95 % confidence interval.
         high: Its upper end.
         median: The median of all samples, disturbed ones included.
         samples: How many there are.
+        disturbed: What disturbed the measurement, in words; empty if nothing is known.
     """
 
     value: float
@@ -33,6 +35,7 @@ class Spread:
     high: float
     median: float
     samples: int
+    disturbed: str = ""
 
 
 @final

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nas.arrays import IntArray
     from nas.space import SearchSpace
 
+DISTURBED = "disturbed"
 _SHOWN = 5
 
 
@@ -119,6 +120,11 @@ class LatencyTable:
     def costs(self) -> Mapping[str, BlockCost]:
         """Cost of each block, by key; none where the table was derived from whole networks."""
         return self.model.costs if isinstance(self.model, BlockModel) else {}
+
+    @property
+    def disturbed(self) -> str:
+        """What disturbed the measurement, in words; empty if nothing is known."""
+        return str(self.provenance.get(DISTURBED, ""))
 
     def missing(self, network: NetworkSpec) -> tuple[BlockSpec, ...]:
         """The network's blocks about which the table knows nothing, each once."""

@@ -57,6 +57,8 @@ def _about(table: LatencyTable) -> str:
         f"Table {table.name}: {table.model.about()} on {where}, {device.precision}, batch {device.batch}, "
         f"threads {device.threads}."
     )
+    if table.disturbed:
+        text += f" The measurement was disturbed: {table.disturbed}."
     return f"{text} Estimated blocks were not measured." if is_estimated(table) else text
 
 

@@ -274,7 +274,9 @@ def summary(rows: list[Row]) -> str:
         return ""
     text = f"The winner classifies {100 * chosen.test_accuracy:.1f} % of the test images rightly"
     if chosen.latency_ms is not None:
+        disturbed = chosen.latency_ms.disturbed
         text += f" in {milliseconds(chosen.latency_ms.value)} ms an image, measured"
+        text += f" while {disturbed}" if disturbed else ""
     best = next((row for row in rows if row.best), None)
     if best is None:
         return f"{text}."

@@ -14,6 +14,7 @@ HEADINGS = ("network", "test accuracy", "MACs", "params", "predicted", "measured
 UNITS = ("", "%, 95 % interval", "M", "k", "ms", "ms")
 ABSENT = "–"
 ESTIMATED = "est."
+DISTURBED = "*"
 
 
 def title(row: Row) -> str:
@@ -50,12 +51,13 @@ def predicted(row: Row) -> str:
 
 
 def measured(row: Row) -> str:
-    """The measured latency and its range."""
+    """The measured latency and its range; marked where the measurement was disturbed."""
     if row.latency_ms is None:
         return ABSENT
     spread = row.latency_ms
     half = max(spread.high - spread.value, spread.value - spread.low, 0.0)
-    return f"{milliseconds(spread.value)} ± {milliseconds(half)}"
+    mark = DISTURBED if spread.disturbed else ""
+    return f"{milliseconds(spread.value)} ± {milliseconds(half)}{mark}"
 
 
 def footnote(rows: Sequence[Row]) -> str:
@@ -69,8 +71,15 @@ def footnote(rows: Sequence[Row]) -> str:
     return (
         f"Test accuracy: of {source}, on {total} images that {readers}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
-        "Measured: the exported file, undisturbed, and its 95 % interval."
+        f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}."
     )
+
+
+def _how_disturbed(rows: Sequence[Row]) -> str:
+    causes = dict.fromkeys(
+        row.latency_ms.disturbed for row in rows if row.latency_ms and row.latency_ms.disturbed
+    )
+    return f"{DISTURBED} disturbed: {', '.join(causes)}" if causes else "undisturbed as far as is known"
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunnerError
+from .load import OtherPrograms
 from .machine import describe_machine
 from .protocol import Model, Progress, Protocol
 from .runtimes import Runtime, open_runtime, takes_turns
@@ -79,7 +80,8 @@ def measure_kit(
     """
     manifest = read_manifest(kit)
     check_files(kit, manifest)
-    turns = runtime is None and takes_turns(manifest["device"])
+    is_here = runtime is None
+    turns = is_here and takes_turns(manifest["device"])
     runtime = runtime or open_runtime(manifest["device"])
     machine = machine or describe_machine()
     _check_target(manifest["device"], machine, runtime.version)
@@ -112,6 +114,7 @@ def measure_kit(
             protocol=protocol,
             clock=time.perf_counter,
             wall=time.time,
+            others=OtherPrograms().cpus if is_here else lambda: None,
             open_at_once=runtime.open_at_once,
             windows=file.windows,
             usage={entry["id"]: entry.get("usage", 1.0) for entry in manifest["entries"]},

@@ -4,7 +4,8 @@ A *sample* is several back-to-back runs that last at least ``sample_ms``; a *win
 saved as soon as it is complete. A *round* is one window of every entry that still needs one, in shuffled
 order, so that whatever drifts hits all entries alike. Two reference kernels are timed again every
 ``reference_every_s``, so that drift can be seen and divided out. When they slow down, measuring pauses until
-the machine has recovered, and repeats the windows that were hit. An entry stops when the confidence interval
+the machine has recovered, and repeats the windows that were hit. Rounds can be spread over some seconds, so
+that their interval also covers what changes within seconds. An entry stops when the confidence interval
 of its windows is narrow enough; what is left of the budget goes to the entries that matter most.
 
 What is a part of a network is timed *in turns* with others, one run each: run back to back it would find its
@@ -38,6 +39,8 @@ class Protocol:
         max_rounds: Windows that an entry gets at most.
         relative_precision: An entry stops when its 95 % confidence half-width is below this share ...
         absolute_precision_us: ... or below this many microseconds.
+        spread_s: Seconds over which the first ``min_rounds`` rounds are spread at least; waiting for the next
+            round is a part of the budget.
         reference_every_s: Seconds between timings of the reference kernels.
         slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
         pause_s: Seconds that measuring waits at most for the machine to recover, each time; waiting is a part
@@ -55,6 +58,7 @@ class Protocol:
     max_rounds: int = 40
     relative_precision: float = 0.01
     absolute_precision_us: float = 0.2
+    spread_s: float = 0.0
     reference_every_s: float = 0.5
     slowed_down: float = 0.03
     pause_s: float = 20.0
@@ -97,6 +101,8 @@ class Window:
         runs: Back-to-back runs of a sample.
         samples_us: Microseconds of one run, one figure a sample.
         took_s: Seconds of measuring that the window cost, warming up included.
+        others_cpus: CPUs that other programs kept busy since the last window that says so; ``None`` where
+            this is unknown.
     """
 
     entry: str
@@ -105,6 +111,7 @@ class Window:
     runs: int
     samples_us: tuple[float, ...]
     took_s: float = 0.0
+    others_cpus: float | None = None
 
     @property
     def quiet_us(self) -> float:

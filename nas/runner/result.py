@@ -33,7 +33,10 @@ def write_result(path: Path, *, kit: Path, samples: Path) -> None:
     measurement = {
         "manifest": read_manifest(kit),
         "header": header,
-        "windows": [[w.entry, w.round, w.start_s, w.runs, list(w.samples_us), w.took_s] for w in windows],
+        "windows": [
+            [w.entry, w.round, w.start_s, w.runs, list(w.samples_us), w.took_s, w.others_cpus]
+            for w in windows
+        ],
     }
     content = {"schema": SCHEMA, "sha256": content_hash(measurement), "measurement": measurement}
     temporary = path.with_name(f".{path.name}.part")

@@ -57,16 +57,15 @@ class SampleFile:
 
     def append(self, window: Window) -> None:
         """Writes one window, so that it outlives this process."""
-        self._append(
-            {
-                "entry": window.entry,
-                "round": window.round,
-                "time": window.start_s,
-                "runs": window.runs,
-                "samples": window.samples_us,
-                "took": window.took_s,
-            }
-        )
+        value = {
+            "entry": window.entry,
+            "round": window.round,
+            "time": window.start_s,
+            "runs": window.runs,
+            "samples": window.samples_us,
+            "took": window.took_s,
+        }
+        self._append(value if window.others_cpus is None else {**value, "others": window.others_cpus})
 
     def _append(self, value: dict[str, Any]) -> None:
         line = json.dumps(value)
@@ -97,7 +96,8 @@ def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
 def parse_window(value: dict[str, Any]) -> Window:
     """The window that a line of a sample file holds."""
     samples = tuple(value["samples"])
-    return Window(value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
+    measured = (value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
+    return Window(*measured, others_cpus=value.get("others"))
 
 
 def _drop_cut_off_line(stream: IO[bytes]) -> None:

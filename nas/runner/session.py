@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import statistics
@@ -41,6 +42,7 @@ class Session:
         clock: Monotonic seconds.
         wall: Seconds of the wall clock, for the record.
         sleep: Waits for so many seconds.
+        others: Gives the CPUs that other programs kept busy since it was last asked, where this is known.
         open_at_once: Models that are kept open; that which was not used for longest is closed for a new one.
         windows: Windows that an earlier, interrupted run took.
         usage: Mean occurrences of each entry in a network; 1 where none is given.
@@ -59,6 +61,7 @@ class Session:
         clock: Clock,
         wall: Clock,
         sleep: Callable[[float], None] = time.sleep,
+        others: Callable[[], float | None] = lambda: None,
         open_at_once: int = 4000,
         windows: Sequence[Window] = (),
         usage: Mapping[str, float] | None = None,
@@ -67,7 +70,7 @@ class Session:
         self._entries, self._references = tuple(entries), tuple(references)
         self._open_model, self._save, self._progress = open_model, save, progress
         self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
-        self._open_at_once, self._usage = open_at_once, usage or {}
+        self._open_at_once, self._usage, self._others = open_at_once, usage or {}, others
         self._in_turns = tuple(in_turns) if 1 < protocol.turns <= open_at_once else ()
         self._turn_takers = frozenset(self._in_turns)
         self._random = random.Random(protocol.seed)
@@ -75,10 +78,10 @@ class Session:
         self._took_s: dict[str, float] = {}
         self._models: dict[str, Model] = {}
         self._watch = Watch(references, slowed_down=protocol.slowed_down)
-        self._reference_due = -math.inf
+        self._reference_due = self._round_due = -math.inf
         self._queue: deque[tuple[str, int]] = deque()
         self._unchecked: list[tuple[str, int]] = []
-        self._spent_s = self._waited_s = 0.0
+        self._spent_s = self._waited_s = self._paused_s = 0.0
         for window in windows:
             self._note(window)
 
@@ -87,6 +90,7 @@ class Session:
         pass_ = 0
         try:
             while self._plan(pass_):
+                self._spread(pass_)
                 self._work_off()
                 pass_ += 1
             if self._models:
@@ -107,6 +111,16 @@ class Session:
         late = pass_ >= self._protocol.min_rounds
         self._queue.extend((name, count) for name, count in counts.items() if late or count <= pass_)
         return bool(active)
+
+    def _spread(self, pass_: int) -> None:
+        """Waits until a round is due, so that rounds are spread over time."""
+        if pass_ >= self._protocol.min_rounds or not self._queue:
+            return
+        pause_s = min(self._round_due - self._clock(), self._left_s())
+        if pause_s > 0:
+            self._sleep(pause_s)
+            self._paused_s += pause_s
+        self._round_due = self._clock() + self._protocol.spread_s / self._protocol.min_rounds
 
     def _work_off(self) -> None:
         """Takes the windows of the queue, to which those that have to be repeated are added meanwhile."""
@@ -134,8 +148,12 @@ class Session:
             partners[name] = len(self._rounds[name])
         return partners
 
+    def _left_s(self) -> float:
+        """Seconds of the budget that are left."""
+        return self._protocol.budget_s - self._spent_s - self._waited_s - self._paused_s
+
     def _is_spent(self) -> bool:
-        return self._spent_s + self._waited_s >= self._protocol.budget_s
+        return self._left_s() <= 0
 
     def _is_finished(self, name: str) -> bool:
         return is_enough(list(self._rounds[name].values()), self._protocol)
@@ -214,6 +232,7 @@ class Session:
                     model, entry=name, round_=round_, protocol=protocol, clock=self._clock, wall=self._wall
                 )
             ]
+        windows[-1] = dataclasses.replace(windows[-1], others_cpus=self._others())
         for window in windows:
             self._note(window)
             self._watch.note(window)
@@ -247,6 +266,5 @@ class Session:
         counts = [len(self._rounds[name]) for name in self._entries]
         done, total = sum(counts), sum(max(count, self._protocol.min_rounds) for count in counts)
         pace = self._spent_s / max(done, 1)
-        budget_left = self._protocol.budget_s - self._spent_s - self._waited_s
-        left = min(pace * (total - done), max(budget_left, 0.0))
+        left = min(pace * (total - done), max(self._left_s(), 0.0))
         self._progress(Progress(done, total, left, note))

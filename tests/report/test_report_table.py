@@ -2,21 +2,27 @@ from __future__ import annotations
 
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from nas.deploy.manifest import read_manifest, write_manifest
 from nas.errors import UserError
 from nas.files import read_json, write_json
-from nas.report import print_table, read_table, wilson
-from nas.report.table import footnote
+from nas.report import print_table, read_table, report, wilson
+from nas.report.table import footnote, measured
 
 
 def printed(run_dir: Path, *, width: int = 120) -> str:
     stream = io.StringIO()
     print_table(read_table(run_dir), Console(file=stream, width=width))
     return stream.getvalue()
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,22 @@ def test_rows(run_dir: Path) -> None:
     assert winner.latency_ms is not None
     low, high = winner.test_interval
     assert low < winner.test_accuracy < high
+
+
+def test_a_disturbed_measurement_is_marked(run_dir: Path) -> None:
+    assert "and its 95 % interval, undisturbed as far as is known." in one_line(printed(run_dir))
+    artefacts = read_manifest(run_dir / "deploy")
+    cause = "other programs kept 1.0 CPUs busy"
+    winner = next(artefact for artefact in artefacts if artefact.name == "winner")
+    assert winner.latency_ms is not None
+    latency_ms = replace(winner.latency_ms, disturbed=cause)
+    disturbed = replace(winner, latency_ms=latency_ms)
+    write_manifest(run_dir / "deploy", [disturbed if each is winner else each for each in artefacts])
+    assert f"interval, * disturbed: {cause}." in one_line(printed(run_dir))
+    rows = read_table(run_dir)
+    assert [measured(row).endswith("*") for row in rows] == [row.name == "winner" for row in rows]
+    page = report(run_dir).read_text(encoding="utf-8")
+    assert f" ms an image, measured while {cause}; the best baseline" in page
 
 
 def test_accuracy_of_the_exported_file_wins(run_dir: Path) -> None:

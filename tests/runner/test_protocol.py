@@ -57,8 +57,19 @@ class Bench:
         self.slept.append(seconds)
         self.clock.now += seconds
 
-    def run(self, windows=(), *, references=("ref",), in_turns=(), open_at_once=4000, save=None, usage=None):
-        self.costs.setdefault("ref", 1e-4)
+    def run(
+        self,
+        windows=(),
+        *,
+        references=("ref",),
+        in_turns=(),
+        open_at_once=4000,
+        save=None,
+        usage=None,
+        others=lambda: None,
+    ):
+        if references:
+            self.costs.setdefault("ref", 1e-4)
         Session(
             [name for name in self.costs if name not in references],
             references=references,
@@ -69,6 +80,7 @@ class Bench:
             clock=self.clock,
             wall=self.clock,
             sleep=self.sleep,
+            others=others,
             usage=usage,
             open_at_once=open_at_once,
             windows=windows,
@@ -96,6 +108,31 @@ def test_a_window_is_ten_samples_of_at_least_a_millisecond():
 def test_a_quiet_entry_stops_after_the_least_number_of_rounds():
     bench = Bench(dict(COSTS), min_rounds=4).run()
     assert all(bench.rounds(name) == [0, 1, 2, 3] for name in COSTS)
+
+
+def test_rounds_are_spread_over_time_and_waiting_is_a_part_of_the_budget():
+    bench = Bench({"a": 1e-4, "b": 1e-4}, min_rounds=5, spread_s=10.0, budget_s=60.0).run()
+    starts = [window.start_s for window in bench.saved if window.entry == "a"]
+    assert len(starts) == 5
+    assert all(later - first == pytest.approx(2.0, abs=0.1) for first, later in pairwise(starts))
+    assert sum(bench.slept) == pytest.approx(8.0, rel=0.1), "nothing waits for the first round"
+    short = Bench({"a": 1e-4, "b": 1e-4}, min_rounds=5, spread_s=10.0, budget_s=3.0).run()
+    assert short.clock.now == pytest.approx(3.0, rel=0.1)
+    assert short.rounds("a") == [0, 1]
+
+
+def test_a_measurement_that_goes_on_does_not_wait_for_the_rounds_that_it_has():
+    bench = Bench({"a": 1e-4, "b": 1e-4}, min_rounds=5, spread_s=10.0, budget_s=60.0).run()
+    before = [window for window in bench.saved if window.round < 4]
+    again = Bench({"a": 1e-4, "b": 1e-4}, min_rounds=5, spread_s=10.0, budget_s=60.0).run(before)
+    assert again.rounds("a") == [4]
+    assert again.slept == []
+
+
+def test_a_window_says_what_other_programs_used_if_that_is_known():
+    readings = iter([None, 0.5])
+    bench = Bench({"a": 1e-4}, min_rounds=2, max_rounds=2).run(references=(), others=lambda: next(readings))
+    assert [window.others_cpus for window in bench.saved] == [None, 0.5]
 
 
 def test_a_disturbed_entry_gets_more_rounds_and_the_others_do_not():

@@ -7,7 +7,7 @@ from nas.runner.protocol import Window
 from nas.runner.samples import SampleFile, read_samples
 
 HEADER = {"kit": "abc", "device": {"name": "toy"}}
-WINDOWS = [Window("a", 0, 1.5, 10, (1.25, 1.5), 0.1), Window("b", 0, 2.5, 1, (1000.0, 1001.0), 0.2)]
+WINDOWS = [Window("a", 0, 1.5, 10, (1.25, 1.5), 0.1), Window("b", 0, 2.5, 1, (1000.0, 1001.0), 0.2, 0.5)]
 
 
 @pytest.fixture

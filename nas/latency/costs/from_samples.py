@@ -15,12 +15,12 @@ from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.costs.blocks import Derived, derive_costs
 from nas.latency.costs.validation import networks_of, validate_table
-from nas.latency.costs.windows import Latency, latencies
+from nas.latency.costs.windows import Latency, disturbance, latencies
 from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.models.correction import fit_correction
 from nas.latency.plan.entries import KitNetwork
 from nas.latency.plan.probes import Probe
-from nas.latency.table import LatencyTable, Record
+from nas.latency.table import DISTURBED, LatencyTable, Record
 from nas.network import NetworkSpec
 from nas.runner.errors import RunnerError
 from nas.runner.protocol import Window
@@ -44,8 +44,8 @@ def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable
     except RunnerError as error:
         raise UserError(str(error)) from None
     windows = [
-        Window(entry, round_, start_s, runs, tuple(samples), took_s)
-        for entry, round_, start_s, runs, samples, took_s in found["windows"]
+        Window(entry, round_, start_s, runs, tuple(samples), *rest)
+        for entry, round_, start_s, runs, samples, *rest in found["windows"]
     ]
     return table_from_samples(found["manifest"], header=found["header"], windows=windows)
 
@@ -179,4 +179,5 @@ def references(measured: Mapping[str, Latency]) -> dict[str, float]:
 def _provenance(header: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, str]:
     last = max(window.start_s for window in windows)
     measured = datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="seconds")
-    return {"measured": measured, "machine": header["machine"], "kit": header["kit"]}
+    about = {"measured": measured, "machine": header["machine"], "kit": header["kit"]}
+    return {**about, DISTURBED: disturbed} if (disturbed := disturbance(windows)) else about

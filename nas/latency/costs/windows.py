@@ -13,6 +13,7 @@ from nas.runner.protocol import Window, quieter_half
 
 _WINDOWS = 5  # windows of a reference kernel that show the machine's state together
 _DEAD_ZONE = 0.03
+_DISTURBING_CPUS = 0.25
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,17 @@ def latencies(windows: Iterable[Window], *, references: Sequence[str]) -> dict[s
     for window, factor in zip(windows, factors, strict=True):
         by_entry[window.entry][window.round] = window.quiet_us * 1e-3 / float(factor)
     return {name: summarise([ms for _, ms in sorted(rounds.items())]) for name, rounds in by_entry.items()}
+
+
+def disturbance(windows: Iterable[Window]) -> str:
+    """What disturbed a measurement, for a sentence that begins with "disturbed: "; empty if nothing is known.
+
+    Load that lasts is not seen by the reference kernels, which know no quiet state then.
+    """
+    readings = [window.others_cpus for window in windows if window.others_cpus is not None]
+    if not readings or np.mean(readings) < _DISTURBING_CPUS:
+        return ""
+    return f"other programs kept {np.mean(readings):.1f} CPUs busy"
 
 
 def drift(windows: Sequence[Window], *, references: Sequence[str]) -> FloatArray:

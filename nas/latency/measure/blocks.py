@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine
 from nas.latency.costs.from_samples import costs, derive, entry_latencies, probe_records, references
+from nas.latency.costs.windows import disturbance
 from nas.latency.kit.kit import write_kit
 from nas.latency.models.blocks import BlockCost
 from nas.latency.plan.probes import Probe, plan_probes
-from nas.latency.table import LatencyTable
+from nas.latency.table import DISTURBED, LatencyTable
 from nas.latency.targets.run_kit import SAMPLES, Report, run_kit, silent
 from nas.runner.protocol import Protocol
 
@@ -64,7 +66,10 @@ def extend_table(
         key: BlockCost(cost.ms * factor, (cost.error_ms or 0.0) * factor)
         for key, cost in costs(derive(probes, measured)).items()
     }
-    return table.with_blocks(found, probes=probe_records(probes, measured))
+    extended = table.with_blocks(found, probes=probe_records(probes, measured))
+    if disturbed := disturbance(windows):
+        return replace(extended, provenance={**table.provenance, DISTURBED: disturbed})
+    return extended
 
 
 def _some_known(table: LatencyTable, count: int) -> list[BlockSpec]:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,9 +22,12 @@ import pytest
 from PIL import Image
 
 from nas.cli.__main__ import main
+from nas.deploy.manifest import read_manifest
 from nas.files import sha256
 from nas.latency import BlockModel, load_table
 from nas.report.records import ORIGINS, is_outdated
+from nas.runner.samples import read_samples
+from tests.runner.busy import busy_program
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -435,6 +439,27 @@ def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(fin
     code, out, _ = finished.nas("export", *given)
     assert code == 0
     assert "deploy: done already, skipped" in out
+
+
+def test_a_file_measured_beside_another_program_says_so(finished: Run) -> None:
+    folder = finished.folder / "runs" / "disturbed"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.rmtree(folder / "deploy")
+    given = ("experiment=mini", f"run_dir={folder}", "export.measure_budget=3s")
+    with busy_program():
+        code, out, err = finished.nas("export", *given)
+    assert code == 0, err
+    causes = {artefact.latency_ms.disturbed for artefact in read_manifest(folder / "deploy")}
+    [cause] = causes
+    assert re.fullmatch(r"other programs kept \d+\.\d CPUs busy", cause)
+    assert f"deploy: warning: the measurement was disturbed: {cause}; to repeat it" in out
+    code, out, err = finished.nas("report", f"run_dir={folder}")
+    assert code == 0, err
+    assert f"* disturbed: {cause}." in " ".join(out.split())
+    assert f"measured while {cause}" in (folder / "report.html").read_text()
+    _, windows = read_samples(folder / "deploy" / "measured" / "samples.jsonl")
+    starts = [window.start_s for window in windows]
+    assert max(starts) - min(starts) > 1, "the rounds are spread over half of the budget"
 
 
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:

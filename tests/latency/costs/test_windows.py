@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.latency.costs.windows import drift, latencies, summarise
+from nas.latency.costs.windows import disturbance, drift, latencies, summarise
 from nas.runner.protocol import Window
 
 
@@ -35,6 +35,15 @@ def test_a_burst_and_small_changes_are_no_drift():
     levels = [100 + (t % 2) + (80 if t in (7, 20) else 0) for t in range(30)]
     windows = [window("ref", t, float(t), level) for t, level in enumerate(levels)]
     assert (drift(windows, references=["ref"]) == 1).all()
+
+
+def test_lasting_load_by_other_programs_disturbs_and_a_burst_does_not():
+    def windows(*cpus):
+        return [Window("a", i, float(i), 1, (50.0,), others_cpus=each) for i, each in enumerate(cpus)]
+
+    assert disturbance(windows(1.0, None, 0.9, 1.1)) == "other programs kept 1.0 CPUs busy"
+    assert disturbance(windows(0.0, 0.0, 1.0, 0.0, 0.02)) == ""
+    assert disturbance(windows(None, None)) == ""
 
 
 def test_without_references_nothing_is_corrected():

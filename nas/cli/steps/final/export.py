@@ -85,6 +85,11 @@ def _deploy(context: Context, folder: Path) -> None:
         f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
         f"{winner.latency_ms.value:.3f} ms measured on {context.device.here().machine}"
     )
+    if winner.latency_ms.disturbed:
+        say(
+            f"deploy: warning: the measurement was disturbed: {winner.latency_ms.disturbed}; to repeat it "
+            f"while nothing else runs, delete {context.path('deploy')} and export again"
+        )
 
 
 def _check_device(context: Context) -> None:
@@ -169,6 +174,7 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
             high=found.high_ms,
             median=found.median_ms,
             samples=len(found.samples_ms),
+            disturbed=found.disturbed,
         )
         result.append(dataclasses.replace(artefact, latency_ms=latency, device=device))
     return result

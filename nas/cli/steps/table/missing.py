@@ -99,7 +99,7 @@ def _measured(
     from nas.latency.measure.blocks import extend_table
 
     with progress_bar("measuring new blocks") as bar:
-        return extend_table(
+        extended = extend_table(
             table,
             missing,
             input_channels=input_channels,
@@ -108,6 +108,8 @@ def _measured(
             seed=seed,
             progress=bar.measured,
         )
+    table_step.warn_of_disturbance(extended)
+    return extended
 
 
 def save_completed(context: Context, table: LatencyTable, folder: Path) -> None:

@@ -110,6 +110,13 @@ def _make(context: Context, folder: Path) -> None:
     table = source(context.config.table).make(context, folder)
     table.save(folder / f"{name(context)}.json")
     say(f"table: {describe(table)}")
+    warn_of_disturbance(table)
+
+
+def warn_of_disturbance(table: LatencyTable) -> None:
+    """Says if other programs ran while a table was measured here."""
+    if table.disturbed:
+        say(f"table: warning: the measurement was disturbed: {table.disturbed}; latencies may be too high")
 
 
 def describe(table: LatencyTable) -> str:
