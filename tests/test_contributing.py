@@ -35,11 +35,11 @@ TINY = (
     "finish.baseline_widths=[]",
     "export.measure_budget=1s",
 )
-MAKE = ("make test", "make format", "make test-long")
+MAKE = ("make test", "make format", "make test-long", "make mutants seed=1")
 TABLE = "nas table space=mine device=desk table.budget=1m run_dir=runs/desk"
 PARTS = (
     "nas run modules=[my_parts] data=numpy_files train.recipe=extremes search.sampler=early_tpe "
-    "tracker=jsonl run_dir=runs/mine"
+    "tracker=jsonl 'search.objectives=[accuracy,latency,blocks]' run_dir=runs/mine"
 )
 RUNTIME = (
     "nas table modules=[my_runtime] space=mine device.name=slow device.runtime=onnx table.budget=1m "
@@ -100,7 +100,10 @@ def name_of(block: str) -> str | None:
 FILES = {name: text for language, text in BLOCKS if language != "sh" and (name := name_of(text))}
 CODE = [text for language, text in BLOCKS if language == "python" and not name_of(text)]
 COMMANDS = [
-    line.split("#")[0].strip() for language, text in BLOCKS if language == "sh" for line in text.splitlines()
+    " ".join(line.split("#")[0].split())
+    for language, text in BLOCKS
+    if language == "sh"
+    for line in text.replace("\\\n", "").splitlines()
 ]
 
 
@@ -218,6 +221,8 @@ def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None
     metrics = (folder / "runs/mine/metrics.jsonl").read_text(encoding="utf-8")
     assert "train/loss_largest" in metrics and "train/loss_random" not in metrics
     assert "final/winner/test_accuracy" in metrics
+    trials = (folder / "runs/mine/search/trials.csv").read_text(encoding="utf-8")
+    assert "blocks" in trials.splitlines()[0].split(",")
     provenance = json.loads((folder / "runs/mine/provenance.json").read_text(encoding="utf-8"))
     assert "module my_parts" in provenance["inputs"]
 

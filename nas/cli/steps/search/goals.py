@@ -15,6 +15,7 @@ from nas.latency import LatencyTable
 from nas.search.goals import objectives as made
 from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import LATENCY, Objective
+from nas.search.goals.registry import objective_names, registered
 from nas.search.results.winners import check_budgets
 
 Bounds = Mapping[str, float]
@@ -99,12 +100,12 @@ def check(context: Context) -> None:
         )
     check_latency("search", latency_ms=config.latency_ms, latency_fraction=config.latency_fraction)
     for name in config.objectives:
-        if name not in _KINDS:
-            raise unknown("objective", name, _KINDS)
+        if name not in objective_names():
+            raise unknown("objective", name, objective_names())
     if not config.objectives or len(set(config.objectives)) < len(config.objectives):
         raise UserError(f"search.objectives is {config.objectives}; name at least one, each once")
     devices = [target.device for target in targets(context)]
-    allowed = [*(name for name in _KINDS if name != "latency"), *latency_names(devices)]
+    allowed = [*(name for name in objective_names() if name != "latency"), *latency_names(devices)]
     for name in config.bounds:
         if name not in allowed:
             raise unknown("bound", name, allowed)
@@ -125,7 +126,11 @@ def check_latency(part: str, *, latency_ms: float | None, latency_fraction: floa
 def goals(context: Context, sources: Sources) -> Goals:
     """The goals of a run's search; what is bounded and no objective is a limit."""
     config = context.config.search
-    made_of = {kind: _KINDS[kind](sources, config.bounds) for kind in _wanted(context)}
+    own = registered(config.bounds)
+    made_of = {
+        kind: [own[kind]] if kind in own else _KINDS[kind](sources, config.bounds)
+        for kind in _wanted(context)
+    }
     objectives = [each for kind in config.objectives for each in made_of.pop(kind)]
     limits = [each for rest in made_of.values() for each in rest if each.bound is not None]
     return Goals(objectives, limits)
@@ -139,7 +144,7 @@ def depends_on_precision(context: Context) -> bool:
 def _wanted(context: Context) -> list[str]:
     """The kinds of objectives and bounds, objectives first."""
     config = context.config.search
-    bounded = [kind for kind in _KINDS if kind in config.bounds]
+    bounded = [kind for kind in objective_names() if kind in config.bounds]
     asked = [config.latency_ms, config.latency_fraction]
     if any(value is not None for value in asked) or any(name.startswith(LATENCY) for name in config.bounds):
         bounded.append("latency")

@@ -1,0 +1,40 @@
+"""Objectives of the user's own, by name, for ``search.objectives`` and ``search.bounds``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nas.errors import UserError
+from nas.registry import Registry
+from nas.search.goals.objectives import Objective
+
+OURS = ("accuracy", "int8_accuracy", "latency", "macs", "memory", "params", "size")
+"""The objectives that the command line makes itself."""
+
+_OBJECTIVES: Registry[Objective] = Registry("objective")
+
+
+def register(objective: Objective) -> Objective:
+    """Makes an objective known by its name.
+
+    Raises:
+        UserError: If the name is taken.
+    """
+    if objective.name in OURS:
+        raise UserError(f"{objective.name!r} is an objective of hwnas; give yours another name")
+    _OBJECTIVES.add(objective.name, objective, source=objective.evaluate)
+    return objective
+
+
+def objective_names() -> tuple[str, ...]:
+    """The names of all objectives, ours first."""
+    return (*OURS, *_OBJECTIVES.names())
+
+
+def registered(bounds: Mapping[str, float]) -> dict[str, Objective]:
+    """The objectives that were registered, by name, with their bounds."""
+    return {
+        name: replace(_OBJECTIVES.find(name), bound=bounds.get(name, _OBJECTIVES.find(name).bound))
+        for name in _OBJECTIVES
+    }
