@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, final
 
@@ -20,8 +21,8 @@ Class = TypeVar("Class", bound=type)
 class Registry(Generic[Item]):
     """Implementations of one interface by name.
 
-    A name can be registered once. Registering it again from the same place replaces the implementation, so
-    that a cell of a notebook can be run again.
+    A name can be registered once. Registering it again, from the same place or from a copy of its file,
+    replaces the implementation: a cell of a notebook can be run again, and a folder can be copied.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Registry(Generic[Item]):
         origin = _origin(item if source is None else source)
         if not origin[0].startswith(f"{self._package}."):
             self._import_package()  # so that a plug-in cannot take a name of ours
-        if self._origins.get(name, origin) != origin:
+        if not _is_same(self._origins.get(name, origin), origin):
             raise UserError(
                 f"two implementations of {self.what} are called {name!r}: {_place(self._origins[name])} and "
                 f"{_place(origin)}; rename one"
@@ -123,6 +124,18 @@ def _origin(item: object) -> tuple[str, str]:
     return named.__module__, named.__qualname__
 
 
+def _is_same(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    """Whether two classes or functions come from the same lines."""
+    files = [_file(origin) for origin in (first, second)]
+    if first == second or first[1] != second[1] or None in files:
+        return first == second
+    return Path(str(files[0])).read_bytes() == Path(str(files[1])).read_bytes()
+
+
+def _file(origin: tuple[str, str]) -> str | None:
+    return getattr(sys.modules.get(origin[0]), "__file__", None)
+
+
 def _place(origin: tuple[str, str]) -> str:
     module, name = origin
-    return f"{name} ({getattr(sys.modules.get(module), '__file__', None) or module})"
+    return f"{name} ({_file(origin) or module})"

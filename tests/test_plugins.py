@@ -98,7 +98,6 @@ def test_modules_of_one_name_in_two_folders(tmp_path: Path) -> None:
     assert [module.WHERE for module in modules] == ["first", "second"]
     assert load_module("same_name", folder=tmp_path / "second") is modules[1]
     assert all(sys.modules[module.__name__] is module for module in modules)
-    del sys.modules["same_name"]
 
 
 def test_a_file_beside_is_taken_before_a_loaded_module_of_its_name(tmp_path: Path) -> None:
