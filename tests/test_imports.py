@@ -17,7 +17,7 @@ GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # bel
 GROUND |= {"registry", "plugins", "statistics", "lines"}
 CORE = {"blocks", "network", "space"}
 LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy"}
-LIBRARY |= {"report", "runner", "gaussian"}
+LIBRARY |= {"report", "scoring", "runner", "gaussian"}
 SUPPORT = {"tracking", "config", "provenance", "pipeline"}
 
 _LATENCY = {"latency.models", "latency.storage", "latency.table", "latency.compatible"}
@@ -74,6 +74,7 @@ ROOMS: dict[str, set[str]] = {
     | {"search.goals", "search.bounds", "search.proposals", "search.trials", "search.results"}
     | {"search.samplers", "search.study"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
+    "scoring": GROUND | CORE | {"quantization", "training", "search", "deploy"},
     "report": GROUND | CORE | {"hardware", "latency", "search", "deploy"},
     "tracking": GROUND,
     "config": GROUND | {"hardware"},
@@ -109,6 +110,7 @@ LIBRARIES: dict[str, set[str]] = {
     "training": {"numpy", "torch", "PIL", "safetensors"},
     "search": {"numpy", "optuna"},
     "deploy": {"numpy", "torch", "onnx"},
+    "scoring": {"torch"},
     "report": {"numpy"},
     "cli": {"hydra", "omegaconf", "rich", "yaml"},
 }

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas.errors import UserError
-from nas.network import NetworkSpec, reference_network
+from nas.network import NetworkSpec
 from nas.network.memory import peak_activation_bytes, weight_bytes
 from nas.search import (
     Count,
@@ -29,7 +29,6 @@ from nas.search import (
 from nas.search.goals.objectives import evaluate_many
 from nas.search.results.importance import importances
 from nas.search.results.status import status
-from nas.search.trials.cache import EvaluationCache
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny, tiny_study
 
@@ -225,23 +224,6 @@ def test_the_status_tells_of_front_and_budgets(tmp_path: Path) -> None:
         "search/best_within_0.5_ms",
     }
     assert status(result.goals, []).best is None
-
-
-def test_counts_are_kept_by_weights_network_and_images(tmp_path: Path) -> None:
-    path, network = tmp_path / "evaluations.jsonl", reference_network("mobilenet_v2")
-    first, second = EvaluationCache(path, facts={"w": 1}), EvaluationCache(path, facts={"w": 1})
-    assert second.get(network, 10) is None
-    first.put(network, Count(7, 10))
-    assert second.get(network, 10) == Count(7, 10)
-    assert second.get(network, 20) is None
-    assert second.get(reference_network("resnet18"), 10) is None
-    assert EvaluationCache(path, facts={"w": 2}).get(network, 10) is None
-    with path.open("a") as stream:
-        stream.write("{cut")
-    assert EvaluationCache(path, facts={"w": 1}).get(network, 10) == Count(7, 10)
-    path.write_text("no json\n")
-    with pytest.raises(UserError, match=r"is damaged .*; delete it"):
-        EvaluationCache(path, facts={"w": 1}).get(network, 10)
 
 
 def test_sizes_and_memory_of_many_networks_are_those_of_each() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from nas.cli.steps.context import Context
-from nas.cli.steps.search.judge import Judge
 from nas.cli.steps.table.devices import targets
 from nas.errors import UserError, unknown
 from nas.latency import LatencyTable
@@ -17,6 +16,9 @@ from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import LATENCY, Objective
 from nas.search.goals.registry import objective_names, registered
 from nas.search.results.winners import check_budgets
+
+if TYPE_CHECKING:
+    from nas.scoring import Scorer
 
 Bounds = Mapping[str, float]
 
@@ -27,40 +29,16 @@ class Sources:
     """Where the values come from.
 
     Attributes:
-        judge: Gives accuracies.
+        scorer: Gives accuracies.
         tables: The latency table of each device.
         precision: That of weights and feature maps on the device.
         latency_ms: The bound on a device's latency that holds where there is no bound by name.
     """
 
-    judge: Judge
+    scorer: Scorer
     tables: Mapping[str, LatencyTable]
     precision: str
     latency_ms: Callable[[LatencyTable], float | None]
-
-
-def _accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
-    judge = sources.judge
-    return [
-        made.accuracy(
-            lambda networks: [judge.count(network).value for network in networks],
-            bound=bounds.get("accuracy"),
-            images=judge.images,
-            stages=judge.stages if judge.halving else None,
-        )
-    ]
-
-
-def _int8_accuracy(sources: Sources, bounds: Bounds) -> list[Objective]:
-    judge = sources.judge
-    return [
-        made.accuracy(
-            lambda networks: [judge.int8_count(network).value for network in networks],
-            name="int8_accuracy",
-            bound=bounds.get("int8_accuracy"),
-            images=judge.images,
-        )
-    ]
 
 
 def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
@@ -72,8 +50,10 @@ def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
 
 
 _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
-    "accuracy": _accuracy,
-    "int8_accuracy": _int8_accuracy,
+    "accuracy": lambda sources, bounds: [sources.scorer.accuracy(bound=bounds.get("accuracy"))],
+    "int8_accuracy": lambda sources, bounds: [
+        sources.scorer.int8_accuracy(bound=bounds.get("int8_accuracy"))
+    ],
     "latency": _latency,
     "macs": lambda sources, bounds: [made.macs(bound=bounds.get("macs"))],
     "params": lambda sources, bounds: [made.params(bound=bounds.get("params"))],

@@ -9,23 +9,26 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from nas.cli.screen import Bar, progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.search import goals as goals_step
-from nas.cli.steps.search import judge as judge_step
+from nas.cli.steps.search import scorer as scorer_step
 from nas.cli.steps.table import table as table_step
 from nas.cli.steps.table.devices import Target, check_tables, searched_space, targets
 from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
 from nas.latency import LatencyTable
 from nas.pipeline import Step
-from nas.search import Goals, Objective, Problem, Progress, SearchResult, Study, search, work
+from nas.search import Objective, Problem, Progress, SearchResult, Study, search, work
 from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, Remeasure, is_latency, remeasured
+from nas.search.results.winners import ACCURACIES, is_latency
 from nas.search.samplers import Sampler, make_sampler
 from nas.search.trials.shared import Shared
+
+if TYPE_CHECKING:
+    from nas.scoring import Scorer
 
 OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
 JOURNAL = "journal.log"
@@ -80,7 +83,7 @@ def check(context: Context) -> None:
     if config.trials < 1:
         raise UserError(f"search.trials is {config.trials}; there must be at least one")
     goals_step.check(context)
-    judge_step.check(context)
+    scorer_step.check(context)
     sampler(context)
     searched_space(context)
     check_tables(context)
@@ -107,11 +110,11 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
     return search.latency_fraction * table.predict(largest)
 
 
-def _study(context: Context, judge: judge_step.Judge, folder: Path) -> Study:
+def _study(context: Context, scorer: Scorer, folder: Path) -> Study:
     """The search, out of the configuration; tables that it completes are kept in ``folder``."""
     config, splits, devices = context.config, context.data.splits, targets(context)
     sources = goals_step.Sources(
-        judge=judge,
+        scorer=scorer,
         tables={target.device: target.table(context, folder) for target in devices},
         precision=config.device.precision,
         latency_ms=lambda table: bound_ms(context, table),
@@ -130,8 +133,9 @@ def _study(context: Context, judge: judge_step.Judge, folder: Path) -> Study:
 
 def _facts(context: Context, devices: Sequence[Target]) -> dict[str, str]:
     """What must be the same for a search to go on, beside what a study names itself."""
-    accuracy = judge_step.facts(context)
+    accuracy = scorer_step.facts(context)
     data = {name: value for name, value in accuracy.items() if name != "supernet"}
+    data["holdout_fraction"] = context.config.search.holdout_fraction
     return {
         **{f"table of {target.device}": target.facts for target in devices},
         "supernet": str(accuracy["supernet"]),
@@ -154,13 +158,13 @@ def help_search(context: Context, worker: int) -> None:
     folder = step(context).partial
     shared = _shared(context, folder, worker)
     assert shared is not None
-    study = _study(context, judge_step.judge(context), folder)
+    study = _study(context, scorer_step.scorer(context), folder)
     work(study, shared=shared, progress=lambda _: check_parent())
 
 
 def _search(context: Context, folder: Path) -> None:
-    judge = judge_step.judge(context)
-    study = _study(context, judge, folder)
+    scorer = scorer_step.scorer(context)
+    study = _study(context, scorer, folder)
     with (
         progress_bar("searching") as bar,
         helpers(context, help_search, workers=context.config.search.workers),
@@ -170,16 +174,9 @@ def _search(context: Context, folder: Path) -> None:
             folder=folder,
             shared=_shared(context, folder, 0),
             progress=_View(context, bar, study).show,
-            remeasure=_remeasure(judge, study.goals),
+            remeasure=scorer.remeasure(study.goals),
         )
     _say_result(result, folder)
-
-
-def _remeasure(judge: judge_step.Judge, goals: Goals) -> Remeasure | None:
-    """What measures the winners again; ``None`` without images that are kept from the search."""
-    if judge.unseen is None:
-        return None
-    return judge.int8_held_out if remeasured(goals) == "int8_accuracy" else judge.held_out
 
 
 @final

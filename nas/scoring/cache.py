@@ -1,4 +1,4 @@
-"""What evaluations have found, kept for every later search on the same weights."""
+"""Counts of earlier evaluations, kept for every later search on the same weights."""
 
 from __future__ import annotations
 
@@ -16,62 +16,65 @@ from nas.statistics import Count
 
 @final
 class EvaluationCache:
-    """Counts by network, in a file of JSON lines that several processes share.
+    """Counts by network, in memory or in a file of JSON lines that several processes share.
 
     Whatever decides a count besides the network is hashed into a key, so that results of other weights,
     images or settings are never taken for these, and may stand in the same file.
     """
 
-    def __init__(self, path: Path, *, facts: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | None = None, *, facts: Mapping[str, Any] | None = None) -> None:
         """Opens a cache, or starts one.
 
         Args:
-            path: The file.
-            facts: What decides a count besides the network: hashes of the weights and of the split, the
-                calibration's seed and number of images; JSON values.
+            path: The file; by default counts are kept in memory, as long as this cache lives.
+            facts: What decides a count besides the network, as JSON values: hashes of the weights and of the
+                split, the calibration's seed and number of images.
         """
-        self._path = path
-        self._key = _hash(dict(facts))
-        self._known: dict[tuple[str, int], Count] = {}
+        self._path, self._facts = path, dict(facts or {})
+        self._key = _hash(self._facts)
+        self._counts: dict[tuple[str, int], Count] = {}
         self._read_to = 0
 
+    def with_facts(self, facts: Mapping[str, Any]) -> EvaluationCache:
+        """The cache in the same file for counts that these facts decide too."""
+        return EvaluationCache(self._path, facts={**self._facts, **facts})
+
     def get(self, network: NetworkSpec, images: int) -> Count | None:
-        """The count of a network on the first so many images, if some process has found it.
+        """The count of a network on the first so many images, if some process has evaluated it.
 
         Raises:
             UserError: If the file is damaged.
         """
         self._read()
-        return self._known.get((_hash(network.to_dict()), images))
+        return self._counts.get((_hash(network.to_dict()), images))
 
     def put(self, network: NetworkSpec, count: Count) -> None:
-        """Writes a count down; on return it is kept even if this process is killed."""
-        entry = {
-            "key": self._key,
-            "network": _hash(network.to_dict()),
-            "correct": count.correct,
-            "images": count.total,
-        }
+        """Records a count; in a file it is kept even if this process is killed."""
+        code = _hash(network.to_dict())
+        if self._path is None:
+            self._counts[code, count.total] = count
+            return
+        entry = {"key": self._key, "network": code, "correct": count.correct, "images": count.total}
         append_lines(self._path, [json.dumps(entry)], sync=False)
 
     def _read(self) -> None:
-        """Takes over the lines that are new."""
-        if not self._path.exists():
+        """Reads the lines that are new."""
+        if self._path is None or not self._path.exists():
             return
         with self._path.open("rb") as stream:
             stream.seek(self._read_to)
             text = stream.read()
         whole = text[: text.rfind(b"\n") + 1]
         for line in whole.splitlines():
-            self._take(line)
+            self._add(line)
         self._read_to += len(whole)
 
-    def _take(self, line: bytes) -> None:
+    def _add(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
             count = Count(int(entry["correct"]), int(entry["images"]))
             if entry["key"] == self._key:
-                self._known[str(entry["network"]), count.total] = count
+                self._counts[str(entry["network"]), count.total] = count
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{self._path} is damaged ({error!r}); delete it: evaluations are then done again"

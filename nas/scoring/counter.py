@@ -1,0 +1,69 @@
+"""Right answers of subnets on one set of images, in float and in INT8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from nas.network import NetworkSpec
+from nas.scoring.cache import EvaluationCache
+from nas.statistics import Count
+from nas.training.data import Images, subset
+from nas.training.evaluation import SubnetEvaluator, evaluate
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Counter:
+    """Counts the images that a subnet classifies correctly; a count in a cache is not repeated.
+
+    Attributes:
+        evaluator: Extracts and calibrates a subnet.
+        images: The images.
+        cache: Earlier counts.
+        int8_cache: Earlier counts in INT8.
+    """
+
+    evaluator: SubnetEvaluator
+    images: Images
+    cache: EvaluationCache
+    int8_cache: EvaluationCache
+
+    def count(self, network: NetworkSpec) -> Count:
+        """The count on all images."""
+        return next(self.stages(network, [len(self.images)]))
+
+    def stages(self, network: NetworkSpec, ends: Sequence[int]) -> Iterator[Count]:
+        """The counts on the first ``end`` images for each of ``ends``, rising to all images.
+
+        If the count on all images is in the cache, it is the only one.
+        """
+        known = self.cache.get(network, ends[-1])
+        if known is not None:
+            yield known
+            return
+        model, correct, begin = self.evaluator.extract(network), 0, 0
+        for end in ends:
+            batches = self.evaluator.batches(subset(self.images, range(begin, end)), network)
+            correct += evaluate(model, batches, compute=self.evaluator.compute).correct
+            begin, count = end, Count(correct, end)
+            self.cache.put(network, count)
+            yield count
+
+    def int8_count(self, network: NetworkSpec) -> Count:
+        """The count on all images after quantisation to INT8, as ONNX Runtime runs it on this machine."""
+        from nas.deploy.int8 import int8_accuracy
+
+        known = self.int8_cache.get(network, len(self.images))
+        if known is not None:
+            return known
+        evaluator = self.evaluator
+        accuracy = int8_accuracy(
+            evaluator.extract(network),
+            calibration=evaluator.batches(evaluator.calibration, network),
+            images=evaluator.batches(self.images, network),
+        )
+        count = Count(accuracy.correct, accuracy.total)
+        self.int8_cache.put(network, count)
+        return count

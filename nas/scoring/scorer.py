@@ -1,0 +1,151 @@
+"""Accuracies of a supernet's subnets: objectives of a search, and winners on images that it never sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+import torch
+
+from nas.errors import UserError
+from nas.network import NetworkSpec
+from nas.quantization import target_here
+from nas.scoring.cache import EvaluationCache
+from nas.scoring.counter import Counter
+from nas.search import Goals, Objective, accuracy
+from nas.search.results.winners import Remeasure, remeasured
+from nas.statistics import Count
+from nas.training.data import Images, subset
+from nas.training.evaluation import SubnetEvaluator
+
+
+def check_shares(*, holdout_fraction: float, halving: Sequence[float]) -> None:
+    """Checks the shares of images that a scorer is given.
+
+    Raises:
+        UserError: If they cannot be; the message begins with the argument's name.
+    """
+    if not 0 <= holdout_fraction < 1:
+        raise UserError(f"holdout_fraction is {holdout_fraction}; it is a share of images: 0 ≤ share < 1")
+    if any(not low < high for low, high in pairwise([0.0, *halving, 1.0])):
+        raise UserError(
+            f"halving is {list(halving)}; give shares between 0 and 1 that rise, e.g. [0.25, 0.5]"
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """Scores subnets of a trained supernet: each is extracted, calibrated, and run on validation images.
+
+    Attributes:
+        seen: Counts on the images of the search.
+        held_out: Counts on images that are kept from the search; ``None`` if there are none.
+        halving: Rising shares of the search's images after which the evaluation of a network is stopped if it
+            is clearly worse than one that is as good in all other objectives.
+    """
+
+    seen: Counter
+    held_out: Counter | None
+    halving: Sequence[float] = ()
+
+    @classmethod
+    def of(
+        cls,
+        evaluator: SubnetEvaluator,
+        *,
+        seed: int,
+        holdout_fraction: float = 0.0,
+        halving: Sequence[float] = (),
+        cache: EvaluationCache | None = None,
+    ) -> Scorer:
+        """Keeps some of the evaluator's validation images from the search.
+
+        Args:
+            evaluator: See ``nas.training.subnet_evaluator``.
+            seed: Decides which images are kept from the search.
+            holdout_fraction: The share of images that is kept from the search, on which winners are measured
+                again.
+            halving: See the attribute.
+            cache: Earlier counts. Its facts must name what decides the accuracy of a network, except for
+                ``holdout_fraction``; by default counts are kept in memory.
+
+        Raises:
+            UserError: If a share cannot be, or leaves the search no image.
+        """
+        check_shares(holdout_fraction=holdout_fraction, halving=halving)
+        images, cache = evaluator.validation, cache or EvaluationCache()
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+        kept = round(holdout_fraction * len(images))
+        if kept == len(images):
+            raise UserError(
+                f"holdout_fraction is {holdout_fraction}; it leaves the search none of {len(images)} images; "
+                "lower it, or raise the share of validation images (data.validation_fraction)"
+            )
+
+        def counter(part: str, images: Images) -> Counter:
+            facts = {"holdout_fraction": holdout_fraction, "part": part}
+            return Counter(
+                evaluator=evaluator,
+                images=images,
+                cache=cache.with_facts(facts),
+                int8_cache=cache.with_facts({**facts, "int8": target_here()}),
+            )
+
+        return cls(
+            seen=counter("seen", subset(images, order[kept:])),
+            held_out=counter("unseen", subset(images, order[:kept])) if kept else None,
+            halving=halving,
+        )
+
+    @property
+    def images(self) -> int:
+        """The number of the search's images."""
+        return len(self.seen.images)
+
+    def accuracy(self, *, bound: float | None = None) -> Objective:
+        """The accuracy on the search's images, to maximise.
+
+        Args:
+            bound: The least accuracy that is allowed, if any.
+        """
+        return accuracy(
+            lambda networks: [self.seen.count(network).value for network in networks],
+            bound=bound,
+            images=self.images,
+            stages=self.stages if self.halving else None,
+        )
+
+    def int8_accuracy(self, *, bound: float | None = None) -> Objective:
+        """The accuracy after quantisation to INT8, as ONNX Runtime runs it on this machine, to maximise.
+
+        Args:
+            bound: The least accuracy that is allowed, if any.
+        """
+        return accuracy(
+            lambda networks: [self.seen.int8_count(network).value for network in networks],
+            name="int8_accuracy",
+            bound=bound,
+            images=self.images,
+        )
+
+    def stages(self, network: NetworkSpec) -> Iterator[Count]:
+        """The counts on growing parts of the search's images."""
+        ends = [max(1, round(share * self.images)) for share in self.halving]
+        return self.seen.stages(network, [*sorted({e for e in ends if e < self.images}), self.images])
+
+    def remeasure(self, goals: Goals) -> Remeasure | None:
+        """Measures a winner on held-out images, in INT8 if it was chosen by it.
+
+        Args:
+            goals: Those of the search.
+
+        Returns:
+            The function, or ``None`` without held-out images.
+        """
+        if self.held_out is None:
+            return None
+        in_int8 = remeasured(goals) == "int8_accuracy"
+        return self.held_out.int8_count if in_int8 else self.held_out.count

@@ -1,0 +1,130 @@
+"""What scores subnets: on which images, in how many parts, and what is not counted twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas.errors import UserError
+from nas.nn import Supernet
+from nas.scoring import EvaluationCache, Scorer
+from nas.search import Goals, macs
+from nas.space import SearchSpace
+from nas.statistics import Count
+from nas.training.data import Augment, Images, load_data
+from nas.training.evaluation import SubnetEvaluator
+from nas.training.optimization import Compute
+from nas.training.prepared import Prepared
+
+FACTS = {"supernet": "abc", "data": {"name": "digits", "validation_fraction": 0.2}, "seed": 3}
+FACTS |= {"calibration_images": 16}
+EARLIER = {"seen": "6ea74b32f2eea5b08853aaf3", "unseen": "8b385544a65748963eba1eed"}
+"""The keys of these facts with ``holdout_fraction=0.25``, by the version before this room."""
+
+SPACE = SearchSpace.load("tiny_24")
+NETWORK = SPACE.network(SPACE.smallest(), classes=10, input_channels=1)
+NETWORK_CODE = "cd75495ed2b8b5876aac4c76"
+
+
+@cache
+def evaluator() -> SubnetEvaluator:
+    """A supernet that nobody has trained, on 40 images."""
+    splits = load_data("digits", seed=0, validation_fraction=0.2, test_fraction=0.2, max_train_images=40)
+    data = Prepared.of(splits, augment=Augment(flip=False), compute=Compute.choose("cpu"))
+    torch.manual_seed(0)
+    return SubnetEvaluator.of(
+        Supernet(SPACE, classes=10, input_channels=1),
+        train=data.splits.train,
+        validation=data.splits.validation.take(torch.arange(40)),
+        normalize=data.normalize,
+        compute=data.compute,
+        calibration_images=16,
+        seed=0,
+    )
+
+
+def pixels(images: Images) -> list[bytes]:
+    batches = evaluator().batches(images, NETWORK)
+    return [image.numpy().tobytes() for batch, _ in batches for image in batch]
+
+
+def test_the_accuracy_of_the_search_is_that_of_the_evaluator() -> None:
+    scorer = Scorer.of(evaluator(), seed=0)
+    accuracy = evaluator().accuracy(NETWORK)
+    assert scorer.seen.count(NETWORK) == Count(accuracy.correct, 40)
+    assert list(scorer.accuracy().evaluate([NETWORK])) == [accuracy.value]  # type: ignore[arg-type]
+    assert scorer.remeasure(Goals([scorer.accuracy()])) is None
+
+
+def test_held_out_images_are_others_than_those_of_the_search() -> None:
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=0.25)
+    assert scorer.held_out is not None
+    seen, unseen = pixels(scorer.seen.images), pixels(scorer.held_out.images)
+    assert (len(seen), len(unseen)) == (30, 10)
+    assert sorted([*seen, *unseen]) == sorted(pixels(evaluator().validation))
+    again = Scorer.of(evaluator(), seed=1, holdout_fraction=0.25)
+    assert pixels(again.seen.images) != seen, "the seed decides which"
+    remeasure = scorer.remeasure(Goals([scorer.accuracy(), macs()]))
+    alone = dataclasses.replace(evaluator(), validation=scorer.held_out.images).accuracy(NETWORK)
+    assert remeasure is not None
+    assert remeasure(NETWORK) == Count(alone.correct, 10)
+
+
+def test_stages_count_on_growing_parts_and_end_with_all_images() -> None:
+    scorer = Scorer.of(evaluator(), seed=0, halving=[0.001, 0.25, 0.5, 0.999])
+    stages = list(scorer.stages(NETWORK))
+    assert [count.total for count in stages] == [1, 10, 20, 40]
+    for count in stages:
+        part = dataclasses.replace(evaluator(), validation=scorer.seen.images.take(torch.arange(count.total)))
+        assert part.accuracy(NETWORK).correct == count.correct
+    assert list(scorer.stages(NETWORK)) == [stages[-1]], "what is known is not evaluated again"
+    assert scorer.accuracy().stages is not None
+    assert Scorer.of(evaluator(), seed=0).accuracy().stages is None
+
+
+def test_int8_is_counted_and_remeasured_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "evaluations.jsonl"
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=0.25, cache=EvaluationCache(path, facts=FACTS))
+    count = scorer.seen.int8_count(NETWORK)
+    remeasure = scorer.remeasure(Goals([scorer.int8_accuracy()]))
+    assert remeasure is not None
+    assert (count.total, remeasure(NETWORK).total) == (30, 10)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len({line["key"] for line in lines} - set(EARLIER.values())) == 2, "not mixed up with FP32"
+    scorer.seen.int8_count(NETWORK)
+    assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("part", ["seen", "unseen"])
+def test_counts_of_an_earlier_version_are_not_counted_again(tmp_path: Path, part: str) -> None:
+    path, images = tmp_path / "evaluations.jsonl", {"seen": 30, "unseen": 10}[part]
+    entry = {"key": EARLIER[part], "network": NETWORK_CODE, "correct": 9, "images": images}
+    path.write_text(json.dumps(entry) + "\n")
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=0.25, cache=EvaluationCache(path, facts=FACTS))
+    counter = scorer.seen if part == "seen" else scorer.held_out
+    assert counter is not None
+    assert counter.count(NETWORK) == Count(9, images)
+    other = Scorer.of(
+        evaluator(), seed=0, holdout_fraction=0.25, cache=EvaluationCache(path, facts={**FACTS, "seed": 4})
+    )
+    assert other.seen.cache.get(NETWORK, images) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "halving", "message"),
+    [
+        (1.0, (), "holdout_fraction is 1.0; it is a share"),
+        (0.999, (), "leaves the search none of 40 images"),
+        (0.0, (0.5, 0.25), r"halving is \[0.5, 0.25\]; give shares between 0 and 1 that rise"),
+        (0.0, (0.0,), "halving is"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(share: float, halving: Sequence[float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Scorer.of(evaluator(), seed=0, holdout_fraction=share, halving=halving)
