@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import nas
-from nas.cli.hydra.app import Command
+from nas.cli.commands import COMMANDS
 from nas.cli.hydra.completion import complete_value
 from nas.cli.screen import error
 from nas.cli.streams import USER_ERROR, standard_streams
 from nas.errors import unknown
-
-COMMANDS = (
-    *("run", "train", "trust", "table", "kit", "search", "scale", "finish", "export", "report", "cost"),
-)
-"""In the order of the pipeline, then what needs no run. Each is a module with a ``COMMAND``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,19 +33,18 @@ def _main(given: list[str]) -> int:
     if given[0] not in COMMANDS:
         error(str(unknown("command", given[0], COMMANDS, hint="`nas --help` says what each does")))
         return USER_ERROR
-    return command(given[0]).main(given[1:])
+    return COMMANDS[given[0]].main(given[1:])
 
 
-def command(name: str) -> Command:
-    """The command of that name."""
-    found = importlib.import_module(f"nas.cli.{name}").COMMAND
-    assert isinstance(found, Command)
-    return found
+def run_module(name: str, file: str) -> None:
+    """Runs the command that a module is named after, where Python was started with this module."""
+    if name == "__main__":
+        sys.exit(main([Path(file).stem, *sys.argv[1:]]))
 
 
 def overview() -> str:
     """The list of commands."""
-    lines = [f"  {name:<8} {command(name).summary}" for name in COMMANDS]
+    lines = [f"  {name:<8} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "nas: finds neural networks that are accurate and fast on your hardware",
@@ -71,7 +65,7 @@ def _complete(given: list[str]) -> int:
     knows no commands, so the command is cut out of that line before it is asked.
     """
     if not any(argument.startswith("query=") for argument in given):
-        return command("run").main(given)  # prints the shell function, which is the same for every command
+        return COMMANDS["run"].main(given)  # prints the shell function, which is the same for every command
     program, *words = os.environ.get("COMP_LINE", "").split(" ")
     words = [word for word in words if word]
     if not words or words[0] not in COMMANDS:
@@ -82,7 +76,7 @@ def _complete(given: list[str]) -> int:
         return 0
     rest = os.environ["COMP_LINE"].split(words[0], 1)[1]
     os.environ["COMP_LINE"] = f"{program}{rest}"
-    return command(words[0]).main(given)
+    return COMMANDS[words[0]].main(given)
 
 
 if __name__ == "__main__":

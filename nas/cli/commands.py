@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 from nas import resources
-from nas.cli.hydra.app import Job
+from nas.cli.hydra.app import Command, Job
 from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.context import Context
+from nas.cli.steps.cost import cost
 from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
 from nas.cli.steps.final import scale as _scale
@@ -181,3 +182,89 @@ def _track_results(context: Context) -> None:
         measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.value}
         values = {"test_accuracy": row.test_accuracy, "macs": float(row.macs), **measured}
         context.tracker.log({f"final/{row.name}/{name}": value for name, value in values.items()}, step=0)
+
+
+_ALL = (
+    Command(
+        name="run",
+        summary="does everything below, step by step; what is done already is skipped",
+        reads=(
+            "compute",
+            "checkpoint",
+            "data",
+            "device",
+            "train",
+            "table",
+            "search",
+            "scale",
+            "finish",
+            "export",
+            "tracker",
+        ),
+        body=run,
+    ),
+    Command(
+        name="train",
+        summary="trains the supernet",
+        reads=("compute", "checkpoint", "data", "train", "tracker"),
+        body=train,
+        joins=True,
+    ),
+    Command(
+        name="trust",
+        summary="trains some networks alone and compares: is the supernet's ranking right?",
+        reads=("compute", "data", "train", "trust", "tracker"),
+        body=trust,
+    ),
+    Command(
+        name="table",
+        summary="measures a latency table here or on a device, fits or imports one",
+        reads=("data", "device", "table"),
+        body=table,
+    ),
+    Command(
+        name="kit",
+        summary="writes a measurement kit for a device without hwnas",
+        reads=("data", "device", "table", "kit"),
+        body=kit,
+    ),
+    Command(
+        name="search",
+        summary="searches a trained supernet for accuracy and predicted latency",
+        reads=("compute", "data", "device", "train", "table", "search", "tracker"),
+        body=search,
+    ),
+    Command(
+        name="scale",
+        summary="scales the winner of a search to a latency budget",
+        reads=("device", "table", "scale"),
+        body=scale,
+    ),
+    Command(
+        name="finish",
+        summary="trains the winner and its baselines to completion",
+        reads=("compute", "checkpoint", "data", "finish", "tracker"),
+        body=finish,
+    ),
+    Command(
+        name="export",
+        summary="exports the trained winner, checks parity and measures what ships",
+        reads=("compute", "data", "device", "finish", "export"),
+        body=export,
+    ),
+    Command(
+        name="report",
+        summary="writes the report of a run",
+        reads=(),
+        body=report,
+    ),
+    Command(
+        name="cost",
+        summary="shows what a network costs, block by block, and what bounds it on a device",
+        reads=("network", "device", "cost"),
+        body=cost,
+    ),
+)
+
+COMMANDS = {command.name: command for command in _ALL}
+"""By name, in the order of the pipeline, then what needs no run."""

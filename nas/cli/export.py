@@ -1,18 +1,5 @@
-"""``nas export``: exports the trained winner, checks parity and measures what ships."""
+"""``python -m nas.cli.export``, which is ``nas export``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="export",
-    summary="exports the trained winner, checks parity and measures what ships",
-    reads=("compute", "data", "device", "finish", "export"),
-    body=commands.export,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

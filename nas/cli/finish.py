@@ -1,18 +1,5 @@
-"""``nas finish``: trains the winner and its baselines to completion."""
+"""``python -m nas.cli.finish``, which is ``nas finish``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="finish",
-    summary="trains the winner and its baselines to completion",
-    reads=("compute", "checkpoint", "data", "finish", "tracker"),
-    body=commands.finish,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

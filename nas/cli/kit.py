@@ -1,18 +1,5 @@
-"""``nas kit``: writes a kit that measures a latency table on a device without this package."""
+"""``python -m nas.cli.kit``, which is ``nas kit``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="kit",
-    summary="writes a measurement kit for a device without hwnas",
-    reads=("data", "device", "table", "kit"),
-    body=commands.kit,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

@@ -1,18 +1,5 @@
-"""``nas report``: writes the report of a run."""
+"""``python -m nas.cli.report``, which is ``nas report``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="report",
-    summary="writes the report of a run",
-    reads=(),
-    body=commands.report,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

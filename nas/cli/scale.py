@@ -1,18 +1,5 @@
-"""``nas scale``: scales the winner of a search to a latency budget."""
+"""``python -m nas.cli.scale``, which is ``nas scale``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="scale",
-    summary="scales the winner of a search to a latency budget",
-    reads=("device", "table", "scale"),
-    body=commands.scale,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

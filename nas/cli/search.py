@@ -1,18 +1,5 @@
-"""``nas search``: searches a trained supernet for accuracy and predicted latency."""
+"""``python -m nas.cli.search``, which is ``nas search``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="search",
-    summary="searches a trained supernet for accuracy and predicted latency",
-    reads=("compute", "data", "device", "train", "table", "search", "tracker"),
-    body=commands.search,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

@@ -1,19 +1,5 @@
-"""``nas train``: trains the supernet."""
+"""``python -m nas.cli.train``, which is ``nas train``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="train",
-    summary="trains the supernet",
-    reads=("compute", "checkpoint", "data", "train", "tracker"),
-    body=commands.train,
-    joins=True,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

@@ -1,18 +1,5 @@
-"""``nas trust``: retrains some networks alone and compares them with the supernet's ranking."""
+"""``python -m nas.cli.trust``, which is ``nas trust``."""
 
-from __future__ import annotations
+from nas.cli.__main__ import run_module
 
-import sys
-
-from nas.cli import commands
-from nas.cli.hydra.app import Command
-
-COMMAND = Command(
-    name="trust",
-    summary="trains some networks alone and compares: is the supernet's ranking right?",
-    reads=("compute", "data", "train", "trust", "tracker"),
-    body=commands.trust,
-)
-
-if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+run_module(__name__, __file__)

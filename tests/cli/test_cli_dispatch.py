@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.__main__ import COMMANDS, command
+from nas.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,7 +48,7 @@ def test_an_unknown_command_is_an_error_with_the_nearest(nas: Callable) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_its_module_and_composes(nas: Callable, name: str) -> None:
-    assert command(name).name == name
+    assert COMMANDS[name].name == name
     outcome = nas(name, "--cfg", "job", "seed=17")
     assert outcome.code == 0
     assert "seed: 17\n" in outcome.out

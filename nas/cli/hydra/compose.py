@@ -1,18 +1,15 @@
 """Between Hydra and ``nas.config``: the schema that Hydra checks against, and typed values out of it.
 
-OmegaConf takes a frozen dataclass for a read-only node, on which no file and no override can set anything. So
-Hydra is given a mutable twin of every configuration class, and the twins are turned into the frozen originals
-once everything is set.
+The classes are frozen, which OmegaConf takes for read-only nodes; the schema is made writable for Hydra.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -23,7 +20,6 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-import nas.config
 from nas.cli.hydra.own import OwnConf, TextFiles
 from nas.config import Config, WandbConfig
 from nas.errors import UserError, unknown, yaml_fault
@@ -34,10 +30,6 @@ CONFIG_NAME = "nas"
 VERSION_BASE = "1.3"
 _LONGEST_FOLDER_NAME = 120
 _NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # they are in the name of the run folder
-
-_TWIN = "Twin"
-
-_ORIGINALS: dict[type, type] = {}
 
 Part = TypeVar("Part")
 
@@ -50,8 +42,8 @@ def conf_dir() -> str:
 def register() -> None:
     """Makes the schema, the resolvers and the user's own ``conf/`` known to Hydra; may be called again."""
     store = ConfigStore.instance()
-    store.store(name="schema", node=_twin(Config))
-    store.store(group="schema/tracker", name="wandb", node=_twin(WandbConfig))
+    store.store(name="schema", node=_schema(Config))
+    store.store(group="schema/tracker", name="wandb", node=_schema(WandbConfig))
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
@@ -66,9 +58,7 @@ def typed(cfg: DictConfig) -> Config:
         UserError: If a key was added that nothing reads.
         omegaconf.errors.OmegaConfBaseException: If a value is missing or cannot be interpolated.
     """
-    config = _freeze(OmegaConf.to_object(cfg), "")
-    assert isinstance(config, Config)
-    return config
+    return _object(Config, cfg)
 
 
 def load(cls: type[Part], path: Path) -> Part:
@@ -77,16 +67,14 @@ def load(cls: type[Part], path: Path) -> Part:
     Raises:
         UserError: If the file does not fit.
     """
-    schema: type = cls
     try:
-        cfg = OmegaConf.merge(OmegaConf.structured(_twin(schema)), OmegaConf.create(read_text(path)))
-        found = _freeze(OmegaConf.to_object(cfg), "")
+        cfg = OmegaConf.merge(_schema(cls), OmegaConf.create(read_text(path)))
+        assert isinstance(cfg, DictConfig)
+        return _object(cls, cfg)
     except YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
     except OmegaConfBaseException as error:
         raise UserError(f"{path} does not fit: {str(error).splitlines()[0]}") from None
-    assert isinstance(found, cls)
-    return found
 
 
 def name_jobs(arguments: Sequence[str]) -> str:
@@ -106,55 +94,35 @@ def name_jobs(arguments: Sequence[str]) -> str:
     return f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sorted(fixed))}]"
 
 
-def original(cls: type) -> type:
-    """The frozen configuration class that a class which Hydra was given stands for."""
-    return _ORIGINALS.get(cls, cls)
+def _schema(cls: type) -> DictConfig:
+    """The schema that a frozen class describes, writable all the way down."""
+    node: DictConfig = OmegaConf.structured(cls)
+    OmegaConf.set_readonly(node, None)
+    for name, hint in get_type_hints(cls).items():
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            node[name] = _schema(hint)
+    return node
 
 
-@functools.cache
-def _twin(cls: type) -> type:
-    """The mutable twin of a frozen configuration class; nested classes and bases are twins too."""
-    hints = get_type_hints(cls)
-    fields = [
-        (field.name, _twin_type(hints[field.name]), _twin_field(field))
-        for field in dataclasses.fields(cls)
-        if field.name in cls.__annotations__
-    ]
-    bases = tuple(_twin(base) for base in cls.__bases__ if dataclasses.is_dataclass(base))
-    twin = dataclasses.make_dataclass(cls.__name__, fields, bases=bases, kw_only=True)
-    twin.__module__, twin.__qualname__ = __name__, f"{_TWIN}{cls.__name__}"
-    _ORIGINALS[twin] = cls
-    return twin
+def _object(cls: type[Part], cfg: DictConfig) -> Part:
+    _check_keys(cfg, "")
+    value = OmegaConf.to_object(cfg)
+    assert isinstance(value, cls)
+    return value
 
 
-def __getattr__(name: str) -> type:
-    """Twins by their names, by which launchers hand them over to other processes."""
-    cls = getattr(nas.config, name.removeprefix(_TWIN), None) if name.startswith(_TWIN) else None
-    if not isinstance(cls, type):
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return _twin(cls)
-
-
-def _twin_type(hint: Any) -> Any:
-    return _twin(hint) if dataclasses.is_dataclass(hint) and isinstance(hint, type) else hint
-
-
-def _twin_field(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is dataclasses.MISSING:
-        return dataclasses.field(default=field.default)
-    return dataclasses.field(default_factory=_twin_type(field.default_factory))
-
-
-def _freeze(value: Any, name: str) -> Any:
-    """The frozen original of a twin, all the way down."""
-    if type(value) not in _ORIGINALS:
-        return value
-    cls = _ORIGINALS[type(value)]
+def _check_keys(node: DictConfig, prefix: str) -> None:
+    """Refuses a key that was added and that no class has."""
+    cls = OmegaConf.get_type(node)
+    if not dataclasses.is_dataclass(cls):
+        return  # a table of names, which takes new ones
     names = [field.name for field in dataclasses.fields(cls)]
-    for key in vars(value):
+    for key in map(str, node):
         if key not in names:
-            raise unknown("setting", f"{name}{key}", (f"{name}{other}" for other in names))
-    return cls(**{key: _freeze(getattr(value, key), f"{name}{key}.") for key in names})
+            raise unknown("setting", f"{prefix}{key}", (f"{prefix}{name}" for name in names))
+        is_set = not OmegaConf.is_missing(node, key) and not OmegaConf.is_interpolation(node, key)
+        if is_set and isinstance(node[key], DictConfig):
+            _check_keys(node[key], f"{prefix}{key}.")
 
 
 def _run_name(date: str, name: str, *, _root_: DictConfig) -> str:

@@ -73,8 +73,8 @@ def _groups(loader: ConfigLoader, cfg: DictConfig, reads: Sequence[str]) -> Iter
 
 
 def _settings(cfg: DictConfig, reads: Sequence[str]) -> Iterator[str]:
-    meanings = explanations(_original(cfg))
-    for key in ("space", "seed", "name", "run_dir", *reads):
+    meanings = explanations(_class(cfg))
+    for key in ("space", "seed", "name", "run_dir", "modules", *reads):
         yield from _lines(cfg, str(key), meanings.get(str(key), ""), indent=0)
 
 
@@ -83,7 +83,7 @@ def _lines(node: DictConfig, key: str, meaning: str, *, indent: int) -> Iterator
     name = "  " * indent + key
     if isinstance(value, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(value)):
         yield _line(f"{name}:", meaning)
-        meanings = explanations(_original(value))
+        meanings = explanations(_class(value))
         for below in value:
             yield from _lines(value, str(below), meanings.get(str(below), ""), indent=indent + 1)
     else:
@@ -100,7 +100,7 @@ def _flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _original(node: DictConfig) -> type:
-    found = OmegaConf.get_type(node)
-    assert found is not None
-    return compose.original(found)
+def _class(node: DictConfig) -> type:
+    cls = OmegaConf.get_type(node)
+    assert cls is not None
+    return cls

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.__main__ import COMMANDS, command
+from nas.cli.commands import COMMANDS
 from nas.cli.hydra.errors import setting_names
 
 
@@ -31,7 +31,7 @@ def test_values_are_those_of_the_command_line(nas: Callable) -> None:
 def test_a_command_shows_what_it_reads(nas: Callable, name: str) -> None:
     shown = nas(name, "-h").out.partition("Settings")[2].splitlines()
     parts = [line.split(":")[0] for line in shown[1:] if line and not line.startswith(" ")]
-    assert parts == ["space", "seed", "name", "run_dir", *command(name).reads]
+    assert parts == ["space", "seed", "name", "run_dir", "modules", *COMMANDS[name].reads]
 
 
 def test_groups_and_their_options_are_listed_ones_own_too(nas: Callable, own_folder: Path) -> None:
