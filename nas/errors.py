@@ -1,4 +1,4 @@
-"""What the user did wrong, said so that the user can put it right."""
+"""Errors of the user, with messages that tell how to correct them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 
 
 class UserError(ValueError):
-    """A fault in what the user gave; the command line prints it without a traceback and exits with 2.
+    """An error in the user's input; the command line prints it without a traceback and exits with 2.
 
     The message says what was wrong, what is allowed, and what to do.
     """
 
 
 def yaml_fault(error: Exception) -> str:
-    """What is wrong in a YAML file, and in which line, in one line."""
+    """Describes the fault of a YAML file and its line number, in one line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
 
@@ -25,14 +25,14 @@ def unknown(
     """Builds the error for a name that does not exist.
 
     Args:
-        what: The kind of thing that was named, e.g. ``"search space"``.
-        name: The name that was given.
-        allowed: The names that exist.
-        hint: A sentence on what else can be done.
+        what: The kind of thing, e.g. ``"search space"``.
+        name: The unknown name.
+        allowed: The existing names.
+        hint: A sentence about alternatives.
         replaced: Names of earlier versions, and what to use instead of each.
 
     Returns:
-        An error whose message gives the nearest names first and then all of them.
+        An error whose message lists the nearest names, then all names.
     """
     if str(name) in replaced:
         return UserError(f"{what} {str(name)!r} was removed; use {replaced[str(name)]} instead")

@@ -1,4 +1,4 @@
-"""Reading and writing files so that a killed program leaves either the old file or the new one."""
+"""Reading and writing files; a killed program leaves either the old file or the new one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _REFUSALS = (*_FULL, errno.EROFS)
 def atomic(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` and renames it to ``path`` if the body succeeds.
 
-    The temporary file keeps the suffix, because many writers choose their format by it.
+    The temporary file keeps the suffix, by which many writers choose their format.
 
     Raises:
-        OSError: With ``path``, in place of whatever a library raised because the disk took no more.
+        OSError: With ``path``, if the disk is full or read-only; it replaces a library's own error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -110,14 +110,14 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def fields_of(path: Path, *, remedy: str) -> Iterator[None]:
-    """Says that a JSON file holds something else than it should, where the body cannot take it apart.
+    """Turns parsing errors in the body into a ``UserError`` that names the file.
 
     Args:
         path: The file.
-        remedy: What to do, e.g. ``search again: nas search``.
+        remedy: The advice in the message, e.g. ``search again: nas search``.
 
     Raises:
-        UserError: In place of the error that a wrong key or type has raised.
+        UserError: If a key is missing or a value has another type.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Passwords in addresses, which must not be shown, logged or written."""
+"""Masks passwords in addresses before they are shown, logged or written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _QUERY = re.compile(r"([?&](?:password|passwd|sslpassword)=)[^&\s'\"]*")
 
 
 def masked(text: str) -> str:
-    """The text with ``***`` for every password of an address in it.
+    """Replaces every password of an address with ``***``.
 
     >>> masked("search.storage=postgresql://me:secret@host/studies")
     'search.storage=postgresql://me:***@host/studies'
@@ -19,7 +19,7 @@ def masked(text: str) -> str:
 
 
 def masked_values(value: Any) -> Any:
-    """JSON values in which every text is masked."""
+    """Masks every text in a JSON value."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Where named things live: the user's own folder first, then the ones that travel with the package."""
+"""Named files: the user's own folder comes first, then the folder that ships with the package."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """The folder of ours called ``folder``: inside an installed package, or beside it in a checkout."""
+    """The shipped folder ``folder``: inside an installed package, or beside it in a checkout."""
     inside = _PACKAGE / folder
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
 def folders(folder: str) -> list[Path]:
-    """The folders that are searched, in order: the one below the working directory, then ours."""
+    """The existing folders in search order: below the working directory, then shipped."""
     own, ours = Path.cwd() / folder, shipped(folder)
     return [place for place in dict.fromkeys((own, ours)) if place.is_dir()]
 
 
 def names(folder: str, suffix: str) -> list[str]:
-    """The names that can be found in ``folder``, without ``suffix``, sorted."""
-    found = {path.name.removesuffix(suffix) for place in folders(folder) for path in place.glob(f"*{suffix}")}
-    return sorted(found)
+    """All names in ``folder``, without ``suffix``, sorted."""
+    paths = (path for place in folders(folder) for path in place.glob(f"*{suffix}"))
+    return sorted({path.name.removesuffix(suffix) for path in paths})
 
 
 def find(folder: str, name: str | Path, suffix: str, *, what: str) -> Path:
-    """The file that ``name`` stands for.
+    """Finds the file for ``name``.
 
     Args:
-        folder: The kind of thing, which is also the folder's name, e.g. ``"search_spaces"``.
-        name: A path to a file, or a bare name to look up.
-        suffix: The ending that a bare name leaves out, e.g. ``".yaml"``.
-        what: The kind of thing in words, for the message.
+        folder: The folder's name, e.g. ``"search_spaces"``.
+        name: A path, or a bare name.
+        suffix: The file suffix, which a bare name omits, e.g. ``".yaml"``.
+        what: The kind of file, for the message.
 
     Raises:
-        UserError: If there is no such file; the message lists the names that exist.
+        UserError: If the file does not exist; the message lists the existing names.
     """
     path = Path(name)
     if path.suffix == suffix or len(path.parts) > 1:

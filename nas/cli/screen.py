@@ -1,4 +1,4 @@
-"""What a command shows: lines and progress bars on the terminal, the same lines in the run's log."""
+"""The output of a command: lines and progress bars on the terminal, the same lines in the log."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ CONSOLE = _Screen(highlight=False)
 
 
 def say(text: str) -> None:
-    """Shows a line and logs it, without the passwords of addresses in it."""
+    """Shows and logs a line; passwords in addresses are masked."""
     text = masked(text)
     CONSOLE.print(text, markup=False, soft_wrap=True)
     LOG.info(text)
 
 
 def error(message: str, *, prefix: str = "error: ") -> None:
-    """Shows a fault on the standard error and logs it, without the passwords of addresses in it."""
+    """Shows an error on the standard error stream and logs it; passwords in addresses are masked."""
     message = masked(message)
-    with suppress(OSError):  # nobody can be told where the standard error takes nothing
+    with suppress(OSError):  # the exit code remains
         print(f"{prefix}{message}", file=sys.stderr)
     LOG.error(message)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Shows nothing but faults while the body runs."""
+    """Shows only errors while the body runs."""
     quiet, CONSOLE.quiet = CONSOLE.quiet, True
     try:
         yield
@@ -91,7 +91,7 @@ class _OnScreen(logging.Handler):
 
 
 class _MaskingFormatter(logging.Formatter):
-    """Keeps passwords of addresses out of a log, also those in what libraries say."""
+    """Masks passwords in addresses, also in the messages of libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
@@ -100,13 +100,13 @@ class _MaskingFormatter(logging.Formatter):
 @final
 @dataclass(frozen=True)
 class Bar:
-    """A progress bar that is being shown."""
+    """A visible progress bar."""
 
     progress: rich.progress.Progress
     task: TaskID
 
     def start(self, total: int) -> None:
-        """Sets how many steps there are."""
+        """Sets the number of steps."""
         self.progress.update(self.task, total=total)
 
     def step(self) -> None:
@@ -114,26 +114,26 @@ class Bar:
         self.progress.advance(self.task)
 
     def show(self, done: int, total: int) -> None:
-        """Sets both."""
+        """Sets the completed and the total steps."""
         self.progress.update(self.task, completed=done, total=total)
 
     def follow(self, progress: Progress) -> None:
-        """Shows how far a training is, and how fast; the time that is left follows from it."""
+        """Shows the progress and speed of a training; the remaining time follows from them."""
         speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
         self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
 
     def left(self, done: int, total: int, seconds: float) -> None:
-        """Sets both, with the time left as whoever does the work reckons it."""
+        """Sets the completed and total steps and an estimate of the remaining time."""
         self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
 
     def measured(self, now: Measuring) -> None:
-        """Sets both and the time left, and says what the measuring wants to be known."""
+        """Shows the progress of a measurement and prints its note."""
         if now.note:
             say(now.note)
         self.left(now.done, now.total, now.seconds_left)
 
     def note(self, text: str) -> None:
-        """Shows a few words behind the bar."""
+        """Shows a short text after the bar."""
         self.progress.update(self.task, note=text)
 
 

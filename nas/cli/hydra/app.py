@@ -1,4 +1,4 @@
-"""What every command does alike: compose, check, log, run, and say in one line what went wrong."""
+"""The frame of every command: compose, check, log, run, and report errors in one line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Job:
 
     Attributes:
         command: The command's name.
-        overrides: What was set on the command line, for this job.
+        overrides: The overrides of this job from the command line.
         run_dir: The folder of this job; it exists.
     """
 
@@ -68,11 +68,11 @@ class Command:
     """A command.
 
     Attributes:
-        name: Its name, which is also that of its module.
-        summary: What it does, in one line.
-        reads: The parts of the configuration that it reads; ``--help`` shows these.
-        body: What it does.
-        joins: Whether several processes can do it together.
+        name: The name, also of the module.
+        summary: One line for ``--help``.
+        reads: The parts of the configuration that the command reads; ``--help`` shows them.
+        body: The function that runs a job.
+        joins: Whether several processes can run it together.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Command:
             again = shlex.join(["nas", self.name, *given])
             error(f"interrupted; the same command goes on from here: {again}", prefix="")
             return INTERRUPTED
-        except _ToldError:
+        except _ReportedError:
             return USER_ERROR
         except Exception as fault:
             if not is_fault(fault):
@@ -133,8 +133,8 @@ class Command:
         return task
 
 
-class _ToldError(Exception):
-    """A fault of the user that has been reported already."""
+class _ReportedError(Exception):
+    """A user error that is reported already."""
 
 
 def _run_job(command: Command, cfg: DictConfig) -> None:
@@ -163,7 +163,7 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
 
 
 def _mask_file(path: Path) -> None:
-    """Takes the passwords out of what Hydra writes of a multirun before its jobs begin."""
+    """Masks the passwords in the file that Hydra writes before the jobs of a multirun."""
     if path.is_file() and (text := path.read_text(encoding="utf-8")) != masked(text):
         write_text(path, masked(text))
 
@@ -182,7 +182,7 @@ def _check_writable(run_dir: Path) -> None:
 
 @contextmanager
 def _cleared(run_dir: Path) -> Iterator[None]:
-    """Where the job fails, removes what it has made, if that is no more than a folder and its log."""
+    """Removes the run folder of a failed job that has written nothing but its log."""
     had_log = (run_dir / LOG_FILE).exists()
     try:
         yield
@@ -198,7 +198,7 @@ def _cleared(run_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _reported(*, sweep: bool) -> Iterator[None]:
-    """Says what the user did wrong and ends the job; a bug passes through."""
+    """Reports a user error and ends the job; a bug passes through."""
     try:
         yield
     except Exception as fault:
@@ -206,7 +206,7 @@ def _reported(*, sweep: bool) -> Iterator[None]:
             raise
         error(str(make_user_error(fault)))
         if sweep:
-            raise _ToldError from None  # the other jobs still run
+            raise _ReportedError from None  # the other jobs still run
         raise SystemExit(USER_ERROR) from None
 
 
@@ -215,10 +215,10 @@ def _relative(path: Path) -> Path:
 
 
 def _expand(argument: str) -> str:
-    """What we read differently from Hydra.
+    """Rewrites an argument that Hydra would read differently.
 
-    ``table=X`` picks a table as ``device=X`` picks a device; but X may be a path, so it is no group. Settings
-    that are tables of names take new names without a plus.
+    ``table=X`` selects a table as ``device=X`` selects a device, but X may be a path, so ``table`` is no
+    group. Settings that map names accept new names without a plus.
     """
     if argument.startswith(_BY_NAME):
         return f"++{argument}"
@@ -226,7 +226,7 @@ def _expand(argument: str) -> str:
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's flags, each with its value, and the overrides; Hydra reads no flag behind an override."""
+    """Separates Hydra's flags with their values from overrides; Hydra reads no flag after an override."""
     flags: list[str] = []
     overrides: list[str] = []
     waiting = list(arguments)
@@ -245,7 +245,7 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_flags(flags: Sequence[str]) -> None:
-    """Finds what Hydra would answer with its own usage.
+    """Checks flags for which Hydra would print its own usage.
 
     Raises:
         UserError: If Hydra has no such flag, or its value is missing or not allowed.
@@ -264,7 +264,7 @@ def _check_flags(flags: Sequence[str]) -> None:
 
 @contextmanager
 def _command_line(arguments: list[str]) -> Iterator[None]:
-    """Gives Hydra its command line, and makes it raise what goes wrong instead of printing it."""
+    """Sets Hydra's command line, and makes it raise errors instead of printing them."""
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = arguments
     os.environ["HYDRA_FULL_ERROR"] = "1"

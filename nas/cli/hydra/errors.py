@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors, said in one message: the fault, what is allowed, what to do."""
+"""Turns errors of Hydra and OmegaConf into one message: the fault, the allowed values, the remedy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPLACED = dict.fromkeys(
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether an error is the user's, and not a bug of ours."""
+    """Whether an error is the user's rather than a bug."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
     if refused_write(error):
@@ -41,11 +41,11 @@ def is_fault(error: BaseException) -> bool:
 
 
 def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> UserError:
-    """The one message for any fault of the user.
+    """Turns any error of the user into one message.
 
     Args:
-        error: What was raised.
-        overrides: The command line, for errors that do not say which part of it is at fault.
+        error: The exception.
+        overrides: The command line, for errors that do not name the faulty argument.
     """
     if isinstance(error, UserError):
         return error
@@ -139,7 +139,7 @@ def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
 
 
 def _place(error: BaseException) -> str:
-    """The file that is at fault, where Hydra names one."""
+    """The faulty file, if Hydra names it."""
     file = re.match(r"In '([^']+)'", str(error))
     return f"in {file[1]}.yaml: " if file else ""
 
@@ -156,7 +156,7 @@ def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
 
 
 def _raised_by(error: BaseException, packages: tuple[str, ...] = ("",)) -> str:
-    """The module in which an error was raised, or the last one of some packages on the way there."""
+    """The last module of some packages in the traceback of an error."""
     found, trace = "", error.__traceback__
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__", ""))
