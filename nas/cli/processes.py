@@ -1,4 +1,4 @@
-"""One command in several processes: which of them this is, and how they work on one step together.
+"""One command in several processes: the rank of this process, and how all run one step together.
 
 ``torchrun`` starts them, or Slurm's ``srun``, or submitit, which Hydra's launchers use. The first process
 leads: it alone writes, logs and keeps the books of a step; the others do the step's work with it.
@@ -28,7 +28,7 @@ _PORTS = range(20_000, 40_000)
 @final
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Which process this is.
+    """The place of this process among all.
 
     Attributes:
         index: Its number, from 0.
@@ -46,7 +46,7 @@ class Place:
 
 
 def place() -> Place:
-    """Which process this is, by what started it."""
+    """The place of this process, from the variables of its launcher."""
     for names in _VARIABLES:
         values = [os.environ.get(name, "") for name in names]
         if all(value.isdigit() for value in values):
@@ -57,7 +57,7 @@ def place() -> Place:
 
 
 def meeting_point() -> str | None:
-    """The address at which the processes meet; ``None`` where ``MASTER_ADDR`` and ``MASTER_PORT`` say it."""
+    """The address where processes meet; ``None`` if ``MASTER_ADDR`` and ``MASTER_PORT`` set it."""
     if "MASTER_ADDR" in os.environ:
         return None
     hosts = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")  # such as a[03-07,09],b1
@@ -69,7 +69,7 @@ def meeting_point() -> str | None:
 
 @contextmanager
 def together(torch_device: str) -> Iterator[None]:
-    """Joins the other processes of this command, if there are any, while the body runs."""
+    """Joins the other processes of this command while the body runs."""
     here = place()
     if here.count == 1:
         yield
@@ -100,16 +100,16 @@ def execute_together(step: Step) -> bool:
         if is_work := bool(processes.leaders(0)):
             step.run(step.partial)
         return is_work
-    told = False
+    is_announced = False
 
     def run(folder: Path) -> None:
-        nonlocal told
-        told = True
+        nonlocal is_announced
+        is_announced = True
         processes.leaders(1)
         step.run(folder)
 
     try:
         return execute(replace(step, run=run))
     finally:
-        if not told:
+        if not is_announced:
             processes.leaders(0)

@@ -265,14 +265,9 @@ def _check_flags(flags: Sequence[str]) -> None:
 @contextmanager
 def _command_line(arguments: list[str]) -> Iterator[None]:
     """Sets Hydra's command line, and makes it raise errors instead of printing them."""
-    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = arguments
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv, argv = arguments, sys.argv
     try:
         yield
     finally:
         sys.argv = argv
-        if full is None:
-            os.environ.pop("HYDRA_FULL_ERROR", None)
-        else:
-            os.environ["HYDRA_FULL_ERROR"] = full

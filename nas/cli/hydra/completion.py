@@ -1,4 +1,4 @@
-"""The values of settings that name something registered, for shell completion."""
+"""Shell completion for settings whose values are registered names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NAMES = {
     "finish.baseline": "nas.network:reference_names",
     "tracker.name": "nas.tracking:tracker_names",
 }
-"""Where the names of a setting stand, as ``MODULE:NAME``: a function that gives them, or themselves."""
+"""The source of each setting's names, as ``MODULE:NAME``: a collection, or a function that returns one."""
 
 
 def complete_value(word: str) -> list[str]:
-    """What ``SETTING=START`` may go on to, each with its setting; empty where nothing is registered."""
+    """The completions of ``SETTING=START``, each with its setting; empty for other settings."""
     setting, equals, start = word.partition("=")
     found = _values(setting) if equals else ()
     return [f"{setting}={name}" for name in sorted(found) if name.startswith(start)]

@@ -23,13 +23,13 @@ _VALUE_WIDTH = 44
 
 
 def command_help(name: str, summary: str, *, reads: Sequence[str], overrides: Sequence[str]) -> str:
-    """The help of a command, with the values that a command line would give.
+    """The help of a command, with the values that a command line sets.
 
     Args:
         name: The command.
-        summary: What it does.
+        summary: One line about it.
         reads: The parts of the configuration that it reads.
-        overrides: What was set on the command line.
+        overrides: The overrides of the command line.
     """
     with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
         cfg = hydra_compose(compose.CONFIG_NAME, list(overrides), return_hydra_config=True)
@@ -40,7 +40,7 @@ def command_help(name: str, summary: str, *, reads: Sequence[str], overrides: Se
 
 
 def explanations(cls: type) -> dict[str, str]:
-    """What the fields of a configuration class mean, from its docstring."""
+    """The meaning of each field of a configuration class, from its docstring."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         section = (
