@@ -7,16 +7,18 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nas.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
+_TAIL = 4096  # bytes that are read at a time in search of the last line's end
 
 
 @contextmanager
@@ -130,3 +132,90 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(stream: IO[bytes], *, shared: bool = False, busy: str | None = None) -> Iterator[None]:
+    """Holds an open file for this process; the system releases it however the process ends.
+
+    Args:
+        stream: The file.
+        shared: Whether other processes may hold it too that pass the same.
+        busy: The message if another process holds the file; by default this waits for it.
+
+    Raises:
+        UserError: With ``busy``, if another process holds the file.
+    """
+    try:
+        _lock(stream, shared=shared, wait=busy is None)
+        # Whoever held it may have removed the file in between: then this lock protects nothing.
+        if busy is not None and os.fstat(stream.fileno()).st_nlink == 0:
+            raise BlockingIOError("the file is gone")
+    except OSError:
+        if busy is None:
+            raise
+        raise UserError(busy) from None
+    try:
+        yield
+    finally:
+        _unlock(stream)
+
+
+def _lock(stream: IO[bytes], *, shared: bool, wait: bool) -> None:
+    if sys.platform == "win32":  # all locks are exclusive there
+        import msvcrt
+
+        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
+
+
+def _unlock(stream: IO[bytes]) -> None:
+    if sys.platform != "win32":  # there, closing the file does it
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None:
+    """Appends whole lines to a file that several processes write, any of which may be killed.
+
+    Args:
+        path: The file; it is made if it is missing, its folder must exist.
+        lines: Without their ends.
+        sync: Whether they are on the disk on return, and not only with the system, which keeps them if this
+            process is killed, but not if the machine stops.
+    """
+    with path.open("ab+") as stream, locked(stream):
+        _drop_partial_line(stream)
+        stream.write("".join(f"{line}\n" for line in lines).encode())
+        stream.flush()
+        if sync:
+            os.fsync(stream.fileno())
+
+
+def drop_partial_line(path: Path) -> None:
+    """Cuts off a last line without an end: what a killed process was writing."""
+    if path.exists():
+        with path.open("rb+") as stream, locked(stream):
+            _drop_partial_line(stream)
+
+
+def _drop_partial_line(stream: IO[bytes]) -> None:
+    size = end = stream.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - _TAIL)
+        stream.seek(start)
+        tail = stream.read(end - start)
+        found = tail.rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        stream.truncate(end)
+        stream.flush()
+    stream.seek(0, os.SEEK_END)

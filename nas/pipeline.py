@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 from nas.errors import UserError
-from nas.files import sha256, write_json
+from nas.files import locked, sha256, write_json
 from nas.provenance import versions
 
 RECORD = "step.json"
@@ -222,31 +220,12 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 @contextmanager
 def _lock(step: Step) -> Iterator[None]:
-    """Holds a lock that the system lets go of when this process ends, however it ends."""
+    """Holds a step's folder for this process; the lock file is removed at the end."""
     path = step.folder.with_name(f".{step.folder.name}.lock")
-    with path.open("ab") as stream:
-        try:
-            _take(stream)
-        except OSError:
-            raise UserError(
-                f"another process is working on {step.folder}; wait for it, or choose another run_dir"
-            ) from None
+    busy = f"another process is working on {step.folder}; wait for it, or choose another run_dir"
+    with path.open("ab") as stream, locked(stream, busy=busy):
         try:
             yield
         finally:
             with suppress(OSError):  # Windows removes no open files; an empty file is left
                 path.unlink()
-
-
-def _take(stream: IO[bytes]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock may have removed the file in between: then this lock protects nothing.
-        if os.fstat(stream.fileno()).st_nlink == 0:
-            raise OSError("the lock file is gone")

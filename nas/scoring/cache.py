@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.lines import append_lines
+from nas.files import append_lines
 from nas.network import NetworkSpec
 from nas.statistics import Count
 

@@ -15,6 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from nas.errors import UserError
+from nas.files import locked
 from nas.search.goals.pareto import Direction
 from nas.search.trials.storage import open_storage, open_study, storage_faults
 from nas.search.trials.store import STUDY, Ledger
@@ -67,20 +68,13 @@ def only_searcher(folder: Path, *, shared: bool = False) -> Iterator[None]:
     Raises:
         UserError: If another process is searching in the folder.
     """
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / ".lock").open("w")
+        stream = (folder / ".lock").open("wb")
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error}); choose a writable run_dir") from None
-    with stream:
-        try:
-            fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"another search is running in {folder}; wait for it, or choose another run_dir"
-            ) from None
+    busy = f"another search is running in {folder}; wait for it, or choose another run_dir"
+    with stream, locked(stream, shared=shared, busy=busy):
         yield
 
 

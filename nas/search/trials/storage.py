@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from nas.errors import UserError, unknown
-from nas.lines import append_lines, drop_partial_line
+from nas.files import append_lines, drop_partial_line
 from nas.masking import masked
 from nas.search.trials.store import FACTS, STUDY
 

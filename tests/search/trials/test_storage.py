@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from nas.errors import UserError
-from nas.lines import append_lines, drop_partial_line
+from nas.files import append_lines, drop_partial_line
 from nas.masking import masked, masked_values
 from nas.search import Goals, Objective, Problem, Shared, Study, make_sampler, search
 from nas.search.trials.storage import open_storage, storage_faults
