@@ -1,10 +1,13 @@
-"""How well accuracy predictors rank, and how fast: ``python benchmarks/predictors.py``.
+"""How well accuracy predictors rank, and how fast: ``python benchmarks/predictors.py [RUN]``.
 
 Goals, on the 540 published networks of ``ofa_mobilenet_v3``: Kendall τ on held-out networks of at least 0.91,
 0.93 and 0.945 from 50, 100 and 200 labels, as the mean of 20 splits (seed s draws ``permutation(540)`` with
 ``numpy.random.default_rng(s)``; the first ones are the labels, all others are held out). On one core: 10,000
 networks scored (accuracy predictor, latency table, multiply-accumulates) in at most 1 s, and a search over
 100,000 predicted networks in at most 60 s.
+
+With RUN, a run of the quickstart, Kendall τ on 300 random networks of its supernet too: all of its
+search-validation images give their accuracies.
 """
 
 from __future__ import annotations
@@ -14,11 +17,15 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 
 import platform
+import sys
 import time
+from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 from published import read
+from search_quickstart import evaluator
 
 from nas.arrays import FloatArray, IntArray
 from nas.hardware import Device, detect
@@ -29,26 +36,37 @@ from nas.search.predictors import make_predictor, predictor_names
 from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.surrogate import Surrogate
+from nas.space import SearchSpace
 from nas.statistics import kendall_tau
 
 SPLITS = 20
 GOALS = {50: 0.91, 100: 0.93, 200: 0.945}
+QUICKSTART_LABELS = (15, 30, 60, 120)
 
 
-def ranking(inputs: FloatArray, values: FloatArray) -> None:
+def ranking(inputs: FloatArray, values: FloatArray, counts: Iterable[int]) -> None:
     """Prints Kendall τ on held-out networks, and the CPU time to fit and predict."""
-    print("Kendall τ on held-out networks, mean ± deviation of 20 splits; goals " + str(GOALS))
+    counts = tuple(counts)
+    print(f"Kendall τ on held-out networks from {counts} labels, mean ± deviation of {SPLITS} splits")
     for name in predictor_names():
         cells, start = [], time.process_time()
-        for labels in GOALS:
+        for labels in counts:
             found = []
             for seed in range(SPLITS):
                 known, rest = np.split(np.random.default_rng(seed).permutation(len(values)), [labels])
                 fitted = make_predictor(name).fit(inputs[known], values[known], seed=seed)
                 found.append(kendall_tau(fitted.mean(inputs[rest]), values[rest]))
             cells.append(f"{np.mean(found):.4f} ± {np.std(found):.4f}")
-        each = (time.process_time() - start) / SPLITS / len(GOALS)
+        each = (time.process_time() - start) / SPLITS / len(counts)
         print(f"  {name:18}{'   '.join(cells)}   {1000 * each:.0f} ms")
+
+
+def quickstart(run: Path) -> tuple[FloatArray, FloatArray]:
+    """The features (N, features) and accuracies (N,) of random networks of a supernet."""
+    space = SearchSpace.load("tiny_24")
+    rows, judge = np.unique(space.sample_many(330, np.random.default_rng(5)), axis=0), evaluator(run, space)
+    networks = [space.network(arch, classes=10, input_channels=1) for arch in space.decode(rows)]
+    return Features(Problem(space, 10, 1))(rows), np.array([judge.accuracy(each).value for each in networks])
 
 
 def speed(problem: Problem, rows: IntArray, values: FloatArray) -> None:
@@ -77,7 +95,7 @@ def speed(problem: Problem, rows: IntArray, values: FloatArray) -> None:
     print(f"  100,000 networks searched           {time.process_time() - start:.2f} s   goal 60 s")
 
 
-def main() -> None:
+def main(run: Path | None) -> None:
     """Prints everything."""
     packages = ("numpy", "scikit-learn", "optuna")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
@@ -85,10 +103,13 @@ def main() -> None:
     print(f"{machine['cpu']}, {machine['cores']} cores; Python {platform.python_version()}, {versions}")
     space, rows, values = read()
     problem = Problem(space)
-    ranking(Features(problem)(rows), values)
+    print(f"540 published networks; goals {GOALS}")
+    ranking(Features(problem)(rows), values, GOALS)
+    if run is not None:
+        ranking(*quickstart(run), QUICKSTART_LABELS)
     print("CPU seconds on one core, a Gaussian process of 540 labels, a latency table of the whole space")
     speed(problem, rows, values)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

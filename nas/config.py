@@ -338,7 +338,7 @@ class SearchConfig:
 
     Attributes:
         sampler: evolution, gp, nsga2, nsga3, predictor, random, tpe.
-        options: Further options of the sampler, e.g. {predictor: ridge}.
+        options: Further options of the sampler, e.g. {startup: 20}.
         trials: Networks that are evaluated.
         population: Networks of a generation, where the sampler has such.
         objectives: What is made good: accuracy, int8_accuracy (after quantisation, as ONNX Runtime runs it on

@@ -3,13 +3,6 @@ in this folder."""
 
 from __future__ import annotations
 
-from nas.search.predictors.base import (
-    REPLACED,
-    Fitted,
-    Predictor,
-    make_predictor,
-    predictor_names,
-    register,
-)
+from nas.search.predictors.base import Fitted, Predictor, make_predictor, predictor_names, register
 
-__all__ = ["REPLACED", "Fitted", "Predictor", "make_predictor", "predictor_names", "register"]
+__all__ = ["Fitted", "Predictor", "make_predictor", "predictor_names", "register"]

@@ -41,11 +41,10 @@ class Predictor(ABC):
         """
 
 
-REPLACED = {"mlp": "gaussian_process"}
-"""Predictors of earlier versions."""
-
 _PREDICTORS: Registry[type[Predictor]] = Registry(
-    "predictor", package="nas.search.predictors", replaced=REPLACED
+    "predictor",
+    package="nas.search.predictors",
+    replaced=dict.fromkeys(("auto", "boosting", "mlp", "ridge"), "gaussian_process"),
 )
 register = _PREDICTORS.register
 """Class decorator that makes a predictor known by its ``NAME``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
-from nas.errors import unknown
 from nas.search.samplers.base import Sampler, check_at_least, register
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ class PredictorGuided(Sampler):
     """Fits a predictor, searches it, evaluates the most promising and the most uncertain networks, repeats.
 
     Attributes:
-        predictor: ``auto`` for the best in cross-validation, or the name of one.
+        predictor: Name of the predictor.
         startup: Networks that are drawn by chance before there is a predictor.
         batch: Networks that are evaluated before the predictor is fitted anew; later on a fifth of all.
         candidates: Networks that are predicted for each batch.
@@ -30,16 +29,15 @@ class PredictorGuided(Sampler):
 
     NAME: ClassVar[str] = "predictor"
 
-    predictor: str = "auto"
+    predictor: str = "gaussian_process"
     startup: int = 8
     batch: int = 5
     candidates: int = 4000
 
     def __post_init__(self) -> None:
-        from nas.search.predictors import REPLACED, predictor_names
+        from nas.search.predictors import make_predictor
 
-        if self.predictor not in (allowed := ("auto", *predictor_names())):
-            raise unknown("predictor", self.predictor, allowed, replaced=REPLACED)
+        make_predictor(self.predictor)
         check_at_least(self, "startup", self.startup, 2)
         check_at_least(self, "batch", self.batch, 1)
         check_at_least(self, "candidates", self.candidates, 1)

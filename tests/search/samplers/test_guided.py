@@ -12,15 +12,15 @@ from nas.search import Goals, Problem, accuracy, macs, params
 from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.pareto import front, hypervolume
 from nas.search.goals.problem import Networks
-from nas.search.predictors import predictor_names
 from nas.search.proposals import default_initial
-from nas.search.samplers.planning.guided import FIRST, Guided
+from nas.search.samplers.planning.guided import Guided
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.surrogate import Surrogate
 from tests.search.problems import CLASSES, Scorer, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
+GP = "gaussian_process"
 
 
 def history_of(rows: IntArray, goals: Goals, running: IntArray | None = None) -> History:
@@ -41,34 +41,34 @@ def some(count: int, seed: int = 0) -> IntArray:
     return np.unique(PROBLEM.space.sample_many(count, rng(seed)), axis=0)
 
 
-def guided(goals: Goals, *, predictor: str = FIRST, batch: int = 10) -> Guided:
-    return Guided(PROBLEM, goals, predictor, startup=15, batch=batch, candidates=1000)
+def guided(goals: Goals, *, batch: int = 10) -> Guided:
+    return Guided(PROBLEM, goals, GP, startup=15, batch=batch, candidates=1000)
 
 
 def test_it_begins_with_networks_drawn_by_chance() -> None:
     goals = two_goals()
-    plan = guided(goals).plan(history_of(some(5), goals, running=some(3, 1)), {}, rng())
-    assert len(plan.rows) == 15 - 5 - 3
+    plan = guided(goals).plan(history_of(some(5), goals, running=some(3, 1)), rng())
+    assert len(plan) == 15 - 5 - 3
 
 
 def test_a_plan_is_better_than_what_it_was_learned_from() -> None:
     goals = two_goals()
     history = history_of(some(40), goals)
-    plan = guided(goals).plan(history, {}, rng())
-    assert len(plan.rows) == 10
-    assert not history.seen & set(map(tuple, plan.rows.tolist()))
+    plan = guided(goals).plan(history, rng())
+    assert len(plan) == 10
+    assert not history.seen & set(map(tuple, plan.tolist()))
     by_chance = [history_of(PROBLEM.space.sample_many(10, rng(seed)), goals).losses for seed in range(5)]
 
     def volume(added: np.ndarray) -> float:
         losses = np.concatenate([history.losses, added])
         return hypervolume(losses, [-0.4, 1.5], ["minimize"] * 2)
 
-    assert volume(history_of(plan.rows, goals).losses) > max(volume(each) for each in by_chance)
+    assert volume(history_of(plan, goals).losses) > max(volume(each) for each in by_chance)
 
 
 def test_exact_objectives_are_exact_and_not_uncertain() -> None:
     goals = Goals([accuracy(Scorer()), macs(), params()])
-    surrogate = Surrogate.fit(PROBLEM, goals, history_of(some(30), goals), predictor=FIRST, seed=0)
+    surrogate = Surrogate.fit(PROBLEM, goals, history_of(some(30), goals), predictor=GP, seed=0)
     fresh = some(20, 5)
     losses, exact = surrogate.score(fresh).losses, history_of(fresh, goals).losses
     assert (losses[:, 1:] == exact[:, 1:]).all()
@@ -80,25 +80,25 @@ def test_exact_objectives_are_exact_and_not_uncertain() -> None:
 
 def test_only_what_keeps_its_bounds_is_planned_predicted_ones_included() -> None:
     goals = Goals([macs(), accuracy(Scorer(), bound=0.75)])
-    plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
-    found = history_of(plan.rows, goals)
+    plan = guided(goals).plan(history_of(some(60), goals), rng())
+    found = history_of(plan, goals)
     assert np.mean(found.violations <= 0) >= 0.7
     goals = two_goals(bound_ms=0.5)
-    plan = guided(goals).plan(history_of(some(60), goals), {}, rng())
-    assert (history_of(plan.rows, goals).violations == 0).all()
+    plan = guided(goals).plan(history_of(some(60), goals), rng())
+    assert (history_of(plan, goals).violations == 0).all()
 
 
 def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
     """A second worker's plan adds more to the expected front than one that only avoids these networks."""
     goals = two_goals()
     rows = some(40)
-    first = guided(goals).plan(history_of(rows, goals), {}, rng()).rows
+    first = guided(goals).plan(history_of(rows, goals), rng())
     history = history_of(rows, goals, running=first)
-    second = guided(goals).plan(history, {}, rng()).rows
-    avoiding = guided(goals).plan(replace(history, running=rows[:0]), {}, rng()).rows
+    second = guided(goals).plan(history, rng())
+    avoiding = guided(goals).plan(replace(history, running=rows[:0]), rng())
     for plan in (second, avoiding):
         assert not set(map(tuple, first.tolist())) & set(map(tuple, plan.tolist()))
-    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=FIRST, seed=0)
+    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=GP, seed=0)
 
     def volume(added: IntArray) -> float:
         losses = [history.losses, *(surrogate.score(rows).losses for rows in (first, added))]
@@ -110,45 +110,24 @@ def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
 def test_every_fifth_network_is_there_to_learn_from() -> None:
     goals = two_goals()
     history = history_of(some(40), goals)
-    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=FIRST, seed=0)
-    rows = guided(goals).plan(history, {}, rng()).rows
+    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=GP, seed=0)
+    rows = guided(goals).plan(history, rng())
     uncertain = surrogate.deviations(rows)[:, 0]
     assert uncertain[[4, 9]].mean() > np.delete(uncertain, [4, 9]).mean()
-
-
-def test_the_predictor_is_chosen_once_there_are_labels_enough_and_kept() -> None:
-    goals = two_goals()
-    planner = guided(goals, predictor="auto")
-    notes = planner.plan(history_of(some(30), goals), {}, rng()).notes
-    assert notes == {"predictor": FIRST}
-    notes = planner.plan(history_of(some(55), goals), notes, rng()).notes
-    assert set(notes) == {"predictor", "labels"}
-    marked = {"predictor": "ridge", "labels": 50}
-    assert planner.plan(history_of(some(100), goals), marked, rng()).notes == marked
-    assert guided(goals, predictor="boosting").plan(history_of(some(100), goals), {}, rng()).notes == {
-        "predictor": "boosting"
-    }
-
-
-def test_a_predictor_of_an_earlier_version_is_chosen_anew() -> None:
-    goals, noted = two_goals(), {"predictor": "mlp", "labels": 50}
-    notes = guided(goals, predictor="auto").plan(history_of(some(60), goals), noted, rng()).notes
-    assert notes["predictor"] in predictor_names()
-    assert notes["labels"] == 60
 
 
 def test_objectives_that_are_all_exact_need_no_labels() -> None:
     goals = Goals([macs(), params()])
     history = history_of(some(60), goals)
-    plan = guided(goals, predictor="auto").plan(history, {}, rng())
-    rows = np.concatenate([history.rows, plan.rows])
+    plan = guided(goals).plan(history, rng())
+    rows = np.concatenate([history.rows, plan])
     best = front(history_of(rows, goals).values, ["minimize"] * 2)
     assert max(best) >= len(history.rows)
 
 
 def test_plans_grow_with_what_is_known() -> None:
     goals = two_goals()
-    assert len(guided(goals, batch=4).plan(history_of(some(100), goals), {}, rng()).rows) >= 8
+    assert len(guided(goals, batch=4).plan(history_of(some(100), goals), rng())) >= 8
 
 
 def test_a_pool_gives_no_network_twice_and_none_that_breaks_a_bound() -> None:

@@ -10,11 +10,12 @@ import optuna
 import pytest
 from optuna.trial import Trial, TrialState
 
+from nas.arrays import IntArray
 from nas.search import Problem, Sampler, make_sampler
 from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
 from nas.search.samplers.planning.history import History, read_history
-from nas.search.samplers.planning.planned import Notes, Plan, PlannedSampler, Planner
+from nas.search.samplers.planning.planned import PlannedSampler, Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
 from nas.search.trials.parameters import Parameters
@@ -29,17 +30,16 @@ class Counting(Planner):
     """Plans of three networks each; remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[History, Notes]] = []
+        self.asked: list[History] = []
 
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
-        self.asked.append((history, notes))
-        rows = Pool(PROBLEM, two_goals()).random(3, history, rng)
-        return Plan(rows, {"plans": int(notes.get("plans", 0)) + 1})
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
+        self.asked.append(history)
+        return Pool(PROBLEM, two_goals()).random(3, history, rng)
 
 
 class Empty(Planner):
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
-        return Plan(history.rows[:0])
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
+        return history.rows[:0]
 
 
 @contextmanager
@@ -71,8 +71,7 @@ def test_a_plan_is_used_up_before_the_next_is_made() -> None:
     with study_of(planner) as study:
         for _ in range(7):
             tell(study, ask(study)[0])
-    assert [len(history.rows) for history, _ in planner.asked] == [0, 3, 6]
-    assert [dict(notes) for _, notes in planner.asked] == [{}, {"plans": 1}, {"plans": 2}]
+    assert [len(history.rows) for history in planner.asked] == [0, 3, 6]
     codes = [PARAMETERS.candidate(trial.params).code for trial in study.trials]
     assert len(set(codes)) == 7
 
@@ -139,7 +138,7 @@ def test_the_history_tells_apart_what_was_found_what_failed_and_what_is_under_wa
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("known", [0, 60])
 def test_workers_that_ask_at_the_same_time_get_different_networks(name: str, known: int) -> None:
-    goals, made = two_goals(), make_sampler(name, {"predictor": "ridge"} if name == "predictor" else {})
+    goals, made = two_goals(), make_sampler(name)
     study = optuna.create_study(directions=list(goals.directions))
     for number in range(known):
         study.sampler = made.build(PROBLEM, goals=goals, seed=number)

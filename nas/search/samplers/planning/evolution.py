@@ -14,7 +14,7 @@ from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
-from nas.search.samplers.planning.planned import Notes, Plan, Planner
+from nas.search.samplers.planning.planned import Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.selection import survivors
 
@@ -39,15 +39,15 @@ class Generations(Planner):
     population: int
     select: Select
 
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
         pool = Pool(self.problem, self.goals)
         missing = self.population - len(history.rows) - len(history.running)
         if missing > 0:
-            return Plan(pool.random(missing, history, rng))
+            return pool.random(missing, history, rng)
         losses = _ranked(history)
         parents = history.rows[self.select(losses, history.violations, self.population, rng)]
         breed = partial(Operators(self.problem.space).offspring, parents, rng=rng)
-        return Plan(pool.new(breed, self.population, history.seen))
+        return pool.new(breed, self.population, history.seen)
 
 
 @final
@@ -72,11 +72,11 @@ class Aging(Planner):
     sample: int
     children: int
 
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
         pool = Pool(self.problem, self.goals)
         missing = self.population - len(history.rows) - len(history.running)
         if missing > 0:
-            return Plan(pool.random(missing, history, rng))
+            return pool.random(missing, history, rng)
         alive = slice(-self.population, None)
         losses, broken = _ranked(history)[alive], history.violations[alive]
         best_first = history.rows[alive][survivors(losses, broken, len(losses))]
@@ -85,7 +85,7 @@ class Aging(Planner):
             drawn = rng.integers(0, len(best_first), size=(self.sample, count)).min(axis=0)
             return Operators(self.problem.space).mutate(best_first[drawn], rng)
 
-        return Plan(pool.new(mutants, self.children, history.seen))
+        return pool.new(mutants, self.children, history.seen)
 
 
 def _ranked(history: History) -> FloatArray:

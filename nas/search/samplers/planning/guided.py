@@ -16,20 +16,12 @@ from nas.arrays import FloatArray, IntArray
 from nas.search.goals.goals import Goals
 from nas.search.goals.improvement import most_improving
 from nas.search.goals.problem import Problem
-from nas.search.predictors import predictor_names
-from nas.search.predictors.choice import choose_predictor
-from nas.search.samplers.planning.features import Features
 from nas.search.samplers.planning.history import History
-from nas.search.samplers.planning.planned import Notes, Plan, Planner
+from nas.search.samplers.planning.planned import Planner
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.selection import survivors
 from nas.search.samplers.planning.surrogate import Surrogate
 
-AUTO = "auto"
-FIRST = "gaussian_process"
-"""What is used while there are too few labels to choose by."""
-
-_CHOOSE_FROM, _CHOOSE_AGAIN = 50, 5
 _POPULATION = 200
 _UNCERTAIN = 5
 _GROWTH = 5
@@ -43,7 +35,7 @@ class Guided(Planner):
     Attributes:
         problem: The space.
         goals: Those of the search; only what is not predicted anyway needs the predictor.
-        predictor: Its name, or ``"auto"``.
+        predictor: Its name.
         startup: Networks that are drawn by chance before there is a predictor.
         batch: Networks of the first plans; a plan is at least a fifth of what is known, so that the time for
             plans stays small.
@@ -57,19 +49,13 @@ class Guided(Planner):
     batch: int
     candidates: int
 
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
         pool = Pool(self.problem, self.goals)
         missing = self.startup - len(history.complete) - len(history.running)
         if missing > 0 or len(history.complete) < 2:
-            return Plan(pool.random(max(1, missing), history, rng))
-        notes = self._notes(history, notes, seed=int(rng.integers(2**31)))
-        surrogate = Surrogate.fit(
-            self.problem,
-            self.goals,
-            history,
-            predictor=str(notes["predictor"]),
-            seed=int(rng.integers(2**31)),
-        )
+            return pool.random(max(1, missing), history, rng)
+        seed = int(rng.integers(2**31))
+        surrogate = Surrogate.fit(self.problem, self.goals, history, predictor=self.predictor, seed=seed)
         best = history.complete[
             survivors(history.losses[history.complete], history.violations[history.complete], _POPULATION)
         ]
@@ -78,23 +64,7 @@ class Guided(Planner):
         found = surrogate.evolve(start, population=_POPULATION + count, candidates=self.candidates, rng=rng)
         fresh = np.array([row not in history.seen for row in map(tuple, found.tolist())], bool)
         rows = _worthwhile(surrogate, found[fresh], history, count)
-        return Plan(rows if len(rows) else pool.random(count, history, rng), notes)
-
-    def _notes(self, history: History, notes: Notes, *, seed: int) -> Notes:
-        """Which predictor to use; it is chosen again when there are five times as many labels."""
-        if self.predictor != AUTO:
-            return {"predictor": self.predictor}
-        if notes.get("predictor") not in predictor_names():
-            notes = {}  # the first plan, or an earlier version's predictor
-        labels = len(history.complete)
-        if labels < max(_CHOOSE_FROM, _CHOOSE_AGAIN * int(notes.get("labels", 0))):
-            return notes or {"predictor": FIRST}
-        unknown = [i for i, each in enumerate(self.goals.quantities) if not each.predicted]
-        if not unknown:
-            return {"predictor": FIRST, "labels": labels}
-        inputs = Features(self.problem)(history.rows[history.complete])
-        values = history.values[history.complete][:, unknown[0]]
-        return {"predictor": choose_predictor(predictor_names(), inputs, values, seed=seed), "labels": labels}
+        return rows if len(rows) else pool.random(count, history, rng)
 
 
 def _worthwhile(surrogate: Surrogate, rows: IntArray, history: History, count: int) -> IntArray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -24,39 +23,22 @@ from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, read_history
 from nas.search.trials.parameters import Parameters
 
-_PLAN, _NOTES, _CODE = "nas:plan", "nas:notes", "nas:code"
-
-Notes = Mapping[str, int | str]
-
-
-@final
-@dataclass(frozen=True)
-class Plan:
-    """Networks to evaluate.
-
-    Attributes:
-        rows: Their canonical rows, (N, genes), in order; none of them has been seen.
-        notes: What the next plan must know.
-    """
-
-    rows: IntArray
-    notes: Notes = field(default_factory=dict)
+_PLAN, _CODE = "nas:plan", "nas:code"
 
 
 class Planner(ABC):
     """Makes plans; equal arguments must give equal plans."""
 
     @abstractmethod
-    def plan(self, history: History, notes: Notes, rng: np.random.Generator) -> Plan:
+    def plan(self, history: History, rng: np.random.Generator) -> IntArray:
         """The next networks.
 
         Args:
-            history: What is known.
-            notes: Those of the plan before; empty at first.
+            history: All trials so far.
             rng: The source of all chance.
 
         Returns:
-            The plan; without rows if nothing is left to propose.
+            Their canonical rows, (N, genes), in order, none of them seen before; no rows if nothing is left.
         """
 
 
@@ -110,14 +92,11 @@ class PlannedSampler(BaseSampler):
         return next(left, None)
 
     def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> int | None:
-        position = _newest_plan(others)
-        notes = {} if position is None else others[position].system_attrs[_NOTES]
         history = read_history(others, self._parameters, self._goals)
-        plan = self._planner.plan(history, notes, self._rng)
-        codes = [self._code(row) for row in plan.rows.tolist()]
+        codes = [self._code(row) for row in self._planner.plan(history, self._rng).tolist()]
         if not codes:
             return None
-        _write(study, trial, {_PLAN: codes, _NOTES: dict(plan.notes)})
+        _write(study, trial, {_PLAN: codes})
         return codes[0]
 
     def _code(self, row: Sequence[int]) -> int:
