@@ -55,7 +55,8 @@ def test_manifest_is_read_back(deployed: tuple[Path, tuple[Artefact, ...]]) -> N
     path = write_manifest(folder, [full, artefact])
     assert read_manifest(folder, check_files=True) == (full, artefact)
     item = json.loads(path.read_text())["artefacts"][0]
-    assert item["latency_ms"] == {"value": 0.2, "low": 0.19, "high": 0.23, "median": 0.21, "samples": 20}
+    numbers = {"value": 0.2, "low": 0.19, "high": 0.23, "median": 0.21, "samples": 20}
+    assert item["latency_ms"] == {**numbers, "disturbed": ""}
 
 
 def test_changed_file_is_noticed(deployed: tuple[Path, tuple[Artefact, ...]], tmp_path: Path) -> None:
