@@ -2,6 +2,7 @@
 # make test         installs into .venv and runs every check
 # make test-long    the tests that take longer
 # make test-pythons the tests on every Python that is supported, each in an environment of its own
+# make docs         builds the documentation: open site/index.html
 # make mutants seed=1   changes the code in 150 places, one at a time, and counts how often a test fails
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ seed ?= 1
 # One thread a process: the tests run in $(WORKERS) processes.
 test test-long test-pythons mutants: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-long test-pythons mutants install install-dev format lint types tests
+.PHONY: quickstart test test-long test-pythons docs mutants install install-dev format lint types tests
 
 quickstart: install
 	$(BIN)/nas run experiment=quickstart
@@ -32,6 +33,10 @@ test-pythons:
 
 mutants: install-dev
 	$(BIN)/python -m tools.mutants --seed $(seed) --workers $(WORKERS)
+
+# Strict: a link that leads nowhere is an error. Needs no network.
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: install-dev
 	$(BIN)/ruff format .

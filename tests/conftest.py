@@ -15,7 +15,7 @@ settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 
-LONGEST = ("test_readme.py", "contracts/test_samplers.py")
+LONGEST = ("test_documents.py", "contracts/test_samplers.py")
 """Files that take minutes. They begin first: one that began last would keep one of the processes waiting."""
 
 
