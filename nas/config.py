@@ -418,7 +418,8 @@ class ExportConfig:
     """What ships.
 
     Attributes:
-        formats: What to write: onnx.
+        formats: What to write: onnx (for a device of INT8: onnx_int8) or onnx_int8, calibrated on training
+            images.
         opset: The operator set of ONNX files.
         parity_images: Images on which the exported outputs are compared with the trained network's.
         tolerance: Largest difference allowed, relative to the largest output.

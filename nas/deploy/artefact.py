@@ -39,6 +39,8 @@ def write_artefacts(
     formats: Sequence[str] = ("onnx",),
     opset: int = OPSET,
     tolerance: float | None = None,
+    calibration: Tensor | None = None,
+    int8_target: str = "x86",
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
 
@@ -51,10 +53,13 @@ def write_artefacts(
         classes: Name of each output.
         normalize: What the training images were normalised with.
         images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on
-            them, and formats that quantise are calibrated on them.
+            them.
         formats: Names of formats.
         opset: Operator set of the ONNX file that every format starts from.
         tolerance: The largest error that passes, relative to the largest output; default: the format's own.
+        calibration: Training images (N, C, H, W), normalised, for formats that quantise; by default
+            ``images``.
+        int8_target: What an INT8 file is for, one of ``nas.quantization.SCHEMES``.
 
     Raises:
         UserError: If a format is unknown or cannot be written, or parity fails.
@@ -62,8 +67,12 @@ def write_artefacts(
     chosen = [find_format(name) for name in formats]  # all names are checked before any work
     base = folder / f"{file_stem(name)}.onnx"
     export_onnx(model, base, classes=classes, normalize=normalize, opset=opset)
-    source = Source(model=model, onnx=base, calibration=images.cpu().float().numpy())
-    return tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
+    few = images if calibration is None else calibration
+    source = Source(model=model, onnx=base, calibration=few.cpu().float().numpy(), int8_target=int8_target)
+    written = tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
+    if base.name not in {artefact.file for artefact in written}:
+        base.unlink()  # only what was asked for ships
+    return written
 
 
 def _write(format: Format, source: Source, images: Tensor, *, name: str, tolerance: float | None) -> Artefact:

@@ -64,13 +64,24 @@ def check_parity(
         path: The artefact.
         images: Real images (N, C, H, W), normalised: on noise a trained network may give one answer to all.
         tolerance: The largest error that passes, relative to the largest output; the format's own by default.
+            For formats that round, the share of equal first classes counts instead.
         format: What kind of artefact it is.
 
     Raises:
-        UserError: If the error is larger or not a number, or the artefact cannot be run.
+        UserError: If the error is larger or not a number, too few images get the same class, or the artefact
+            cannot be run.
     """
-    limit = find_format(format).TOLERANCE if tolerance is None else tolerance
+    kind = find_format(format)
+    limit = kind.TOLERANCE if tolerance is None else tolerance
     parity = measure_parity(model, path, images, format=format)
+    if kind.AGREEMENT is not None:
+        if parity.top1_agreement < kind.AGREEMENT:
+            raise UserError(
+                f"{path} answers otherwise than the trained network: {parity.top1_agreement:.1%} of "
+                f"{parity.images} images get the same class ({kind.AGREEMENT:.0%} are needed). Train for "
+                "longer, or export for a device of another precision"
+            )
+        return parity
     if not parity.largest_relative_error <= limit:
         raise UserError(
             f"{path} does not compute what the trained network computes: over {parity.images} images its "

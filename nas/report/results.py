@@ -71,12 +71,12 @@ class Row:
         return wilson(self.test_correct, self.test_total)
 
 
-def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:
+def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
     """The networks of a run, in the order of their roles; baselines from the cheapest.
 
     Args:
         run_dir: The run folder.
-        format: Whose accuracy and latency are shown, of the formats that were exported.
+        format: Whose accuracy and latency are shown, of the formats that were exported; the first by default.
 
     Raises:
         UserError: If ``final/results.json`` is missing or cannot be read.
@@ -98,10 +98,11 @@ def read_table(run_dir: Path, *, format: str = "onnx") -> list[Row]:
     return sorted(rows, key=lambda row: (ROLES.index(row.role), row.macs))
 
 
-def _artefacts(folder: Path, format: str) -> dict[str, Artefact]:
+def _artefacts(folder: Path, format: str | None) -> dict[str, Artefact]:
     if not (folder / MANIFEST).is_file():
         return {}
-    return {artefact.name: artefact for artefact in read_manifest(folder) if artefact.format == format}
+    first_last = reversed(read_manifest(folder))
+    return {each.name: each for each in first_last if format is None or each.format == format}
 
 
 def _trusted_test_images(run_dir: Path) -> bool:

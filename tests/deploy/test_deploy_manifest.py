@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from torch import Tensor
 
-from nas.deploy import Artefact, Spread, read_manifest, write_artefacts, write_manifest
+from nas.deploy import (
+    Artefact,
+    Spread,
+    check_parity,
+    read_manifest,
+    read_metadata,
+    write_artefacts,
+    write_manifest,
+)
 from nas.deploy.artefact import file_stem
 from nas.errors import UserError
 from nas.files import sha256
@@ -108,3 +118,56 @@ def test_a_manifest_is_read_without_pytorch() -> None:
     code = "import sys, nas.deploy; print({'torch', 'onnx', 'onnxruntime'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_an_int8_file_holds_int8_and_is_judged_by_its_answers(
+    model: StaticNetwork,
+    tmp_path: Path,
+    images: Tensor,
+    classes: tuple[str, ...],
+    normalize: Normalization,
+) -> None:
+    [artefact] = write_artefacts(
+        model,
+        tmp_path,
+        name="winner",
+        classes=classes,
+        normalize=normalize,
+        images=images,
+        formats=["onnx_int8"],
+        tolerance=1e-4,
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["winner.int8.onnx"], "no FP32 file ships beside it"
+    proto = onnx.load(tmp_path / artefact.file)
+    weights = {item.name: item.data_type for item in proto.graph.initializer}
+    made = {name: node for node in proto.graph.node for name in node.output}
+    convolutions = [node for node in proto.graph.node if node.op_type == "Conv"]
+    assert convolutions
+    for node in convolutions:
+        assert weights[made[node.input[1]].input[0]] == onnx.TensorProto.INT8
+    assert read_metadata(tmp_path / artefact.file).classes == classes
+    assert artefact.parity.largest_relative_error > 1e-4
+    assert artefact.parity.top1_agreement > 0.8
+
+
+def test_an_int8_file_that_answers_otherwise_is_refused(
+    model: StaticNetwork,
+    tmp_path: Path,
+    images: Tensor,
+    classes: tuple[str, ...],
+    normalize: Normalization,
+) -> None:
+    [artefact] = write_artefacts(
+        model,
+        tmp_path,
+        name="winner",
+        classes=classes,
+        normalize=normalize,
+        images=images,
+        formats=["onnx_int8"],
+    )
+    other = copy.deepcopy(model)
+    for parameter in list(other.parameters())[-2:]:  # of the classifier
+        parameter.data.neg_()
+    with pytest.raises(UserError, match=r"of 16 images get the same class \(50% are needed\)"):
+        check_parity(other, tmp_path / artefact.file, images, format="onnx_int8")

@@ -30,11 +30,13 @@ class Source:
         model: The trained network, in evaluation mode.
         onnx: The same network in FP32 ONNX, which parity has been checked for.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; may be empty.
+        int8_target: What an INT8 file is for, one of ``nas.quantization.SCHEMES``.
     """
 
     model: StaticNetwork
     onnx: Path
     calibration: FloatImages
+    int8_target: str = "x86"
 
 
 class Format(ABC):
@@ -44,11 +46,14 @@ class Format(ABC):
         NAME: What ``export.formats`` calls it.
         SUFFIX: The ending of its files, e.g. ``".onnx"`` or ``".int8.onnx"``.
         TOLERANCE: The largest error against PyTorch that passes for it, relative to the largest output.
+        AGREEMENT: The least share of the images that must get the same first class, for formats that round;
+            it replaces the tolerance. ``None`` for all others.
     """
 
     NAME: ClassVar[str]
     SUFFIX: ClassVar[str]
     TOLERANCE: ClassVar[float]
+    AGREEMENT: ClassVar[float | None] = None
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:

@@ -25,6 +25,7 @@ from nas.cli.__main__ import main
 from nas.deploy.manifest import read_manifest
 from nas.files import sha256
 from nas.latency import BlockModel, load_table
+from nas.report import read_table
 from nas.report.records import ORIGINS, is_outdated
 from nas.runner.samples import read_samples
 from tests.runner.busy import busy_program
@@ -460,6 +461,31 @@ def test_a_file_measured_beside_another_program_says_so(finished: Run) -> None:
     _, windows = read_samples(folder / "deploy" / "measured" / "samples.jsonl")
     starts = [window.start_s for window in windows]
     assert max(starts) - min(starts) > 1, "the rounds are spread over half of the budget"
+
+
+def test_an_int8_device_ships_an_int8_file(finished: Run) -> None:
+    folder = finished.folder / "runs" / "int8"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.rmtree(folder / "deploy")
+    given = ("experiment=mini", f"run_dir={folder}", "device=this_machine_int8")
+    code, out, err = finished.nas("export", *given)
+    assert code == 0, err
+    assert "deploy: winner.int8.onnx, " in out
+    artefacts = read_manifest(folder / "deploy", check_files=True)
+    assert {artefact.format for artefact in artefacts} == {"onnx_int8"}
+    assert {artefact.device["precision"] for artefact in artefacts} == {"int8"}
+    assert all(artefact.test_total and artefact.latency_ms for artefact in artefacts)
+    assert not list((folder / "deploy").glob("winner.onnx"))
+    rows = read_table(folder)
+    assert all(row.exported and row.latency_ms for row in rows)
+
+
+def test_a_device_of_fp16_is_refused_before_anything_is_trained(finished: Run) -> None:
+    given = ("experiment=mini", "run_dir=runs/half", "device=h200", "table=roofline")
+    code, _, err = finished.nas("run", *given)
+    assert code == 2
+    assert "device h200 is one of fp16, but files are exported in fp32 or int8" in err
+    assert not (finished.folder / "runs" / "half").exists()
 
 
 def test_networks_are_trained_at_the_same_time(finished: Run) -> None:

@@ -19,6 +19,8 @@ from nas.network import NetworkSpec
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nas.deploy import Artefact
 
 
@@ -58,9 +60,23 @@ def check(context: Context) -> None:
     for name in config.formats:
         find_format(name)
     check_opset(config.opset)
+    _check_precision(context)
     seconds(config.measure_budget, setting="export.measure_budget")
     if config.parity_images < 1:
         raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
+
+
+def _check_precision(context: Context) -> None:
+    """Refuses a device whose precision must stand in the file and is not written here."""
+    from nas.latency.kit.precision import require_precision
+
+    device = context.device
+    require_precision(device)
+    if device.precision == "fp16":
+        raise UserError(
+            f"device {device.name} is one of fp16, but files are exported in fp32 or int8; choose another "
+            "device or device.precision, or leave the export out: nas train, table, search, scale, finish"
+        )
 
 
 def _deploy(context: Context, folder: Path) -> None:
@@ -99,6 +115,8 @@ def _check_device(context: Context) -> None:
         say(f"deploy: warning: what is measured here is not what was predicted: {other}")
 
 
+_INT8 = "int8"
+_CALIBRATION = 256
 _OF_A_NETWORK = ("name", "network", "weights", "classes")
 
 
@@ -135,9 +153,11 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         classes=data.splits.classes,
         normalize=data.normalize,
         images=images,
-        formats=context.config.export.formats,
+        formats=_formats(context),
         opset=config.opset,
         tolerance=config.tolerance,
+        calibration=_calibration(context, resolution),
+        int8_target=_int8_target(context),
     )
     result = []
     for artefact in written:
@@ -148,6 +168,32 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         )
         result.append(dataclasses.replace(artefact, test_correct=found.correct, test_total=found.total))
     return result
+
+
+def _formats(context: Context) -> list[str]:
+    """The formats to write; on an INT8 device, ``onnx`` stands for INT8, which was searched and bounded."""
+    in_int8 = context.device.precision == _INT8
+    names = ["onnx_int8" if in_int8 and name == "onnx" else name for name in context.config.export.formats]
+    return list(dict.fromkeys(names))
+
+
+def _calibration(context: Context, resolution: int) -> Tensor:
+    """Training images (N, C, H, W), drawn by the seed."""
+    import torch
+
+    from nas.training.data import subset
+
+    images = context.data.splits.train
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(context.config.seed))
+    return next(iter(context.data.plain(subset(images, order[:_CALIBRATION]), resolution=resolution)))[0]
+
+
+def _int8_target(context: Context) -> str:
+    """What INT8 files are for: this machine's processor, or an NVIDIA GPU."""
+    from nas.quantization import SCHEMES, scheme_of, target_here
+
+    scheme = scheme_of(runtime=context.device.runtime, provider=context.device.provider)
+    return "tensorrt" if scheme is SCHEMES["tensorrt"] else target_here()
 
 
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
@@ -176,7 +222,8 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
             samples=len(found.samples_ms),
             disturbed=found.disturbed,
         )
-        result.append(dataclasses.replace(artefact, latency_ms=latency, device=device))
+        precision = {"precision": _INT8} if artefact.format == "onnx_int8" else {}
+        result.append(dataclasses.replace(artefact, latency_ms=latency, device={**device, **precision}))
     return result
 
 
