@@ -132,7 +132,7 @@ class DeviceConfig:
         provider: The runtime's back end.
         provider_options: Options of the provider; add one with +device.provider_options.NAME=VALUE.
         threads: Threads of one inference.
-        batch: Images of one inference.
+        batch: Images of one inference. Every latency, bound and budget is the time of one inference.
         precision: fp32, tf32, fp16, bf16, fp8 or int8, as far as the runtime has it.
         peak_flops: Peak FLOP/s by precision, e.g. {fp32: 1.0e11}; for the roofline.
         bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second; for the roofline.
@@ -301,7 +301,8 @@ class TableConfig:
         host: The device to measure on: user@pi (by ssh), adb: or adb:SERIAL, local: (another Python on this
             machine); null is this machine.
         remote: How the device behind table.host is reached, and what measures there.
-        from_networks: A CSV file of whole networks to fit the table on; columns architecture and latency_ms.
+        from_networks: A CSV file of whole networks to fit the table on; columns architecture and latency_ms
+            (of one inference, which takes device.batch images).
         sibling: NAME or PATH of the table of a similar device, with which fewer networks are enough.
         missing: What happens where the table lacks blocks: measure (on the device itself, else an error),
             error, or estimate.
@@ -342,17 +343,18 @@ class SearchConfig:
         trials: Networks that are evaluated.
         population: Networks of a generation, where the sampler has such.
         objectives: What is made good: accuracy, int8_accuracy (after quantisation, as ONNX Runtime runs it on
-            this machine), latency, macs, params, size (bytes of weights) and memory (bytes of feature maps);
-            the last two in the device's precision. The first decides the winner; among accuracies within one
-            standard error of the best, the second does.
+            this machine), latency, macs, params, size (bytes of weights) and memory (bytes of one image's
+            feature maps); the last two in the device's precision. The first decides the winner; among
+            accuracies within one standard error of the best, the second does.
         bounds: The worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; what is bounded need not
             be an objective.
         devices: Devices that the network must serve, each with its own latency; [] takes the run's device.
         tables: Latency tables of these devices, by device: a table's name or path, or roofline. Without it,
             latency_tables/SPACE-DEVICE.json is taken, or else the roofline.
-        latency_ms: Latency that the winner must keep, on each device; null for no bound.
+        latency_ms: Latency that the winner must keep, on each device: milliseconds of one inference, which
+            takes device.batch images; null for no bound.
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
-        budgets_ms: Latencies for each of which the best network within it is named in winners.json.
+        budgets_ms: Latencies of one inference; for each, winners.json names the best network within it.
         holdout_fraction: Share of the search-validation images that the search does not see; the winners'
             accuracy is measured again on them.
         halving: Shares of the search's images after which networks that are clearly worse than the front are
@@ -389,7 +391,8 @@ class ScaleConfig:
     """Compound scaling of the winner: depth alpha^phi, width beta^phi, resolution gamma^phi.
 
     Attributes:
-        latency_ms: Latency budget of the scaled network; null for none.
+        latency_ms: Latency budget of the scaled network: milliseconds of one inference, which takes
+            device.batch images; null for none.
         latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
         latency_fraction: The same budget, as a share of the predicted latency of the space's largest network.
         margin: Share of the budget that is kept free, as a table errs by a few percent.

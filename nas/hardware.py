@@ -35,7 +35,7 @@ class Device:
         provider: The runtime's back end, e.g. ``"CPUExecutionProvider"``; empty where there is only one.
         provider_options: Options of the provider, sorted pairs (a mapping is accepted).
         threads: Threads that one inference uses.
-        batch: Images of one inference.
+        batch: Images of one inference; a latency is the time of one inference.
         precision: One of ``BYTES_PER_ELEMENT``.
         peak_flops: Peak FLOP/s by precision, sorted pairs (a mapping is accepted).
         bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second.
@@ -75,6 +75,11 @@ class Device:
         for precision in (self.precision, *dict(self.peak_flops)):
             if precision not in BYTES_PER_ELEMENT:
                 raise unknown(f"precision of device {self.name}", precision, BYTES_PER_ELEMENT)
+
+    @property
+    def latency_unit(self) -> str:
+        """The unit of every latency on the device."""
+        return latency_unit(self.batch)
 
     def to_dict(self) -> dict[str, Any]:
         """The device as JSON values; what is unknown is left out."""
@@ -140,6 +145,21 @@ class Device:
             "table.host=USER@HOST or `nas kit`, estimate with table=roofline, or measure this machine under "
             f"the device's name with device.{setting}="
         )
+
+
+def latency_unit(batch: int) -> str:
+    """The unit of a latency: the time of one inference, which takes ``batch`` images."""
+    return "ms" if batch == 1 else f"ms per batch of {batch}"
+
+
+def common_unit(units: Iterable[str]) -> str:
+    """The unit of a budget for several latencies; plain ``"ms"`` where their batches differ.
+
+    Args:
+        units: Of the latencies; empty ones, of other quantities, are passed over.
+    """
+    latencies = set(filter(None, units))
+    return latencies.pop() if len(latencies) == 1 else "ms"
 
 
 def _pairs(name: str, value: Any) -> tuple[tuple[str, Any], ...]:

@@ -9,7 +9,7 @@ from nas.blocks import Shape
 from nas.blocks.conv import ConvSpec
 from nas.blocks.ops import INPUT, Lowering
 from nas.errors import UserError
-from nas.hardware import Device, boards, describe_machine, detect, installed_version, roofline_ms
+from nas.hardware import Device, boards, common_unit, describe_machine, detect, installed_version, roofline_ms
 from nas.network import reference_network
 
 DEVICE = Device(
@@ -79,6 +79,13 @@ def test_a_board_is_here_if_something_here_is_called_so(monkeypatch):
         Device(name="pi", board="Raspberry Pi 5").require_here()
     with pytest.raises(UserError, match=r"device x is a phone, but this is .* with device\.machine="):
         Device(name="x", machine="a phone").require_here()
+
+
+def test_a_latency_is_the_time_of_one_inference():
+    assert Device(name="x").latency_unit == "ms"
+    assert Device(name="x", batch=8).latency_unit == "ms per batch of 8"
+    assert common_unit(["", "ms per batch of 8", "ms per batch of 8"]) == "ms per batch of 8"
+    assert common_unit(["", "ms", "ms per batch of 8"]) == common_unit([]) == "ms"
 
 
 def test_a_machine_says_what_it_is_called():

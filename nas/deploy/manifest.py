@@ -52,7 +52,7 @@ class Artefact:
         parity: How far it is from the trained network.
         test_correct: Test images that the file itself classifies rightly; ``None`` before that is counted.
         test_total: Test images.
-        latency_ms: What was measured of the file; ``None`` before it is measured.
+        latency_ms: The measured time of one inference; ``None`` before it is measured.
         device: The device that it was measured on, as ``Device.to_dict`` gives it.
         versions: Of the packages that wrote and ran it.
     """
@@ -68,6 +68,11 @@ class Artefact:
     latency_ms: Spread | None = None
     device: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """Images of one inference, whose time the latency is."""
+        return int(self.device.get("batch", 1))
 
     def to_dict(self) -> dict[str, Any]:
         """The artefact as JSON values."""

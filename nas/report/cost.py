@@ -268,9 +268,11 @@ def summary(cost: NetworkCost) -> list[str]:
     lines = [
         (
             f"{cost.name} at {network.resolution}×{network.resolution}: {network.params:,} parameters, "
-            f"{network.macs:,} MACs ({2 * network.macs:,} FLOPs) an image."
+            f"{network.macs:,} MACs ({2 * network.macs:,} FLOPs) per image."
         )
     ]
+    if device.batch > 1:
+        lines.append(f"Bytes and times are those of a batch of {device.batch} images, MACs those of one.")
     if cost.estimated_ms is None:
         return [
             *lines,
@@ -285,8 +287,8 @@ def summary(cost: NetworkCost) -> list[str]:
     return [
         *lines,
         (
-            f"On {device.name} ({device.precision}, batch {device.batch}): at least "
-            f"{cost.estimated_ms:.3f} ms, estimated by roofline, not measured; {100 * memory:.0f} % of it "
+            f"On {device.name} ({device.precision}, batch {device.batch}): at least {_time(cost)}, "
+            f"estimated by roofline, not measured; {100 * memory:.0f} % of it "
             f"bound by memory. Below {cost.ridge:.1f} FLOP a byte an operation waits for memory."
         ),
         (
@@ -295,6 +297,13 @@ def summary(cost: NetworkCost) -> list[str]:
         ),
         f"Where the estimated time goes: {parts}.",
     ]
+
+
+def _time(cost: NetworkCost) -> str:
+    """The bound, and its share of one image where a batch has more."""
+    assert cost.estimated_ms is not None
+    device, text = cost.device, f"{cost.estimated_ms:.3f} {cost.device.latency_unit}"
+    return text if device.batch == 1 else f"{text}, {cost.estimated_ms / device.batch:.3f} ms per image"
 
 
 def text_table(cost: NetworkCost) -> str:

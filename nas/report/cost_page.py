@@ -46,9 +46,9 @@ def _body(title: str, cost: NetworkCost) -> Iterator[str]:
         )
     yield html.heading("Blocks")
     lines = rows(cost)
-    yield html.table(HEADINGS, [("winner" if line[0] == "total" else "", line) for line in lines])
+    yield html.table(HEADINGS, [("winner" if line[0] == "total" else "", line) for line in lines], texts=2)
     yield html.heading("Operations")
-    yield html.table(_OP_HEADINGS, [("", _op_row(place, op)) for place, op in _placed_ops(cost)])
+    yield html.table(_OP_HEADINGS, [("", _op_row(place, op)) for place, op in _placed_ops(cost)], texts=2)
     yield from _sources(cost)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +14,7 @@ from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
 from nas.report.records import RECORD, finished
 from nas.report.results import RESULTS, read_table
+from nas.search.goals.objectives import LATENCY
 from nas.search.trials.evaluation import State
 
 HISTORY = Path("supernet") / "history.csv"
@@ -35,6 +36,7 @@ class Search:
 
     Attributes:
         names: Names of the two objectives that are drawn.
+        units: Units of all objectives, by name; empty for what is no latency.
         trials: Every evaluation within the bounds.
         outside: Evaluations that break a bound.
         stopped: Evaluations stopped early; their accuracy rests on a part of the images.
@@ -49,6 +51,7 @@ class Search:
     """
 
     names: tuple[str, str]
+    units: Mapping[str, str]
     trials: tuple[Point, ...]
     outside: tuple[Point, ...]
     stopped: tuple[Point, ...]
@@ -65,8 +68,8 @@ class Search:
     def cost(self) -> tuple[str, str]:
         """What the cost is, and its unit: ``("predicted latency", "ms")`` for a latency."""
         name = self.names[1]
-        if name.startswith("latency_ms"):
-            return f"{'estimated' if any(self.estimated) else 'predicted'} latency", "ms"
+        if self.units[name]:
+            return f"{'estimated' if any(self.estimated) else 'predicted'} latency", self.units[name]
         return name, ""
 
 
@@ -88,6 +91,7 @@ def read_search(run_dir: Path) -> Search:
                 trials[_kind(row)].append(_point(row, names))
         return Search(
             names=names,
+            units=units_of(pareto["objectives"]),
             trials=tuple(trials["evaluated"]),
             outside=tuple(trials["outside"]),
             stopped=tuple(trials["stopped"]),
@@ -108,6 +112,14 @@ def read_search(run_dir: Path) -> Search:
         raise UserError(
             f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search"
         ) from None
+
+
+def units_of(objectives: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The unit of each objective by its name; older searches do not say of how many images a latency is."""
+    return {
+        item["name"]: item.get("unit", "ms" if item["name"].startswith(LATENCY) else "")
+        for item in objectives
+    }
 
 
 def _kind(row: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ _STYLE = """
   :root { --ink: #e7e9ec; --paper: #15171a; --line: #3a3e45; --soft: #1f2226; --mark: #ff9d5c }
 }
 * { box-sizing: border-box }
-body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem;
+body { margin: 0 auto; max-width: 70rem; padding: 1.5rem 1rem 4rem;
   background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem }
@@ -21,9 +21,10 @@ p { margin: .5rem 0; max-width: 46rem } .note { opacity: .8; font-size: .9rem }
 figure { margin: 1rem 0; overflow-x: auto } figure svg { display: block; width: 100%; height: auto }
 figcaption { font-size: .9rem; opacity: .8; max-width: 46rem } svg text { font-family: system-ui, sans-serif }
 .wide { overflow-x: auto } .strip svg { min-width: 40rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0 }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap }
-th { font-weight: 600; vertical-align: bottom } th:first-child, td:first-child { text-align: left }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0; font-size: .9rem }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right }
+td { white-space: nowrap } th { font-weight: 600; vertical-align: bottom }
+th.text, td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 8rem }
 th small { font-weight: 400; opacity: .75; display: block }
 tr.winner td { font-weight: 700; color: var(--mark) }
 code, pre { font-family: ui-monospace, monospace; font-size: .85rem } code { overflow-wrap: anywhere }
@@ -70,17 +71,24 @@ def figure(svg: str, caption: str, *, kind: str = "") -> str:
     return f'<figure class="{kind}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
-def table(headings: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+def table(
+    headings: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequence[str]]], *, texts: int = 1
+) -> str:
     """A table.
 
     Args:
         headings: Text and unit of each column.
         rows: The class of each row (or nothing), and its cells.
+        texts: How many columns at the left hold words, which may wrap; the others hold figures.
     """
-    head = "".join(f"<th>{escape(text)}{_unit(unit)}</th>" for text, unit in headings)
+    kinds = [' class="text"' if number < texts else "" for number in range(len(headings))]
+    columns = list(zip(kinds, headings, strict=True))
+    head = "".join(f"<th{kind}>{escape(text)}{_unit(unit)}</th>" for kind, (text, unit) in columns)
     lines = [
-        f'<tr class="{kind}">' + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-        for kind, cells in rows
+        f'<tr class="{role}">'
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, cells, strict=True))
+        + "</tr>"
+        for role, cells in rows
     ]
     body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="wide"><table>{body}</table></div>'

@@ -36,8 +36,10 @@ class Row:
         test_total: Test images.
         exported: Whether the test accuracy is the exported file's own.
         predicted_ms: What the latency table says, if it can.
+        predicted_batch: Images of one inference whose time that is.
         estimated: Whether that rests on a roofline estimate, and not on measured blocks alone.
         latency_ms: What was measured of the exported file, if it was.
+        measured_batch: Images of one inference whose time that is.
         best: Whether it is the best baseline.
         outdated: Whether its exported file is of an earlier training, and therefore left out.
         reused: Whether ``nas trust`` has judged networks by the test images, too.
@@ -54,8 +56,10 @@ class Row:
     test_total: int
     exported: bool
     predicted_ms: float | None
+    predicted_batch: int
     estimated: bool
     latency_ms: Spread | None
+    measured_batch: int
     best: bool
     outdated: bool
     reused: bool
@@ -64,6 +68,13 @@ class Row:
     def test_accuracy(self) -> float:
         """0 to 1."""
         return self.test_correct / self.test_total
+
+    @property
+    def image_ms(self) -> float | None:
+        """Time for one image within a batch: measured, or predicted before that."""
+        if self.latency_ms is not None:
+            return self.latency_ms.value / self.measured_batch
+        return None if self.predicted_ms is None else self.predicted_ms / self.predicted_batch
 
     @property
     def test_interval(self) -> tuple[float, float]:
@@ -86,9 +97,9 @@ def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
     outdated, reused = is_outdated(run_dir, "deploy"), _trusted_test_images(run_dir)
     artefacts = {} if outdated else _artefacts(run_dir / "deploy", format)
     try:
-        best = value["best_baseline"]
+        best, batch = value["best_baseline"], value.get("batch", 1)  # older results do not say
         rows = [
-            _row(item, artefacts.get(item["name"]), best, outdated=outdated, reused=reused)
+            _row(item, artefacts.get(item["name"]), best, batch=batch, outdated=outdated, reused=reused)
             for item in value["networks"]
         ]
     except (KeyError, TypeError) as error:
@@ -112,7 +123,13 @@ def _trusted_test_images(run_dir: Path) -> bool:
 
 
 def _row(
-    item: dict[str, Any], artefact: Artefact | None, best: str | None, *, outdated: bool, reused: bool
+    item: dict[str, Any],
+    artefact: Artefact | None,
+    best: str | None,
+    *,
+    batch: int,
+    outdated: bool,
+    reused: bool,
 ) -> Row:
     correct, total, exported = item["test_correct"], item["test_total"], False
     if artefact is not None and artefact.test_correct is not None and artefact.test_total is not None:
@@ -129,8 +146,10 @@ def _row(
         test_total=total,
         exported=exported,
         predicted_ms=item["predicted_ms"],
+        predicted_batch=batch,
         estimated=item["estimated"],
         latency_ms=None if artefact is None else artefact.latency_ms,
+        measured_batch=batch if artefact is None else artefact.batch,
         best=item["role"] == "baseline" and item["name"] == best,
         outdated=outdated,
         reused=reused,

@@ -7,8 +7,9 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.files import read_json
+from nas.hardware import common_unit
 from nas.report import html
-from nas.report.files import Point, Search
+from nas.report.files import Point, Search, units_of
 from nas.report.table import milliseconds
 from nas.search.results.winners import ACCURACIES
 
@@ -66,24 +67,29 @@ def _held_out(winner: dict[str, Any]) -> list[str]:
 def _winners(winners: list[dict[str, Any]]) -> list[str]:
     if not winners:
         return []
-    head = [("budget", "ms"), ("network", ""), ("found", ""), ("unseen images", "95 % interval")]
-    return [html.table(head, [("", _winner(each)) for each in winners])]
+    unit = common_unit(units_of(winners[0]["objectives"]).values())
+    head = [("budget", unit), ("network", ""), ("found", ""), ("unseen images", "95 % interval")]
+    return [html.table(head, [("", _winner(each)) for each in winners], texts=3)]
 
 
 def _winner(value: dict[str, Any]) -> tuple[str, ...]:
     budget = milliseconds(value["budget_ms"])
     if not value["found"]:
         return budget, "none was found", "", ""
-    found = ", ".join(named(name, number) for name, number in value["values"].items())
+    units = units_of([*value["objectives"], *value["limits"]])
+    found = ", ".join(named(name, number, units[name]) for name, number in value["values"].items())
     return budget, value["code"], found, _interval(value["held_out"]) if value["held_out"] else "–"
 
 
-def named(name: str, number: float) -> str:
+def named(name: str, number: float, unit: str) -> str:
     """A value of an objective, with the objective's name and its unit."""
     if name in ACCURACIES:
         return f"{name} {_share(number)}"
-    shown = f"{milliseconds(number)} ms" if name.startswith("latency_ms") else f"{number:.4g}"
-    return f"{name.replace('latency_ms', 'latency').strip('_')} {shown}"
+    return f"{name.replace('latency_ms', 'latency').strip('_')} {_cost(number, unit)}"
+
+
+def _cost(number: float, unit: str) -> str:
+    return f"{milliseconds(number)} {unit}" if unit else f"{number:.4g}"
 
 
 def dominated(found: Search, unit: str) -> str:
@@ -91,16 +97,16 @@ def dominated(found: Search, unit: str) -> str:
     if len(found.reference) == 2:
         accuracy, cost = (found.reference[name] for name in found.names)
         return f"Dominated area up to {shown_point((accuracy, cost), unit)}"
-    corner = ", ".join(named(name, value) for name, value in found.reference.items())
+    corner = ", ".join(
+        named(name, value, found.units.get(name, "")) for name, value in found.reference.items()
+    )
     return f"Dominated volume, {' × '.join(found.reference)}, up to {corner}"
 
 
 def shown_point(point: Point, unit: str) -> str:
     """Accuracy and cost in words."""
     accuracy, cost = point
-    return (
-        f"{100 * accuracy:.1f} % at {milliseconds(cost) if unit == 'ms' else f'{cost:.4g}'} {unit}".rstrip()
-    )
+    return f"{100 * accuracy:.1f} % at {_cost(cost, unit)}"
 
 
 def _importance(found: dict[str, dict[str, float]]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, final
 from nas.deploy.manifest import MANIFEST, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
+from nas.hardware import latency_unit
 from nas.report import html
 from nas.report.figures import (
     draw_comparison,
@@ -36,7 +37,7 @@ from nas.report.latency_section import kind_of, latency
 from nas.report.records import ORIGINS, is_outdated
 from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.search_section import details, dominated, shown_point
-from nas.report.table import HEADINGS, UNITS, cells, footnote, milliseconds
+from nas.report.table import cells, footnote, headings, in_words, milliseconds
 from nas.report.trust_section import TRUST_ROWS, trust
 
 DEPLOYED = Path("deploy") / MANIFEST
@@ -92,8 +93,11 @@ def result(run_dir: Path) -> list[str]:
     """The final table, and its picture once latencies are measured."""
     rows = read_table(run_dir)
     table = html.table(
-        list(zip(HEADINGS, UNITS, strict=True)),
-        [(row.role if row.role == "winner" else "", cells(row)) for row in rows],
+        headings(rows),
+        [
+            (row.role if row.role == "winner" else "", line)
+            for row, line in zip(rows, cells(rows), strict=True)
+        ],
     )
     parts = [table, html.paragraph(footnote(rows), kind="note")]
     if not any(row.latency_ms for row in rows):
@@ -139,7 +143,10 @@ def _time(run_dir: Path) -> list[str]:
         ]
     total, kind = milliseconds(table.predict(network)), kind_of(estimated=table.is_estimate(network))
     svg = to_svg(draw_time(network, table), name="time", title=f"{kind.capitalize()} time of each block")
-    caption = f"Where its {total} ms go, as {kind} by the latency table {table.name}; shares of the whole."
+    caption = (
+        f"Where its {total} {table.device.latency_unit} go, as {kind} by the latency table {table.name}; "
+        "shares of the whole."
+    )
     return [html.figure(svg, caption)]
 
 
@@ -175,12 +182,13 @@ def scaling(run_dir: Path) -> list[str]:
 
 def _scaling(value: dict[str, Any]) -> list[str]:
     budget, kind = value["latency_ms"], kind_of(estimated=value["estimated"])
-    text = f"φ = {value['phi']:.3g}: {kind} {milliseconds(value['predicted_ms'])} ms"
-    text += "." if budget is None else f" for a budget of {milliseconds(budget)} ms."
+    unit = latency_unit(value.get("batch", 1))  # older results do not say
+    text = f"φ = {value['phi']:.3g}: {kind} {milliseconds(value['predicted_ms'])} {unit}"
+    text += "." if budget is None else f" for a budget of {milliseconds(budget)} {unit}."
     rows = [("", (f"{item['phi']:.3g}", milliseconds(item["predicted_ms"]))) for item in value["tried"]]
     if value["estimated"]:
         text += ESTIMATES
-    return [html.paragraph(text), html.table([("φ", ""), (kind, "ms")], rows)]
+    return [html.paragraph(text), html.table([("φ", ""), (kind, unit)], rows)]
 
 
 def training(run_dir: Path) -> list[str]:
@@ -216,7 +224,7 @@ def artefacts(run_dir: Path) -> list[str]:
         )
         for item in read_manifest(run_dir / DEPLOYED.parent)
     ]
-    return [html.table(head, rows)]
+    return [html.table(head, rows, texts=2)]
 
 
 def provenance(run_dir: Path) -> list[str]:
@@ -245,7 +253,7 @@ def _facts(value: dict[str, object]) -> str:
         for name, item in inner
         if isinstance(item, dict)
     ]
-    return html.table([("what", ""), ("", "")], [("", row) for row in rows])
+    return html.table([("what", ""), ("", "")], [("", row) for row in rows], texts=2)
 
 
 SECTIONS = (
@@ -269,18 +277,9 @@ SECTIONS = (
 
 def summary(rows: list[Row]) -> str:
     """The outcome in a sentence: the winner, and how it compares with the best baseline."""
-    chosen = next((row for row in rows if row.role == "winner"), None)
-    if chosen is None:
+    winner = next((row for row in rows if row.role == "winner"), None)
+    if winner is None:
         return ""
-    text = f"The winner classifies {100 * chosen.test_accuracy:.1f} % of the test images rightly"
-    if chosen.latency_ms is not None:
-        disturbed = chosen.latency_ms.disturbed
-        text += f" in {milliseconds(chosen.latency_ms.value)} ms an image, measured"
-        text += f" while {disturbed}" if disturbed else ""
+    text = f"Winner: {in_words(winner)}"
     best = next((row for row in rows if row.best), None)
-    if best is None:
-        return f"{text}."
-    text += f"; the best baseline, {best.name}, {100 * best.test_accuracy:.1f} %"
-    if best.latency_ms is not None:
-        text += f" in {milliseconds(best.latency_ms.value)} ms"
-    return f"{text}."
+    return f"{text}." if best is None else f"{text}; best baseline, {best.name}: {in_words(best)}."

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas.hardware import latency_unit
 from nas.report.results import Row
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-HEADINGS = ("network", "test accuracy", "MACs", "params", "predicted", "measured")
-UNITS = ("", "%, 95 % interval", "M", "k", "ms", "ms")
 ABSENT = "–"
 ESTIMATED = "est."
 DISTURBED = "*"
+
+
+def headings(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """Heading and unit of each column; with a batch above 1, the time for one image stands beside."""
+    predicted_batch, measured_batch = _batches(rows)
+    columns = [
+        ("network", ""),
+        ("test accuracy", "%, 95 % interval"),
+        ("MACs", "M"),
+        ("params", "k"),
+        ("predicted", latency_unit(predicted_batch)),
+        ("measured", latency_unit(measured_batch)),
+    ]
+    return [*columns, ("per image", "ms")] if _in_batches(rows) else columns
+
+
+def _batches(rows: Sequence[Row]) -> tuple[int, int]:
+    return (rows[0].predicted_batch, rows[0].measured_batch) if rows else (1, 1)
+
+
+def _in_batches(rows: Sequence[Row]) -> bool:
+    return max(_batches(rows)) > 1
 
 
 def title(row: Row) -> str:
@@ -22,8 +44,13 @@ def title(row: Row) -> str:
     return f"{row.name} (best)" if row.best else row.name
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """The row as text, one for each of ``HEADINGS``."""
+def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """The rows as text, a cell for each of ``headings``."""
+    in_batches = _in_batches(rows)
+    return [(*_cells(row), milliseconds(row.image_ms)) if in_batches else _cells(row) for row in rows]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
     low, high = row.test_interval
     return (
         title(row),
@@ -60,6 +87,19 @@ def measured(row: Row) -> str:
     return f"{milliseconds(spread.value)} ± {milliseconds(half)}{mark}"
 
 
+def in_words(row: Row) -> str:
+    """Test accuracy and, once the exported file was measured, its latency."""
+    text = f"{100 * row.test_accuracy:.1f} % test accuracy"
+    if row.latency_ms is None:
+        return text
+    image = f"{milliseconds(row.image_ms)} ms per image"
+    how = f"measured while {row.latency_ms.disturbed}" if row.latency_ms.disturbed else "measured"
+    if row.measured_batch == 1:
+        return f"{text} at {image} ({how})"
+    unit = latency_unit(row.measured_batch)
+    return f"{text} at {milliseconds(row.latency_ms.value)} {unit}, {image} ({how})"
+
+
 def footnote(rows: Sequence[Row]) -> str:
     """What the columns mean."""
     total = rows[0].test_total if rows else 0
@@ -68,10 +108,12 @@ def footnote(rows: Sequence[Row]) -> str:
     source = "the exported files" if all(row.exported for row in rows) else f"the trained networks ({why})"
     readers = "`nas trust` has read, too" if any(row.reused for row in rows) else "nothing else has read"
     mark = f"; {ESTIMATED}: estimated by roofline, not measured" if any(row.estimated for row in rows) else ""
+    batch = max(_batches(rows))
+    unit = f" A latency is the time of one inference, of {batch} images." if batch > 1 else ""
     return (
         f"Test accuracy: of {source}, on {total} images that {readers}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
-        f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}."
+        f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}.{unit}"
     )
 
 
@@ -83,23 +125,55 @@ def _how_disturbed(rows: Sequence[Row]) -> str:
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:
-    """Prints the comparison; the winner is bold, baselines other than the best are dim."""
+    """Prints the comparison; the winner is bold, baselines other than the best are dim.
+
+    Where a line for each network is too long, intervals and marks go on in a second one; where that is too
+    long as well, each network is a paragraph.
+    """
+    whole = [tuple(f"{text}\n{unit}" if unit else text for text, unit in headings(rows)), *cells(rows)]
+    folded = [tuple(map(_folded, line)) for line in whole]
+    lines = next((lines for lines in (whole, folded) if _width(lines) <= console.width), None)
+    console.print("Final comparison", style="italic")
+    if lines is None:
+        _print_paragraphs(rows, console)
+    else:
+        _print_lines(rows, lines, console)
+    console.print(footnote(rows), style="dim italic", highlight=False)
+
+
+def _print_lines(rows: Sequence[Row], lines: Sequence[tuple[str, ...]], console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(
-        title="Final comparison",
-        caption=footnote(rows),
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for number, (heading, unit) in enumerate(zip(HEADINGS, UNITS, strict=True)):
-        text = f"{heading}\n{unit}" if unit else heading
-        table.add_column(text, justify="right" if number else "left", no_wrap=bool(number))
-    for row in rows:
-        table.add_row(*cells(row), style=_style(row))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    head, *body = lines
+    for number, text in enumerate(head):
+        table.add_column(text, justify="right" if number else "left", no_wrap=True)
+    for row, line in zip(rows, body, strict=True):
+        table.add_row(*line, style=_style(row))
     console.print(table)
+
+
+def _print_paragraphs(rows: Sequence[Row], console: Console) -> None:
+    for row, (name, *figures) in zip(rows, cells(rows), strict=True):
+        named = zip(headings(rows)[1:], figures, strict=True)
+        text = "; ".join(f"{heading} {figure} {unit}" for (heading, unit), figure in named)
+        console.print(f"{name}: {text}", style=_style(row), highlight=False)
+
+
+_BREAKS = re.compile(r" (?=[(×±]|est|interval|batch |image)")
+
+
+def _folded(cell: str) -> str:
+    """The cell on more lines: a name's width multiplier, an interval or a mark goes below."""
+    return "\n".join(_BREAKS.sub("\n", line, count=1) for line in cell.split("\n"))
+
+
+def _width(lines: Sequence[tuple[str, ...]]) -> int:
+    """Columns of a terminal that the lines take, two between columns."""
+    columns = zip(*lines, strict=True)
+    widths = [max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _style(row: Row) -> str:

@@ -23,7 +23,7 @@ from nas.report.cost import (
     summary,
     text_table,
 )
-from nas.report.cost_page import write_cost
+from nas.report.cost_page import cost_page, write_cost
 from nas.report.figures.savings import write_savings
 from nas.report.savings import forms, sentences
 from nas.resources import shipped
@@ -148,6 +148,22 @@ def test_page_and_picture(cost: NetworkCost, tmp_path: Path) -> None:
     assert "compute-bound" in text
     assert picture.name == "roofline.svg"
     assert "<svg" in picture.read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_page_fit_a_window_of_1100_pixels(cost: NetworkCost) -> None:
+    """By a rough width for each character of the parts that cannot wrap: words, and cells with figures."""
+    page = ET.fromstring(cost_page(cost).removeprefix("<!DOCTYPE html>"))
+    for table in page.iter("table"):
+        lines = list(table.iter("tr"))
+        columns = zip(*(list(line) for line in lines), strict=True)
+        characters = [max(_unbreakable(cell) for cell in column) for column in columns]
+        assert sum(8.2 * count + 16 for count in characters) < 1100 - 32
+
+
+def _unbreakable(cell: ET.Element) -> int:
+    text = " ".join(cell.itertext())
+    wraps = cell.tag == "th" or cell.get("class") == "text"
+    return max(map(len, text.split()), default=0) if wraps else len(text)
 
 
 def test_a_device_without_peaks_gets_a_table_without_a_roofline(tmp_path: Path) -> None:

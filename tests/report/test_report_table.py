@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nas.deploy.manifest import read_manifest, write_manifest
 from nas.errors import UserError
-from nas.files import read_json, write_json
+from nas.files import read_json, sha256, write_json
 from nas.report import print_table, read_table, report, wilson
 from nas.report.table import footnote, measured
 
@@ -95,10 +95,26 @@ def test_table_is_printed(run_dir: Path) -> None:
     assert "360 images" in text
 
 
-def test_table_fits_a_narrow_terminal(run_dir: Path) -> None:
-    text = printed(run_dir, width=80)
-    assert max(map(len, text.splitlines())) <= 80
+@pytest.mark.parametrize("width", [120, 80, 60, 20])
+def test_every_name_is_readable_however_narrow_the_terminal(run_dir: Path, width: int) -> None:
+    path = run_dir / "final" / "results.json"
+    path.write_text(path.read_text().replace("mobilenet_v2 ", "mobilenet_v2_cifar "))
+    value = read_json(path)
+    for item in value["networks"]:
+        item |= {"macs": 1_234_567_890, "params": 25_557_032, "estimated": True}
+    write_json(path, value)
+    inputs = {"trained networks": sha256(path)}
+    write_json(run_dir / "deploy" / "step.json", {"inputs": inputs})
+    text = printed(run_dir, width=width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
     assert "…" not in text
+    words = " ".join(text.split())
+    assert sum(line.startswith("mobilenet_v2_cifar") for line in lines) == 4
+    assert "1234.57" in words
+    assert "25557.0" in words
+    for name in ("×0.1", "×0.25", "×0.35 (best)", "×0.5"):
+        assert name in words
 
 
 def test_unknown_values_are_not_invented(run_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas.hardware import latency_unit
 from nas.report.figures.style import (
     GREEN,
     ROLE_COLOURS,
@@ -32,7 +33,8 @@ def draw_comparison(rows: Sequence[Row]) -> Figure:
         axes.plot(*zip(*baselines, strict=True), color=GREEN, linewidth=1, alpha=0.5)
     for row in shown:
         _draw(axes, row)
-    axes.set_xlabel("measured latency of the exported file (ms)")
+    unit = latency_unit(shown[0].measured_batch) if shown else "ms"
+    axes.set_xlabel(f"measured latency of the exported file ({unit})")
     axes.set_ylabel("test accuracy (%)")
     axes.margins(0.14)
     last = max(baselines, default=None)

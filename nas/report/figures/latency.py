@@ -43,8 +43,9 @@ def draw_latency(table: LatencyTable, rows: Sequence[Row] = ()) -> Figure:
     everything = [value for pair in (*fitted, *held_out, *map(_pair, exported)) for value in pair]
     if everything:
         _draw_diagonal(axes, min(everything) * 0.92, max(everything) * 1.08)
-    axes.set_xlabel(f"{'estimated' if is_estimated(table) else 'predicted'} latency (ms)")
-    axes.set_ylabel("measured latency (ms)")
+    unit = table.device.latency_unit
+    axes.set_xlabel(f"{'estimated' if is_estimated(table) else 'predicted'} latency ({unit})")
+    axes.set_ylabel(f"measured latency ({unit})")
     axes.legend(loc="upper left", fontsize=9)
     return figure
 

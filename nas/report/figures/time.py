@@ -40,6 +40,8 @@ def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
     axes.set_yticks(range(len(bars)), names, fontsize=9)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"{'estimated' if table.is_estimate(network) else 'predicted'} time (ms)")
+    axes.set_xlabel(
+        f"{'estimated' if table.is_estimate(network) else 'predicted'} time ({table.device.latency_unit})"
+    )
     axes.margins(x=0.1, y=0.02)
     return figure

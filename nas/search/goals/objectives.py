@@ -55,6 +55,7 @@ class Objective:
         predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
             a candidate that breaks one of their bounds is never evaluated for the others.
         estimated: Whether a network's value rests on estimates where a measurement was wanted.
+        unit: The unit of a latency; empty for everything else.
         images: The number of images that an accuracy is found on, where it is known.
         stages: Gives an accuracy on growing parts of the images, so that an evaluation can be stopped early.
     """
@@ -65,6 +66,7 @@ class Objective:
     bound: float | None = None
     predicted: bool = False
     estimated: Callable[[NetworkSpec], bool] = _never
+    unit: str = ""
     images: int | None = None
     stages: Stages | None = None
 
@@ -123,13 +125,16 @@ def accuracy(
     return Objective(name, "maximize", score, bound=bound, images=images, stages=stages)
 
 
-def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None) -> Objective:
+def latency(
+    table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None, unit: str = "ms"
+) -> Objective:
     """Predicted latency to minimise; one such objective for each device.
 
     Args:
         table: The device's latency table.
         name: The objective's name; with several devices, e.g. ``latency_ms_pixel_4``.
         bound_ms: The budget, if any.
+        unit: The unit as it is shown: ``"ms"``, or ``"ms per batch of 8"``.
     """
 
     def evaluate(networks: Networks) -> Sequence[float]:
@@ -139,7 +144,15 @@ def latency(table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | N
         )
         return [float(value) for value in values]
 
-    return Objective(name, "minimize", evaluate, bound=bound_ms, predicted=True, estimated=table.is_estimate)
+    return Objective(
+        name,
+        "minimize",
+        evaluate,
+        bound=bound_ms,
+        unit=unit,
+        predicted=True,
+        estimated=table.is_estimate,
+    )
 
 
 def macs(*, bound: float | None = None) -> Objective:

@@ -95,8 +95,8 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
 def _head(result: SearchResult) -> dict[str, Any]:
     return {
         "space": result.problem.space.name,
-        "objectives": [objective.facts for objective in result.goals.objectives],
-        "limits": [limit.facts for limit in result.goals.limits],
+        "objectives": [{**each.facts, "unit": each.unit} for each in result.goals.objectives],
+        "limits": [{**each.facts, "unit": each.unit} for each in result.goals.limits],
     }
 
 

@@ -99,7 +99,8 @@ def _deploy(context: Context, folder: Path) -> None:
     assert winner.latency_ms is not None
     say(
         f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
-        f"{winner.latency_ms.value:.3f} ms measured on {context.device.here().machine}"
+        f"{winner.latency_ms.value:.3f} {context.device.latency_unit} measured on "
+        f"{context.device.here().machine}"
     )
     if winner.latency_ms.disturbed:
         say(
@@ -230,23 +231,25 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
 def _check_budget(context: Context, winner: Artefact) -> None:
     """Says, or with ``export.enforce`` insists, that what ships keeps the latency budget.
 
-    A budget on another machine cannot be checked here.
+    A budget on another machine, or for another batch, cannot be checked here.
     """
     budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
     assert winner.latency_ms is not None
     if budget is None:
         return
     target = load_table(context.path("scale", "table.json")).device
-    if not target.is_here:
+    unit = target.latency_unit
+    if not target.is_here or target.batch != winner.batch:
         say(
-            f"deploy: the budget of {budget:.3f} ms is one of {target.name}; run nas export there to check it"
+            f"deploy: the budget of {budget:.3f} {unit} is that of {target.name}; run nas export there, with "
+            f"device.batch={target.batch}, to check it"
         )
         return
     measured_ms = winner.latency_ms.value
     if measured_ms <= budget:
         return
     text = (
-        f"{winner.file} takes {measured_ms:.4g} ms, above the budget of {budget:.4g} ms; "
+        f"{winner.file} takes {measured_ms:.4g} {unit}, above the budget of {budget:.4g} {unit}; "
         f"lower scale.latency_ms by {math.ceil(100 * (1 - budget / measured_ms))}% and run again"
     )
     if context.config.export.enforce:

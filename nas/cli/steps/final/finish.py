@@ -186,10 +186,11 @@ def _finish(context: Context, folder: Path) -> None:
         if entry in beside:
             say(f"trained {entry.name} at the same time: {found['validation_accuracy']:.1%} on validation")
     done = [{**found, **_predicted(table, entry.network)} for entry, found in zip(todo, trained, strict=True)]
+    batch = (context.device if table is None else table.device).batch
     baselines = [item for item in done if item["role"] == "baseline"]
     # The best is chosen by what the search sees too, never by the test images.
     best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
-    write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"]})
+    write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"], "batch": batch})
     say(f"final: {len(done)} networks trained for {context.config.finish.epochs} epochs each")
 
 

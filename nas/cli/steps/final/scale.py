@@ -101,14 +101,19 @@ def _scale(context: Context, folder: Path) -> None:
         scaled, table = _fit(context, winner.network, table, target_ms, folder)
     table.save(folder / TABLE)
     write_json(
-        folder / "scale.json", _record(scaled, winner, budget, estimated=table.is_estimate(scaled.network))
+        folder / "scale.json",
+        {
+            **_record(scaled, winner, budget, estimated=table.is_estimate(scaled.network)),
+            "batch": table.device.batch,
+        },
     )
     how = "estimated" if table.is_estimate(scaled.network) else "predicted"
     change = "not scaled" if scaled.phi == 0 else f"scaled with phi {scaled.phi:+.1f}"
-    limit = "" if budget is None else f", budget {budget:.3f} ms"
+    unit = table.device.latency_unit
+    limit = "" if budget is None else f", budget {budget:.3f} {unit}"
     say(
         f"scale: {change} to {scaled.network.macs / 1e6:.2f} M MACs at {scaled.network.resolution} px; "
-        f"{scaled.predicted_ms:.3f} ms {how}{limit}"
+        f"{scaled.predicted_ms:.3f} {unit} {how}{limit}"
     )
 
 

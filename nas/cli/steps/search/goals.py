@@ -44,7 +44,12 @@ class Sources:
 def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
     names = latency_names(list(sources.tables))
     return [
-        made.latency(table, name=name, bound_ms=bounds.get(name, sources.latency_ms(table)))
+        made.latency(
+            table,
+            name=name,
+            bound_ms=bounds.get(name, sources.latency_ms(table)),
+            unit=table.device.latency_unit,
+        )
         for name, table in zip(names, sources.tables.values(), strict=True)
     ]
 

@@ -19,6 +19,7 @@ from nas.cli.steps.table import table as table_step
 from nas.cli.steps.table.devices import Target, check_tables, searched_space, targets
 from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
+from nas.hardware import common_unit
 from nas.latency import LatencyTable
 from nas.pipeline import Step
 from nas.search import Objective, Problem, Progress, SearchResult, Study, search, work
@@ -196,29 +197,29 @@ class _View:
             return
         found = status(self.study.goals, now.entries, self.study.budgets_ms)
         what = "random search, the control: " if now.control else ""
-        self.bar.note(what + _note(found, self.study.goals.objectives[0]))
+        self.bar.note(what + _note(found, self.study.goals.objectives))
         metrics = found.metrics("control" if now.control else "search")
         self.context.tracker.log(metrics, step=now.evaluated)
         self._shown = time.monotonic()
 
 
-def _note(found: Status, first: Objective) -> str:
+def _note(found: Status, objectives: Sequence[Objective]) -> str:
     """A status in a few words."""
+    first, unit = objectives[0], common_unit([each.unit for each in objectives])
     if found.best is None:
         return "nothing within the bounds yet"
     parts = [f"best {_value(first, found.best)}"]
     parts += [
-        f"{'–' if best is None else _value(first, best)} in {budget:g} ms"
+        f"{'–' if best is None else _value(first, best)} in {budget:g} {unit}"
         for budget, best in found.best_within.items()
     ]
     return ", ".join([*parts, f"front {found.front}", f"hypervolume {found.hypervolume:.4g}"])
 
 
 def _value(objective: Objective, value: float) -> str:
-    return _FORMATS.get(objective.name.partition("_")[0], "{:.4g}").format(value)
-
-
-_FORMATS = {"accuracy": "{:.1%}", "int8": "{:.1%}", "latency": "{:.3f} ms"}
+    if objective.name in ACCURACIES:
+        return f"{value:.1%}"
+    return f"{value:.3f} {objective.unit}" if is_latency(objective) else f"{value:.4g}"
 
 
 def _say_result(result: SearchResult, folder: Path) -> None:
