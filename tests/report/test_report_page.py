@@ -42,7 +42,7 @@ def test_complete_run_gives_every_part(run_dir: Path) -> None:
         "Stand-alone against inherited accuracy",
     ]
     text = text_of(path)
-    assert "the best baseline, mobilenet_v2 ×0.35," in text
+    assert "; best baseline, mobilenet_v2 ×0.35: " in text
     assert "random search with the same budget" in text
     assert "Error on 12 whole networks" in text
     assert "note: a < b & c" in text  # escaped in the file
