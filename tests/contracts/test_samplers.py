@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,29 +32,45 @@ def codes(result: SearchResult) -> list[str]:
     return [evaluation.candidate.code for evaluation in result.evaluations]
 
 
-def test_spends_its_budget_on_different_networks_within_the_bound(name: str, tmp_path: Path) -> None:
-    scorer = Scorer()
-    result = run(name, tmp_path, scorer=scorer)
+Finished = Callable[[str], tuple[SearchResult, Scorer]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """One search with each sampler, which several tests look at."""
+
+    @cache
+    def search_once(name: str) -> tuple[SearchResult, Scorer]:
+        scorer = Scorer()
+        return run(name, tmp_path_factory.mktemp(name), scorer=scorer), scorer
+
+    return search_once
+
+
+def test_spends_its_budget_on_different_networks_within_the_bound(name: str, finished: Finished) -> None:
+    result, scorer = finished(name)
     assert len(set(codes(result))) == len(result.evaluations)
     assert result.evaluated == len(scorer.asked) == 30
     assert max(0.1 + 0.5e-6 * network.macs for network in scorer.asked) <= 0.6
 
 
-def test_most_networks_are_its_own_proposals(name: str, tmp_path: Path) -> None:
-    origins = [evaluation.origin for evaluation in run(name, tmp_path).evaluations]
+def test_most_networks_are_its_own_proposals(name: str, finished: Finished) -> None:
+    origins = [evaluation.origin for evaluation in finished(name)[0].evaluations]
     assert origins.count("sampler") > len(origins) / 2
 
 
-def test_equal_seeds_give_equal_searches_and_others_others(name: str, tmp_path: Path) -> None:
-    first, second, third = (run(name, tmp_path / str(i), seed=seed) for i, seed in enumerate((3, 3, 4)))
-    assert codes(first) == codes(second) != codes(third)
+def test_equal_seeds_give_equal_searches_and_others_others(
+    name: str, finished: Finished, tmp_path: Path
+) -> None:
+    assert codes(run(name, tmp_path / "equal")) == codes(finished(name)[0])
+    other = codes(run(name, tmp_path / "other", seed=4, trials=15))
+    assert other != codes(finished(name)[0])[: len(other)]
 
 
-def test_goes_on_as_if_it_had_not_been_interrupted(name: str, tmp_path: Path) -> None:
-    whole = run(name, tmp_path / "whole")
+def test_goes_on_as_if_it_had_not_been_interrupted(name: str, finished: Finished, tmp_path: Path) -> None:
     for trials in (7, 23, 30):
-        parts = run(name, tmp_path / "parts", trials=trials)
-    assert codes(parts) == codes(whole)
+        parts = run(name, tmp_path, trials=trials)
+    assert codes(parts) == codes(finished(name)[0])
 
 
 def test_an_unknown_option_is_refused(name: str) -> None:
