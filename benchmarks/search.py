@@ -1,18 +1,20 @@
-"""How many evaluations a search needs: ``python benchmarks/search.py [SEEDS]``.
+"""How many evaluations a search needs: ``python benchmarks/search.py [SEEDS [PROCESSES]]``.
 
 The objective is made from the 540 published networks of ``ofa_mobilenet_v3``. Accuracy comes from
 gradient-boosted trees that are fitted to all of them: of those that were tried, the ones with the least error
 in cross-validation. The predictor-guided search uses a Gaussian process here, a model of another family, so
-that it cannot find its own kind again. Multiply-accumulates come from the cost model. The hypervolume is that
-of accuracy above 70 % and of less than 600 million multiply-accumulates.
+that it cannot find its own kind again. Multiply-accumulates and parameters come from the cost model. The
+hypervolume is that of accuracy above 70 % and of less than 600 million multiply-accumulates; with three
+objectives, of less than 8 million parameters too.
 
-Goals, as means of 10 seeds: predictor-guided search reaches in at most 135 evaluations the hypervolume that
+Goals, as means of the seeds: predictor-guided search reaches in at most 135 evaluations the hypervolume that
 NSGA-II (the better of population 20 and 50) has after 540; both beat random search at equal budget (the
 signed-rank test of Wilcoxon over the seeds, one-sided).
 
 What is searched is the real thing, ``nas.search.search``, journal included. Optuna's own ``tpe`` and ``gp``
-take most of the time, which is why they get fewer evaluations, and ``gp`` fewer seeds. Two searches run at a
-time. Writes ``search.csv`` and ``search.svg`` beside this file.
+take most of the time, which is why they get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are
+compared with ours in two forms: as they are, and with our mutation and crossover (the two-sided test). Writes
+``search.csv`` and ``search.svg`` beside this file.
 """
 
 from __future__ import annotations
@@ -36,31 +38,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optunas  # noqa: F401  registers its samplers
 from published import read
 
 from nas.arrays import FloatArray
 from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
-from nas.search import Goals, Objective, Problem, Study, macs, make_sampler, search
+from nas.search import Goals, Objective, Problem, Study, macs, make_sampler, params, search
 from nas.search.goals.problem import Networks
 from nas.search.samplers.planning.features import Features
 
 HERE = Path(__file__).parent
-REFERENCE = (70.0, 600e6)
+REFERENCE = (70.0, 600e6, 8e6)
 EVALUATIONS, GOAL = 540, 135
+MARKS = (40, GOAL, 270, EVALUATIONS)
 STEP = 5
 """So many evaluations lie between two lines of the table."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A sampler with its options, how it is drawn, and how far and how often it is followed."""
+    """A sampler with its options, how it is drawn, and how far and how often it is followed.
+
+    Attributes:
+        sampler: Its name.
+        colour: That of its curve; without one it is not drawn.
+        options: Its options.
+        objectives: 2 for accuracy and multiply-accumulates, 3 for parameters too.
+        evaluations: So many are made,
+        most_seeds: and so many searches.
+    """
 
     sampler: str
-    colour: str
+    colour: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    objectives: int = 2
     evaluations: int = EVALUATIONS
     most_seeds: int = 1000
+
+
+def _generations(sampler: str, population: int, objectives: int = 2, **options: bool) -> Entry:
+    return Entry(sampler, options={"population": population, **options}, objectives=objectives)
 
 
 ENTRIES = {
@@ -69,14 +87,40 @@ ENTRIES = {
     "NSGA-II, 50": Entry("nsga2", SKY, {"population": 50}),
     "NSGA-III, 20": Entry("nsga3", GREEN, {"population": 20}),
     "evolution": Entry("evolution", PINK),
-    "TPE": Entry("tpe", ORANGE, evaluations=270),
+    "TPE": Entry("tpe", ORANGE, evaluations=270, most_seeds=10),
     "GP": Entry("gp", "#6b5b95", evaluations=40, most_seeds=3),
     "predictor": Entry("predictor", RED, {"predictor": "gaussian_process"}, evaluations=270),
+    "Optuna's NSGA-II, 20": _generations("optuna_nsga2", 20),
+    "Optuna's NSGA-II, 50": _generations("optuna_nsga2", 50),
+    "the same, our operators, 20": _generations("optuna_nsga2", 20, own=True),
+    "the same, our operators, 50": _generations("optuna_nsga2", 50, own=True),
+    "3: random": Entry("random", objectives=3),
+    "3: NSGA-II, 20": _generations("nsga2", 20, 3),
+    "3: NSGA-III, 20": _generations("nsga3", 20, 3),
+    "3: evolution": Entry("evolution", objectives=3),
+    "3: predictor": Entry(
+        "predictor", options={"predictor": "gaussian_process"}, objectives=3, evaluations=270
+    ),
+    "3: Optuna's NSGA-II, 20": _generations("optuna_nsga2", 20, 3),
+    "3: the same, our operators, 20": _generations("optuna_nsga2", 20, 3, own=True),
+    "3: Optuna's NSGA-III, 20": _generations("optuna_nsga3", 20, 3),
+    "3: the same, our operators, 20 (III)": _generations("optuna_nsga3", 20, 3, own=True),
 }
+PAIRS = (
+    ("NSGA-II, 20", "Optuna's NSGA-II, 20"),
+    ("NSGA-II, 20", "the same, our operators, 20"),
+    ("NSGA-II, 50", "Optuna's NSGA-II, 50"),
+    ("NSGA-II, 50", "the same, our operators, 50"),
+    ("NSGA-II, 20", "evolution"),
+    ("3: NSGA-III, 20", "3: Optuna's NSGA-III, 20"),
+    ("3: NSGA-III, 20", "3: the same, our operators, 20 (III)"),
+    ("3: NSGA-III, 20", "3: NSGA-II, 20"),
+    ("3: NSGA-II, 20", "3: the same, our operators, 20"),
+)
 
 
 @cache
-def _goals() -> tuple[Problem, Goals]:
+def _goals() -> tuple[Problem, tuple[Objective, ...]]:
     space, rows, values = read()
     problem = Problem(space)
     features = Features(problem)
@@ -94,7 +138,7 @@ def _goals() -> tuple[Problem, Goals]:
     def top1(networks: Networks) -> list[float]:
         return list(trees.predict(features(networks.rows)))
 
-    return problem, Goals((Objective("top1", "maximize", top1), macs()))
+    return problem, (Objective("top1", "maximize", top1), macs(), params())
 
 
 def one_search(name: str, seed: int) -> tuple[str, int, FloatArray, float]:
@@ -104,20 +148,21 @@ def one_search(name: str, seed: int) -> tuple[str, int, FloatArray, float]:
     with tempfile.TemporaryDirectory() as folder:
         study = Study(
             problem=problem,
-            goals=goals,
+            goals=Goals(goals[: entry.objectives]),
             sampler=make_sampler(entry.sampler, entry.options),
             trials=entry.evaluations,
             seed=seed,
-            reference=REFERENCE,
+            reference=REFERENCE[: entry.objectives],
         )
         result = search(study, folder=Path(folder))
-    return name, seed, np.asarray(result.hypervolume) / 1e6, time.process_time() - start
+    curve = np.asarray(result.hypervolume) / 1e6 / (1 if entry.objectives == 2 else 1e6)
+    return name, seed, curve, time.process_time() - start
 
 
-def all_searches(seeds: int) -> dict[str, FloatArray]:
+def all_searches(seeds: int, processes: int) -> dict[str, FloatArray]:
     """The curves (seeds, evaluations) of each sampler."""
     curves: dict[str, list[FloatArray]] = {name: [] for name in ENTRIES}
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(processes) as pool:
         jobs = [
             pool.submit(one_search, name, seed)
             for seed in range(seeds)
@@ -127,7 +172,7 @@ def all_searches(seeds: int) -> dict[str, FloatArray]:
         for job in jobs:
             name, seed, curve, seconds = job.result()
             curves[name].append(curve)
-            print(f"  seed {seed} {name:14}{curve[-1]:8.1f} after {len(curve)}, {seconds:.0f} s", flush=True)
+            print(f"  seed {seed} {name:36}{curve[-1]:8.1f} after {len(curve)}, {seconds:.0f} s", flush=True)
     return {name: np.array(found) for name, found in curves.items()}
 
 
@@ -136,11 +181,11 @@ def write_table(curves: Mapping[str, FloatArray], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         seeds = len(next(iter(curves.values())))
-        writer.writerow(["sampler", "evaluations", "mean", "deviation", *(f"seed {s}" for s in range(seeds))])
+        writer.writerow(["sampler", "evaluations", "median", *(f"seed {s}" for s in range(seeds))])
         for name, found in curves.items():
             for at in range(STEP, found.shape[1] + 1, STEP):
                 column = found[:, at - 1]
-                cells = [f"{value:.1f}" for value in (column.mean(), column.std(), *column)]
+                cells = [f"{value:.1f}" for value in (np.median(column), *column)]
                 writer.writerow([name, at, *cells])
 
 
@@ -149,6 +194,8 @@ def draw(curves: Mapping[str, FloatArray]) -> Any:
     """Means over seeds; bands are one deviation wide to either side."""
     figure, axes = new_figure()
     for name, found in curves.items():
+        if not ENTRIES[name].colour:
+            continue
         at, mean, deviation = np.arange(1, found.shape[1] + 1), found.mean(axis=0), found.std(axis=0)
         axes.plot(at, mean, color=ENTRIES[name].colour, linewidth=1.8, label=name)
         axes.fill_between(
@@ -165,39 +212,56 @@ def draw(curves: Mapping[str, FloatArray]) -> Any:
     return figure
 
 
+def median(values: FloatArray) -> str:
+    """The median with its 95 % bootstrap interval."""
+    bootstrap = importlib.import_module("scipy.stats").bootstrap
+    ends = bootstrap((values,), np.median, method="percentile", rng=0).confidence_interval
+    return f"{np.median(values):.1f} ({ends.low:.1f} to {ends.high:.1f})"
+
+
 def report(curves: Mapping[str, FloatArray]) -> None:
-    """Prints the comparison with the goals."""
+    """Prints the comparison with the goals, and of pairs."""
+    print("medians with 95 % bootstrap intervals")
     for name, found in curves.items():
-        marks = [at for at in (40, GOAL, 270, EVALUATIONS) if at <= found.shape[1]]
-        cells = (f"{found[:, at - 1].mean():.1f} ± {found[:, at - 1].std():.1f} ({at})" for at in marks)
-        print(f"  {name:14}{'   '.join(cells)}")
+        cells = (f"{median(found[:, at - 1])} at {at}" for at in MARKS if at <= found.shape[1])
+        print(f"  {name:36}{'   '.join(cells)}")
     target = max(curves[name][:, -1].mean() for name in curves if name.startswith("NSGA-II,"))
     reached = np.flatnonzero(curves["predictor"].mean(axis=0) >= target)
     when = f"after {reached[0] + 1} evaluations" if len(reached) else "not"
     print(f"NSGA-II has {target:.1f} after {EVALUATIONS}; predictor-guided search reaches it {when}")
-    wilcoxon = importlib.import_module("scipy.stats").wilcoxon
     for name in ("predictor", "NSGA-II, 20", "NSGA-II, 50"):
         at = min(curves[name].shape[1], EVALUATIONS)
         for budget in dict.fromkeys((GOAL, at)):
-            mine, random = curves[name][:, budget - 1], curves["random"][:, budget - 1]
-            p = wilcoxon(mine, random, alternative="greater").pvalue
-            wins = int((mine > random).sum())
-            print(
-                f"{name} against random search at {budget}: better in {wins}/{len(mine)} seeds, p = {p:.4f}"
-            )
+            print(compared(curves, name, "random", budget, alternative="greater"))
+    for first, second in PAIRS:
+        for budget in MARKS:
+            print(compared(curves, first, second, budget, alternative="two-sided"))
 
 
-def main(seeds: int) -> None:
+def compared(
+    curves: Mapping[str, FloatArray], first: str, second: str, budget: int, *, alternative: str
+) -> str:
+    """Wilcoxon's signed-rank test of one sampler against another after equally many evaluations."""
+    wilcoxon = importlib.import_module("scipy.stats").wilcoxon
+    mine, other = curves[first][:, budget - 1], curves[second][:, budget - 1]
+    p, wins = wilcoxon(mine, other, alternative=alternative).pvalue, int((mine > other).sum())
+    return (
+        f"{first} against {second} at {budget}: {median(mine - other)}, "
+        f"better in {wins}/{len(mine)} seeds, p = {p:.4f}"
+    )
+
+
+def main(seeds: int, processes: int) -> None:
     """Runs, prints and writes everything."""
     packages = ("numpy", "scikit-learn", "optuna")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     machine = detect()
     print(f"{machine['cpu']}, {machine['cores']} cores; Python {platform.python_version()}, {versions}")
-    curves = all_searches(seeds)
+    curves = all_searches(seeds, processes)
     write_table(curves, HERE / "search.csv")
     save(draw(curves), HERE / "search.svg")
     report(curves)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    main(*(int(given) for given in (*sys.argv[1:], *("10", "2")[len(sys.argv) - 1 :])))
