@@ -1,9 +1,12 @@
 """The robust Gaussian process."""
 
+from dataclasses import astuple, replace
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from nas.gaussian import Hyper, Process, fit_process
+from nas.gaussian import PRIOR, Hyper, Process, fit_process
 
 
 @pytest.fixture
@@ -72,3 +75,78 @@ def test_without_smooth_inputs_it_is_linear(data):
     once, twice = fitted.predict(linear, none), fitted.predict(2 * linear, none)
     np.testing.assert_allclose(twice - fitted.mean, 2 * (once - fitted.mean))
     np.testing.assert_allclose(fitted.predict(linear, none), targets, atol=0.01)
+
+
+def log_posterior(process, hyper, prior):
+    """By SciPy: the density of the targets, times log-normal priors of the hyperparameters."""
+    linear, smooth = process.linear_inputs, process.smooth_inputs
+    distances = ((smooth[:, None] - smooth[None]) ** 2).sum(axis=2)
+    covariance = hyper.linear**2 * linear @ linear.T + hyper.noise**2 * np.diag(process.noise_factors)
+    covariance += hyper.smooth**2 * np.exp(-distances / (2 * hyper.length**2))
+    likelihood = stats.multivariate_normal(np.full(len(linear), process.mean), covariance).logpdf(
+        process.targets
+    )
+    logs, medians, spreads = (np.log(astuple(hyper)), np.log(astuple(prior.median)), astuple(prior.spread))
+    return likelihood + stats.norm(medians, spreads).logpdf(logs).sum()
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_no_step_from_the_fitted_hyperparameters_is_more_probable(data, robust):
+    linear, smooth, targets = data
+    smooth = np.column_stack([smooth, smooth**2 - 1])
+    noisy = targets + 0.01 * np.random.default_rng(2).standard_normal(len(targets))
+    fitted = fit_process(linear[:40], smooth[:40], noisy[:40], robust=robust)
+    prior = replace(PRIOR, median=replace(PRIOR.median, length=PRIOR.median.length * 2**0.5))
+    best = log_posterior(fitted, fitted.hyper, prior)
+    for name in ("linear", "smooth", "length", "noise"):
+        for factor in (np.exp(0.12), np.exp(-0.12)):
+            step = replace(fitted.hyper, **{name: getattr(fitted.hyper, name) * factor})
+            assert log_posterior(fitted, step, prior) <= best + 2e-3
+    assert fitted.hyper != prior.median
+
+
+def test_without_robustness_noise_is_equal_everywhere_and_the_mean_zero(data):
+    linear, smooth, targets = data
+    fitted = fit_process(linear, smooth, targets, robust=False)
+    assert fitted.mean == 0
+    assert np.all(fitted.noise_factors == 1)
+
+
+def test_measurements_are_weighed_by_the_expected_square_of_their_noise(data):
+    """One step of expectation-maximisation for Student's t with 3 degrees of freedom."""
+    linear, smooth, targets = (array[:12] for array in data)
+    factors = np.random.default_rng(3).uniform(0.5, 4, 12)
+    process = Process(linear, smooth, targets, 0.1, Hyper(0.3, 0.05, 1.0, 0.02), factors)
+    next_one = process.reweighted()
+
+    noise = 0.0004 * np.diag(factors)
+    kernel = 0.09 * linear @ linear.T + 0.0025 * np.exp(-0.5 * (smooth - smooth.T) ** 2)
+    gain = kernel @ np.linalg.inv(kernel + noise)
+    residuals = targets - 0.1 - gain @ (targets - 0.1)
+    variance = np.diag(kernel - gain @ kernel)
+    expected = (3 + (residuals**2 + variance) / 0.0004) / (3 + 1)
+    np.testing.assert_allclose(next_one.noise_factors, expected, rtol=1e-4)
+
+    inverse = np.linalg.inv(kernel + noise)
+    assert next_one.mean == pytest.approx((inverse @ targets).sum() / inverse.sum())
+    assert (next_one.hyper, next_one.targets is targets) == (process.hyper, True)
+
+
+def test_the_smooth_part_of_many_points_is_that_of_each(data):
+    linear, smooth, targets = data
+    fitted = fit_process(linear[:20], smooth[:20], targets[:20])
+    points = np.linspace(-2, 2, 1300)[:, None]
+    one_by_one = [fitted.smooth(point[None])[0] for point in points[::50]]
+    np.testing.assert_allclose(fitted.smooth(points)[::50], one_by_one)
+    assert fitted.smooth(points).shape == (1300,)
+
+
+def test_a_fit_stays_as_it_was_when_shipped_tables_were_made(data):
+    linear, smooth, targets = data
+    waves = targets[:30] + 0.1 * np.sin(3 * smooth[:30, 0])
+    disturbed = waves + 0.01 * np.random.default_rng(4).standard_normal(30)
+    disturbed[::7] += 0.2
+    fitted = fit_process(linear[:30], smooth[:30], disturbed)
+    assert astuple(fitted.hyper) == pytest.approx((0.1819592, 0.0642374, 0.6065307, 0.0431953), rel=1e-5)
+    assert fitted.mean == pytest.approx(0.0090166, rel=1e-5)
+    assert fitted.noise_factors[:4] == pytest.approx([4.953595, 0.906804, 0.849011, 0.850967], rel=1e-5)
