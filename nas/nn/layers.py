@@ -225,7 +225,11 @@ def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
         others: Its other inputs.
     """
     function = _RUN.get(type(op))
-    return weights.run(x, op) if function is None else function(op, weights, x, *others)
+    if function is not None:
+        return function(op, weights, x, *others)
+    if weights is None:
+        raise NotImplementedError(f"no PyTorch form for {type(op).__name__}; register one with runs or layer")
+    return weights.run(x, op)  # type: ignore[no-any-return]
 
 
 def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:

@@ -1,0 +1,199 @@
+"""What every primitive operation must have: a PyTorch and an ONNX form that agree, an INT8 rule, a drawing.
+
+An operation without an example in ``EXAMPLES`` fails here, and its example fails where a form is missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from nas.blocks import INPUT, BlockSettings, BlockSpec, Lowering, Op, Rounding, Shape, make_settings, ops
+from nas.deploy.int8 import written
+from nas.hardware import Device
+from nas.latency.kit.precision import float_convolutions
+from nas.network import NetworkSpec
+from nas.nn import Block, StaticNetwork
+from nas.quantization import SCHEMES, pairs, quantize, target_here
+from nas.report.cost import network_cost
+from nas.report.figures.network import draw_network
+from nas.report.figures.roofline import _MARKERS, draw_roofline
+
+CHANNELS, SIZE, BATCH = 8, 6, 4
+
+EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
+    ops.Conv2d: (
+        lambda net: net.conv(INPUT, 12, role="own", kernel=3, stride=2),
+        lambda net: net.conv(INPUT, 12, role="own", kernel=3, groups=4, norm=False, bias=True),
+        lambda net: net.depthwise(INPUT, role="own", kernel=5),
+    ),
+    ops.Linear: (
+        lambda net: net.linear(net.global_pool(INPUT), 5, role="own"),
+        lambda net: net.linear(net.global_pool(INPUT), 5, role="own", bias=False),
+    ),
+    ops.Activation: tuple(
+        lambda net, name=name: net.activation(INPUT, name)  # type: ignore[misc]
+        for name in ops.ACTIVATIONS
+        if name != "identity"
+    ),
+    ops.Pool: (
+        lambda net: net.pool(INPUT, mode="max", kernel=3, stride=2, padding=1),
+        lambda net: net.pool(INPUT, mode="average", kernel=2, stride=2, ceil=True),
+    ),
+    ops.GlobalAveragePool: (lambda net: net.global_pool(INPUT),),
+    ops.Add: (lambda net: net.add(net.activation(INPUT, "relu"), INPUT),),
+    ops.Multiply: (lambda net: net.multiply(INPUT, net.activation(net.global_pool(INPUT), "sigmoid")),),
+    ops.Scale: (lambda net: net.scale(INPUT, role="own"),),
+    ops.LayerNorm: (lambda net: net.layer_norm(INPUT, role="own"),),
+}
+"""For each type of operation, lowerings that end in it."""
+
+CASES = [(kind, number) for kind, builders in EXAMPLES.items() for number in range(len(builders))]
+BY_CASE = pytest.mark.parametrize(("kind", "number"), CASES)
+
+FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization"}
+"""ONNX operations that stay in float in an INT8 model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleSpec(BlockSpec):
+    KIND: ClassVar[str] = "example"
+
+    lowered: tuple[Op, ...]
+
+    def lowering(self) -> tuple[Op, ...]:
+        return self.lowered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(BlockSettings):
+    KIND: ClassVar[str] = "example"
+    SPEC: ClassVar[type[BlockSpec]] = ExampleSpec
+
+    kind: type[Op]
+    number: int
+
+    def lower(self, shape: Shape, rounding: Rounding) -> ExampleSpec:
+        net = Lowering(shape)
+        EXAMPLES[self.kind][self.number](net)
+        return ExampleSpec(
+            in_channels=shape.channels, in_height=shape.height, in_width=shape.width, lowered=net.ops
+        )
+
+
+def types_of(base: type[Op]) -> Iterator[type[Op]]:
+    """All types of operations, those below others included."""
+    for kind in base.__subclasses__():
+        if not inspect.isabstract(kind) and kind.__module__.startswith("nas.blocks"):
+            yield kind
+        yield from types_of(kind)
+
+
+def network(kind: type[Op], number: int) -> NetworkSpec:
+    """A network of the example and a classifier."""
+    return NetworkSpec(
+        resolution=SIZE,
+        input_channels=CHANNELS,
+        classes=3,
+        stem=(Example(kind=kind, number=number),),
+        head=(make_settings("pool", {}),),
+    )
+
+
+def model(kind: type[Op], number: int) -> StaticNetwork:
+    """A network whose weights and statistics all show in its output."""
+    torch.manual_seed(0)
+    static = StaticNetwork(network(kind, number)).eval()
+    with torch.no_grad():
+        for name, tensor in static.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.normal_(0, 0.5) if "weight" in name and tensor.ndim > 1 else tensor.uniform_(0.5, 1.5)
+    return static
+
+
+def images() -> torch.Tensor:
+    return torch.randn(BATCH, CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def run_onnx(proto: onnx.ModelProto, x: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"input": x.numpy()})[0]  # type: ignore[no-any-return]
+
+
+def relative_error(values: np.ndarray, exact: np.ndarray) -> float:
+    spread = float(np.abs(exact[0] - exact[1]).max())
+    assert spread > 1e-2 * np.abs(exact).max(), "the outputs depend on the image"
+    return float(np.abs(values - exact).max()) / spread
+
+
+def test_every_operation_has_an_example_that_ends_in_it() -> None:
+    missing = [kind.__name__ for kind in types_of(Op) if kind not in EXAMPLES]
+    assert not missing, f"add examples of {missing} to EXAMPLES: they show which forms an operation lacks"
+    for kind, number in CASES:
+        assert type(network(kind, number).blocks[0].ops[-1]) is kind
+
+
+@BY_CASE
+def test_the_pytorch_form_has_the_shape_and_the_parameters_of_the_operation(
+    kind: type[Op], number: int
+) -> None:
+    spec = network(kind, number).blocks[0]
+    block = Block([spec])
+    out = block(images(), spec)
+    assert out.shape == (BATCH, spec.out_shape.channels, spec.out_shape.height, spec.out_shape.width)
+    assert sum(parameter.numel() for parameter in block.parameters()) == spec.params
+    if spec.params:
+        out.square().sum().backward()
+        assert all(parameter.grad is not None for parameter in block.parameters())
+
+
+@BY_CASE
+def test_the_onnx_form_computes_what_the_pytorch_form_does(kind: type[Op], number: int) -> None:
+    static, x = model(kind, number), images()
+    assert relative_error(run_onnx(written(static, batch=BATCH), x), static(x).detach().numpy()) < 1e-4
+
+
+@BY_CASE
+def test_every_onnx_operation_has_an_int8_rule(kind: type[Op], number: int) -> None:
+    proto, x = written(model(kind, number), batch=BATCH), images()
+    rules = SCHEMES["x86"].kinds | pairs._CLAMPS | pairs._PASSING | FLOAT
+    unknown = {node.op_type for node in proto.graph.node} - rules
+    assert not unknown, f"quantise {unknown} in nas/quantization, or add them to FLOAT here"
+    quantised = quantize(proto, target=target_here(), batches=[{"input": x.numpy()}])
+    assert float_convolutions(quantised) == []
+    assert relative_error(run_onnx(quantised, x), run_onnx(proto, x)) < 0.2
+
+
+@BY_CASE
+def test_a_drawing_shows_the_operation(kind: type[Op], number: int) -> None:
+    spec = network(kind, number)
+    device = Device(name="any", peak_flops={"fp32": 1e11}, bandwidth_bytes_per_s=1e10)
+    cost = network_cost(spec, name="example", device=device)
+    for figure in (draw_network(spec), draw_roofline(cost)):
+        figure.canvas.draw()
+    op = spec.blocks[0].ops[-1]
+    assert not op.macs or op.name in _MARKERS, f"give {op.name!r} a mark in nas/report/figures/roofline.py"
+
+
+def test_an_operation_without_a_pytorch_form_is_refused() -> None:
+    class Unknown(Op):
+        name = "unknown"
+
+    shape = Shape(CHANNELS, SIZE, SIZE)
+    spec = ExampleSpec(
+        in_channels=CHANNELS, in_height=SIZE, in_width=SIZE, lowered=(Unknown(in_shape=shape),)
+    )
+    with pytest.raises(
+        NotImplementedError, match=r"no PyTorch form for Unknown; register one with runs or la"
+    ):
+        Block([spec])(images(), spec)
+    assert isinstance(Block([spec]), nn.Module)
