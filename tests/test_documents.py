@@ -38,7 +38,7 @@ NOT_RUN = {
 """Blocks that no test runs, and why: only the configuration of their commands is made."""
 
 ELSEWHERE = {
-    "optuna-dashboard": "tests/search/test_dashboard.py",
+    "optuna-dashboard": "tests/search/trials/test_dashboard.py",
     "search.workers=2": "tests/cli/steps/test_cli_search.py",
     "hydra/launcher=joblib": "tests/cli/test_cli_launchers.py",
 }
