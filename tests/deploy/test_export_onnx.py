@@ -205,7 +205,7 @@ def test_opset_out_of_range(
 
 
 def test_unknown_format() -> None:
-    with pytest.raises(UserError, match=r"unknown export format 'onx'; did you mean onnx\?"):
+    with pytest.raises(UserError, match=r"unknown export format 'onx'; did you mean onnx"):
         find_format("onx")
 
 
