@@ -176,7 +176,7 @@ def test_a_program_that_fails_is_told_with_what_it_said(kit, phone, tmp_path, te
 
 
 def test_a_program_is_known_by_the_name_of_its_file(tmp_path):
-    assert benchmarks() == ["benchmark_model", "onnxruntime_perf_test"]
+    assert benchmarks() == ("benchmark_model", "onnxruntime_perf_test")
     with pytest.raises(UserError, match=r"table\.remote\.binary: there is no file .*none"):
         find_benchmark(tmp_path / "none")
     other = write_script(tmp_path / "perf", "")
