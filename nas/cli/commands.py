@@ -44,7 +44,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     tracker = make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"})
     context = Context(config, job.run_dir, tracker)
     context.space  # noqa: B018 - a fault in it is found before anything is read or written
-    for part in parts:  # and so is whatever else can be found early
+    for part in parts:  # the other settings are checked early too
         part.check(context)
     first = parts[0].step(context)
     _check_inputs(first, job.run_dir)
@@ -218,7 +218,7 @@ _ALL = (
     ),
     Command(
         name="table",
-        summary="measures a latency table here or on a device, fits or imports one",
+        summary="measures a latency table here or on a device, or fits one to whole networks",
         reads=("data", "device", "table"),
         body=table,
     ),

@@ -71,7 +71,7 @@ def write_artefacts(
     source = Source(model=model, onnx=base, calibration=few.cpu().float().numpy(), int8_target=int8_target)
     written = tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
     if base.name not in {artefact.file for artefact in written}:
-        base.unlink()  # only what was asked for ships
+        base.unlink()  # only the configured formats ship
     return written
 
 

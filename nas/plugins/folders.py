@@ -91,7 +91,7 @@ class _PlainFinder(MetaPathFinder):
     """Finds the modules of folders by their plain names.
 
     Args:
-        folder: The only folder; by default all of which a module is loaded.
+        folder: The only folder; by default each folder that a loaded module comes from.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

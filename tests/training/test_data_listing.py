@@ -1,4 +1,4 @@
-"""Which files of a folder are images of the data set, which are passed over, and what is said about it."""
+"""The listing of an image folder: images, files that are passed over, and the report about them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ DEFAULT_CLASSES = 1000
 
 
 def cost(config: Config, job: Job) -> None:
-    """Prints the table of blocks and writes the roofline; or the savings, if only these are asked for.
+    """Prints the table of blocks and writes the roofline; only the savings, if these but no network are set.
 
     Nothing is recorded of where the numbers come from: they follow from the settings alone.
     """
@@ -100,7 +100,7 @@ def _of_space(code: str | None, space_name: str) -> tuple[str, NetworkSpec]:
 
 
 def _changed(network: NetworkSpec, asked: CostConfig) -> NetworkSpec:
-    """The network with the sizes that were asked for, and its own for the rest."""
+    """The network with the configured sizes; its own where none are set."""
     names = ("resolution", "classes", "input_channels")
     values = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
     network = dataclasses.replace(network, **values)

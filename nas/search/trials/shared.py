@@ -54,7 +54,7 @@ def place_of(shared: Shared, *, name: str, control: bool) -> Shared:
     Args:
         shared: As it was configured.
         name: The study's name where none was configured.
-        control: Whether the place of the control is asked for.
+        control: Whether to return the place of the control.
     """
     if is_address(shared.storage):
         study = shared.study or name

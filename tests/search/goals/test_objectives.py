@@ -1,4 +1,4 @@
-"""Objectives of a user's own, and what is asked of their functions."""
+"""Objectives of a user's own, and the checks of their functions."""
 
 from __future__ import annotations
 
