@@ -1,14 +1,14 @@
-"""What a block kind is: settings in ratios, a specification in counts, and the registry of kinds.
+"""Block kinds: settings in ratios, a specification in counts, and the registry.
 
-A kind is a pair of frozen dataclasses in a file of its own:
+A kind is a pair of frozen dataclasses in its own file:
 
-* ``BlockSettings`` is what a network holds: widths and expansion *ratios*, before any rounding. Its field
+* ``BlockSettings`` describe a block in a network: widths and expansion *ratios* before any rounding. Field
   names are the names of the search dimensions that the kind reads.
-* ``BlockSpec`` is one block in *counts*, with everything that decides its cost. Its ``key`` is its identity
+* ``BlockSpec`` is one block in *counts*, with every value that determines its cost. Its ``key`` identifies it
   in latency tables.
 
-``settings.lower(shape, rounding)`` goes from the first to the second, and is the only place where a channel
-count is rounded or a feature map's size is computed.
+``settings.lower(shape, rounding)`` turns the first into the second. It alone rounds channel counts and
+computes the sizes of feature maps.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Rounding:
         divisor: Widths are multiples of it.
         expand_divisor: Expanded channel counts are multiples of it.
         squeeze_divisor: Squeeze-excite channel counts are multiples of it.
-        minimum_ratio: A rounded count is never below this share of the exact one (Howard et al. 2017's
-            reference code: 90 %).
+        minimum_ratio: Smallest ratio of a rounded count to the exact one (90 % in the reference code of
+            Howard et al. 2017).
     """
 
     divisor: int = 8
@@ -53,15 +53,15 @@ class Rounding:
                 raise UserError(f"rounding.{name} is {value!r}; it must be a whole number of at least 1")
 
     def width(self, value: float) -> int:
-        """The channel count of a block's output."""
+        """The channels of a block's output."""
         return self._nearest(value, self.divisor)
 
     def expanded(self, value: float) -> int:
-        """The channel count inside a bottleneck."""
+        """The channels inside a bottleneck."""
         return self._nearest(value, self.expand_divisor)
 
     def squeezed(self, value: float) -> int:
-        """The channel count inside squeeze-excite."""
+        """The channels inside squeeze-excite."""
         return self._nearest(value, self.squeeze_divisor)
 
     def _nearest(self, value: float, divisor: int) -> int:
@@ -71,7 +71,7 @@ class Rounding:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSpec(ABC):
-    """One block in counts; everything that decides its cost, and nothing else."""
+    """One block in counts: exactly the values that determine its cost."""
 
     KIND: ClassVar[str]
 
@@ -81,7 +81,7 @@ class BlockSpec(ABC):
 
     @abstractmethod
     def lowering(self) -> tuple[Op, ...]:
-        """The primitive operations of the block; the last one gives its output."""
+        """The primitive operations of the block; the last one computes its output."""
 
     @cached_property
     def ops(self) -> tuple[Op, ...]:
@@ -107,7 +107,7 @@ class BlockSpec(ABC):
         return sum(op.params for op in self.ops)
 
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
-        """Bytes that its operations read and write, one after another."""
+        """Bytes that all operations read and write, unfused."""
         return sum(op.bytes_moved(precision, batch=batch) for op in self.ops)
 
     @cached_property
@@ -119,14 +119,14 @@ class BlockSpec(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSettings(ABC):
-    """One block of a network in ratios; knows neither its input nor the rounding."""
+    """One block of a network in ratios, independent of its input and of the rounding."""
 
     KIND: ClassVar[str]
     SPEC: ClassVar[type[BlockSpec]]
 
     @abstractmethod
     def lower(self, shape: Shape, rounding: Rounding) -> BlockSpec:
-        """The block in counts, for an input of ``shape``."""
+        """The block in counts for an input of ``shape``."""
 
     @property
     def step(self) -> int:
@@ -149,10 +149,10 @@ Settings = TypeVar("Settings", bound=type[BlockSettings])
 
 
 def register(settings: Settings) -> Settings:
-    """Class decorator that makes a block kind known by its ``KIND``, together with its ``SPEC``.
+    """Class decorator that registers a block kind under its ``KIND``, together with its ``SPEC``.
 
     Raises:
-        UserError: If the two do not agree on their kind, or a field is no number, word or truth value.
+        UserError: If the two differ in their kind, or a field is not a number, string or Boolean.
     """
     if settings.KIND != settings.SPEC.KIND:
         raise UserError(
@@ -193,18 +193,18 @@ def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block")
     Args:
         kind: A registered kind.
         fields: Values by field name.
-        where: How to name the place in an error.
+        where: The place, for messages.
 
     Raises:
         UserError: For an unknown kind or field, a missing one, or a value of the wrong type.
     """
     cls = settings_type(kind)
-    known = {field.name: field for field in dataclasses.fields(cls)}
+    schema = {field.name: field for field in dataclasses.fields(cls)}
     for name, value in fields.items():
-        if name not in known:
-            raise unknown(f"field of {kind} in {where}", name, known)
-        _check_value(f"{where}: {name}", name, value, _type_name(known[name]))
-    for name, field in known.items():
+        if name not in schema:
+            raise unknown(f"field of {kind} in {where}", name, schema)
+        _check_value(f"{where}: {name}", name, value, _type_name(schema[name]))
+    for name, field in schema.items():
         if name not in fields and field.default is dataclasses.MISSING:
             raise UserError(f"{where}: a block of kind {kind} needs {name!r}; give it a value")
     try:
@@ -214,7 +214,7 @@ def make_settings(kind: str, fields: Mapping[str, Any], *, where: str = "block")
 
 
 def _type_name(field: dataclasses.Field[Any]) -> str:
-    """A field's type as text, whether or not its module postpones the evaluation of annotations."""
+    """A field's type as text, with or without postponed evaluation of annotations in its module."""
     return field.type if isinstance(field.type, str) else field.type.__name__
 
 

@@ -34,7 +34,7 @@ class ConvSpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Conv(BlockSettings):
-    """Settings of a plain convolution; ``width`` is its output channels before rounding."""
+    """Settings of a plain convolution; ``width`` is the number of output channels before rounding."""
 
     KIND: ClassVar[str] = "conv"
     SPEC: ClassVar[type[BlockSpec]] = ConvSpec

@@ -1,5 +1,5 @@
 """The ConvNeXt block (Liu et al. 2022, "A ConvNet for the 2020s", figure 4), with the downsampling layer
-between stages (section 2.6) as a part of the block that follows it."""
+between stages (section 2.6) as part of the block after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.blocks.ops import INPUT, Lowering, Op, Shape
 class ConvNeXtSpec(BlockSpec):
     """Depthwise, layer norm, expand (1×1), activation, project (1×1), layer scale, identity shortcut.
 
-    Where width or size changes, a layer norm and a convolution whose kernel is the stride come first.
+    If width or size changes, a layer norm and a convolution with a kernel of the stride come first.
     """
 
     KIND: ClassVar[str] = "convnext"

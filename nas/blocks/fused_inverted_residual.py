@@ -15,7 +15,7 @@ from nas.blocks.ops import INPUT, Lowering, Op, Shape
 class FusedInvertedResidualSpec(BlockSpec):
     """Expand (K×K), project (1×1).
 
-    A single K×K convolution when ``expanded_channels`` equals ``in_channels``.
+    A single K×K convolution if ``expanded_channels`` equals ``in_channels``.
     """
 
     KIND: ClassVar[str] = "fused_inverted_residual"

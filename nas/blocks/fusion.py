@@ -1,4 +1,4 @@
-"""Which operations a runtime runs as one, and what is left for them to move."""
+"""Operations that a runtime runs as one, and the traffic that remains."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class FusedOp:
 
     @property
     def name(self) -> str:
-        """The field's word for the operation that the others run inside."""
+        """The usual name of the operation that the others run inside."""
         return self.ops[0].name
 
     @property
     def names(self) -> str:
-        """All of them, e.g. ``"convolution + addition + relu"``."""
+        """The names of all operations, e.g. ``"convolution + addition + relu"``."""
         return " + ".join(op.name for op in self.ops)
 
     @property

@@ -19,8 +19,8 @@ from nas.errors import unknown
 class InvertedResidualSpec(BlockSpec):
     """Expand (1×1), depthwise, squeeze-excite, project (1×1).
 
-    Without an expansion convolution when ``expanded_channels`` equals ``in_channels``; without
-    squeeze-excite when ``squeeze_channels`` is 0.
+    There is no expansion if ``expanded_channels`` equals ``in_channels``, and no squeeze-excite if
+    ``squeeze_channels`` is 0.
     """
 
     KIND: ClassVar[str] = "inverted_residual"
@@ -62,7 +62,7 @@ class InvertedResidual(BlockSettings):
     Attributes:
         width: Output channels before rounding.
         expand: Expanded channels as a multiple of the input's.
-        squeeze: Squeeze-excite channels as a share of what ``squeeze_of`` names; 0 for none.
+        squeeze: Squeeze-excite channels as a share of ``squeeze_of``'s; 0 for none.
         squeeze_of: ``"expanded"`` (MobileNetV3, Once-for-All) or ``"input"`` (EfficientNet).
     """
 

@@ -26,7 +26,7 @@ class LayerNormSpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(BlockSettings):
-    """Layer norm; it has nothing to set."""
+    """Settings of a layer norm: none."""
 
     KIND: ClassVar[str] = "layer_norm"
     SPEC: ClassVar[type[BlockSpec]] = LayerNormSpec

@@ -1,4 +1,4 @@
-"""A fully connected layer on pooled features: the layers between pooling and classes, and the classifier."""
+"""A fully connected layer on pooled features: before the classifier, and the classifier itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.errors import UserError
 @final
 @dataclass(frozen=True, kw_only=True)
 class LinearSpec(BlockSpec):
-    """A matrix product, a bias if any, and an activation."""
+    """A matrix product, an optional bias, and an activation."""
 
     KIND: ClassVar[str] = "linear"
 
@@ -28,7 +28,7 @@ class LinearSpec(BlockSpec):
 
 
 def classifier(shape: Shape, classes: int) -> LinearSpec:
-    """The layer that ends every network: one output for each class, never rounded."""
+    """The last layer of every network: one output for each class, never rounded."""
     _check_vector(shape)
     return LinearSpec(
         in_channels=shape.channels,
@@ -52,7 +52,7 @@ def _check_vector(shape: Shape) -> None:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Linear(BlockSettings):
-    """Settings of a fully connected layer; ``width`` is its outputs before rounding."""
+    """Settings of a fully connected layer; ``width`` is the number of outputs before rounding."""
 
     KIND: ClassVar[str] = "linear"
     SPEC: ClassVar[type[BlockSpec]] = LinearSpec

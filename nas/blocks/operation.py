@@ -1,6 +1,6 @@
-"""One operation of several at a place, as in a NASNet-style cell (Zoph et al. 2018, section 3).
+"""One of several operations at a place, as in a NASNet-style cell (Zoph et al. 2018, section 3).
 
-Each operation has weights of its own, so a supernet of such places is trained by sampling single paths (Guo
+Each operation has its own weights, so a supernet of such places is trained by sampling single paths (Guo
 et al. 2020, "Single Path One-Shot", section 3.1).
 """
 
@@ -55,7 +55,7 @@ OPERATIONS = tuple(_OPERATIONS)
 @final
 @dataclass(frozen=True, kw_only=True)
 class OperationSpec(BlockSpec):
-    """One operation; a 1×1 convolution follows where it leaves another width or size than the place needs."""
+    """One operation, followed by a 1×1 convolution if its width or size differs from the place's."""
 
     KIND: ClassVar[str] = "operation"
 

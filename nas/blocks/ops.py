@@ -1,9 +1,9 @@
-"""Primitive operations: what every block is lowered to, and the only place where costs are defined.
+"""Primitive operations, to which every block is lowered, and their costs.
 
 A block lowers to a short list of operations in static single assignment form: each operation names its
-inputs by their position in the list, and ``INPUT`` stands for the block's own input. Multiply-accumulates,
-parameters, bytes moved, arithmetic intensity, the PyTorch modules and the ONNX micro-models all come from
-this one list, so a new block kind is one file.
+inputs by their positions in the list, and ``INPUT`` stands for the block's own input. Multiply-accumulates,
+parameters, bytes moved, arithmetic intensity, PyTorch modules and ONNX micro-models are generated from this
+list, so a new block kind is one file.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import final
 from nas.errors import UserError
 
 INPUT = -1
-"""The position that stands for the block's input."""
+"""The position of the block's input."""
 
 ACTIVATIONS = ("relu", "relu6", "hard_swish", "silu", "gelu", "hard_sigmoid", "sigmoid", "identity")
-"""The activation functions that every part of the project knows; ``identity`` costs nothing."""
+"""The activation functions of the project; ``identity`` costs nothing."""
 
 BYTES_PER_ELEMENT = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "fp8": 1, "int8": 1}
 
@@ -47,9 +47,9 @@ class Op(ABC):
     Attributes:
         in_shape: Shape of the first input.
         inputs: Positions of the operations whose outputs it reads; ``INPUT`` is the block's input.
-        role: The name of its weights within the block, empty where it has none. Operations of the same role
-            share their weights in a supernet, whatever else differs, so a role means the same in every
-            variant of a kind.
+        role: The name of its weights within the block, empty for an operation without weights. In a supernet,
+            operations of the same role share their weights, so a role has the same meaning in every variant
+            of a kind.
     """
 
     in_shape: Shape
@@ -59,7 +59,7 @@ class Op(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The field's word for the operation, e.g. ``"depthwise convolution"``."""
+        """The usual name of the operation, e.g. ``"depthwise convolution"``."""
 
     @property
     def out_shape(self) -> Shape:
@@ -77,7 +77,7 @@ class Op(ABC):
 
     @property
     def weight_elements(self) -> int:
-        """Constants read at inference, after BatchNorm is folded into the convolution before it."""
+        """Constants read at inference, with BatchNorm folded into the convolution before it."""
         return self.params
 
     @property
@@ -90,12 +90,12 @@ class Op(ABC):
 
     @property
     def moved_elements(self) -> int:
-        """Elements read and written if every input, weight and output crosses memory once."""
+        """Elements moved if every input, weight and output is read or written once."""
         return self.input_elements + self.out_shape.elements + self.weight_elements
 
     @property
     def fused_elements(self) -> int:
-        """Elements that still cross memory where elementwise operations run inside others."""
+        """Elements that still cross memory if elementwise operations run inside others."""
         return self.moved_elements
 
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
@@ -114,8 +114,8 @@ class Conv2d(Op):
     """A convolution, with the BatchNorm that follows it, if any.
 
     Attributes:
-        padding: Zeros on each side; ``None`` stands for half the kernel, which keeps the size at stride 1.
-        norm: Whether BatchNorm follows; at inference it is folded into weights and bias.
+        padding: Zeros on each side; ``None`` means half the kernel, which keeps the size at stride 1.
+        norm: Whether BatchNorm follows. At inference it is folded into weights and bias.
     """
 
     out_channels: int
@@ -153,7 +153,7 @@ class Conv2d(Op):
 
     @property
     def group_channels(self) -> int:
-        """Input channels of each group, which are those of the weights (out, in / groups, K, K)."""
+        """Input channels of each group: the second dimension of the weights (out, in / groups, K, K)."""
         return self.in_shape.channels // self.groups
 
     @property
@@ -200,11 +200,11 @@ class Linear(Op):
 
 @dataclass(frozen=True, kw_only=True)
 class Elementwise(Op):
-    """An operation on each element of a feature map by itself: runtimes run it inside another operation."""
+    """An operation on single elements of a feature map, which runtimes run inside another operation."""
 
     @property
     def fused_elements(self) -> int:
-        """Operands beside the feature map that it transforms."""
+        """Elements of the operands other than the feature map that it transforms."""
         return self.moved_elements - self.in_shape.elements - self.out_shape.elements
 
 
@@ -227,7 +227,7 @@ class Pool(Op):
 
     Attributes:
         mode: ``"max"`` or ``"average"``.
-        ceil: Whether a last, partly filled window counts.
+        ceil: Whether a partly filled last window counts.
     """
 
     mode: str
@@ -280,7 +280,7 @@ class Add(Elementwise):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Multiply(Elementwise):
-    """A feature map times one factor a channel, as at the end of squeeze-excite."""
+    """A feature map times one factor per channel, as at the end of squeeze-excite."""
 
     @property
     def name(self) -> str:
@@ -294,7 +294,7 @@ class Multiply(Elementwise):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Scale(Elementwise):
-    """A feature map times one learned factor a channel (layer scale; Touvron et al. 2021, section 2.1)."""
+    """A feature map times one learned factor per channel (layer scale; Touvron et al. 2021, section 2.1)."""
 
     @property
     def name(self) -> str:
@@ -322,7 +322,7 @@ class LayerNorm(Op):
 
 
 class Lowering:
-    """Collects the operations of one block; each method appends one and returns its position.
+    """Collects the operations of one block. Each method appends one and returns its position.
 
     >>> net = Lowering(Shape(3, 32, 32))
     >>> net.activation(net.conv(INPUT, 16, role="conv", kernel=3, stride=2), "relu")
@@ -384,7 +384,7 @@ class Lowering:
     def depthwise(
         self, x: int, *, role: str, kernel: int, stride: int = 1, norm: bool = True, bias: bool = False
     ) -> int:
-        """A convolution of each channel by itself."""
+        """A convolution with one group per channel."""
         channels = self.shape(x).channels
         return self.conv(
             x, channels, role=role, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias
@@ -397,7 +397,7 @@ class Lowering:
         )
 
     def activation(self, x: int, function: str) -> int:
-        """A nonlinearity; nothing is appended for ``identity``."""
+        """A nonlinearity; ``identity`` appends nothing."""
         if function == "identity":
             return x
         return self._append(Activation(in_shape=self.shape(x), inputs=(x,), function=function))
@@ -428,11 +428,11 @@ class Lowering:
         return self._append(Add(in_shape=self.shape(x), inputs=(x, y)))
 
     def multiply(self, x: int, factors: int) -> int:
-        """A feature map times one factor a channel."""
+        """A feature map times one factor per channel."""
         return self._append(Multiply(in_shape=self.shape(x), inputs=(x, factors)))
 
     def scale(self, x: int, *, role: str) -> int:
-        """A feature map times one learned factor a channel."""
+        """A feature map times one learned factor per channel."""
         return self._append(Scale(in_shape=self.shape(x), inputs=(x,), role=role))
 
     def layer_norm(self, x: int, *, role: str) -> int:

@@ -13,7 +13,7 @@ from nas.blocks.ops import INPUT, Lowering, Op, Shape
 @final
 @dataclass(frozen=True, kw_only=True)
 class PatchifySpec(BlockSpec):
-    """A biased convolution whose kernel is its stride, and a layer norm."""
+    """A biased convolution with a kernel of its stride, and a layer norm."""
 
     KIND: ClassVar[str] = "patchify"
 

@@ -26,7 +26,7 @@ class PoolSpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Pool(BlockSettings):
-    """Global average pooling; it has nothing to set."""
+    """Settings of global average pooling: none."""
 
     KIND: ClassVar[str] = "pool"
     SPEC: ClassVar[type[BlockSpec]] = PoolSpec

@@ -39,8 +39,8 @@ class ResidualBasic(BlockSettings):
     """Settings of a basic residual block.
 
     Attributes:
-        width: Output channels before rounding; both convolutions have them.
-        shortcut: What stands in for the identity where it does not fit: one of ``SHORTCUTS``.
+        width: Output channels of both convolutions before rounding.
+        shortcut: Replacement of an identity that does not fit: one of ``SHORTCUTS``.
     """
 
     KIND: ClassVar[str] = "residual_basic"

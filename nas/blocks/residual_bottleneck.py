@@ -1,5 +1,5 @@
 """The bottleneck residual block (He et al. 2016, "Deep Residual Learning", figure 5), with the stride in its
-3×3 convolution, as torchvision and Once-for-All have it."""
+3×3 convolution, as in torchvision and Once-for-All."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ResidualBottleneck(BlockSettings):
     Attributes:
         width: Output channels before rounding.
         expand: Channels of the bottleneck as a share of the block's *output* (Once-for-All: 0.2, 0.25, 0.35).
-        shortcut: What stands in for the identity where it does not fit: one of ``SHORTCUTS``.
+        shortcut: Replacement of an identity that does not fit: one of ``SHORTCUTS``.
     """
 
     KIND: ClassVar[str] = "residual_bottleneck"

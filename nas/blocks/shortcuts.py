@@ -6,12 +6,12 @@ from nas.blocks.ops import INPUT, Lowering, Shape
 from nas.errors import unknown
 
 SHORTCUTS = ("none", "projection", "pool_projection")
-"""What can stand in for the identity where it does not fit: nothing, a 1×1 convolution with the block's
-stride, or average pooling followed by a 1×1 convolution (He et al. 2019, "Bag of Tricks", ResNet-D)."""
+"""Replacements of an identity that does not fit: none, a 1×1 convolution with the block's stride, or average
+pooling followed by a 1×1 convolution (He et al. 2019, "Bag of Tricks", ResNet-D)."""
 
 
 def check_shortcut(value: str) -> None:
-    """Refuses a shortcut that does not exist.
+    """Checks that a shortcut exists.
 
     Raises:
         UserError: If ``value`` is not one of ``SHORTCUTS``.
@@ -21,14 +21,14 @@ def check_shortcut(value: str) -> None:
 
 
 def choose_shortcut(shape: Shape, out_channels: int, stride: int, otherwise: str) -> str:
-    """The identity where it fits, ``otherwise`` elsewhere; at stride 1 there is nothing to pool."""
+    """The identity if it fits, else ``otherwise``; stride 1 needs no pooling."""
     if stride == 1 and out_channels == shape.channels:
         return "identity"
     return "projection" if stride == 1 and otherwise == "pool_projection" else otherwise
 
 
 def add_shortcut(net: Lowering, x: int, *, shortcut: str, stride: int) -> int:
-    """Adds the block's input to ``x`` over the shortcut, and returns the position of the sum."""
+    """Adds the block's input to ``x`` through the shortcut; returns the position of the sum."""
     if shortcut == "none":
         return x
     if shortcut == "identity":

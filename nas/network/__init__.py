@@ -1,4 +1,4 @@
-"""Concrete networks, their lowering to blocks, and the networks that the field knows by name."""
+"""Concrete networks, their lowering to blocks, and published networks by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network needs of memory while it runs: its weights, and its feature maps at their worst moment."""
+"""The memory of a running network: its weights, and the peak of its feature maps."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from nas.network.spec import NetworkSpec
 
 
 def weight_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
-    """Bytes of all constants that are read at inference, BatchNorm folded, each in ``precision``."""
+    """Bytes of all constants read at inference, with BatchNorm folded, in ``precision``."""
     return sum(block_weight_bytes(block, precision) for block in network.blocks)
 
 
 def peak_activation_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
-    """The most bytes of feature maps that are alive at once, for one image.
+    """Peak bytes of live feature maps, for one image.
 
     Operations run one after another, in the order of the lowering. While one runs, its inputs, its output and
-    all that a later one still reads are in memory; an elementwise operation overwrites its first input if
-    nothing reads that later (Lin et al. 2020, "MCUNet", section 3, for networks of any shape). Weights do not
-    count.
+    every value that a later one reads are in memory. An elementwise operation overwrites its first input if
+    no later operation reads it (Lin et al. 2020, "MCUNet", section 3, for networks of any shape). Weights do
+    not count.
     """
     return max(block_activation_bytes(block, precision) for block in network.blocks)
 
@@ -31,7 +31,7 @@ def block_weight_bytes(block: BlockSpec, precision: str) -> int:
 
 
 def block_activation_bytes(block: BlockSpec, precision: str) -> int:
-    """The peak within one block, its input included; blocks are a chain, so nothing else is alive."""
+    """The peak within one block, its input included. Blocks form a chain, so no other map is alive."""
     return _peak_elements(block) * BYTES_PER_ELEMENT[precision]
 
 
@@ -53,5 +53,5 @@ def _peak_elements(block: BlockSpec) -> int:
 
 
 def _overwrites(op: Op, position: int, last_read: dict[int, int]) -> bool:
-    """Whether the output lies where the first input was."""
+    """Whether the output overwrites the first input."""
     return isinstance(op, Elementwise) and last_read[op.inputs[0]] == position

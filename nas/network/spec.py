@@ -1,4 +1,4 @@
-"""A concrete network, and its lowering to blocks: the one place where geometry is computed."""
+"""A concrete network and its lowering to blocks, the only place that computes geometry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas.files import read_json
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a block stands in its network.
+    """The position of a block in its network.
 
     Attributes:
         section: ``"stem"``, ``"stages"``, ``"head"`` or ``"classifier"``.
@@ -41,14 +41,14 @@ CLASSIFIER = Place("classifier", 0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """A network in ratios: everything that decides it, before any rounding.
+    """A network in ratios, before any rounding.
 
-    It knows nothing of a search space: a scaled network leaves its space, and a published one never had one.
+    It is independent of search spaces: a scaled network leaves its space, and a published one has none.
 
     Attributes:
         resolution: Height and width of the input image.
         input_channels: Channels of the input image.
-        classes: Outputs of the classifier, which follows the head.
+        classes: Outputs of the classifier that follows the head.
         stem: Blocks before the stages.
         stages: One tuple of blocks for each stage.
         head: Blocks after the stages, pooling included.
@@ -82,10 +82,10 @@ class NetworkSpec:
 
     @cached_property
     def placed_blocks(self) -> tuple[tuple[Place, BlockSpec], ...]:
-        """Every block in counts with its place, the classifier included.
+        """Every block in counts and its place, the classifier included.
 
         Raises:
-            UserError: If a block does not fit its input; the message names the place.
+            UserError: If a block does not fit its input. The message names the place.
         """
         shape, result = self.input_shape, []
         for place, settings in self.settings():
@@ -110,7 +110,7 @@ class NetworkSpec:
         return sum(block.params for block in self.blocks)
 
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
-        """Bytes that its operations read and write, one after another."""
+        """Bytes that all operations read and write, unfused."""
         return sum(block.bytes_moved(precision, batch=batch) for block in self.blocks)
 
     def to_dict(self) -> dict[str, Any]:
@@ -152,15 +152,15 @@ class NetworkSpec:
 
 
 def read_network(path: Path) -> NetworkSpec:
-    """The network in a JSON file, or the one under ``network`` in it, as in a run's ``winner.json``.
+    """The network of a JSON file: the whole file or its key ``network``, as in a run's ``winner.json``.
 
     Raises:
         UserError: If the file is missing or holds no network.
     """
     value = read_json(path)
-    found = value.get("network", value) if isinstance(value, Mapping) else value
+    network = value.get("network", value) if isinstance(value, Mapping) else value
     try:
-        return NetworkSpec.from_dict(found)
+        return NetworkSpec.from_dict(network)
     except UserError as error:
         raise UserError(
             f"{path} holds no network: {error}; name a file such as search/winner.json or scale/scale.json "
@@ -173,10 +173,10 @@ def _section(blocks: Any, name: str) -> tuple[BlockSettings, ...]:
 
 
 def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Place) -> BlockSpec:
-    """One step of the lowering: the block in counts for an input of ``shape``.
+    """Lowers one block to counts, for an input of ``shape``.
 
     Raises:
-        UserError: If the block does not fit its input, or leaves no pixel of it.
+        UserError: If the block does not fit its input, or its output has no pixel.
     """
     try:
         block = settings.lower(shape, rounding)
@@ -192,7 +192,7 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
 
 
 def lower_classifier(shape: Shape, classes: int) -> BlockSpec:
-    """The block that ends every network.
+    """The classifier in counts.
 
     Raises:
         UserError: If the head does not end in a vector.

@@ -1,4 +1,4 @@
-"""Networks that the field knows by name. A new family is a new file in this folder."""
+"""Published networks by name. A new family is a new file in this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of reference networks: each family is a file beside this one."""
+"""The registry of reference networks; each family has a file in this folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.registry import Registry
 Blocks = tuple[BlockSettings, ...]
 
 UNROUNDED = Rounding(divisor=1, expand_divisor=1, squeeze_divisor=1)
-"""For families whose publication rounds nothing: to the nearest whole channel."""
+"""Rounds to the nearest whole channel, for families whose publication does not round."""
 
 
 @final
@@ -34,7 +34,7 @@ class Reference:
     """A published network.
 
     Attributes:
-        build: Gives its body for a width multiplier.
+        build: From a width multiplier to the body.
         resolution: The published resolution.
         source: The publication.
     """
@@ -48,12 +48,12 @@ _REFERENCES: Registry[Reference] = Registry("reference network", package="nas.ne
 
 
 def add(name: str, build: Callable[[float], Body], *, resolution: int = 224, source: str) -> None:
-    """Makes a network known by its name."""
+    """Registers a network under its name."""
     _REFERENCES.add(name, Reference(build=build, resolution=resolution, source=source), source=build)
 
 
 def reference_names() -> tuple[str, ...]:
-    """The names that ``reference_network`` knows."""
+    """The names of all reference networks."""
     return _REFERENCES.names()
 
 
@@ -74,26 +74,26 @@ def reference_network(
     classes: int = 1000,
     input_channels: int = 3,
 ) -> NetworkSpec:
-    """A published network, with torchvision's geometry wherever torchvision has it.
+    """A published network, with torchvision's geometry if torchvision has the network.
 
     Args:
         name: One of ``reference_names()``; torchvision's names, and ``mobilenet_v1``,
             ``mobilenetv4_conv_small`` and ``resnet20`` (He et al. 2016, section 4.2).
-        resolution: Height and width of the input; the published one by default.
+        resolution: Height and width of the input; the published resolution by default.
         width: Multiplies every channel count before rounding (Howard et al. 2017, section 3.3).
         classes: Outputs of the classifier.
         input_channels: Channels of the input image.
 
     Raises:
         UserError: If the name is unknown (the message gives the nearest ones), a number is out of range, or
-            the resolution too low for the network's strides.
+            the resolution is too low for the network's strides.
     """
-    found = reference(name)
+    published = reference(name)
     if type(width) not in (int, float) or not width > 0:
         raise UserError(f"width is {width!r}; a width multiplier is a number above 0, e.g. 0.5")
-    body = found.build(width)
+    body = published.build(width)
     network = NetworkSpec(
-        resolution=found.resolution if resolution is None else resolution,
+        resolution=published.resolution if resolution is None else resolution,
         input_channels=input_channels,
         classes=classes,
         stem=body.stem,
@@ -101,5 +101,5 @@ def reference_network(
         head=body.head,
         rounding=body.rounding,
     )
-    network.blocks  # noqa: B018  fails here, not later, where the resolution is too low
+    network.blocks  # noqa: B018  fails here, not later, if the resolution is too low
     return network

@@ -38,7 +38,7 @@ _SCALES = {
     "b6": (1.8, 2.6, 528),
     "b7": (2.0, 3.1, 600),
 }
-# Fused (f) or not (m), expansion, output channels, number of blocks, stride of the first one; a row a stage.
+# One row per stage: fused (f) or not (m), expansion, output channels, blocks, stride of the first block.
 _V2_TABLES = {
     "s": "f 1 24 2 1, f 4 48 4 2, f 4 64 4 2, m 4 128 6 2, m 6 160 9 1, m 6 256 15 2",
     "m": "f 1 24 3 1, f 4 48 5 2, f 4 80 5 2, m 4 160 7 2, m 6 176 14 1, m 6 304 18 2, m 6 512 5 1",

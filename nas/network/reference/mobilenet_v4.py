@@ -10,7 +10,7 @@ from nas.network.reference.base import Blocks, Body, add
 
 SOURCE = "Qin et al. 2024, 'MobileNetV4', appendix D (MNv4-Conv-S)"
 
-# Kernel before and after the expansion (0: none), stride, output channels, expansion; a tuple a stage.
+# Kernel before and after the expansion (0: none), stride, output channels, expansion; one tuple per stage.
 _STAGES = (
     (
         (5, 5, 2, 96, 3),

@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016), with the stride in the 3×3 convolution of a bottleneck, as torchvision has it."""
+"""ResNet (He et al. 2016), with the stride in the 3×3 convolution of a bottleneck, as in torchvision."""
 
 from __future__ import annotations
 
