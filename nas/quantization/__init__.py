@@ -1,9 +1,9 @@
 """INT8 of an ONNX model, per target: pairs of QuantizeLinear and DequantizeLinear (QDQ).
 
-Weights have a scale for each output channel; activations one for the whole tensor. Where a pair stands
-decides which operations a runtime can fuse, so the measured models of a kit and an artefact that ships get
-theirs from the same ``insert_pairs``: a kit's ranges are assumed, those of an artefact calibrated. On whole
-networks, the quantiser of ONNX Runtime leads to the same optimised operators, in fifty times the time.
+Weights have a scale per output channel, activations one for the whole tensor. The positions of the pairs
+determine which operations a runtime can fuse, so the models of a kit and exported artefacts both use
+``insert_pairs``, with assumed ranges for a kit and calibrated ones for an artefact. On whole networks, ONNX
+Runtime's own quantiser leads to the same optimised operators and takes fifty times as long.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def quantize(
     Args:
         model: A float model with BatchNorm folded.
         target: One of ``SCHEMES``.
-        batches: Calibration inputs, each with an array for every input; training images, never test ones.
+        batches: Calibration inputs, each with an array for every input: training images, never test images.
         calibration: One of ``CALIBRATIONS``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The range of each activation over calibration images, by ONNX Runtime's calibrators."""
+"""The range of each activation over calibration images, from ONNX Runtime's calibrators."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nas.quantization.pairs import Range
 FloatArray = NDArray[np.float32]
 
 CALIBRATIONS = ("minmax", "percentile", "entropy")
-"""How a range follows from the values that an activation took."""
+"""Methods that turn the values of an activation into a range."""
 
 
 def calibrate(
     model: onnx.ModelProto, batches: Iterable[Mapping[str, FloatArray]], *, method: str = "minmax"
 ) -> dict[str, Range]:
-    """The range of each activation over the batches, by ONNX Runtime's calibrators.
+    """The range of each activation over the batches, from ONNX Runtime's calibrators.
 
     Raises:
         UserError: If the method is unknown or there are no batches.
@@ -34,23 +34,23 @@ def calibrate(
     from onnxruntime.quantization.calibrate import create_calibrator
 
     reader = _Reader(iter(batches))
-    chosen = {name.lower(): value for name, value in CalibrationMethod.__members__.items()}[method]
+    calibration = {name.lower(): value for name, value in CalibrationMethod.__members__.items()}[method]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, str(path))
-        calibrator = create_calibrator(path, None, str(Path(folder) / "augmented.onnx"), chosen)
+        calibrator = create_calibrator(path, None, str(Path(folder) / "augmented.onnx"), calibration)
         try:
             calibrator.collect_data(reader)
         except ValueError:
             if reader.read:
                 raise
             raise UserError("no images to calibrate INT8 on; give at least one batch") from None
-        found = calibrator.compute_data()
-    return {name: _range(data.range_value) for name, data in found.items()}
+        tensors = calibrator.compute_data()
+    return {name: _range(data.range_value) for name, data in tensors.items()}
 
 
 class _Reader:
-    """What ONNX Runtime's calibrators read from."""
+    """The batches in the form that ONNX Runtime's calibrators expect."""
 
     def __init__(self, batches: Iterator[Mapping[str, FloatArray]]) -> None:
         self._batches, self.read = batches, 0

@@ -1,4 +1,4 @@
-"""Puts pairs of QuantizeLinear and DequantizeLinear into a graph."""
+"""Inserting pairs of QuantizeLinear and DequantizeLinear into a graph."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nas.quantization.schemes import WEIGHTED, Scheme
 
 Range = tuple[float, float]
 
-_CLAMPS = frozenset({"Relu", "Clip"})  # a runtime leaves these to the rounding of the operation before them
+_CLAMPS = frozenset({"Relu", "Clip"})  # runtimes drop these: the rounding of the operation before them clamps
 _PASSING = frozenset({"Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 _POSITIVE = frozenset({"Relu", "Clip", "Sigmoid", "HardSigmoid"})
 
 
 def assumed_ranges(model: onnx.ModelProto) -> dict[str, Range]:
-    """Ranges for a model that is only timed: they decide which operations can be fused, and nothing else."""
+    """Ranges for a model that is only timed. They only affect which operations can be fused."""
     ranges = {value.name: (-3.0, 3.0) for value in model.graph.input}
     for node in model.graph.node:
         ranges[node.output[0]] = (0.0 if node.op_type in _POSITIVE else -3.0, 3.0)
@@ -28,38 +28,38 @@ def assumed_ranges(model: onnx.ModelProto) -> dict[str, Range]:
 
 
 def insert_pairs(model: onnx.ModelProto, ranges: Mapping[str, Range], *, scheme: Scheme) -> onnx.ModelProto:
-    """A copy of a float model with pairs where ``scheme`` wants them.
+    """A copy of a float model with the pairs of ``scheme``.
 
     Args:
         model: A float model whose operations have one output each.
         ranges: The range of each activation, by name.
-        scheme: Where pairs stand, and what they look like.
+        scheme: The positions and the form of the pairs.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
-    encodings = _encodings(graph, _wanted(graph, scheme), ranges, scheme)
+    encodings = _encodings(graph, _paired(graph, scheme), ranges, scheme)
     _Writer(graph, encodings, scheme).rewrite()
     return result
 
 
-def _wanted(graph: onnx.GraphProto, scheme: Scheme) -> set[str]:
-    """The activations that get a pair; scores that a matrix product leaves are not rounded."""
+def _paired(graph: onnx.GraphProto, scheme: Scheme) -> set[str]:
+    """The activations with a pair. The scores of the last matrix product are not rounded."""
     constants = {item.name for item in graph.initializer}
     makers = {node.output[0]: node.op_type for node in graph.node}
-    wanted: set[str] = set()
+    paired: set[str] = set()
     for node in graph.node:
-        wanted.update(name for name in _read_quantised(node, makers, scheme) if name not in constants)
+        paired.update(name for name in _read_quantised(node, makers, scheme) if name not in constants)
         if node.op_type in scheme.kinds and scheme.outputs:
-            wanted.add(_clamped(node.output[0], graph))
-    return wanted - {value.name for value in graph.output if makers.get(value.name) == "Gemm"}
+            paired.add(_clamped(node.output[0], graph))
+    return paired - {value.name for value in graph.output if makers.get(value.name) == "Gemm"}
 
 
 def _read_quantised(node: onnx.NodeProto, makers: Mapping[str, str], scheme: Scheme) -> Sequence[str]:
-    """Those inputs of an operation that it wants quantised, weights and biases aside.
+    """The inputs of an operation that have to be quantised, without weights and biases.
 
-    Where outputs are not quantised, a sum is fused with the convolution before it; its other addend is an
-    input of that fused operation.
+    If outputs are not quantised, a sum is fused with the convolution before it, and its other addend is an
+    input of the fused operation.
     """
     if node.op_type in scheme.kinds:
         return list(node.input)[: 1 if node.op_type in WEIGHTED else None]
@@ -69,7 +69,7 @@ def _read_quantised(node: onnx.NodeProto, makers: Mapping[str, str], scheme: Sch
 
 
 def _clamped(name: str, graph: onnx.GraphProto) -> str:
-    """``name``, or what a clamp that alone reads it makes of it."""
+    """``name``, or the output of a clamp that is its only reader."""
     readers = [node for node in graph.node if name in node.input]
     last = any(value.name == name for value in graph.output)
     alone = len(readers) == 1 and readers[0].op_type in _CLAMPS and not last
@@ -77,28 +77,28 @@ def _clamped(name: str, graph: onnx.GraphProto) -> str:
 
 
 def _encodings(
-    graph: onnx.GraphProto, wanted: set[str], ranges: Mapping[str, Range], scheme: Scheme
+    graph: onnx.GraphProto, paired: set[str], ranges: Mapping[str, Range], scheme: Scheme
 ) -> dict[str, tuple[float, int]]:
-    """Scale and zero point of each wanted activation; what only passes values on keeps its input's."""
-    found: dict[str, tuple[float, int]] = {}
+    """Scale and zero point of each activation with a pair. Operations that move values keep their input's."""
+    encodings: dict[str, tuple[float, int]] = {}
     for value in graph.input:
-        if value.name in wanted:
-            found[value.name] = scheme.encode(*ranges[value.name])
+        if value.name in paired:
+            encodings[value.name] = scheme.encode(*ranges[value.name])
     for node in graph.node:
         name = node.output[0]
-        if name in wanted:
-            kept = found.get(node.input[0]) if node.op_type in _PASSING else None
-            found[name] = kept or scheme.encode(*ranges[name])
-    return found
+        if name in paired:
+            passed = encodings.get(node.input[0]) if node.op_type in _PASSING else None
+            encodings[name] = passed or scheme.encode(*ranges[name])
+    return encodings
 
 
 class _Writer:
-    """Writes a graph anew; the pair of a value stands right behind what makes it.
+    """Rewrites a graph. The pair of a value follows the operation that computes it.
 
     Args:
-        graph: Is changed in place.
-        encodings: Scale and zero point of each activation that gets a pair.
-        scheme: What pairs look like.
+        graph: The graph, which is changed in place.
+        encodings: Scale and zero point of each activation with a pair.
+        scheme: The form of the pairs.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class _Writer:
         self._finish()
 
     def _inputs(self, node: onnx.NodeProto) -> list[str]:
-        """The inputs of an operation, quantised where that is wanted."""
+        """The inputs of an operation, quantised ones by the names of their pairs."""
         quantised = set(_read_quantised(node, self._makers, self._scheme))
         if self._scheme.outputs:
             quantised.update(node.input)
@@ -140,9 +140,9 @@ class _Writer:
         return names
 
     def _weights(self, node: onnx.NodeProto) -> list[str]:
-        """Quantised weights and the bias of an operation: the names of what dequantises them.
+        """The names of the dequantised weights and bias of an operation.
 
-        A channel's scale is large enough for its bias to fit into 32 bits.
+        The scale of a channel is large enough for its bias to fit into 32 bits.
         """
         name, *biases = node.input[1:]
         value, limit = self._constants[name], self._scheme.weight_limit
@@ -158,14 +158,14 @@ class _Writer:
         return names + [self._bias(bias, scales * np.float32(input_scale)) for bias in biases]
 
     def _bias(self, name: str, scales: NDArray[np.float32]) -> str:
-        """A bias in the unit of the products that it is added to."""
+        """A bias in the units of the products to which it is added."""
         if not self._scheme.biases:
             return name
         stored = np.rint(self._constants[name] / scales).astype(np.int32)
         return self._dequantise(name, stored, scales, axis=0)
 
     def _operand(self, name: str) -> str:
-        """A constant operand of an elementwise operation: encoded as an activation is."""
+        """A constant operand of an elementwise operation, encoded like an activation."""
         value, limits = self._constants[name], np.iinfo(self._scheme.dtype)
         scale, zero = self._scheme.encode(float(value.min()), float(value.max()))
         stored = np.clip(np.rint(value / scale) + zero, limits.min, limits.max).astype(self._scheme.dtype)
@@ -174,7 +174,7 @@ class _Writer:
     def _dequantise(
         self, name: str, stored: Any, scales: Any, *, zero: int = 0, axis: int | None = None
     ) -> str:
-        """Stores a quantised constant, and appends what dequantises it."""
+        """Stores a quantised constant and appends the node that dequantises it."""
         numbers = self._numbers(name, scales, np.full_like(scales, zero, dtype=stored.dtype))
         self._stored[f"{name}_quantised"] = stored
         self._op("DequantizeLinear", [f"{name}_quantised", *numbers], _pair_name(name), axis=axis)
@@ -200,10 +200,10 @@ class _Writer:
 
     def _finish(self) -> None:
         used = {name for node in self._nodes for name in node.input}
-        kept = [item for item in self._graph.initializer if item.name in used]
+        initializers = [item for item in self._graph.initializer if item.name in used]
         del self._graph.node[:], self._graph.initializer[:]
         self._graph.node.extend(self._nodes)
-        self._graph.initializer.extend(kept)
+        self._graph.initializer.extend(initializers)
         self._graph.initializer.extend(
             numpy_helper.from_array(np.asarray(value), name) for name, value in self._stored.items()
         )
@@ -214,7 +214,7 @@ def _pair_name(name: str) -> str:
 
 
 def _along_outputs(node: onnx.NodeProto, rank: int) -> list[int]:
-    """The shape that lays one number for each output channel along that axis of the weights."""
+    """The shape that broadcasts one number per output channel over the weights."""
     turned = any(item.name == "transB" and item.i for item in node.attribute)
     axis = 0 if node.op_type == "Conv" or turned else 1
     return [-1 if i == axis else 1 for i in range(rank)]

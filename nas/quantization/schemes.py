@@ -1,4 +1,4 @@
-"""How each family of targets wants its INT8 models."""
+"""The form of INT8 models for each family of targets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import final
 import numpy as np
 
 WEIGHTED = frozenset({"Conv", "Gemm"})
-"""Operations with weights, which are quantised for each output channel."""
+"""Operations with weights, which are quantised per output channel."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """How one family of targets wants its INT8 models.
+    """The form of INT8 models for one family of targets.
 
     Attributes:
         unsigned: Whether activations are unsigned with a zero point, or signed and symmetric.
         kinds: Operations that run in INT8.
-        outputs: Whether their outputs are quantised as well as their inputs.
+        outputs: Whether their outputs are quantised too.
         biases: Whether biases are stored as integers.
         weight_limit: The largest absolute value of a quantised weight.
     """
@@ -50,27 +50,27 @@ _EVERYWHERE = frozenset({"Conv", "Gemm", "Add", "Mul", "GlobalAveragePool", "Ave
 
 SCHEMES = {
     "x86": Scheme(unsigned=True, kinds=_EVERYWHERE, outputs=True, biases=True),
-    # Without VNNI two products are added in 16 bits, which saturate unless weights have 7 bits.
+    # Without VNNI, two products are added in 16 bits, which saturate unless weights have 7 bits.
     "x86_without_vnni": Scheme(unsigned=True, kinds=_EVERYWHERE, outputs=True, biases=True, weight_limit=63),
-    # TensorRT fuses what lies between a dequantised input and the next pair, and wants biases in float
+    # TensorRT fuses the operations between a dequantised input and the next pair, and needs float biases
     # (TensorRT documentation, "Working with quantized types", explicit quantization).
     "tensorrt": Scheme(unsigned=False, kinds=WEIGHTED, outputs=False, biases=False),
 }
-"""By name; what stands for ``x86`` also suits Arm processors and OpenVINO."""
+"""By name. ``x86`` suits Arm processors and OpenVINO too."""
 
 
 def scheme_of(*, runtime: str, provider: str) -> Scheme:
-    """The scheme that a runtime and its provider want."""
+    """The scheme of a runtime and its provider."""
     nvidia = runtime == "tensorrt" or provider in ("TensorrtExecutionProvider", "CUDAExecutionProvider")
     return SCHEMES["tensorrt" if nvidia else "x86"]
 
 
 def target_here() -> str:
-    """The target that this machine is, for a model that it runs itself: ``x86``, with or without VNNI."""
+    """The target of models that run on this machine: ``x86``, with or without VNNI."""
     if platform.machine() not in ("x86_64", "AMD64", "i686"):
         return "x86"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:  # not Linux: 7 bits are right everywhere, if a little less exact
+    except OSError:  # not Linux: 7 bits are safe everywhere, if a little less accurate
         flags = ""
     return "x86" if "vnni" in flags else "x86_without_vnni"

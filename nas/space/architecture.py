@@ -1,4 +1,4 @@
-"""One point of a search space: the choices, and nothing else."""
+"""One point of a search space, as its choices."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _EMPTY = "x"
 class Architecture:
     """One choice for each free dimension of a search space.
 
-    Values are canonical: a stage's names are sorted, and a list that belongs to its blocks is as long as the
-    stage's depth. ``SearchSpace.canonical`` also drops the names that the chosen kind does not read.
+    Values are canonical: the names of a stage are sorted, and lists of its blocks are as long as its depth.
+    ``SearchSpace.canonical`` also drops the names that the stage's kind does not read.
 
     Attributes:
-        resolution: The input resolution, or ``None`` where the space fixes it.
+        resolution: The input resolution, or ``None`` if the space fixes it.
         stages: For each stage, pairs of a name and one value (of the stage) or a tuple (one for each block).
     """
 
@@ -74,7 +74,7 @@ class Architecture:
 
     @classmethod
     def from_code(cls, code: str) -> Architecture:
-        """Reads what ``str`` wrote.
+        """The inverse of ``str``.
 
         Raises:
             UserError: If the text is not such a code.
@@ -87,7 +87,7 @@ class Architecture:
 
 
 def _cut(stage: dict[str, Choice | tuple[Choice, ...]]) -> dict[str, Choice | tuple[Choice, ...]]:
-    """Drops what belongs to blocks beyond the stage's depth."""
+    """Drops values of blocks beyond the stage's depth."""
     depth = stage.get("depth")
     if not isinstance(depth, int):
         return stage

@@ -1,4 +1,4 @@
-"""Faults of a search space that are only seen when its blocks meet feature maps."""
+"""Checks of a search space that depend on the sizes of its feature maps."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Assignment = Mapping[str, Choice]
 
 
 def check_stride(settings: BlockSettings, shape: Shape, place: Place) -> None:
-    """Refuses a block of a space that shrinks an image which is one pixel already.
+    """Checks that a block has no stride on an image of one pixel.
 
     Raises:
-        UserError: In that case; the message names the place.
+        UserError: If it has one. The message names the place.
     """
     if settings.step > 1 and shape.pixels == 1:
         raise UserError(
@@ -33,7 +33,7 @@ def check_stride(settings: BlockSettings, shape: Shape, place: Place) -> None:
 
 
 def find_warnings(space: SearchSpace) -> tuple[str, ...]:
-    """What is allowed but useless in a space; each sentence names the place and says what to do."""
+    """Warnings of useless choices in a space. Each names the place and the remedy."""
     return (*_wrong_size(space), *_large_kernels(space), *_equal_choices(space))
 
 
@@ -46,12 +46,12 @@ def _wrong_size(space: SearchSpace) -> Iterator[str]:
 
 
 def _large_kernels(space: SearchSpace) -> Iterator[str]:
-    """Kernels that choose among several and never fit, or whose rim only ever meets padding."""
+    """Kernels that never fit their feature map, or whose rim only covers padding."""
     seen: set[tuple[int, int]] = set()
     for resolution in dict.fromkeys((max(space.resolutions), min(space.resolutions))):
         for place, blocks in space.blocks_by_place(resolutions=(resolution,)).items():
             for kernel, size in _kernels(blocks) if place.section == "stages" else ():
-                # At the highest resolution nothing larger will come; below it, only a dead rim counts.
+                # At the highest resolution, any kernel above the map is useless; below, only a dead rim is.
                 useless = kernel > size if resolution == max(space.resolutions) else kernel > 2 * size - 1
                 if useless and (place.stage, kernel) not in seen:
                     seen.add((place.stage, kernel))
@@ -63,7 +63,7 @@ def _large_kernels(space: SearchSpace) -> Iterator[str]:
 
 
 def _kernels(blocks: Iterable[BlockSpec]) -> list[tuple[int, int]]:
-    """Kernels above the usual 3, each with the height of a feature map that it meets."""
+    """Kernels above 3, each with the height of a feature map that it is applied to."""
     ops = {op for block in blocks for op in block.ops if isinstance(op, Conv2d)}
     return sorted({(op.kernel, op.in_shape.height) for op in ops if op.kernel > max(3, op.stride)})
 
@@ -93,7 +93,7 @@ def _entering_shapes(space: SearchSpace) -> dict[int, list[Shape]]:
 def _coinciding(
     space: SearchSpace, stage: StageSpace, shapes: Iterable[Shape]
 ) -> Iterator[tuple[int, Shape, list[Assignment]]]:
-    """Groups of assignments that lower to the same block; the second block stands for all later ones."""
+    """Groups of assignments that lower to the same block. The second block represents all later ones."""
     reached = {Shape(s.channels, s.height, s.width): list(stage.shared_assignments()) for s in shapes}
     for index in range(min(2, max(stage.depths))):
         following: dict[Shape, list[dict[str, Choice]]] = {}
@@ -115,7 +115,7 @@ def _append_new(items: list[dict[str, Choice]], item: dict[str, Choice]) -> None
 
 
 def _differences(same: list[Assignment]) -> Iterator[str]:
-    """``"width 24 and 25"`` for each pair that differs in one field; the first pair if there is none."""
+    """``"width 24 and 25"`` for each pair that differs in one field, or for the first pair."""
     pairs = list(combinations(same, 2))
     named = [[name for name in a if a[name] != b[name]] for a, b in pairs]
     single = [number for number, names in enumerate(named) if len(names) == 1] or [0]

@@ -1,4 +1,4 @@
-"""Every block that can stand at each place of a space, over all choices."""
+"""The possible blocks at each place of a space, over all choices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Shapes = set[Shape]
 def enumerate_blocks(
     space: SearchSpace, *, resolutions: Iterable[int], classes: int, input_channels: int
 ) -> dict[Place, tuple[BlockSpec, ...]]:
-    """Every block that can stand at each place.
+    """The possible blocks at each place.
 
     Raises:
-        UserError: If a block does not fit its input; the message names the place.
+        UserError: If a block does not fit its input. The message names the place.
     """
     walk = _Walk(space.rounding)
     for resolution in resolutions:
@@ -32,18 +32,18 @@ def enumerate_blocks(
             shapes = walk.stage(stage, shapes)
         for shape in walk.fixed("head", space.head, shapes):
             walk.add(CLASSIFIER, [lower_classifier(shape, classes)])
-    return {place: tuple(blocks) for place, blocks in walk.found.items()}
+    return {place: tuple(blocks) for place, blocks in walk.blocks.items()}
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """Goes through the places in order, with all shapes that can reach each of them."""
+    """Visits the places in order, each with all possible shapes of its input."""
 
     rounding: Rounding
-    found: dict[Place, dict[BlockSpec, None]] = field(default_factory=dict)
+    blocks: dict[Place, dict[BlockSpec, None]] = field(default_factory=dict)
 
     def add(self, place: Place, blocks: Iterable[BlockSpec]) -> None:
-        self.found.setdefault(place, {}).update(dict.fromkeys(blocks))
+        self.blocks.setdefault(place, {}).update(dict.fromkeys(blocks))
 
     def fixed(self, section: str, blocks: Iterable[BlockSettings], shapes: Shapes) -> Shapes:
         for i, settings in enumerate(blocks):
@@ -63,7 +63,7 @@ class _Walk:
         return leaving
 
     def reach(self, place: Place, settings: list[BlockSettings], shapes: Shapes) -> Shapes:
-        """Lowers every setting for every shape; returns the shapes that come out."""
+        """Lowers all settings for all shapes; returns the shapes of their outputs."""
         for shape in shapes:
             for item in settings:
                 check_stride(item, shape, place)

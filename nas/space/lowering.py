@@ -1,8 +1,8 @@
 """Lowering many architectures at once: integer rows to block numbers.
 
-A block depends on few genes: those of its stage, its own, and the shape that reaches it. Each such
-combination is lowered once, by the same ``nas.network.lower`` as a single network, and its number is kept in
-a table; a million architectures then cost only array look-ups.
+A block depends on few genes, those of its stage and its own, and on the shape of its input. Each combination
+is lowered once by ``nas.network.lower``, as in a single network, and its number is stored in a table. After
+that, a million architectures cost only array look-ups.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ class Lowered:
     """Many architectures in counts.
 
     Attributes:
-        blocks: Distinct blocks, in no particular order; some may belong to other architectures.
-        index: Integers of shape (N, places): the number of each place's block, -1 where it is absent.
+        blocks: Distinct blocks in no particular order; some may belong to other architectures.
+        index: Integers (N, places): the number of each place's block, -1 for none.
     """
 
     blocks: tuple[BlockSpec, ...]
     index: IntArray
 
     def used(self, rows: IntArray | None = None) -> IntArray:
-        """The numbers of the blocks that the architectures have, or those of some ``rows``; ascending."""
+        """The numbers of the blocks of all architectures or of some ``rows``, ascending."""
         index = self.index if rows is None else self.index[rows]
         counts = np.bincount(index.ravel() + 1, minlength=len(self.blocks) + 1)  # much faster than unique
         return np.flatnonzero(counts[1:])
@@ -49,14 +49,14 @@ class Lowered:
 
 @dataclass(frozen=True)
 class PlaceRule:
-    """What decides the block at one place.
+    """The genes that determine the block at one place.
 
     Attributes:
         place: The place.
-        genes: Columns of the row that decide its settings.
+        genes: Columns of the row that determine its settings.
         radices: For each of them the number of choices, plus one for "absent".
-        settings: Gives the settings from the choice numbers of ``genes`` (-1 for absent).
-        depth: Gives, from the rows, the depth of the place's stage.
+        settings: From the numbers of the choices of ``genes`` (-1 for absent) to the settings.
+        depth: From rows to the depth of the place's stage.
     """
 
     place: Place
@@ -66,14 +66,14 @@ class PlaceRule:
     depth: Callable[[IntArray], IntArray]
 
     def codes(self, rows: IntArray) -> IntArray:
-        """One number for each row that stands for its settings at this place."""
+        """One number per row that encodes its settings at this place."""
         code = np.zeros(len(rows), np.int64)
         for gene, radix in zip(self.genes, self.radices, strict=True):
             code = code * radix + rows[:, gene] + 1
         return code
 
     def decode(self, code: int) -> tuple[int, ...]:
-        """The choice numbers that ``codes`` packed."""
+        """The numbers of the choices in a code."""
         digits: list[int] = []
         for radix in reversed(self.radices):
             code, digit = divmod(code, radix)
@@ -87,7 +87,7 @@ class PlaceRule:
 
 @dataclass
 class Interner:
-    """Numbers shapes and blocks in the order in which they are met; only ever grows."""
+    """Numbers shapes and blocks in the order of their first use."""
 
     shapes: list[Shape] = field(default_factory=list)
     blocks: list[BlockSpec] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Interner:
 
 @dataclass
 class PlaceTable:
-    """The block numbers of one place by (shape, settings code), filled when first asked for."""
+    """The block numbers of one place by (shape, settings code), filled on first use."""
 
     codes: int
     lower: Callable[[Shape, int], BlockSpec]
@@ -124,11 +124,11 @@ class PlaceTable:
             grown[: len(self.numbers)] = self.numbers.reshape(len(self.numbers), self.codes)
             self.numbers = grown
         keys = shapes * self.codes + codes
-        found: IntArray = self.numbers.ravel()[keys]
-        missing = found == UNKNOWN
+        numbers: IntArray = self.numbers.ravel()[keys]
+        missing = numbers == UNKNOWN
         if missing.any():
             for key in np.unique(keys[missing]).tolist():
                 shape, code = divmod(key, self.codes)
                 self.numbers[shape, code] = interner.block(self.lower(interner.shapes[shape], code))
-            found = self.numbers.ravel()[keys]
-        return found
+            numbers = self.numbers.ravel()[keys]
+        return numbers

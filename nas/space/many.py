@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ManyLowering:
-    """The tables of one space, for one number of classes and of input channels; they fill with use."""
+    """The tables of one space for one number of classes and of input channels, filled on use."""
 
     def __init__(self, space: SearchSpace, *, classes: int, input_channels: int) -> None:
         self._space, self._classes = space, classes
@@ -30,16 +30,16 @@ class ManyLowering:
         self._tables = [PlaceTable(rule.count, partial(self._lower, rule)) for rule in self._rules]
 
     def lower(self, rows: IntArray) -> Lowered:
-        """Canonical rows (N, genes) to the numbers of their blocks."""
+        """Lowers canonical rows (N, genes) to the numbers of their blocks."""
         column = self._space.coding.columns.get((-1, -1, "resolution"))
-        chosen = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
-        shapes = self._inputs[chosen]
+        resolutions = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
+        shapes = self._inputs[resolutions]
         index = np.full((len(rows), len(self._rules)), ABSENT, np.int64)
         for number, (rule, table) in enumerate(zip(self._rules, self._tables, strict=True)):
             present = rule.depth(rows) > rule.place.index
-            found = table.look_up(self._interner, shapes[present], rule.codes(rows[present]))
-            index[present, number] = found
-            shapes[present] = np.array(self._interner.out_shapes, np.int64)[found]
+            blocks = table.look_up(self._interner, shapes[present], rule.codes(rows[present]))
+            index[present, number] = blocks
+            shapes[present] = np.array(self._interner.out_shapes, np.int64)[blocks]
         return Lowered(tuple(self._interner.blocks), index)
 
     def _lower(self, rule: PlaceRule, shape: Shape, code: int) -> BlockSpec:

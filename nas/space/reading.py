@@ -1,4 +1,4 @@
-"""Reading a search space from YAML, with an error for every fault that a person can make."""
+"""Reading a search space from YAML, with a message for every mistake."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The fields of ``SearchSpace`` that a YAML file describes.
 
     Raises:
-        UserError: If the file is not YAML or does not describe a space; the message names the place.
+        UserError: If the file is not YAML or does not describe a space. The message names the place.
     """
     try:
         value = yaml.safe_load(read_text(path))
@@ -48,10 +48,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _import_modules(value: Any, folder: Path) -> None:
-    """Imports the modules that register block kinds of the user's own, from beside the file or anywhere.
+    """Imports the modules that register the user's block kinds, from the file's folder or anywhere.
 
     Raises:
-        UserError: If one of them is not a name, or cannot be imported.
+        UserError: If a value is not a name, or a module cannot be imported.
     """
     modules = value.get("modules", []) if isinstance(value, Mapping) else []
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
@@ -168,5 +168,5 @@ def _depths(choices: Choices, where: str) -> tuple[int, ...]:
 
 
 def describe(choices: tuple[Choice, ...]) -> str:
-    """The choices as text for messages."""
+    """The choices as text, for messages."""
     return ", ".join(str(choice) for choice in choices)

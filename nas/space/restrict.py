@@ -1,4 +1,4 @@
-"""Taking away the choices that a device dislikes."""
+"""Removing the choices that a device does not support well."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a device likes; see ``SearchSpace.restricted``."""
+    """The preferences of a device; see ``SearchSpace.restricted``."""
 
     preferred_blocks: tuple[str, ...] = ()
     channel_multiple: int = 1
     max_width: int | None = None
 
     def allows(self, channels: int) -> bool:
-        """Whether the device likes a channel count."""
+        """Whether a number of channels suits the device."""
         fits = self.max_width is None or channels <= self.max_width
         return fits and channels % self.channel_multiple == 0
 
@@ -36,10 +36,10 @@ class Limits:
 
 
 def restrict(space: SearchSpace, limits: Limits) -> SearchSpace:
-    """The space without disliked choices; a value that the space fixes is not a choice, and stays.
+    """The space without unsuitable choices. A fixed value is not a choice and stays.
 
     Raises:
-        UserError: If nothing is left of a stage's choices; the message names stage, field and choices.
+        UserError: If no choice of a stage's field remains. The message names stage, field and choices.
     """
     for kind in limits.preferred_blocks:
         settings_type(kind)
@@ -72,44 +72,44 @@ def _prefer(stage: StageSpace, limits: Limits) -> StageSpace:
 
 def _widths(space: SearchSpace, stage: StageSpace, limits: Limits) -> StageSpace:
     widths = _choices(stage, "width")
-    liked = tuple(width for width in widths if limits.allows(space.rounding.width(float(width))))
-    return _with(stage, "width", liked, limits)
+    suitable = tuple(width for width in widths if limits.allows(space.rounding.width(float(width))))
+    return _with(stage, "width", suitable, limits)
 
 
 def _expansions(
     space: SearchSpace, stage: StageSpace, shapes: dict[Place, list[Shape]], limits: Limits
 ) -> StageSpace:
-    def liked(choice: Choice) -> bool:
+    def suits(choice: Choice) -> bool:
         blocks = _blocks_with(space, stage, shapes, choice)
         return all(limits.allows(channels) for block in blocks for channels in _inner_channels(block))
 
     expansions = _choices(stage, "expand")
-    return _with(stage, "expand", tuple(choice for choice in expansions if liked(choice)), limits)
+    return _with(stage, "expand", tuple(choice for choice in expansions if suits(choice)), limits)
 
 
 def _choices(stage: StageSpace, name: str) -> Choices:
-    """The choices of a field, nothing where it is fixed or absent."""
+    """The choices of a field; empty if it is fixed or absent."""
     choices = stage.shared.get(name) or stage.per_block.get(name) or ()
     return choices if len(choices) > 1 else ()
 
 
-def _with(stage: StageSpace, name: str, liked: Choices, limits: Limits) -> StageSpace:
+def _with(stage: StageSpace, name: str, suitable: Choices, limits: Limits) -> StageSpace:
     choices = _choices(stage, name)
-    if liked == choices:
+    if suitable == choices:
         return stage
-    if not liked:
+    if not suitable:
         raise UserError(
             f"stage {stage.number}: nothing is left of {name} {', '.join(map(str, choices))}, since the "
             f"device wants every channel count to be {limits}; choose another space, or change the device's "
             "channel_multiple or max_width"
         )
     if name in stage.shared:
-        return dataclasses.replace(stage, shared={**stage.shared, name: liked})
-    return dataclasses.replace(stage, per_block={**stage.per_block, name: liked})
+        return dataclasses.replace(stage, shared={**stage.shared, name: suitable})
+    return dataclasses.replace(stage, per_block={**stage.per_block, name: suitable})
 
 
 def _entering(space: SearchSpace) -> dict[Place, list[Shape]]:
-    """The shapes that reach each place, at the highest resolution."""
+    """The input shapes of each place at the highest resolution."""
     places = space.blocks_by_place(resolutions=(max(space.resolutions),))
     return {place: sorted({block.in_shape for block in blocks}) for place, blocks in places.items()}
 
@@ -117,19 +117,19 @@ def _entering(space: SearchSpace) -> dict[Place, list[Shape]]:
 def _blocks_with(
     space: SearchSpace, stage: StageSpace, shapes: dict[Place, list[Shape]], expand: Choice
 ) -> Iterator[BlockSpec]:
-    """The blocks of a stage with one expansion; the second block stands for all later ones."""
+    """The blocks of a stage with one expansion. The second block represents all later ones."""
     for index in range(min(2, max(stage.depths))):
         place = Place("stages", stage.number, index)
         for shared in stage.shared_assignments():
             for own in stage.block_assignments(str(shared["kind"])):
-                chosen = shared | own
-                if chosen.get("expand") == expand:
-                    settings = stage.block(chosen, index)
+                assignment = shared | own
+                if assignment.get("expand") == expand:
+                    settings = stage.block(assignment, index)
                     yield from (lower(settings, shape, space.rounding, place) for shape in shapes[place])
 
 
 def _inner_channels(block: BlockSpec) -> set[int]:
-    """Channel counts between a block's input and output, without those of squeeze-excite."""
+    """The numbers of channels inside a block, without those of squeeze-excite."""
     convolutions = [op for op in block.ops if isinstance(op, Conv2d) and op.in_shape.pixels > 1]
     outside = {block.in_shape.channels, block.out_shape.channels}
     return {op.out_channels for op in convolutions} - outside

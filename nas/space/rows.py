@@ -16,7 +16,7 @@ from nas.space.reading import describe
 from nas.space.stage import Choices, StageSpace
 
 ABSENT = -1
-"""In a row, the value of a gene that nothing reads."""
+"""The value of a gene that no block reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Dimension:
 
     Attributes:
         stage: Number of the stage; -1 for the resolution.
-        index: Number of the block, or -1 for a choice of the whole stage.
+        index: Number of the block, or -1 for a choice of the stage.
         name: ``resolution``, ``kind``, ``depth`` or a field of a block kind.
-        choices: The values; rows hold positions in this tuple.
+        choices: The values. Rows hold positions in this tuple.
     """
 
     stage: int
@@ -43,7 +43,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class RowCoding:
-    """How the architectures of a space stand in rows.
+    """The coding of the architectures of a space as rows.
 
     Attributes:
         space_name: For messages.
@@ -78,11 +78,11 @@ class RowCoding:
         return np.array([len(d.choices) for d in self.dimensions], np.int64)
 
     def sample(self, count: int, rng: np.random.Generator) -> IntArray:
-        """Canonical rows of ``count`` architectures, (count, genes), every free choice drawn uniformly."""
+        """Canonical rows (count, genes) of architectures with uniformly drawn free choices."""
         return self.canonical(rng.integers(0, self.radices, size=(count, len(self.dimensions))))
 
     def canonical(self, rows: IntArray) -> IntArray:
-        """Sets what nothing reads to -1: rows (N, genes) to rows (N, genes)."""
+        """Rows (N, genes) with -1 for every gene that no block reads."""
         result = rows.copy()
         for stage in self.stages:
             self._clear_unread(stage, result)
@@ -96,7 +96,7 @@ class RowCoding:
 
     @cached_property
     def _readers(self) -> dict[int, list[tuple[int, int, NDArray[np.bool_]]]]:
-        """By stage, for each dimension that may be unread: column, block, and which kinds ignore it."""
+        """By stage, for each dimension that may be unread: column, block, and the kinds that ignore it."""
         readers: dict[int, list[tuple[int, int, NDArray[np.bool_]]]] = {s.number: [] for s in self.stages}
         by_number = {stage.number: stage for stage in self.stages}
         for column, d in enumerate(self.dimensions):
@@ -107,25 +107,25 @@ class RowCoding:
         return readers
 
     def values(self, rows: IntArray, stage: StageSpace, name: str, *, positions: bool = False) -> IntArray:
-        """A stage's kind or depth for each row, (N,), as values or as positions in the list of choices."""
+        """A stage's kind or depth (N,), as values or as positions in the list of choices."""
         choices = stage.choices(name)
         column = self.columns.get((stage.number, -1, name))
-        chosen = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
-        return chosen if positions else np.array(choices, np.int64)[chosen]
+        numbers = np.zeros(len(rows), np.int64) if column is None else rows[:, column]
+        return numbers if positions else np.array(choices, np.int64)[numbers]
 
     def encode(self, archs: Sequence[Architecture]) -> IntArray:
-        """Canonical rows (N, genes) of architectures; -1 where nothing reads the gene.
+        """Canonical rows (N, genes) of architectures, with -1 for genes that no block reads.
 
         Raises:
-            UserError: If an architecture is not of this space; the message names the choice.
+            UserError: If an architecture is not part of this space. The message names the choice.
         """
         rows = np.array([self._row(arch) for arch in archs], np.int64).reshape(
             len(archs), len(self.dimensions)
         )
         canonical = self.canonical(rows)
-        needed = self.canonical(np.where(rows == ABSENT, 0, rows))
-        for row, need in zip(canonical, needed, strict=True):
-            for column in np.flatnonzero((row == ABSENT) & (need != ABSENT)).tolist():
+        complete = self.canonical(np.where(rows == ABSENT, 0, rows))
+        for row, full in zip(canonical, complete, strict=True):
+            for column in np.flatnonzero((row == ABSENT) & (full != ABSENT)).tolist():
                 raise UserError(f"the architecture lacks {self.dimensions[column]}; {self._offer(column)}")
         return canonical
 
@@ -153,7 +153,7 @@ class RowCoding:
             raise UserError(
                 f"the architecture has {len(arch.stages)} stages; {self.space_name} has {len(self.stages)}"
             )
-        values = self._chosen(arch)
+        values = self._values(arch)
         for stage, index, name in values:
             if (stage, index, name) not in self.columns:
                 where = "resolution" if stage < 0 else f"stage {stage}"
@@ -162,7 +162,7 @@ class RowCoding:
                 )
         return [self._position(column, values) for column in range(len(self.dimensions))]
 
-    def _chosen(self, arch: Architecture) -> dict[tuple[int, int, str], Choice]:
+    def _values(self, arch: Architecture) -> dict[tuple[int, int, str], Choice]:
         """The choices of an architecture by (stage, block, name)."""
         values: dict[tuple[int, int, str], Choice] = {}
         if arch.resolution is not None:

@@ -1,4 +1,4 @@
-"""A search space: finite lists of choices, and every way to draw from them."""
+"""A search space: finite lists of choices, and sampling from them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class SearchSpace:
         stem: Fixed blocks before it.
         head: Fixed blocks after it.
         rounding: How ratios become channel counts.
-        input_channels: Channels of the input image, unless a network is asked for with others.
-        description: What the space is for.
-        source: The publication that it follows.
-        stated_size: The number of networks that its file states, if any; ``warnings`` compares it.
+        input_channels: Channels of the input image, by default.
+        description: The purpose of the space.
+        source: The publication that the space follows.
+        stated_size: The number of networks that the file states, if any. ``warnings`` checks it.
     """
 
     name: str
@@ -60,10 +60,10 @@ class SearchSpace:
 
     @classmethod
     def load(cls, name: str | Path) -> SearchSpace:
-        """Reads a space by name (from ``search_spaces/``) or by the path of a YAML file.
+        """Reads a space by name (from ``search_spaces/``) or from a YAML file.
 
         Raises:
-            UserError: If there is no such space, or its file has a fault; the message names it.
+            UserError: If there is no such space, or its file is invalid. The message says why.
         """
         path = resources.find("search_spaces", name, ".yaml", what="search space")
         fields = read_yaml(path)
@@ -76,7 +76,7 @@ class SearchSpace:
 
     @cached_property
     def coding(self) -> RowCoding:
-        """How architectures stand in rows."""
+        """The coding of architectures as rows."""
         return RowCoding(self.name, self.resolutions, self.stages)
 
     @property
@@ -90,8 +90,11 @@ class SearchSpace:
         return len(self.resolutions) * math.prod(stage.size for stage in self.stages)
 
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed but useless: kernels larger than their feature map, choices that round to the same
-        block, a wrong ``size`` in the file. Each sentence names the place."""
+        """Warnings of useless choices, each with its place.
+
+        They are kernels larger than their feature map, choices that round to the same block, and a wrong
+        ``size`` in the file.
+        """
         return find_warnings(self)
 
     def restricted(
@@ -101,18 +104,18 @@ class SearchSpace:
         channel_multiple: int | None = None,
         max_width: int | None = None,
     ) -> SearchSpace:
-        """The space without the choices that a device dislikes; what the space fixes stays.
+        """The space without the choices that a device does not support well. Fixed values stay.
 
-        Its networks are networks of this space too, and run in this space's supernet. Its architectures lack
-        the dimensions of which only one choice is left.
+        Its networks belong to this space too and run in this space's supernet. Dimensions with a single
+        remaining choice are no longer part of an architecture.
 
         Args:
-            preferred_blocks: Block kinds to keep where a stage offers several; all of them if empty.
+            preferred_blocks: Block kinds to keep in stages with several kinds; empty keeps all.
             channel_multiple: Widths and expansions must give multiples of it.
-            max_width: The largest channel count to keep, expanded ones included.
+            max_width: The largest number of channels to keep, expanded ones included.
 
         Raises:
-            UserError: If nothing is left of a stage's choices; the message names stage, field and choices.
+            UserError: If no choice of a stage's field remains. The message names stage, field and choices.
         """
         limits = Limits(
             preferred_blocks=tuple(preferred_blocks),
@@ -124,22 +127,22 @@ class SearchSpace:
     # -- architectures ------------------------------------------------------------------------------------
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """One architecture, every free choice drawn uniformly."""
+        """One architecture with every free choice drawn uniformly."""
         return self.decode(self.sample_many(1, rng))[0]
 
     def smallest(self) -> Architecture:
-        """The least of every choice: the smallest number, or the first word listed."""
+        """The minimum of every choice: the smallest number, or the first word of the list."""
         return self._extreme([_least(d.choices) for d in self.dimensions])
 
     def largest(self) -> Architecture:
-        """The most of every choice: the largest number, or the last word listed."""
+        """The maximum of every choice: the largest number, or the last word of the list."""
         return self._extreme([_most(d.choices) for d in self.dimensions])
 
     def _extreme(self, row: Sequence[int]) -> Architecture:
         return self.decode(self.canonical_rows(np.array([row], np.int64).reshape(1, len(self.dimensions))))[0]
 
     def parse(self, code: str) -> Architecture:
-        """Reads an architecture's code, checked against the space.
+        """Reads an architecture's code and checks it against the space.
 
         Raises:
             UserError: If the code cannot be read, or names a choice that the space does not offer.
@@ -147,24 +150,24 @@ class SearchSpace:
         return self.canonical(Architecture.from_code(code))
 
     def canonical(self, arch: Architecture) -> Architecture:
-        """Drops what nothing reads, so that equal networks are equal values.
+        """Drops values that no block reads, so that equal networks are equal architectures.
 
         Raises:
-            UserError: If a choice is missing or not offered; the message names stage and field.
+            UserError: If a choice is missing or not offered. The message names stage and field.
         """
         return self.decode(self.encode([arch]))[0]
 
     def mutate(
         self, arch: Architecture, rng: np.random.Generator, *, probability: float = 0.1
     ) -> Architecture:
-        """Draws each free choice anew with ``probability``."""
+        """Draws each free choice again with ``probability``."""
         row = self.encode([arch])
         fresh = rng.integers(0, self.coding.radices, size=row.shape)
         change = (rng.random(row.shape) < probability) | (row == ABSENT)
         return self.decode(self.canonical_rows(np.where(change, fresh, row)))[0]
 
     def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
-        """A child that has each stage, and the resolution, from one of its parents."""
+        """A child that inherits each stage and the resolution from one of its parents."""
         a, b = self.encode([first, second])
         from_first = rng.random(len(self.stages) + 1) < 0.5
         take = np.array(
@@ -178,7 +181,7 @@ class SearchSpace:
         """The concrete network of an architecture.
 
         Raises:
-            UserError: If the architecture is not of this space; the message names the choice.
+            UserError: If the architecture is not part of this space. The message names the choice.
         """
         return self._network(self.canonical(arch), classes, input_channels)
 
@@ -201,14 +204,14 @@ class SearchSpace:
         return self.coding.sample(count, rng)
 
     def canonical_rows(self, rows: IntArray) -> IntArray:
-        """Sets what nothing reads to -1: rows (N, genes) to rows (N, genes)."""
+        """Rows (N, genes) with -1 for every gene that no block reads."""
         return self.coding.canonical(rows)
 
     def encode(self, archs: Sequence[Architecture]) -> IntArray:
-        """Canonical rows (N, genes) of architectures; -1 where nothing reads the gene.
+        """Canonical rows (N, genes) of architectures, with -1 for genes that no block reads.
 
         Raises:
-            UserError: If an architecture is not of this space; the message names the choice.
+            UserError: If an architecture is not part of this space. The message names the choice.
         """
         return self.coding.encode(archs)
 
@@ -228,7 +231,7 @@ class SearchSpace:
         """Every block that can stand at each place, over all choices.
 
         Args:
-            resolutions: The resolutions to look at; all of them by default.
+            resolutions: Some of the resolutions; all by default.
             classes: Outputs of the classifier.
             input_channels: Channels of the input image.
         """
@@ -246,14 +249,14 @@ class SearchSpace:
         classes: int = 1000,
         input_channels: int | None = None,
     ) -> tuple[BlockSpec, ...]:
-        """Every distinct block of the space's networks: what a complete latency table holds."""
+        """Every distinct block of the space's networks, as in a complete latency table."""
         places = self.blocks_by_place(resolutions=resolutions, classes=classes, input_channels=input_channels)
         return tuple(dict.fromkeys(block for blocks in places.values() for block in blocks))
 
     def lower_many(
         self, rows: IntArray, *, classes: int = 1000, input_channels: int | None = None
     ) -> Lowered:
-        """Lowers canonical rows (N, genes) at once; equal, place by place, to ``network(…).blocks``."""
+        """Lowers canonical rows (N, genes) at once, to the same blocks as ``network(…).blocks``."""
         channels = self.input_channels if input_channels is None else input_channels
         if (classes, channels) not in self._many:
             self._many[classes, channels] = ManyLowering(self, classes=classes, input_channels=channels)
@@ -274,13 +277,13 @@ class SearchSpace:
         return {n: lowered.total(value).astype(np.int64) for n, value in zip(names, values, strict=True)}
 
     def _costs_of_blocks(self, blocks: Sequence[BlockSpec], classes: int, precision: str) -> IntArray:
-        """What ``costs`` adds up, (3, blocks); kept, as a lowering's blocks only ever become more."""
-        known = self._block_costs.get((classes, precision), np.empty((3, 0), np.int64))
-        if known.shape[1] < len(blocks):
-            new = [(b.macs, b.params, b.bytes_moved(precision)) for b in blocks[known.shape[1] :]]
-            known = np.hstack([known, np.array(new, np.int64).T])
-            self._block_costs[classes, precision] = known
-        return known
+        """The summands of ``costs``, (3, blocks); cached, since blocks are only appended."""
+        costs = self._block_costs.get((classes, precision), np.empty((3, 0), np.int64))
+        if costs.shape[1] < len(blocks):
+            new = [(b.macs, b.params, b.bytes_moved(precision)) for b in blocks[costs.shape[1] :]]
+            costs = np.hstack([costs, np.array(new, np.int64).T])
+            self._block_costs[classes, precision] = costs
+        return costs
 
     @cached_property
     def _block_costs(self) -> dict[tuple[int, str], IntArray]:
@@ -292,12 +295,12 @@ class SearchSpace:
 
 
 def _stage_blocks(
-    stage: StageSpace, chosen: dict[str, Choice | tuple[Choice, ...]]
+    stage: StageSpace, values: dict[str, Choice | tuple[Choice, ...]]
 ) -> tuple[BlockSettings, ...]:
-    depth = chosen.get("depth", stage.depths[0])
+    depth = values.get("depth", stage.depths[0])
     assert isinstance(depth, int), "checked when the architecture was made canonical"
     return tuple(
-        stage.block({n: v[i] if isinstance(v, tuple) else v for n, v in chosen.items()}, i)
+        stage.block({n: v[i] if isinstance(v, tuple) else v for n, v in values.items()}, i)
         for i in range(depth)
     )
 

@@ -1,4 +1,4 @@
-"""One stage of a search space: which fields are fixed, which are free, and what reads them."""
+"""One stage of a search space: its fixed and free fields, and the kinds that read them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Choices = tuple[Choice, ...]
 
 @dataclass(frozen=True)
 class StageSpace:
-    """A run of blocks with finite lists of choices; a list of one is a fixed value.
+    """Consecutive blocks with finite lists of choices. A list of one choice is a fixed value.
 
     Attributes:
-        number: Position of the stage in its space, from 0; used in messages.
-        kinds: Block kinds to choose from, one for the whole stage.
-        depths: Numbers of blocks to choose from; a shallower stage keeps the first ones.
+        number: Position of the stage in its space, from 0, for messages.
+        kinds: Block kinds; one is chosen for the whole stage.
+        depths: Numbers of blocks. A shallower stage has the first ones.
         shared: Fields chosen once for the stage, by name.
-        per_block: Fields chosen anew for each block, by name.
+        per_block: Fields chosen for each block, by name.
     """
 
     number: int
@@ -34,7 +34,7 @@ class StageSpace:
 
     def __post_init__(self) -> None:
         self._check_read()
-        for kind in self.kinds:  # builds one block for each choice, so that a wrong value is found here
+        for kind in self.kinds:  # builds one block per choice, to refuse wrong values here
             for name in self.reads(kind):
                 for choice in self.choices(name):
                     self.block({"kind": kind, name: choice}, 0)
@@ -64,7 +64,7 @@ class StageSpace:
         return tuple(name for name in (*self.shared, *self.per_block) if name in names)
 
     def free_shared(self) -> tuple[str, ...]:
-        """Free dimensions of the whole stage; kind and depth come first, as others depend on them."""
+        """Free dimensions of the whole stage. Kind and depth come first, since others depend on them."""
         names = [name for name in ("kind", "depth") if len(self.choices(name)) > 1]
         return (*names, *(name for name, choices in self.shared.items() if len(choices) > 1))
 
@@ -72,19 +72,19 @@ class StageSpace:
         """Free dimensions of each block."""
         return tuple(name for name, choices in self.per_block.items() if len(choices) > 1)
 
-    def block(self, chosen: Mapping[str, Choice], index: int) -> BlockSettings:
-        """The settings of block ``index``; what ``chosen`` leaves out takes its first choice.
+    def block(self, assignment: Mapping[str, Choice], index: int) -> BlockSettings:
+        """The settings of block ``index``. Fields missing from ``assignment`` take their first choice.
 
         Only the first block of a stage has the stage's stride.
         """
-        kind = str(chosen.get("kind", self.kinds[0]))
-        fields = {name: chosen.get(name, self.choices(name)[0]) for name in self.reads(kind)}
+        kind = str(assignment.get("kind", self.kinds[0]))
+        fields = {name: assignment.get(name, self.choices(name)[0]) for name in self.reads(kind)}
         if index and "stride" in fields:
             fields["stride"] = 1
         return make_settings(kind, fields, where=f"stage {self.number} block {index}")
 
     def shared_assignments(self) -> Iterator[dict[str, Choice]]:
-        """Every assignment of kind and shared fields, without those that nothing reads."""
+        """Every assignment of the kind and the shared fields that it reads."""
         for kind in self.kinds:
             names = [name for name in self.shared if name in self.reads(kind)]
             for values in product(*(self.shared[name] for name in names)):
