@@ -1,4 +1,4 @@
-"""PyTorch modules, built from the primitive operations of the blocks: no code for any one block kind."""
+"""PyTorch modules, built from the primitive operations of blocks of any kind."""
 
 from __future__ import annotations
 

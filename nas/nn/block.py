@@ -1,4 +1,4 @@
-"""One block's weights, for a single specification or for all those that may stand at a place."""
+"""The weights of a block, for one specification or for all that are possible at a place."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nas.nn.layers import ConvNorm, crop, layer, run
 
 
 class Block(nn.Module):
-    """The weights of a block kind at one place, large enough for every given specification.
+    """The weights of a block kind at one place, large enough for all of ``specs``.
 
-    Its layers are named by the roles of the operations, so two specifications share what has the same role.
+    Layers are named by the roles of the operations. Specifications share the weights of equal roles.
 
     Args:
-        specs: What it can run.
+        specs: The specifications that the block can run.
         kernel_transform: Whether smaller kernels are learned functions of larger ones.
     """
 
@@ -37,12 +37,12 @@ class Block(nn.Module):
                 weights.conv.add_transforms(op.kernel for op in operations if isinstance(op, ops.Conv2d))
 
     def forward(self, x: Tensor, spec: BlockSpec, *, drop: float = 0.0) -> Tensor:
-        """Runs ``spec`` on (N, C, H, W) with the weights that it shares.
+        """Runs ``spec`` with its share of the weights.
 
         Args:
-            x: Its input.
-            spec: What runs.
-            drop: In training mode, the share of the images that lose the branch beside an identity shortcut.
+            x: The input (N, C, H, W).
+            spec: The specification.
+            drop: In training mode, the share of the images without the branch beside an identity shortcut.
         """
         values: list[Tensor] = []
         for op in spec.ops:
@@ -56,14 +56,14 @@ class Block(nn.Module):
 
     @torch.no_grad()
     def take(self, other: Block) -> None:
-        """Copies from a larger block what this one shares with it, statistics included."""
+        """Copies the shared weights and statistics from a larger block."""
         source = other.state_dict()
         for name, tensor in self.state_dict().items():
             tensor.copy_(crop(source[name], tensor.shape))
-        for role, mine in self.named_children():
-            theirs = other.get_submodule(role)
-            if isinstance(mine, ConvNorm) and isinstance(theirs, ConvNorm):
-                mine.conv.weight.copy_(theirs.conv.shared(mine.conv.weight.shape))
+        for role, target in self.named_children():
+            larger = other.get_submodule(role)
+            if isinstance(target, ConvNorm) and isinstance(larger, ConvNorm):
+                target.conv.weight.copy_(larger.conv.shared(target.conv.weight.shape))
 
 
 def by_role(specs: Iterable[BlockSpec]) -> dict[str, list[ops.Op]]:
@@ -82,9 +82,9 @@ def is_residual(op: ops.Op) -> bool:
 
 
 def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
-    """Roles of convolutions with BatchNorm that end a residual branch wherever they stand.
+    """Roles of convolutions with BatchNorm that end a residual branch in every specification.
 
-    Where a specification of the same place has no shortcut, its signal goes through them alone.
+    Roles that also occur elsewhere are left out, since no shortcut carries the signal there.
     """
     ends, others = set[str](), set[str]()
     for spec in specs:
@@ -99,7 +99,7 @@ def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
 
 @torch.no_grad()
 def zero_residual_scales(network: nn.Module) -> None:
-    """Sets the last BatchNorm scale of every residual branch to zero, so that a block begins as its shortcut.
+    """Sets the last BatchNorm scale of every residual branch to zero: blocks start as their shortcuts.
 
     Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 5.1.
 
@@ -114,7 +114,7 @@ def zero_residual_scales(network: nn.Module) -> None:
 
 
 def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
-    """An operation whose weights hold those of every given one.
+    """An operation whose weights contain those of all ``operations``.
 
     Args:
         operations: The operations of a role, one or more.
@@ -145,7 +145,7 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
 def _covering_convolution(convolutions: Sequence[ops.Conv2d]) -> ops.Conv2d:
     """The weights (out, in / groups, K, K) are as large as the largest in each dimension.
 
-    The number of groups matters for the initial values alone.
+    The number of groups only affects the initial values.
     """
     widest = max(convolutions, key=lambda op: (op.group_channels, op.groups))
     out_channels = max(op.out_channels for op in convolutions)

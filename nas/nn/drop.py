@@ -1,4 +1,4 @@
-"""What is left out at random while a network is trained."""
+"""Dropout and dropped residual branches in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.errors import UserError
 from nas.network import NetworkSpec
 
 LATER_STAGES = 2
-"""Residual branches are dropped in so many last stages (Wang et al. 2021, "AttentiveNAS")."""
+"""The number of last stages with dropped residual branches (Wang et al. 2021, "AttentiveNAS")."""
 
 
 @final
@@ -22,8 +22,8 @@ class Drop:
 
     Attributes:
         dropout: Share of the features before the classifier that are set to zero.
-        connect: Share of the images for which the last block loses its residual branch; for the blocks before
-            it, the share falls linearly with depth (Huang et al. 2016, "Stochastic Depth", section 3).
+        connect: Share of the images without the residual branch of the last block. For earlier blocks, the
+            share falls linearly with depth (Huang et al. 2016, "Stochastic Depth", section 3).
     """
 
     dropout: float = 0.0
@@ -35,7 +35,7 @@ class Drop:
                 raise UserError(f"{name} is {value}; it is a share of at least 0 and below 1, e.g. 0.2")
 
     def rates(self, network: NetworkSpec) -> list[float]:
-        """For each block, the classifier included, the share of images that lose its residual branch."""
+        """For each block, classifier included, the share of images without its residual branch."""
         later = len(network.stages) - LATER_STAGES
         depth, done, rates = sum(map(len, network.stages)), 0, []
         for place, _ in network.placed_blocks:
@@ -49,5 +49,5 @@ NO_DROP = Drop()
 
 
 def drop_images(x: Tensor, rate: float) -> Tensor:
-    """Sets whole images of (N, C, H, W) to zero and scales up the others, so that the mean stays."""
+    """Sets whole images of (N, C, H, W) to zero and scales the others, so that the mean stays."""
     return x * F.dropout(x.new_ones(len(x), 1, 1, 1), rate)

@@ -1,8 +1,8 @@
 """The PyTorch form of every primitive operation, elastic in channels and kernel.
 
 Sharing follows one rule, ``crop``: a smaller layer has the *first* channels of a larger one and the *centre*
-of its kernel (Cai et al. 2020, "Once-for-All", section 3.3). Running a subnet crops on the fly, extracting
-one crops for good, and a layer of the full size is used as it is.
+of its kernel (Cai et al. 2020, "Once-for-All", section 3.3). Running a subnet crops at each pass,
+extracting one crops once, and a layer of full size is not cropped.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _FUNCTIONS: dict[str, Any] = {
 
 
 def crop(weight: Tensor, shape: Sequence[int]) -> Tensor:
-    """The first entries of the channel dimensions, the central ones of the kernel's.
+    """The first entries along channels, the central ones along the kernel.
 
     Args:
         weight: A tensor of shape (C, …) or (out, in, K, K).
-        shape: The shape to cut out; no dimension is larger than ``weight``'s.
+        shape: The shape of the result, in no dimension larger than ``weight``.
 
     Returns:
-        A view of ``weight``, or ``weight`` itself where nothing is cut.
+        A view of ``weight``, or ``weight`` itself if the shapes are equal.
     """
     if tuple(weight.shape) == tuple(shape):
         return weight
     for dimension, (have, want) in enumerate(zip(weight.shape, shape, strict=True)):
-        if have != want:  # each cut costs time, and once more in the backward pass
+        if have != want:  # each cut costs time, also in the backward pass
             weight = weight.narrow(dimension, (have - want) // 2 if dimension >= 2 else 0, want)
     return weight
 
@@ -51,10 +51,10 @@ class Conv2d(nn.Conv2d):
     """A convolution that can run with fewer channels and a smaller kernel.
 
     Attributes:
-        transforms: By the size of a smaller kernel, the matrix that the next larger's centre goes through.
+        transforms: By kernel size, the matrix that maps the centre of the next larger kernel to this one.
     """
 
-    transforms: nn.ParameterDict  # not there before ``add_transforms``
+    transforms: nn.ParameterDict  # absent before ``add_transforms``
 
     def __init__(self, op: ops.Conv2d) -> None:
         super().__init__(
@@ -69,9 +69,10 @@ class Conv2d(nn.Conv2d):
         self._smaller: tuple[int, ...] = ()
 
     def add_transforms(self, kernels: Iterable[int]) -> None:
-        """Makes each of these kernels but the largest a learned function of the next larger one.
+        """Makes each of these kernels except the largest a learned function of the next larger one.
 
-        One matrix a layer, shared by its channels, begins as the identity (Cai et al. 2020, section 3.3).
+        Each layer has one matrix, shared by its channels, initially the identity (Cai et al. 2020,
+        section 3.3).
         """
         _, *smaller = sorted({self.kernel_size[0], *kernels}, reverse=True)
         self._smaller = tuple(smaller)
@@ -79,7 +80,7 @@ class Conv2d(nn.Conv2d):
             self.transforms = nn.ParameterDict({str(size): torch.eye(size**2) for size in smaller})
 
     def shared(self, shape: Sequence[int]) -> Tensor:
-        """The weight of ``shape`` (out, in, K, K) that a smaller convolution shares."""
+        """The weight of a smaller convolution, of ``shape`` (out, in / groups, K, K)."""
         if not self._smaller:
             return crop(self.weight, shape)
         weight = crop(self.weight, (*shape[:2], *self.weight.shape[2:]))
@@ -91,21 +92,21 @@ class Conv2d(nn.Conv2d):
         return crop(weight, shape)
 
     def run(self, x: Tensor, op: ops.Conv2d, *, biased: bool) -> Tensor:
-        """Convolves (N, C, H, W) by ``op`` with the weights that it shares, with or without the bias."""
+        """Convolves (N, C, H, W) by ``op`` with its share of the weights, with or without the bias."""
         weight = self.shared((op.out_channels, op.group_channels, op.kernel, op.kernel))
         bias = crop(self.bias, (op.out_channels,)) if biased and self.bias is not None else None
         return F.conv2d(x, weight, bias, stride=op.stride, padding=op.pad, groups=op.groups)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm whose scale, shift and statistics are shared by the first channels.
+    """BatchNorm with scale, shift and statistics shared by the first channels.
 
-    The shared running statistics belong to no subnet in particular: calibrate a subnet before trusting it
-    (Yu et al. 2020, "BigNAS", section 3.2).
+    The shared running statistics belong to no subnet: calibrate a subnet before evaluating it (Yu et al.
+    2020, "BigNAS", section 3.2).
     """
 
     def run(self, x: Tensor) -> Tensor:
-        """Normalises (N, C, H, W) for any C up to the full number of channels."""
+        """Normalises (N, C, H, W), where C is at most the full number of channels."""
         shape = (x.shape[1],)
         if shape[0] == self.num_features:
             return self(x)  # type: ignore[no-any-return]
@@ -123,7 +124,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class ConvNorm(nn.Module):
-    """A convolution and the BatchNorm that follows it, if any."""
+    """A convolution, with BatchNorm if the operation has one."""
 
     def __init__(self, op: ops.Conv2d) -> None:
         super().__init__()
@@ -158,7 +159,7 @@ class Linear(nn.Linear):
 
 
 class Scale(nn.Module):
-    """One learned factor a channel."""
+    """One learned factor per channel."""
 
     def __init__(self, op: ops.Scale, *, initial: float = 1e-6) -> None:
         super().__init__()
@@ -185,7 +186,7 @@ class LayerNorm(nn.LayerNorm):
 
 @singledispatch
 def layer(op: ops.Op) -> nn.Module | None:
-    """The module that holds the weights of an operation of this size; ``None`` where it has none."""
+    """The module with the weights of an operation, ``None`` if it has none."""
     return None
 
 
@@ -216,11 +217,11 @@ _RUN: dict[type[ops.Op], Run] = {}
 def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     """Runs one operation.
 
-    The function is looked up in a plain table, which ``torch.compile`` can follow.
+    The functions are in a plain table, which ``torch.compile`` can trace.
 
     Args:
         op: The operation.
-        weights: What ``layer`` made for it, possibly for a larger one of the same role.
+        weights: Its module from ``layer``, possibly of a larger operation of the same role.
         x: Its first input, (N, C, H, W).
         others: Its other inputs.
     """
@@ -233,7 +234,7 @@ def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
 
 
 def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:
-    """Registers the function that runs operations of a kind; without one, the weights' own ``run`` does."""
+    """Registers the function that runs operations of a kind; by default their weights' ``run`` does."""
 
     def register(function: Run) -> Run:
         _RUN[kind] = function

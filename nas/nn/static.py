@@ -1,4 +1,4 @@
-"""A network as an ordinary module of fixed size: what is trained, exported and shipped."""
+"""A network as an ordinary module of fixed size, for training and export."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _parts(place: Place) -> tuple[str | int, ...]:
 
 
 class StaticBlock(nn.Module):
-    """A block that always runs the one specification it was built for."""
+    """A block with a single specification."""
 
     def __init__(self, spec: BlockSpec) -> None:
         super().__init__()

@@ -24,7 +24,12 @@ _SIZES = ("in_height", "in_width")
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the weights of one kind at one place can run: by field, a maximum or a set of values."""
+    """The specifications that fit the weights of one kind at one place.
+
+    Attributes:
+        limits: The largest value of elastic fields, by name.
+        values: The values of all other fields, by name.
+    """
 
     limits: dict[str, int]
     values: dict[str, frozenset[object]]
@@ -32,14 +37,12 @@ class Capacity:
     @classmethod
     def of(cls, specs: Iterable[BlockSpec]) -> Capacity:
         """The capacity that covers all of ``specs``."""
-        found: dict[str, set[object]] = {}
+        sets: dict[str, set[object]] = {}
         for spec in specs:
             for field in fields(spec):
-                found.setdefault(field.name, set()).add(getattr(spec, field.name))
-        limits = {name: max(v) for name, v in found.items() if name.endswith(("channels", "kernel"))}  # type: ignore[type-var]
-        values = {
-            name: frozenset(v) for name, v in found.items() if name not in limits and name not in _SIZES
-        }
+                sets.setdefault(field.name, set()).add(getattr(spec, field.name))
+        limits = {name: max(v) for name, v in sets.items() if name.endswith(("channels", "kernel"))}  # type: ignore[type-var]
+        values = {name: frozenset(v) for name, v in sets.items() if name not in limits and name not in _SIZES}
         return cls(limits, values)  # type: ignore[arg-type]
 
     def check(self, spec: BlockSpec, place: Place) -> None:
@@ -54,13 +57,13 @@ class Capacity:
 
 
 class Supernet(nn.Module):
-    """Shared weights for a whole search space; which subnet runs is an argument, never a state.
+    """Shared weights for a search space. The subnet to run is an argument, never a state.
 
     Args:
         space: The search space.
         classes: Outputs of the classifier.
-        input_channels: Channels of the images; the space's by default.
-        kernel_transform: Whether smaller kernels are learned functions of larger ones, not just their centre.
+        input_channels: Channels of the images; those of the space by default.
+        kernel_transform: Whether smaller kernels are learned functions of larger ones, not their centres.
     """
 
     def __init__(
@@ -95,14 +98,14 @@ class Supernet(nn.Module):
 
         Args:
             x: Images (N, C, H, W), of the network's resolution.
-            network: A network of the space; its class count and input channels are ignored.
-            drop: What is left out at random, in training mode.
+            network: A network of the space; its classes and input channels are ignored.
+            drop: Dropout and dropped branches, in training mode.
 
         Returns:
             Logits (N, classes).
 
         Raises:
-            UserError: If the network does not fit; the message names the stage and the field.
+            UserError: If the network does not fit. The message names the stage and the field.
         """
         *body, (classifier, last) = self._fitted(network)
         rates = drop.rates(network) if drop.connect else repeat(0.0)
@@ -113,10 +116,10 @@ class Supernet(nn.Module):
 
     @torch.no_grad()
     def extract(self, network: NetworkSpec) -> StaticNetwork:
-        """Copies a subnet out as a static module with its own weights, on the same device, laid out as here.
+        """Copies a subnet to a static module with its own weights, on the same device and in the same layout.
 
         Raises:
-            UserError: If the network does not fit; the message names the stage and the field.
+            UserError: If the network does not fit. The message names the stage and the field.
         """
         fitted = self._fitted(network)
         parameter = next(self.parameters())
@@ -130,10 +133,10 @@ class Supernet(nn.Module):
         return static.train(self.training)
 
     def network(self, arch: Architecture) -> NetworkSpec:
-        """The network of an architecture, with the supernet's own class count and input channels.
+        """The network of an architecture, with the supernet's classes and input channels.
 
         Raises:
-            UserError: If the architecture is not of the space; the message names the choice.
+            UserError: If the architecture is not part of the space. The message names the choice.
         """
         return self._networks(arch)
 
@@ -141,7 +144,7 @@ class Supernet(nn.Module):
         return self.space.network(arch, classes=self.classes, input_channels=self.input_channels)
 
     def adopt(self, network: NetworkSpec) -> NetworkSpec:
-        """The network with the supernet's own class count and input channels."""
+        """The network with the supernet's classes and input channels."""
         if (network.classes, network.input_channels) == (self.classes, self.input_channels):
             return network
         return replace(network, classes=self.classes, input_channels=self.input_channels)

@@ -1,4 +1,4 @@
-"""Taking over the weights of torchvision's networks."""
+"""Copying the weights of torchvision's networks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def take_torchvision_weights(network: StaticNetwork, source: nn.Module) -> None:
     """Copies every weight and statistic of a torchvision network of the same geometry.
 
     Layers correspond by order within three groups: convolutions and matrix products, norms, layer scales. A
-    matrix product may become a 1×1 convolution of the same numbers (ConvNeXt). Where torchvision's BatchNorm
-    has another epsilon (0.001 in MobileNetV3 and the larger EfficientNets), the difference goes into the
-    running variance, which gives the same outputs in evaluation mode and travels with the state.
+    matrix product may become a 1×1 convolution with the same weights (ConvNeXt). If torchvision's BatchNorm
+    has another epsilon (0.001 in MobileNetV3 and the larger EfficientNets), the difference is added to the
+    running variance. Outputs in evaluation mode are the same, and the state holds the correction.
 
     Args:
         network: A static network, e.g. ``StaticNetwork(reference_network("resnet50"))``.
         source: torchvision's network of the same name.
 
     Raises:
-        UserError: If the two do not have the same layers; the message names the first that differ.
+        UserError: If the layers differ. The message names the first difference.
     """
     for group in (_products, _norms, _scales):
         for mine, other in zip_longest(group(network), group(source)):

@@ -1,4 +1,4 @@
-"""Modules of the user's own: named by a run or a search space, or announced by an installed package."""
+"""Plug-ins: modules that a run, a search space or an installed package names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load_plugins(modules: Iterable[str] = (), *, folder: Path | None = None) -> 
 
     Args:
         modules: Names of modules, or paths of Python files.
-        folder: The folder in which they are looked for first; the working directory by default.
+        folder: The folder that is searched first; the working directory by default.
 
     Returns:
         The files of ``modules``, by name.
@@ -39,11 +39,11 @@ def load_plugins(modules: Iterable[str] = (), *, folder: Path | None = None) -> 
 def load_module(name: str, *, folder: Path) -> ModuleType:
     """Imports a module from a folder or, if the folder lacks it, from anywhere.
 
-    Two folders may hold modules of one name, see ``nas.plugins.folders``.
+    Two folders may hold modules of the same name, see ``nas.plugins.folders``.
 
     Args:
         name: A dotted name, or the path of a Python file.
-        folder: The folder in which it is looked for first.
+        folder: The folder that is searched first.
 
     Raises:
         UserError: If the module cannot be imported. The message names its file.
@@ -72,7 +72,7 @@ def _import_errors(what: str, *, beside: Path | None = None) -> Iterator[None]:
 
 
 def _place(error: Exception) -> str:
-    """The file and line that raised."""
+    """The file and line of an error."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}, line {error.lineno}"
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,4 +1,4 @@
-"""Python modules in folders of the user's: files of one name in two folders are two modules.
+"""Python modules in users' folders: files of the same name in two folders are two modules.
 
 Each folder is a package, ``nas.plugins.folders.FOLDER``, and ``FOLDER`` spells its path. Any process can
 therefore import such a module by its name: a worker, a process that unpickles one of its objects,
@@ -27,7 +27,7 @@ def import_from(folder: Path, name: str) -> ModuleType:
     """Imports a module from a folder or, if the folder lacks it, from wherever Python finds it.
 
     The modules of a folder import each other by their plain names, as scripts do, or by relative imports. An
-    import inside a function has to be a relative one if two folders have a module of the name.
+    import inside a function has to be relative if two folders have a module of that name.
 
     Args:
         folder: An absolute path.
@@ -45,7 +45,7 @@ def import_from(folder: Path, name: str) -> ModuleType:
 
 
 def file_of(folder: Path, name: str) -> Path | None:
-    """The file of the module of a dotted name below a folder; ``None`` if there is none."""
+    """The file of a module below a folder by its dotted name, ``None`` if there is none."""
     base = folder.joinpath(*name.split("."))
     files = (base.with_name(f"{base.name}.py"), base / "__init__.py")
     return next((file for file in files if file.is_file()), None)
@@ -57,13 +57,13 @@ def plain_name(name: str) -> str:
 
 
 def _is_of(module: ModuleType | None, file: Path) -> bool:
-    """Whether a module that somebody imported by its plain name is the same file."""
+    """Whether a loaded module comes from ``file``."""
     origin = module.__spec__.origin if module and module.__spec__ else None
     return origin is not None and Path(origin).resolve() == file.resolve()
 
 
 def _package(folder: Path) -> str:
-    """The name of a folder's package: letters and digits stand for themselves, other bytes are ``_xx``."""
+    """The name of a folder's package: letters and digits are kept, other bytes become ``_xx``."""
     path = os.fsencode(folder)
     return f"{__name__}." + "".join(chr(byte) if byte in _PLAIN else f"_{byte:02x}" for byte in path)
 
@@ -113,7 +113,7 @@ class _PlainFinder(MetaPathFinder):
 
 
 class _Alias(Loader):
-    """Gives a module of a folder's package for its plain name."""
+    """Loads a module of a folder's package under its plain name."""
 
     def __init__(self, name: str) -> None:
         self._module = importlib.import_module(name)
@@ -123,7 +123,7 @@ class _Alias(Loader):
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # the import system has put the alias's there
+        module.__spec__ = self._spec  # the import system has replaced it by the alias's
 
 
 sys.meta_path += [_FolderFinder(), _PlainFinder()]
@@ -131,7 +131,7 @@ sys.meta_path += [_FolderFinder(), _PlainFinder()]
 
 @contextmanager
 def _neighbours_of(folder: Path) -> Iterator[None]:
-    """Prefers the modules of a folder to all others that are not loaded yet, while the body runs."""
+    """Prefers the modules of a folder to all others not yet loaded, while the body runs."""
     finder = _PlainFinder(folder)
     _forget_plain_names()
     sys.meta_path.insert(0, finder)
@@ -143,7 +143,7 @@ def _neighbours_of(folder: Path) -> Iterator[None]:
 
 
 def _forget_plain_names() -> None:
-    """Frees the plain names of all folders' modules for the modules of another folder."""
+    """Frees the plain names of all folders' modules for those of another folder."""
     for name, module in list(sys.modules.items()):
         own = getattr(module, "__name__", name)
         if own != name and own.startswith(f"{__name__}."):
