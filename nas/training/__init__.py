@@ -1,6 +1,6 @@
 """Training of supernets and networks: data, recipes, evaluation.
 
-What a script needs stands here; the parts are in the modules of this package.
+This module exports the functions and classes that scripts need.
 """
 
 from __future__ import annotations

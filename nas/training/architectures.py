@@ -1,4 +1,4 @@
-"""How the random subnets of a training step are drawn."""
+"""Sampling the random subnets of a training step."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from nas.errors import UserError, unknown
 from nas.space import Architecture, SearchSpace
 
 POOL = 4096
-"""Architectures from which attentive sampling draws."""
+"""Number of architectures from which attentive sampling draws."""
 
 NEIGHBOURS = POOL // 64
-"""Candidates of a step lie this near to each other in the pool, which is ordered by MACs."""
+"""Length of the window of the pool, ordered by MACs, that contains a step's candidates."""
 
 Judge = Callable[[Sequence[Architecture]], Tensor]
-"""Gives the losses (n,) of architectures on the current batch; the same in all processes."""
+"""From architectures to their losses (n,) on the current batch, equal in all processes."""
 
 
 class Draw(ABC):
-    """Draws architectures; what it knows besides ``rng`` is fixed when it is made."""
+    """Draws architectures; its only state is ``rng``."""
 
     @abstractmethod
     def __call__(self, rng: np.random.Generator, judge: Judge) -> Architecture:
@@ -35,7 +35,7 @@ class Draw(ABC):
 @final
 @dataclass(frozen=True)
 class UniformDraw(Draw):
-    """Every free choice drawn uniformly."""
+    """Draws every free choice uniformly."""
 
     space: SearchSpace
 
@@ -46,13 +46,13 @@ class UniformDraw(Draw):
 @final
 @dataclass(frozen=True, eq=False)
 class AttentiveDraw(Draw):
-    """The best or the worst of some candidates of about the same MACs.
+    """Takes the best or the worst of several candidates with similar MACs.
 
     Attributes:
         space: The search space.
-        pool: Rows (N, genes) of uniformly drawn architectures, in the order of their MACs.
-        candidates: How many are compared.
-        worst: Whether the one with the highest loss is taken, not the lowest.
+        pool: Rows (N, genes) of uniformly drawn architectures, ordered by MACs.
+        candidates: Number of candidates.
+        worst: Whether to take the highest loss instead of the lowest.
     """
 
     space: SearchSpace
@@ -66,14 +66,14 @@ class AttentiveDraw(Draw):
         return archs[int(losses.argmax() if self.worst else losses.argmin())]
 
     def near(self, rng: np.random.Generator) -> IntArray:
-        """Positions (candidates,) in the pool, around one that is drawn uniformly from it."""
+        """Positions (candidates,) in the pool, near a uniformly drawn one."""
         target = int(rng.integers(len(self.pool)))
         first = min(max(target - NEIGHBOURS // 2, 0), len(self.pool) - NEIGHBOURS)
         return first + rng.choice(NEIGHBOURS, size=self.candidates, replace=False)
 
 
 KEEP = ("best", "worst")
-"""Which candidate attentive sampling takes."""
+"""The allowed values of ``keep``."""
 
 
 def _uniform(space: SearchSpace, rng: np.random.Generator, *, candidates: int, keep: str) -> Draw:
@@ -90,10 +90,10 @@ SAMPLINGS = {"uniform": _uniform, "attentive": _attentive}
 
 
 def check_sampling(name: str, *, candidates: int, keep: str) -> None:
-    """Checks how architectures are to be drawn.
+    """Checks the settings of subnet sampling.
 
     Raises:
-        UserError: If there is no such sampling, or its options do not fit.
+        UserError: If there is no such sampling, or an option is out of range.
     """
     if name not in SAMPLINGS:
         raise unknown("sampling", name, SAMPLINGS)
@@ -104,14 +104,14 @@ def check_sampling(name: str, *, candidates: int, keep: str) -> None:
 
 
 def make_draw(name: str, *, space: SearchSpace, rng: np.random.Generator, candidates: int, keep: str) -> Draw:
-    """What draws random subnets.
+    """The function that draws random subnets.
 
     Args:
-        name: ``uniform``, or ``attentive`` (Wang et al. 2021, "AttentiveNAS"): of some candidates whose MACs
-            are alike, and distributed as the space has them, one is kept by its loss on the step's images.
+        name: ``uniform``, or ``attentive`` (Wang et al. 2021, "AttentiveNAS"), which compares candidates of
+            similar MACs by their losses on the step's images. MACs are distributed as in the space.
         space: The search space.
-        rng: Draws what is fixed for the whole training.
-        candidates: How many candidates are compared.
-        keep: ``best``, which sharpens the Pareto front, or ``worst``, which lifts what lags behind.
+        rng: Draws the pool, which is fixed for the whole training.
+        candidates: Number of candidates.
+        keep: ``best``, which improves the Pareto front, or ``worst``, which improves the weakest networks.
     """
     return SAMPLINGS[name](space, rng, candidates=candidates, keep=keep)

@@ -1,7 +1,7 @@
-"""Checkpoints on disk: tensors as safetensors, all else as JSON, nothing that could be executed.
+"""Checkpoints on disk: tensors as safetensors, everything else as JSON, nothing executable.
 
 A checkpoint is two files, ``step-00000120.safetensors`` and ``step-00000120.json``. The JSON is written last
-and holds the hashes of both, so a checkpoint that was cut off or damaged is known as such.
+and holds the hashes of both, so truncated and damaged checkpoints are detected.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ LOG = logging.getLogger(__name__)
 @final
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPlan:
-    """When checkpoints are written and which are kept; decides nothing about the result.
+    """When to write checkpoints and which to keep. The result does not depend on it.
 
     Attributes:
-        every_s: Seconds between two checkpoints; ``None`` for none by time.
-        every_steps: Steps between two; ``None`` for none by steps.
-        keep: How many of the last are kept.
-        best_every_epochs: Epochs between two looks at the validation accuracy, for the best; 0 for none.
+        every_s: Seconds between two checkpoints; ``None`` for no limit.
+        every_steps: Steps between two checkpoints; ``None`` for no limit.
+        keep: Number of latest checkpoints to keep.
+        best_every_epochs: Epochs between two evaluations for the best checkpoint; 0 for none.
     """
 
     every_s: float | None
@@ -56,15 +56,15 @@ class CheckpointPlan:
             raise UserError(f"checkpoint.best_every_epochs is {self.best_every_epochs}; give 0 or more")
 
     def is_due_by_steps(self, step: int) -> bool:
-        """Whether one is due after so many steps."""
+        """Whether a checkpoint is due after ``step`` steps."""
         return self.every_steps is not None and step % self.every_steps == 0
 
     def is_due_by_time(self, written: float) -> bool:
-        """Whether one is due if the last was written when ``time.monotonic`` said ``written``."""
+        """Whether a checkpoint is due; ``written`` is the ``time.monotonic`` of the last one."""
         return self.every_s is not None and time.monotonic() - written >= self.every_s
 
     def looks_after(self, epoch: int) -> bool:
-        """Whether the validation accuracy is looked at after this epoch, counted from 1."""
+        """Whether the model is evaluated after this epoch, counted from 1."""
         return self.best_every_epochs > 0 and epoch % self.best_every_epochs == 0
 
 
@@ -74,9 +74,9 @@ class Checkpoint:
     """A state of a training.
 
     Attributes:
-        step: Steps that have been done.
-        tensors: By name.
-        values: JSON values.
+        step: Completed steps.
+        tensors: Tensors by name.
+        values: JSON values by name.
     """
 
     step: int
@@ -90,9 +90,9 @@ class Checkpoints:
     """The checkpoints of one training.
 
     Attributes:
-        folder: Where they are.
-        plan: When they are written and which are kept.
-        about: All that decides the training, as JSON values: a checkpoint of another is refused.
+        folder: Their folder.
+        plan: When to write them and which to keep.
+        about: The settings that determine the training, as JSON values. Checkpoints with others are refused.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Checkpoints:
     about: Mapping[str, Any]
 
     def write(self, checkpoint: Checkpoint) -> Path:
-        """Writes a checkpoint, then removes those that are older than the last ``plan.keep``."""
+        """Writes a checkpoint, then removes all but the last ``plan.keep``."""
         path = self._path(checkpoint.step)
         with atomic(path) as temporary:
             save_file(dict(checkpoint.tensors), temporary)
@@ -115,7 +115,7 @@ class Checkpoints:
         return path
 
     def _tidy(self) -> None:
-        """Removes what is too old, and what a writer that was killed has left half written."""
+        """Removes old checkpoints and the temporary files of killed writers."""
         for path in self.folder.glob(".*"):
             path.unlink(missing_ok=True)
         for step in self.steps()[self.plan.keep :]:
@@ -123,19 +123,19 @@ class Checkpoints:
             self._path(step).unlink(missing_ok=True)
 
     def write_best(self, model: nn.Module, *, accuracy: float, epoch: int) -> None:
-        """Writes the model's weights alone, in place of those of the best epoch so far."""
+        """Replaces the weights of the best epoch by the model's."""
         about = json.dumps({"epoch": epoch, "validation_accuracy": accuracy})
         save_weights(model, self.folder / BEST, metadata={"best": about})
 
     def steps(self) -> list[int]:
-        """The steps of which there are checkpoints, whole or not, the latest first."""
+        """The steps with checkpoints, complete or not, latest first."""
         if not self.folder.is_dir():
             return []
-        found = {path.stem for path in self.folder.glob("step-*.*")}
-        return sorted((int(stem.removeprefix("step-")) for stem in found), reverse=True)
+        stems = {path.stem for path in self.folder.glob("step-*.*")}
+        return sorted((int(stem.removeprefix("step-")) for stem in stems), reverse=True)
 
     def latest(self) -> Checkpoint | None:
-        """The latest checkpoint that is whole, or ``None``; a damaged one is passed over, and this is said.
+        """The latest complete checkpoint, or ``None``. Damaged ones are skipped and logged.
 
         Raises:
             UserError: If it belongs to a training with other settings.
@@ -146,13 +146,13 @@ class Checkpoints:
         """The checkpoint after ``step`` steps.
 
         Raises:
-            UserError: If it is not there, damaged, or belongs to a training with other settings.
+            UserError: If it is missing, damaged, or belongs to a training with other settings.
         """
         path = self._path(step)
         try:
             record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             if record.pop("sha256") != _digest(record) or record["tensors_sha256"] != sha256(path):
-                raise ValueError("its content is not what was written")
+                raise ValueError("its content does not match its hash")
             checkpoint = Checkpoint(step=step, tensors=load_file(path), values=record["values"])
         except FileNotFoundError as error:
             raise UserError(f"a file is missing: {Path(error.filename).name}") from None
@@ -179,7 +179,7 @@ class Checkpoints:
         return self.folder / f"step-{step:08}.safetensors"
 
     def last(self) -> str:
-        """Which checkpoint is the last one, for messages."""
+        """The path of the last checkpoint, as part of a message."""
         steps = self.steps()
         return (
             f"the last good checkpoint is {self._path(steps[0])}" if steps else "there is no checkpoint yet"
@@ -192,4 +192,4 @@ def _digest(record: Mapping[str, Any]) -> str:
 
 @final
 class _OtherTrainingError(UserError):
-    """A checkpoint is whole, but not of this training."""
+    """A complete checkpoint belongs to another training."""

@@ -1,7 +1,7 @@
-"""Losses by which a network learns from the logits of another.
+"""Losses for learning from the logits of another network.
 
-Both take the student's and the teacher's logits (N, classes), in float32, and give a scalar, the mean over
-the images. Nothing flows back to the teacher.
+Both map the student's and the teacher's logits (N, classes), in float32, to a scalar, the mean over the
+images. The teacher gets no gradient.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from nas.errors import unknown
 
 ALPHAS = (-1.0, 1.0)
 CLIP = 5.0
-"""As Wang et al. 2021, "AlphaNet", train."""
+"""The values of Wang et al. 2021, "AlphaNet"."""
 
 LossOf = Callable[[Tensor], Tensor]
-"""A loss, a scalar, of logits (N, classes)."""
+"""From logits (N, classes) to a scalar loss."""
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor) -> Tensor:
@@ -42,8 +42,8 @@ def alpha_divergence(student: Tensor, teacher: Tensor, *, alpha: float, clip: fl
 
     With teacher p, student q and w = (p / q)^α the divergence is the sum of q (w - 1) / (α (α - 1)), and for
     α = 1 its limit, the sum of p log(p / q). The gradient is the sum of -(1 / α) q w ∇ log q, with w
-    detached. Both have w clipped, or a single improbable class would outweigh all others; not so for α = 1,
-    where q w = p is a probability.
+    detached. In both, w is clipped, since a single improbable class would outweigh all others; except for
+    α = 1, where q w = p is a probability.
 
     Args:
         student: Logits (N, classes).
@@ -79,10 +79,10 @@ def check_distillation(name: str) -> None:
 
 
 def student_loss(name: str, *, teacher: Tensor, labels: LossOf) -> LossOf:
-    """What a student minimises.
+    """The loss of a student.
 
     Args:
-        name: One of ``DISTILLATIONS``; with ``none`` it learns from the labels.
+        name: One of ``DISTILLATIONS``; ``none`` uses the labels.
         teacher: The teacher's logits (N, classes).
         labels: The loss on labels.
     """

@@ -1,10 +1,10 @@
-"""Several processes that train one network together, each on its share of every batch.
+"""Training one network in several processes, each with its share of every batch.
 
-Gradients are averaged by one all-reduce a step, after the last subnet's backward pass. That equals
+Gradients are averaged by one all-reduce per step, after the last subnet's backward pass. That equals
 ``DistributedDataParallel`` with ``find_unused_parameters`` and ``no_sync`` on all passes but the last, and is
-simpler: no wrapper around a model whose forward takes a network, no search for unused parameters, and only
-the gradients that the step's subnets have are sent. (Nothing is sent while the backward pass still runs,
-which DDP would do during the last of several.)
+simpler: it needs no wrapper around a model whose forward takes a network, and no search for unused
+parameters, and it sends only the gradients of the step's subnets. (DDP would overlap sending with the last
+backward pass; here, sending starts after it.)
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from nas.errors import UserError
 from nas.training.data import Share
 
 TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for the others before it gives up."""
+"""How long a process waits for the others."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Processes:
-    """Which of how many this process is; one process alone needs no communication.
+    """The index of this process and the number of processes. A single process does not communicate.
 
     Attributes:
-        index: Its number, from 0; the first one leads: it alone writes files.
-        count: How many there are.
+        index: From 0. The first process leads: it alone writes files.
+        count: The number of processes.
     """
 
     index: int = 0
@@ -42,7 +42,7 @@ class Processes:
 
     @classmethod
     def current(cls) -> Processes:
-        """Those that have been joined, or one alone."""
+        """The joined processes, or a single one."""
         if not dist.is_initialized():
             return cls()
         return cls(index=dist.get_rank(), count=dist.get_world_size())
@@ -67,21 +67,21 @@ class Processes:
         """Every process's ``value`` (…), stacked (count, …)."""
         if self.count == 1:
             return value[None]
-        found = [torch.empty_like(value) for _ in range(self.count)]
-        dist.all_gather(found, value)
-        return torch.stack(found)
+        values = [torch.empty_like(value) for _ in range(self.count)]
+        dist.all_gather(values, value)
+        return torch.stack(values)
 
     def leaders(self, number: int) -> int:
-        """The leader's ``number``; the others' is ignored."""
+        """The leader's ``number``; those of other processes are ignored."""
         if self.count == 1:
             return number
-        told = torch.tensor(number, dtype=torch.int64)
-        dist.broadcast(told, src=0)
-        return int(told)
+        value = torch.tensor(number, dtype=torch.int64)
+        dist.broadcast(value, src=0)
+        return int(value)
 
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """Lets the others into the body when the leader has left it."""
+        """Runs the body in the leader first, then in the others."""
         if not self.leads:
             self.leaders(0)
         yield
@@ -94,21 +94,21 @@ class Processes:
         if self.count == 1:
             return
         for tensor in tensors:
-            value = tensor.contiguous()  # a channels-last tensor is copied, any other is itself
+            value = tensor.contiguous()  # copies channels-last tensors only
             dist.broadcast(value, src=0)
             tensor.copy_(value)
 
     @torch.no_grad()
     def average(self, parameters: Iterable[nn.Parameter], losses: Tensor, *, images: int) -> Tensor:
-        """Averages gradients and losses over all images of a step, wherever they are.
+        """Averages gradients and losses over a step's images in all processes.
 
-        The same networks ran in every process, so the same parameters have a gradient in each; those without
-        one keep none and are left alone by the optimiser everywhere.
+        Every process ran the same networks, so the same parameters have gradients. The optimiser skips the
+        others everywhere.
 
         Args:
-            parameters: Their gradients are means over this process's images; they are replaced.
+            parameters: The gradients, means over this process's images, are replaced.
             losses: Means over this process's images (n,).
-            images: How many they are. Processes may have different numbers.
+            images: Number of this process's images, which may differ between processes.
 
         Returns:
             The losses (n,) as means over all images.
@@ -133,11 +133,11 @@ def joined(
     """Joins the other processes of a training while the body runs.
 
     Args:
-        index: This process's number.
-        count: How many there are.
-        local_index: Its number among those of its machine; it gets the GPU of that number.
-        device: Where it trains, as in ``Compute.choose``.
-        meeting_point: ``tcp://HOST:PORT`` of the first process; ``None`` where the environment says it.
+        index: The number of this process.
+        count: The number of processes.
+        local_index: Its number on its machine, and that of its GPU.
+        device: The device, as in ``Compute.choose``.
+        meeting_point: ``tcp://HOST:PORT`` of the first process; ``None`` reads the environment.
 
     Raises:
         UserError: If this machine has fewer GPUs than processes, or the others cannot be reached.
@@ -149,7 +149,7 @@ def joined(
             "cuda, and each takes its own"
         )
     if on_gpu and os.environ.get("SLURM_GPUS_PER_TASK") == "1":
-        local_index = 0  # Slurm shows each task its own GPU alone
+        local_index = 0  # Slurm shows each task only its own GPU
     if on_gpu and local_index >= (gpus := torch.cuda.device_count()):
         raise UserError(
             f"process {local_index} of this machine has no GPU of its own: there are {gpus}; start at most "
@@ -158,7 +158,7 @@ def joined(
     if on_gpu:
         torch.cuda.set_device(local_index)
     try:
-        # Small things, such as random states, are told in the host's memory.
+        # Small values, such as random states, are sent from the host's memory.
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
             init_method=meeting_point,
@@ -174,7 +174,7 @@ def joined(
     try:
         yield Processes.current()
     except BaseException:
-        if not on_gpu:  # NCCL would wait for the others, who wait for this process, and nobody would see why
+        if not on_gpu:  # NCCL would wait for the others, which wait for this process, and hide the error
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Notices a training that diverges, and names the step, the learning rate and the network that did it."""
+"""Detecting a diverging training, with the step, the learning rate and the network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from nas.errors import UserError
 
 EXPLODED = 100.0
-"""A loss has exploded at so many times the greatest of the first step (or 1), when nothing was known yet."""
+"""A loss above this multiple of the first step's largest loss (at least 1) has exploded."""
 
 ADVICE = "lower learning_rate, lengthen warmup_epochs, or clip gradients with clip_value=1"
 
 
 class DivergenceError(UserError):
-    """A training that cannot go on."""
+    """A training that has diverged."""
 
 
 @final
@@ -34,10 +34,10 @@ class _Losses:
 @final
 @dataclass(kw_only=True)
 class Watch:
-    """Collects losses on the device and looks at them together, since each look waits for the device.
+    """Collects losses on the device and checks them together, since each check waits for the device.
 
     Attributes:
-        limit: The loss that counts as exploded; unknown before the first look.
+        limit: The loss that counts as exploded; ``None`` before the first check.
     """
 
     limit: float | None = None
@@ -45,14 +45,14 @@ class Watch:
     _last: _Losses | None = field(default=None, init=False)
 
     def add(self, losses: Tensor, *, networks: Sequence[str], step: int, rate: float) -> None:
-        """Takes the losses (n,) of the networks that ran in a step, which is counted from 1."""
+        """Adds the losses (n,) of the networks of a step, which is counted from 1."""
         self._waiting.append(_Losses(losses=losses, networks=tuple(networks), step=step, rate=rate))
 
     def look(self) -> None:
-        """Looks at all losses since the last look.
+        """Checks all losses since the last check.
 
         Raises:
-            DivergenceError: If one is not finite or has exploded; the message names the first.
+            DivergenceError: If one is not finite or has exploded. The message names the first.
         """
         if not self._waiting:
             return
@@ -71,10 +71,10 @@ class Watch:
         self._waiting.clear()
 
     def look_at_weights(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Looks whether the last step, whose losses have been looked at, left weights that are not finite.
+        """Checks that the weights after the last checked step are finite.
 
         Raises:
-            DivergenceError: If there are any.
+            DivergenceError: If any weight is not finite.
         """
         finite = torch.stack([p.detach().isfinite().all() for p in parameters]).all()
         if self._last is not None and not bool(finite):

@@ -1,7 +1,7 @@
-"""An exponential moving average of the weights: what is evaluated and saved, where it is wanted.
+"""An exponential moving average of the weights, for evaluation and saving.
 
-Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; with the warm-up of
-TensorFlow's ``ExponentialMovingAverage``, so that the initial weights don't stay in it for long.
+Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging", with the warm-up of
+TensorFlow's ``ExponentialMovingAverage``, which soon forgets the initial weights.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from nas.errors import UserError
 
 @final
 class Ema:
-    """The average of a model's parameters. BatchNorm's statistics are not averaged: they are recomputed.
+    """The average of a model's parameters. BatchNorm statistics are recomputed, not averaged.
 
     Args:
-        model: The model in training; nothing of it is changed.
-        decay: Share of the average that stays at each step, 0 < decay < 1.
+        model: The model in training, which is not changed.
+        decay: Weight of the old average at each step, 0 < decay < 1.
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
@@ -33,7 +33,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the parameters after ``step``, counted from 0."""
+        """Adds the parameters after ``step``, counted from 0."""
         decay = min(self._decay, (1 + step) / (10 + step))
         own, new = list(self.average.values()), list(self._parameters.values())
         get_ema_multi_avg_fn(decay)(own, new, step)  # type: ignore[no-untyped-call]
@@ -41,12 +41,12 @@ class Ema:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Puts the average into the model while the body runs."""
-        kept = {name: p.detach().clone() for name, p in self._parameters.items()}
+        weights = {name: p.detach().clone() for name, p in self._parameters.items()}
         self.apply()
         try:
             yield
         finally:
-            _copy(kept, self._parameters)
+            _copy(weights, self._parameters)
 
     def apply(self) -> None:
         """Puts the average into the model for good."""
@@ -54,7 +54,7 @@ class Ema:
 
 
 def check_decay(decay: float) -> None:
-    """Raises a ``UserError`` if it is no decay of an average; 0 stands for no average."""
+    """Raises a ``UserError`` if ``decay`` is out of range. 0 means no average."""
     if not 0 <= decay < 1:
         raise UserError(f"ema_decay is {decay}; give 0 for no average, or a share such as 0.999 that stays")
 

@@ -1,4 +1,4 @@
-"""The accuracy of a network, and the BatchNorm calibration that a subnet needs before it."""
+"""The accuracy of a network, and the BatchNorm calibration of a subnet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.training.optimization import Compute
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Correct answers out of a number of images."""
+    """The number of correctly classified images out of a total."""
 
     correct: int
     total: int
@@ -28,13 +28,13 @@ class Accuracy:
 
 @torch.no_grad()
 def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
-    """Recomputes every BatchNorm's statistics as the plain average over the given batches.
+    """Recomputes the statistics of every BatchNorm as plain averages over batches.
 
-    Only BatchNorm is in training mode meanwhile (Yu and Huang 2019, section 3.4).
+    Meanwhile only BatchNorm is in training mode (Yu and Huang 2019, section 3.4).
 
     Args:
-        model: A static network; its statistics are replaced.
-        image_batches: Training images (N, C, H, W), at the resolution at which it will be evaluated.
+        model: A static network, whose statistics are replaced.
+        image_batches: Training images (N, C, H, W) at the resolution of the evaluation.
     """
     training = model.training
     model.eval()
@@ -45,9 +45,7 @@ def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
         norm.train()
     for count, x in enumerate(image_batches, 1):
         for norm in norms:
-            norm.momentum = (
-                1 / count
-            )  # a plain average; with None, each layer would wait for a GPU to say count
+            norm.momentum = 1 / count  # a plain average; None would wait for the GPU in each layer
         model(x)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -55,7 +53,7 @@ def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
 
 
 def drawn(train: Images, *, count: int, seed: int) -> Images:
-    """The training images that statistics are computed on: up to ``count``, always the same for a seed."""
+    """Up to ``count`` training images for BatchNorm statistics, determined by the seed."""
     rng = torch.Generator().manual_seed(seed)
     return subset(train, torch.randperm(len(train), generator=rng)[:count])
 
@@ -64,12 +62,12 @@ def drawn(train: Images, *, count: int, seed: int) -> Images:
 def evaluate(
     model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute
 ) -> Accuracy:
-    """Counts the images that a network, in evaluation mode, gives their label first.
+    """Counts the correctly classified images of a network in evaluation mode.
 
     Args:
         model: Maps (N, C, H, W) to logits (N, classes).
         image_batches: This process's share of the images, with their labels.
-        compute: How precisely to compute, and with which processes: the result is that of all images.
+        compute: The precision and the processes. The result counts the images of all processes.
     """
     training = model.training
     model.eval()
@@ -85,15 +83,15 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class SubnetEvaluator:
-    """Gives the accuracy of a supernet's subnets: extract, calibrate, evaluate.
+    """Computes the accuracy of subnets: extract, calibrate, evaluate.
 
     Attributes:
         supernet: The trained supernet.
-        calibration: Training images that the statistics are computed on, the same for every subnet.
-        validation: Images that the accuracy is computed on.
-        normalize: The training images' mean and standard deviation.
-        compute: Where and how precisely.
-        batch_size: Images at a time.
+        calibration: Training images for BatchNorm statistics, the same for every subnet.
+        validation: Images for the accuracy.
+        normalize: Mean and standard deviation of the training images.
+        compute: Device and precision.
+        batch_size: Images per batch.
         workers: Processes that decode images on disk.
     """
 
@@ -118,7 +116,7 @@ class SubnetEvaluator:
         seed: int,
         workers: int = 0,
     ) -> SubnetEvaluator:
-        """Draws the calibration images from the training images, by ``seed``."""
+        """An evaluator with calibration images drawn from the training images by ``seed``."""
         return cls(
             supernet=supernet.to(compute.device),
             calibration=drawn(train, count=calibration_images, seed=seed).to(compute.device),
@@ -129,21 +127,21 @@ class SubnetEvaluator:
         )
 
     def extract(self, network: NetworkSpec) -> StaticNetwork:
-        """The subnet as a static module, calibrated, in evaluation mode."""
+        """The subnet as a calibrated static module in evaluation mode."""
         static = self.supernet.extract(network).eval()
         calibrate(static, (x for x, _ in self.batches(self.calibration, network)))
         return static
 
     def accuracy(self, network: NetworkSpec) -> Accuracy:
-        """The subnet's accuracy on the validation images, of which each process looks at its share.
+        """The accuracy of the subnet on the validation images, shared among processes.
 
-        Calibration is not shared: every process makes the same network, from the same few images.
+        Calibration is not shared: every process calibrates the same network on the same few images.
         """
         own = shared(self.validation, self.compute.processes.share)
         return evaluate(self.extract(network), self.batches(own, network), compute=self.compute)
 
     def batches(self, images: Images, network: NetworkSpec) -> Iterable[tuple[Tensor, Tensor]]:
-        """Images, normalised and at the network's resolution, with their labels."""
+        """Normalised images at the network's resolution, with labels."""
         return batches(
             images,
             batch_size=self.batch_size,

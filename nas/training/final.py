@@ -1,4 +1,4 @@
-"""Training chosen networks to completion, all in the same way."""
+"""Training single networks from scratch, all by the same method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas.training.prepared import Prepared
 from nas.training.state import Randomness, Row
 
 CALIBRATION_IMAGES = 4096
-"""Training images on which the statistics of averaged weights are computed."""
+"""Number of training images for the BatchNorm statistics of averaged weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,10 @@ class Trained:
     """A network that was trained from scratch.
 
     Attributes:
-        model: The trained module, in evaluation mode.
-        history: One row an epoch.
+        model: The trained module in evaluation mode.
+        history: One row per epoch.
         validation: Its accuracy on the validation images.
-        test: Its accuracy on the test images, read this once.
+        test: Its accuracy on the test images, which are read once.
     """
 
     model: StaticNetwork
@@ -53,11 +53,11 @@ def train_network(
     """Trains a network from scratch on the training images and evaluates it.
 
     Args:
-        network: The network; its class count and input channels are those of the data.
+        network: The network, with the classes and channels of the data.
         data: The images.
-        hyper: How to train.
-        seed: Decides the initial weights and the order of the images.
-        checkpoints: Where the training's state is kept, and from where it goes on.
+        hyper: The hyperparameters.
+        seed: Determines the initial weights and the order of the images.
+        checkpoints: Where the state of the training is saved and resumed from.
         on_step: Called after each step.
     """
     model, history = fit_network(
@@ -84,10 +84,10 @@ def fit_network(
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[StaticNetwork, list[Row]]:
-    """Trains a network from scratch and looks at training images only; arguments as above.
+    """Trains a network from scratch without evaluating it, with the arguments of :func:`train_network`.
 
     Returns:
-        The module, in evaluation mode, and one row an epoch.
+        The module in evaluation mode, and one row per epoch.
     """
     torch.manual_seed(seed)
     model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -95,7 +95,7 @@ def fit_network(
         zero_residual_scales(model)
     task = _task(model, data=data, hyper=hyper, seed=seed)
     history = fit(task, checkpoints=checkpoints, on_step=on_step)
-    if hyper.ema_decay:  # the statistics are those of the weights before they were averaged
+    if hyper.ema_decay:  # the statistics belong to the weights before averaging
         images = drawn(data.splits.train, count=CALIBRATION_IMAGES, seed=seed)
         calibrate(model, (x for x, _ in data.plain(images, resolution=network.resolution)))
     return model.eval(), history
@@ -104,8 +104,8 @@ def fit_network(
 def compiled(model: StaticNetwork, *, backend: str | Callable[..., Any] = "inductor") -> Callable[..., Any]:
     """A network compiled for its own sizes.
 
-    All networks share the code of one class. Without forgetting those compiled before, the second would be
-    compiled for sizes that vary, which is slower, and from the ninth on none would be compiled at all.
+    All networks share the code of one class. Without the reset, the second one would be compiled for varying
+    sizes, which is slower, and from the ninth on none would be compiled.
     """
     torch.compiler.reset()
     return torch.compile(model, dynamic=False, backend=backend)

@@ -1,4 +1,4 @@
-"""The loop that both the supernet and a single network are trained with; it can be killed and goes on."""
+"""The training loop of supernets and single networks. A killed training can be resumed."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from nas.training.state import Randomness, Row, State
 
 Result = TypeVar("Result")
 
-STEPS_A_LOOK = 20
-"""Steps between two looks at the losses of a GPU or of other processes, for each look waits for them."""
+STEPS_PER_CHECK = 20
+"""Steps between two checks of the losses on a GPU or in several processes, since each check waits."""
 
 METER_S = 1.0
-"""Seconds over which the speed is measured."""
+"""Seconds over which the speed is averaged."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is trained, on what, and how.
+    """A training: the model, its data and its hyperparameters.
 
     Attributes:
         model: The module whose parameters are trained, in place.
-        hyper: How.
-        compute: Where.
-        randomness: What is drawn from; a checkpoint holds it.
+        hyper: The hyperparameters.
+        compute: Device and precision.
+        randomness: The random generators, which checkpoints include.
         steps_per_epoch: Batches of one epoch.
-        batches: Gives one epoch's batches from a number on, drawn from ``randomness.images`` when they begin.
+        batches: From the number of the first batch to an epoch's batches, drawn from ``randomness.images``.
         backward: Runs forward and backward for one batch, adding to the gradients.
-        accuracy: Gives the model's validation accuracy, for the best checkpoint; ``None`` for no best one.
+        accuracy: Computes the validation accuracy for the best checkpoint; ``None`` saves none.
     """
 
     model: nn.Module
@@ -68,12 +68,12 @@ class Task:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
-        step: Steps that are done, those before a resumption included.
-        steps: Steps in all.
-        images_per_s: Images of all processes a second, of late; ``None`` in the first moments.
+        step: Completed steps, those before a resumption included.
+        steps: All steps.
+        images_per_s: Recent images per second of all processes; ``None`` during the first second.
     """
 
     step: int
@@ -88,22 +88,22 @@ def fit(
     on_step: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> list[Row]:
-    """Trains a model in place, from the last checkpoint on if there is one.
+    """Trains a model in place, from the last checkpoint if there is one.
 
-    On a CPU, a training that was killed and resumed gives the same weights, bit for bit, as one that was not.
-    With ``ema_decay`` the model has the averaged weights in the end.
+    On a CPU, a killed and resumed training gives the same weights, bit for bit, as an uninterrupted one. With
+    ``ema_decay``, the model has the averaged weights in the end.
 
     Args:
-        task: What to train.
-        checkpoints: Where its state is kept.
+        task: The training.
+        checkpoints: Where its state is saved.
         on_step: Called after each step.
-        on_epoch: Called after each epoch with its number, learning rate, mean losses and images a second.
+        on_epoch: Called after each epoch with its number, learning rate, mean losses and images per second.
 
     Returns:
         One row for each epoch, those before a resumption included.
 
     Raises:
-        UserError: If the training diverges, memory does not suffice, or a checkpoint does not fit.
+        UserError: If the training diverges, memory is too small, or a checkpoint does not fit.
     """
     check_batch_size(task.hyper.batch_size, task.compute.processes)
     run = _Run(task=task, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch)
@@ -113,7 +113,7 @@ def fit(
 
 @final
 class _Run:
-    """One call of ``fit``: a state, and what happens to it in the course of a step and an epoch."""
+    """One call of ``fit``: a state and the methods that advance it."""
 
     def __init__(
         self,
@@ -142,15 +142,15 @@ class _Run:
         self.watch = Watch(limit=self.state.limit)
         self.written = time.monotonic()
         waits = task.compute.device.type != "cpu" or self.processes.count > 1
-        self.steps_a_look = STEPS_A_LOOK if waits else 1
+        self.steps_per_check = STEPS_PER_CHECK if waits else 1
 
     @property
     def step(self) -> int:
-        """Steps that are done."""
+        """Completed steps."""
         return self.state.epoch * self.task.steps_per_epoch + self.state.position
 
     def resume(self) -> None:
-        """Goes back to the last checkpoint, which the leader chooses."""
+        """Restores the last checkpoint, which the leader selects."""
         last = None
         if self.checkpoints is not None and self.processes.leads:
             last = self.checkpoints.latest()
@@ -168,7 +168,7 @@ class _Run:
             ) from None
 
     def to_the_end(self) -> list[Row]:
-        """All epochs that are left."""
+        """Runs all remaining epochs."""
         state, was = self.state, self.step
         while state.epoch < self.task.hyper.epochs:
             self._epoch()
@@ -229,9 +229,9 @@ class _Run:
         return StepResult(tuple(replace(done, loss=loss) for done, loss in pairs))
 
     def _look(self) -> None:
-        """Looks at the losses, and writes a checkpoint where one is due."""
+        """Checks the losses, and writes a checkpoint if one is due."""
         checkpoints, step = self.checkpoints, self.step
-        is_time = step % self.steps_a_look == 0 or self.state.position == self.task.steps_per_epoch
+        is_time = step % self.steps_per_check == 0 or self.state.position == self.task.steps_per_epoch
         by_steps = checkpoints is not None and checkpoints.plan.is_due_by_steps(step)
         if not is_time and not by_steps:
             return
@@ -244,8 +244,8 @@ class _Run:
         try:
             look()
         except DivergenceError as error:
-            kept = "" if self.checkpoints is None else f". {self.checkpoints.last()}"
-            raise DivergenceError(f"{error}{kept}") from None
+            advice = "" if self.checkpoints is None else f". {self.checkpoints.last()}"
+            raise DivergenceError(f"{error}{advice}") from None
 
     def _write(self) -> None:
         if self.checkpoints is None:
@@ -258,12 +258,12 @@ class _Run:
         self.written = time.monotonic()
 
     def _keep_best(self) -> None:
-        """Looks at the validation accuracy, and keeps the weights that have the best so far."""
+        """Evaluates the model, and saves the weights if they are the best so far."""
         state, checkpoints, accuracy = self.state, self.checkpoints, self.task.accuracy
         if checkpoints is None or accuracy is None or not checkpoints.plan.looks_after(state.epoch + 1):
             return
         devices = [self.task.compute.device] if self.task.compute.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # so that looking changes nothing
+        with torch.random.fork_rng(devices):  # so that the evaluation does not affect the training
             value = self._with_average(accuracy)
         if value > state.best:
             state.best = value
@@ -281,7 +281,7 @@ class _Run:
 
 @final
 class _Meter:
-    """Measures images a second."""
+    """Measures images per second."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
@@ -290,7 +290,7 @@ class _Meter:
         self._speed: float | None = None
 
     def count(self, images: int) -> float | None:
-        """Counts one process's images; returns the speed of late."""
+        """Counts the images of one process; returns the recent speed."""
         self._images += images * self._processes
         self._of_late += images * self._processes
         if (passed := time.perf_counter() - self._since) >= METER_S:
@@ -300,5 +300,5 @@ class _Meter:
 
     @property
     def mean(self) -> float:
-        """The speed since the beginning."""
+        """The mean speed since the start."""
         return self._images / (time.perf_counter() - self._start)

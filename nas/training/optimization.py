@@ -1,4 +1,4 @@
-"""How weights are optimised, where that is computed, and what a step gives; ``nas.training.loop`` does it."""
+"""Hyperparameters, devices and the results of steps, for ``nas.training.loop``."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FUSED = ("cpu", "cuda")
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One network's way forward and backward within a step.
+    """The forward and backward pass of one network within a step.
 
     Attributes:
         name: The loss's name in the history, e.g. ``loss_random``.
-        network: What ran: an architecture's code, or another name of the network.
-        loss: Its loss, detached, a scalar.
+        network: The architecture's code, or another name of the network.
+        loss: Its detached loss, a scalar.
     """
 
     name: str
@@ -39,17 +39,17 @@ class Pass:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What ran in a step, in this order. Which names there are may change in the course of a training."""
+    """The passes of a step in their order. Their names may change during a training."""
 
     passes: tuple[Pass, ...]
 
     @property
     def losses(self) -> dict[str, Tensor]:
-        """The mean loss by name, detached."""
-        found: dict[str, list[Tensor]] = {}
+        """The mean detached loss by name."""
+        by_name: dict[str, list[Tensor]] = {}
         for done in self.passes:
-            found.setdefault(done.name, []).append(done.loss)
-        return {name: torch.stack(losses).mean() for name, losses in found.items()}
+            by_name.setdefault(done.name, []).append(done.loss)
+        return {name: torch.stack(losses).mean() for name, losses in by_name.items()}
 
 
 class Backward(Protocol):
@@ -58,7 +58,7 @@ class Backward(Protocol):
     def __call__(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         """Adds the gradients of images (N, C, H, W) with labels (N,).
 
-        ``progress`` is the share of the training that is done, 0 to 1.
+        ``progress`` is the completed share of the training, 0 to 1.
         """
 
 
@@ -72,25 +72,25 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "label_smoothing": (lambda value: 0 <= value < 1, "0 for none, or a share below 1, e.g. 0.1"),
     "clip_value": (lambda value: value >= 0, "0 for no clipping, or a positive number"),
 }
-"""Which values of a hyperparameter are allowed, and in words."""
+"""The allowed values of each hyperparameter, as a check and as text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """How a network is optimised (BigNAS, Yu et al. 2020, section 4.1, unless set otherwise).
+    """The settings of an optimisation (BigNAS, Yu et al. 2020, section 4.1, by default).
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step, in all processes together.
-        learning_rate: Peak, for 256 images a step; scaled linearly with the batch size.
-        momentum: Of Nesterov's method.
-        weight_decay: For convolution and matrix weights; none for BatchNorm and biases.
-        warmup_epochs: Epochs of linear warm-up; a cosine follows, step by step.
+        batch_size: Images per step, of all processes together.
+        learning_rate: Peak for 256 images per step, scaled linearly with the batch size.
+        momentum: Momentum of Nesterov's method.
+        weight_decay: Decay of convolution and matrix weights, not of BatchNorm and biases.
+        warmup_epochs: Epochs of linear warm-up, before a cosine schedule.
         label_smoothing: Share of the label's weight that is spread over all classes.
         clip_value: Gradients are clipped to ± this value; 0 for no clipping.
-        ema_decay: Share that stays, at each step, of the moving average of the weights which is evaluated and
-            saved; 0 for no average.
-        zero_init_residual: Whether the last BatchNorm scale of residual branches begins at zero.
+        ema_decay: Weight of the old average of the weights at each step; 0 for no average. The average is
+            evaluated and saved.
+        zero_init_residual: Whether the last BatchNorm scale of residual branches starts at zero.
     """
 
     epochs: int
@@ -105,7 +105,7 @@ class Hyperparameters:
     zero_init_residual: bool = False
 
     def __post_init__(self) -> None:
-        """Raises a ``UserError``, which begins with the field's name, if a value is out of range."""
+        """Raises a ``UserError`` that starts with the field's name if a value is out of range."""
         for name, (fits, allowed) in _RANGES.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and fits(value)):
@@ -123,14 +123,14 @@ class Hyperparameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """Where and how precisely to compute.
+    """Device and precision.
 
     Attributes:
-        device: Where the network lives.
+        device: The device of the network.
         autocast: The lower precision of convolutions and matrix products, or ``None``.
-        processes: Those that compute together.
-        compile: Whether networks of a fixed size are compiled. Supernets are not: their subnets change at
-            each step, and each would be compiled anew.
+        processes: The processes that compute together.
+        compile: Whether networks of a fixed size are compiled. Supernets are not, since each step's subnets
+            would be compiled again.
     """
 
     device: torch.device
@@ -140,41 +140,43 @@ class Compute:
 
     @classmethod
     def choose(cls, device: str = "auto", autocast: str = "auto", *, compile: bool = False) -> Compute:
-        """Picks the device and the precision; the processes are those that have been joined.
+        """Selects the device and the precision, with the joined processes.
 
         Args:
-            device: ``auto``, or anything that ``torch.device`` takes.
-            autocast: ``auto`` (bfloat16 on a GPU that computes with it, else none), ``none``, ``bf16`` or
+            device: ``auto``, or an argument of ``torch.device``.
+            autocast: ``auto`` (bfloat16 on GPUs with bfloat16 units, else none), ``none``, ``bf16`` or
                 ``fp16``.
             compile: Whether networks of a fixed size are compiled.
 
         Raises:
-            UserError: If the device is not there or the precision has no such name.
+            UserError: If the device is not available or the precision is unknown.
         """
         name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         try:
             torch.empty(1, device=name)
-            chosen = torch.device(name)
+            torch_device = torch.device(name)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"device {name!r} cannot be used ({error}); use auto, cpu or cuda") from None
         types = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-        types["auto"] = torch.bfloat16 if _gains_from_bfloat16(chosen) else None
+        types["auto"] = torch.bfloat16 if _gains_from_bfloat16(torch_device) else None
         if autocast not in types:
             raise UserError(f"autocast is {autocast!r}; allowed: {', '.join(sorted(types))}")
-        return cls(device=chosen, autocast=types[autocast], processes=Processes.current(), compile=compile)
+        return cls(
+            device=torch_device, autocast=types[autocast], processes=Processes.current(), compile=compile
+        )
 
     def context(self) -> Any:
-        """The context in which forward passes run."""
+        """The context of forward passes."""
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast)
 
     @contextmanager
     def memory_advice(self, batch_size: int) -> Iterator[None]:
-        """Says what to lower where the body runs out of memory.
+        """Replaces an out-of-memory error by advice.
 
         Raises:
-            UserError: In place of PyTorch's error.
+            UserError: If the body runs out of memory.
         """
         try:
             yield
@@ -192,15 +194,15 @@ class Compute:
 def _gains_from_bfloat16(device: torch.device) -> bool:
     """Whether training is faster in bfloat16.
 
-    CPUs do not gain, not even those with AMX: the weight gradient of a depthwise convolution of 5×5 or 7×7
-    takes two to seven times as long there as in float32, which is more than the pointwise ones win
-    (``benchmarks/training.py`` has both).
+    CPUs do not gain, even with AMX: the weight gradient of a 5×5 or 7×7 depthwise convolution takes two to
+    seven times as long as in float32, which outweighs the gain of pointwise convolutions
+    (``benchmarks/training.py`` measures both).
     """
     return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in a precision that losses can be computed in: float64 stays, what is lower becomes float32."""
+    """``x`` in a precision for losses: float64 stays, lower ones become float32."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
@@ -214,9 +216,9 @@ def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Opti
     momentum = hyper.momentum
     optimizer = torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=fused)
     if fused and momentum:
-        # Made by the optimizer itself, at the first step, only the parameters of that step's networks would
-        # have one; the fused step fails when a parameter of another network joins later. From zeros, the
-        # first step is the same.
+        # The optimizer would create buffers at the first step, only for the parameters of that step's
+        # networks, and its fused step fails when a parameter without a buffer joins later. Zeros give the
+        # same first step.
         for parameter in model.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer

@@ -1,4 +1,4 @@
-"""Data made ready for training: on the device, with its normalisation and its augmentation."""
+"""Data ready for training: on the device, with normalisation and augmentation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nas.training.optimization import Compute
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Splits on their device, and how batches are made of them.
+    """Splits on their device, and the settings of their batches.
 
     Attributes:
         splits: Training, validation and test images.
-        normalize: Measured on the training images.
-        augment: What happens to training images.
-        compute: Where and how precisely.
+        normalize: Mean and standard deviation of the training images.
+        augment: The augmentation of training images.
+        compute: Device and precision.
         workers: Processes that decode images on disk.
     """
 
@@ -32,7 +32,7 @@ class Prepared:
 
     @classmethod
     def of(cls, splits: Splits, *, augment: Augment, compute: Compute, workers: int = 0) -> Prepared:
-        """Measures the normalisation and moves what is in memory to the device."""
+        """Measures the normalisation and moves images in memory to the device."""
         normalize = Normalization.measure(splits.train, seed=0, workers=workers)
         moved = replace(
             splits,
@@ -45,13 +45,13 @@ class Prepared:
     def training(
         self, *, batch_size: int, resolution: int, rng: torch.Generator, first: int = 0
     ) -> Iterable[tuple[Tensor, Tensor]]:
-        """One shuffled, augmented pass over the training images, without an incomplete last batch.
+        """One shuffled, augmented pass over the training images, without an incomplete batch.
 
         Args:
-            batch_size: Images a batch, of which this process gets its share.
+            batch_size: Images per batch of all processes. This process gets its share.
             resolution: Side of the images in pixels.
-            rng: Shuffles and augments; its state is the same in all processes.
-            first: The batch to begin with.
+            rng: Shuffles and augments. Its state is the same in all processes.
+            first: The first batch.
         """
         return batches(
             self.splits.train,

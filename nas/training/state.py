@@ -1,4 +1,4 @@
-"""All that a training must not forget: what a checkpoint holds, and how it is put back."""
+"""The state of a training: its content for a checkpoint, and restoring it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from nas.training.distributed import Processes
 from nas.training.ema import Ema
 
 Row = dict[str, float]
-"""A line of the history: one epoch."""
+"""One epoch of the history."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Randomness:
-    """What a training draws from, beside PyTorch's own generators (dropout).
+    """The random generators of a training, beside PyTorch's own (dropout).
 
     Attributes:
         images: Shuffles and augments.
-        networks: Draws architectures; the same in all processes.
+        networks: Draws architectures, the same ones in all processes.
     """
 
     images: torch.Generator
@@ -38,22 +38,22 @@ class Randomness:
 @final
 @dataclass(kw_only=True)
 class State:
-    """A training under way.
+    """The state of a running training.
 
     Attributes:
-        model: What is trained.
-        optimizer: With its momentum.
-        ema: The average of the weights, if there is one.
-        randomness: What is drawn from.
-        device: Where the model is.
+        model: The model.
+        optimizer: The optimizer with its momentum.
+        ema: The average of the weights, if any.
+        randomness: The random generators.
+        device: The device of the model.
         epoch: The epoch, from 0.
-        position: Batches of it that are done.
-        epoch_images: The state of ``randomness.images`` when the epoch began: it draws the epoch's order.
+        position: Completed batches of the epoch.
+        epoch_images: State of ``randomness.images`` at the start of the epoch, which determines its order.
         totals: Sums of the epoch's losses by name, on the device.
-        counts: In how many steps each was there.
-        limit: The loss that counts as exploded; ``None`` before the first look.
-        best: The best validation accuracy so far; -1 before the first.
-        history: One row for each epoch that is done.
+        counts: Number of steps with each loss, by name.
+        limit: The loss that counts as exploded; ``None`` before the first check.
+        best: The best validation accuracy; -1 before the first.
+        history: One row for each completed epoch.
     """
 
     model: nn.Module
@@ -71,7 +71,7 @@ class State:
     history: list[Row] = field(default_factory=list)
 
     def begin_epoch(self) -> None:
-        """Forgets the losses of the epoch before, and keeps what the new one's order is drawn from."""
+        """Clears the losses, and saves the generator state that determines the order of the epoch."""
         self.epoch_images = self.randomness.images.get_state()
         self.totals, self.counts, self.position = {}, {}, 0
 
@@ -82,11 +82,11 @@ class State:
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def mean_losses(self) -> Row:
-        """The epoch's losses so far; this waits for the device."""
+        """The mean losses of the epoch so far. This waits for the device."""
         return {name: float(total) / self.counts[name] for name, total in self.totals.items()}
 
     def snapshot(self, step: int, processes: Processes) -> Checkpoint:
-        """A copy of everything, in the host's memory; asked for by all processes, each has a random state."""
+        """A copy of the state in the host's memory. All processes call it, since each has a random state."""
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
@@ -112,7 +112,7 @@ class State:
 
     @torch.no_grad()
     def restore(self, saved: Checkpoint, processes: Processes) -> None:
-        """Puts everything back, to the bit."""
+        """Restores the state, bit for bit."""
         self.model.load_state_dict(_below("model/", saved))
         parameters = dict(self.model.named_parameters())
         for path, value in _below("optimizer/", saved).items():
@@ -132,10 +132,10 @@ class State:
         self._restore_random_states(saved, processes.index)
 
     def _restore_random_states(self, saved: Checkpoint, index: int) -> None:
-        """PyTorch's own; a process that was not there then, or a GPU, keeps what it was seeded with."""
+        """Restores PyTorch's generators. Processes and GPUs without a saved state keep their seeds."""
         host, cuda = saved.tensors["random/host"], saved.tensors.get("random/cuda")
         if index < len(host):
-            torch.set_rng_state(host[index].clone())  # a view is read from the start of its memory
+            torch.set_rng_state(host[index].clone())  # PyTorch reads a view from the start of its storage
         if cuda is not None and self.device.type == "cuda" and index < len(cuda):
             torch.cuda.set_rng_state(cuda[index].clone(), self.device)
 

@@ -1,4 +1,4 @@
-"""Training a supernet, and finding a trained one again."""
+"""Training a supernet, and loading a trained one."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SUMMARY = "supernet.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SupernetRecipe:
-    """How a supernet is trained.
+    """The settings of a supernet's training.
 
     Attributes:
-        hyper: The optimisation.
-        rule: How subnets are drawn and taught.
-        calibration_images: Training images that a subnet's BatchNorm statistics are computed on.
+        hyper: The hyperparameters.
+        rule: The recipe that draws and teaches subnets.
+        calibration_images: Number of training images for a subnet's BatchNorm statistics.
         kernel_transform: Whether smaller kernels are learned functions of larger ones.
     """
 
@@ -62,17 +62,17 @@ def train_supernet(
     on_step: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> Supernet:
-    """Trains a supernet and writes its weights, its history and a summary into ``folder``.
+    """Trains a supernet and writes weights, history and a summary into ``folder``.
 
     Args:
         space: The search space.
         data: Training and validation images.
-        recipe: How to train.
-        seed: Decides the initial weights, the order of the images and the subnets drawn.
-        folder: Where the files go. The training goes on from a checkpoint that is found there.
+        recipe: The settings of the training.
+        seed: Determines the initial weights, the order of the images and the drawn subnets.
+        folder: The folder of the files. A checkpoint in it is resumed.
         checkpoints: When checkpoints are written; ``None`` for none.
         on_step: Called after each step.
-        on_epoch: Called after each epoch with its row of the history.
+        on_epoch: Called after each epoch, with its row of the history.
     """
     torch.manual_seed(seed)
     supernet = Supernet(
@@ -132,7 +132,7 @@ def _task(
 
 
 def _about(space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: int) -> dict[str, Any]:
-    """What decides a training, for its checkpoints."""
+    """The settings that determine a training, for its checkpoints."""
     return {
         "space": space.name,
         "recipe": {"name": recipe.rule.NAME, **asdict(recipe)},
@@ -188,7 +188,7 @@ def subnet_evaluator(
 
 
 def load_supernet(space: SearchSpace, folder: Path, *, device: torch.device) -> Supernet:
-    """Reads a trained supernet of ``space``.
+    """Loads a trained supernet of ``space``.
 
     Raises:
         UserError: If the folder holds none, or one of another space.

@@ -10,7 +10,10 @@ from nas.files import atomic
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Writes rows atomically, with the columns of all of them; empty where a row has none, or for no rows."""
+    """Writes rows atomically, with the columns of all rows. Missing values are empty.
+
+    Without rows, the file is empty.
+    """
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         if rows:
             writer = csv.DictWriter(

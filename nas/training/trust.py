@@ -1,4 +1,4 @@
-"""Whether a supernet can be trusted: does it rank networks as they rank when each is trained alone?
+"""Checking a supernet: does it rank networks as training them alone does?
 
 The comparison of Yu et al. 2020, "Evaluating the Search Phase of Neural Architecture Search", section 3.3.
 """
@@ -30,13 +30,13 @@ EXTREMES = ("smallest", "largest")
 
 @dataclass(frozen=True, kw_only=True)
 class TrustPlan:
-    """What is compared.
+    """The settings of a comparison.
 
     Attributes:
-        networks: Random networks, beside the smallest and the largest.
-        images: What both accuracies are computed on, one of ``IMAGES``; no training sees either.
-        top: How many of the best the precision is computed on.
-        resamples: Draws of the bootstrap.
+        networks: Number of random networks, beside the smallest and the largest.
+        images: The images of both accuracies, one of ``IMAGES``. Training uses neither.
+        top: Number of best networks for the precision.
+        resamples: Number of bootstrap samples.
     """
 
     networks: int
@@ -59,7 +59,7 @@ class TrustPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A network that is compared.
+    """A network of the comparison.
 
     Attributes:
         role: ``smallest``, ``largest`` or ``random``.
@@ -74,7 +74,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A network with both of its accuracies, as they stand in ``networks.csv``.
+    """A network with both accuracies, a row of ``networks.csv``.
 
     Attributes:
         role: ``smallest``, ``largest`` or ``random``.
@@ -82,10 +82,10 @@ class Compared:
         resolution: Side of its input in pixels.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.
-        images: How many images it was judged on.
-        inherited_correct: How many of them it gets right with the supernet's weights.
-        alone_correct: How many with its own, trained alone.
-        seconds: What training it took.
+        images: Number of images of each accuracy.
+        inherited_correct: Correctly classified images with the supernet's weights.
+        alone_correct: Correctly classified images with its own weights, trained alone.
+        seconds: Time of its training.
     """
 
     role: str
@@ -123,19 +123,19 @@ def compare(
     path: Path,
     on_row: Callable[[Compared], None] = lambda _: None,
 ) -> list[Compared]:
-    """Computes both accuracies of each network, and goes on where an earlier call was interrupted.
+    """Computes both accuracies of each network. An interrupted call is resumed.
 
     Args:
         subjects: The networks.
-        inherited: Gives the accuracy with the supernet's weights.
-        alone: Trains a network and gives its accuracy on the same images.
-        path: A CSV file, written anew after each network; what it holds is not computed again.
+        inherited: Computes the accuracy with the supernet's weights.
+        alone: Trains a network and computes its accuracy on the same images.
+        path: A CSV file, rewritten after each network. Its rows are not computed again.
         on_row: Called with each new row.
     """
     rows = read_compared(path) if path.is_file() else []
-    known = {row.code for row in rows}
+    codes = {row.code for row in rows}
     for subject in subjects:
-        if subject.code in known:
+        if subject.code in codes:
             continue
         row = _compare(subject, inherited(subject.network), alone)
         rows.append(row)
@@ -148,7 +148,7 @@ def _compare(subject: Subject, inherited: Accuracy, alone: Callable[[NetworkSpec
     network = subject.network
     start = time.perf_counter()
     own = alone(network)
-    assert own.total == inherited.total, "both are judged on the same images"
+    assert own.total == inherited.total, "both accuracies need the same images"
     return Compared(
         role=subject.role,
         code=subject.code,
@@ -170,14 +170,14 @@ def read_compared(path: Path) -> list[Compared]:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How inherited accuracies agree with stand-alone ones, each with a bootstrap interval over the networks.
+    """The agreement of inherited and stand-alone accuracies, with bootstrap intervals over the networks.
 
     Attributes:
-        networks: How many.
+        networks: Number of networks.
         kendall_tau: τ-b between the two.
         spearman: Rank correlation between the two.
         precision_at_top: Share of the supernet's best that are among the best when trained alone.
-        gap_points: What a network gains by being trained alone, in percentage points, as a mean.
+        gap_points: Mean gain of training alone, in percentage points.
         macs_kendall_tau: The control: τ-b between multiply-accumulates and stand-alone accuracy.
     """
 
@@ -190,7 +190,7 @@ class Agreement:
 
     @classmethod
     def of(cls, rows: Sequence[Compared], *, top: int, resamples: int, seed: int) -> Agreement:
-        """The agreement over ``rows``; ``seed`` decides the draws of the bootstrap."""
+        """The agreement over ``rows``; ``seed`` determines the bootstrap samples."""
         inherited, alone = [row.inherited for row in rows], [row.alone for row in rows]
         interval = partial(bootstrap, seed=seed, resamples=resamples)
         return cls(
@@ -203,7 +203,7 @@ class Agreement:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The figures as JSON values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             name: value.to_dict() if isinstance(value, Interval) else value for name, value in values.items()
@@ -215,5 +215,5 @@ def _mean_gap_points(inherited: FloatArray, alone: FloatArray) -> float:
 
 
 def random_only(rows: Sequence[Compared]) -> list[Compared]:
-    """Without the smallest and the largest, which are easy to rank and raise every correlation."""
+    """The random networks. The extremes are easy to rank and raise every correlation."""
     return [row for row in rows if row.role not in EXTREMES]

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, in which nothing can be executed."""
+"""Weights on disk as safetensors, which hold nothing executable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nas.files import atomic
 
 
 def save_weights(model: nn.Module, path: Path, *, metadata: Mapping[str, str]) -> None:
-    """Writes parameters and buffers to ``path`` atomically, with text that says what they belong to."""
+    """Writes parameters and buffers to ``path`` atomically, with metadata about the model."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic(path) as temporary:
         save_file(tensors, temporary, metadata=dict(metadata))
 
 
 def load_weights(model: nn.Module, path: Path) -> dict[str, str]:
-    """Reads what ``save_weights`` wrote into ``model``; returns the metadata.
+    """Loads the file of ``save_weights`` into ``model``; returns the metadata.
 
     Raises:
         UserError: If the file is missing, damaged, or belongs to another model.
@@ -35,12 +35,12 @@ def load_weights(model: nn.Module, path: Path) -> dict[str, str]:
             metadata = dict(stream.metadata() or {})
     except SafetensorError as error:
         raise UserError(f"{path} cannot be read ({error}); it may be cut off: write it again") from None
-    wanted = model.state_dict()
-    if differing := sorted(set(wanted) ^ set(tensors)):
+    state = model.state_dict()
+    if differing := sorted(set(state) ^ set(tensors)):
         raise UserError(f"{path} belongs to another network: {differing[0]} stands in only one of them")
     for name, tensor in tensors.items():
-        if tensor.shape != wanted[name].shape:
-            shapes = f"{tuple(tensor.shape)} in the file, {tuple(wanted[name].shape)} in the network"
+        if tensor.shape != state[name].shape:
+            shapes = f"{tuple(tensor.shape)} in the file, {tuple(state[name].shape)} in the network"
             raise UserError(f"{path} belongs to another network: {name} is {shapes}")
     with torch.no_grad():
         model.load_state_dict(tensors)

@@ -6,7 +6,7 @@
     for x, y in batches(train, batch_size=128, resolution=32, device=device, normalize=normalize, rng=rng):
         ...
 
-A data set is one file in this folder: a function under :func:`register` that returns a :class:`Source`.
+Each data set is a file in this folder: a function under :func:`register` that returns a :class:`Source`.
 """
 
 from __future__ import annotations

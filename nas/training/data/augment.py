@@ -1,4 +1,4 @@
-"""Random changes to a batch of images, every image its own, without a loop over images."""
+"""Random changes to batches of images, independent for each image, without loops over images."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ASPECT_RATIOS = (3 / 4, 4 / 3)  # of a random resized crop, as in Inception (Sze
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What happens to a training image.
+    """The augmentation of training images.
 
     Attributes:
-        flip: Mirrors half of the images, at random, left to right. Turn it off where left and right differ,
-            as in digits.
-        crop_padding: Pads each side with zeros by this fraction of the image's side and crops back at a
-            random offset: 0.125 is the usual 4 pixels of a 32-pixel image. 0 turns it off.
+        flip: Mirrors a random half of the images left to right. Turn it off if left and right differ, as in
+            digits.
+        crop_padding: Pads each side with zeros by this fraction of the image's side and crops at a random
+            offset: 0.125 is the usual 4 pixels of a 32-pixel image. 0 turns it off.
         resized_crop: Smallest and largest fraction of the area of a random resized crop, e.g. ``(0.08, 1.0)``
-            for ImageNet; None turns it off.
+            for ImageNet. None turns it off.
     """
 
     flip: bool = True
@@ -46,7 +46,7 @@ class Augment:
 def resize(x: Tensor, resolution: int) -> Tensor:
     """Resizes floating-point images (N, C, H, W) to (N, C, resolution, resolution).
 
-    Bilinear with antialiasing; ``x`` itself is returned if it has that size already.
+    Bilinear with antialiasing. Returns ``x`` itself if it has the size.
     """
     if x.shape[-2:] == (resolution, resolution):
         return x
@@ -64,7 +64,7 @@ def shift(x: Tensor, offsets: Tensor, *, padding: int) -> Tensor:
     Args:
         x: The images.
         offsets: The crops' upper left corners (N, 2) as (row, column) in the padded image, 0 to 2 · padding.
-            An offset equal to the padding gives the image unchanged.
+            An offset equal to the padding leaves the image unchanged.
         padding: Pixels on each of the four sides.
     """
     count, _, height, width = x.shape
@@ -72,7 +72,7 @@ def shift(x: Tensor, offsets: Tensor, *, padding: int) -> Tensor:
     rows = offsets[:, 0, None] + torch.arange(height, device=x.device)
     columns = offsets[:, 1, None] + torch.arange(width, device=x.device)
     image = torch.arange(count, device=x.device)[:, None, None]
-    # The slice between the indices puts the channels last, which is the layout that training wants anyway.
+    # The slice between the indices puts the channels last, the layout of training.
     return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
@@ -81,7 +81,7 @@ def draw_crops(count: int, *, area: tuple[float, float], rng: torch.Generator) -
 
     Returns:
         (count, 4): the fraction of the area, the logarithm of width / height, and the position (horizontal,
-        vertical) as a fraction of the free play.
+        vertical) as a fraction of its range.
     """
     uniform = torch.rand(count, 4, generator=rng, device=rng.device)
     low, high = (math.log(ratio) for ratio in ASPECT_RATIOS)
@@ -92,10 +92,10 @@ def draw_crops(count: int, *, area: tuple[float, float], rng: torch.Generator) -
 def crop_boxes(crops: Tensor, *, aspect: Tensor | float = 1.0) -> Tensor:
     """Turns drawn crops (N, 4) into boxes (N, 4) of (left, top, width, height) as fractions of the image.
 
-    A side that would not fit is cut to the image, where torchvision would draw again.
+    A side that does not fit is cut to the image (torchvision draws again).
 
     Args:
-        crops: What :func:`draw_crops` returned.
+        crops: The result of :func:`draw_crops`.
         aspect: Width / height of the image (or of each image).
     """
     area, log_ratio, across, down = crops.unbind(-1)
@@ -117,22 +117,21 @@ def resized_crop(x: Tensor, boxes: Tensor) -> Tensor:
 
 
 def draw_changes(count: int, *, rng: torch.Generator) -> Tensor:
-    """Draws what :func:`augmented` does to ``count`` images: (count, 3), uniform in 0 to 1.
+    """Draws the changes of :func:`augmented` for ``count`` images: (count, 3), uniform in 0 to 1.
 
-    Drawn apart from the images, so that what happens to one depends neither on the batch that it comes in nor
-    on the process that reads it.
+    They are drawn beforehand, so that they depend neither on the batches nor on the reading process.
     """
     return torch.rand(count, 3, generator=rng, device=rng.device)
 
 
 def augmented(x: Tensor, augment: Augment, changes: Tensor) -> Tensor:
-    """Shifts and flips images (N, C, H, W); resized crops are cut where the images are read.
+    """Shifts and flips images (N, C, H, W). Resized crops are cut on reading.
 
     Args:
         x: The images.
-        augment: Which changes are made.
-        changes: What :func:`draw_changes` returned for these images (N, 3): the shift's row and column, and
-            whether an image is mirrored.
+        augment: The changes to make.
+        changes: The result of :func:`draw_changes` (N, 3): row and column of the shift, and whether an image
+            is mirrored.
     """
     changes = changes.to(x.device, non_blocking=True)
     padding = round(augment.crop_padding * x.shape[-1])

@@ -1,4 +1,4 @@
-"""From a set of images to batches that a network can eat."""
+"""From a set of images to the batches of a network."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from torch import Tensor
 from nas.training.data.augment import Augment, augmented, draw_changes, draw_crops, resize
 from nas.training.data.images import Images, Read, gathered
 
-LEAST_DEVIATION = (
-    1 / 255
-)  # of a channel that never changes: one grey step, so that nothing is divided by zero
+LEAST_DEVIATION = 1 / 255  # one grey step, for constant channels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Normalization:
-    """Mean and standard deviation of each channel, for pixels scaled to 0..1."""
+    """Mean and standard deviation of each channel, of pixels scaled to 0..1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     @staticmethod
     def measure(images: Images, *, seed: int, limit: int = 10_000, workers: int = 0) -> Normalization:
-        """Measures up to ``limit`` images, drawn by ``seed``. Give it training images only.
+        """Measures up to ``limit`` training images, drawn by ``seed``.
 
         Images on disk are measured at 128 by 128 pixels.
         """
@@ -52,19 +50,19 @@ class Normalization:
 
 @lru_cache(maxsize=64)
 def _on(device: torch.device, shares: tuple[float, ...]) -> Tensor:
-    """Values of channels (C, 1, 1), scaled to 0..255; made once, for a copy to a GPU waits for its work."""
+    """Values per channel (C, 1, 1), scaled to 0..255, cached since a copy to a GPU waits for its work."""
     return torch.tensor(shares, device=device)[:, None, None] * 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """One of ``count`` contiguous and nearly equal parts of something, the one with number ``index``."""
+    """Part ``index`` of ``count`` contiguous and nearly equal parts."""
 
     index: int = 0
     count: int = 1
 
     def of(self, size: int) -> slice:
-        """Where the part lies among ``size`` items."""
+        """The part of ``size`` items."""
         return slice(size * self.index // self.count, size * (self.index + 1) // self.count)
 
 
@@ -92,23 +90,23 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One pass over ``images``.
 
-    Images in memory are gathered where they lie, then augmented and resized on ``device``; move them there
-    once with ``images.to(device)`` if they fit. Images on disk are decoded by ``workers`` processes (in this
-    one if 0). Everything random is drawn when the pass begins, so what happens to an image depends neither on
-    ``workers`` nor on ``first`` nor on ``share``.
+    Images in memory are gathered on their device, then augmented and resized on ``device``; move them there
+    once with ``images.to(device)`` if they fit. Images on disk are decoded by ``workers`` processes (by this
+    one if 0). All random numbers are drawn at the start of the pass, so that augmentation depends on none of
+    ``workers``, ``first`` and ``share``.
 
     Args:
         images: The images.
-        batch_size: Images a batch.
+        batch_size: Images per batch.
         resolution: Side of the result in pixels.
-        device: Where the batches are wanted.
-        normalize: Mean and standard deviation, measured on training images.
-        augment: Random changes; they need ``rng``.
-        rng: Shuffles and augments. Without it the images come in order.
-        drop_last: Leaves out an incomplete last batch.
+        device: Device of the batches.
+        normalize: Mean and standard deviation of the training images.
+        augment: Random changes, which need ``rng``.
+        rng: Shuffles and augments. Without it, images keep their order.
+        drop_last: Whether to leave out an incomplete last batch.
         workers: Processes that decode images on disk.
-        first: The batch to begin with, for a pass that was interrupted.
-        share: The part of each batch that is wanted, where several processes work on it.
+        first: The first batch, for a pass that was interrupted.
+        share: The part of each batch, for several processes.
 
     Yields:
         Images (N, C, resolution, resolution), float32 and channels-last in memory, and labels (N,), int64.
@@ -132,7 +130,7 @@ def _draw(
     rng: torch.Generator | None,
     drop_last: bool,
 ) -> list[Read]:
-    """The batches of a pass, with everything random in them."""
+    """The batches of a pass with their random numbers."""
     count = len(images)
     crops = changes = None
     if rng is None:

@@ -30,12 +30,12 @@ class Archive:
     Attributes:
         name: The archive's file name.
         md5: Its checksum, as published beside it.
-        folder: What it unpacks to.
+        folder: The folder that it unpacks to.
         train: Files of training records.
         test: File of test records.
-        names: File of class names, one a line.
+        names: File of class names, one per line.
         label_bytes: Bytes before the pixels.
-        torchvision: The torchvision class that reads the other official archive of the same images.
+        torchvision: The torchvision class for the other official archive of the same images.
     """
 
     name: str
@@ -108,7 +108,7 @@ def _unpacked(archive: Archive, root: Path) -> bool:
 
 
 def _fetch(archive: Archive, root: Path, name: str, *, download: bool) -> None:
-    """Unpacks the archive, downloaded if it is not there and may be; only with the right checksum."""
+    """Unpacks the archive if its checksum is right. If allowed, a missing archive is downloaded."""
     utils = importlib.import_module("torchvision.datasets.utils")
     if not download and not utils.check_integrity(str(root / archive.name), archive.md5):
         raise UserError(
@@ -143,10 +143,10 @@ def _images(
 
 
 def _from_torchvision(python: Any, root: Path, channels: int) -> Source:
-    """Reads what torchvision has downloaded earlier.
+    """Reads an archive that torchvision has downloaded.
 
-    That archive holds pickles, which can run code when they are read. torchvision opens only files whose MD5
-    is that of the official ones, so nobody else's pickle is ever opened.
+    The archive holds pickles, which can execute code. torchvision only opens files with the official MD5, so
+    no other pickle is opened.
     """
     try:
         parts = [python(str(root), train=train) for train in (True, False)]

@@ -1,4 +1,4 @@
-"""Damaged image files: they are found before a data set is split, so that no later step meets one."""
+"""Finding damaged image files before a data set is split, so that no later step reads one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def without_damaged(source: Source, *, workers: int, progress: Progress) -> Sour
     """The data set without the files that cannot be decoded; a note names them.
 
     Args:
-        source: The data set; images in memory stay as they are.
+        source: The data set. Images in memory are not checked.
         workers: Processes that decode.
         progress: Called while files are decoded.
 
     Raises:
-        UserError: If nothing is left of a part, or of a class in the training set.
+        UserError: If a part, or a class of the training set, has no images left.
     """
     parts = {name: images for name, images in _parts(source).items() if isinstance(images, FileImages)}
     if not parts:
@@ -50,9 +50,9 @@ def find_damaged(
 
     Args:
         paths: Image files.
-        channels: The number that they are converted to.
+        channels: Channels to which they are converted.
         workers: Processes that decode; this one if 0.
-        progress: Called with the number of files done and the number of all.
+        progress: Called with the number of checked files and the number of all.
     """
     chunks = [paths[start : start + DECODE_CHUNK] for start in range(0, len(paths), DECODE_CHUNK)]
     loader: DataLoader[list[str]] = DataLoader(
@@ -60,7 +60,7 @@ def find_damaged(
         sampler=chunks,
         batch_size=None,
         num_workers=workers,
-        generator=torch.Generator(),  # or it would draw from the global one
+        generator=torch.Generator(),  # otherwise it draws from the global one
     )
     damaged: list[str] = []
     done = 0
@@ -72,9 +72,9 @@ def find_damaged(
 
 
 class _Check(Dataset["list[str]"]):
-    """Gives those of several files that cannot be decoded.
+    """Returns the files of a group that cannot be decoded.
 
-    A JPEG is decoded at an eighth of its size: that reads all of its data, and is several times as fast.
+    JPEGs are decoded at an eighth of their size, which reads all of their data several times as fast.
     """
 
     def __init__(self, channels: int) -> None:

@@ -16,11 +16,11 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from nas.errors import UserError
 
 RECOGNISED_ONLY = frozenset({"EPS", "MPEG"})
-"""Formats that Pillow recognises, but does not decode by itself."""
+"""Formats that Pillow recognises but does not decode itself."""
 
 MODES = {1: "L", 3: "RGB"}  # channels → PIL mode
 GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
-# Times the size wanted: JPEG decoders may skip what is finer. Random crops need more of it than centre crops.
+# JPEG decoders may skip detail beyond this multiple of the size. Random crops need more of it.
 DETAIL = 4
 
 FAULTS = (
@@ -35,10 +35,10 @@ FAULTS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What the codecs raise for a damaged file, and no more: our own faults must not look like one."""
+"""The exceptions of codecs for damaged files, and no others: our own errors must not look like damage."""
 
 Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
+"""Called with the number of completed images and the number of all."""
 
 Box = tuple[float, float, float, float]
 """(left, upper, right, lower) in pixels."""
@@ -53,24 +53,24 @@ def image_suffixes() -> frozenset[str]:
 
 
 def _is_stub(opener: object) -> bool:
-    """Whether a format needs a decoder from elsewhere."""
+    """Whether a format needs an external decoder."""
     return isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
 
 
 def decode(path: str, *, channels: int, size: int, box: Callable[[int, int], Box]) -> NDArray[np.uint8]:
-    """Reads an image, cuts a box out of it and resizes the box, antialiased.
+    """Reads an image, crops a box and resizes it, antialiased.
 
     Args:
         path: The file.
-        channels: 1 (luma) or 3 (RGB). Transparency is laid over white; 16-bit greys are scaled to 8 bits.
+        channels: 1 (luma) or 3 (RGB). Transparent images get a white background; 16-bit greys become 8 bits.
         size: Side of the result in pixels.
-        box: From the image's width and height to the box to cut, in pixels.
+        box: From the image's width and height to the box in pixels.
 
     Returns:
         Pixels (channels, size, size).
 
     Raises:
-        UserError: If the file is no image or is damaged.
+        UserError: If the file is damaged or not an image.
     """
     try:
         with Image.open(path) as opened:
@@ -84,9 +84,9 @@ def decode(path: str, *, channels: int, size: int, box: Callable[[int, int], Box
 
 
 def center_box(width: int, height: int, *, fraction: float = 1.0) -> Box:
-    """The centred square whose side is ``fraction`` of the shorter side.
+    """The centred square with a side of ``fraction`` of the shorter side.
 
-    Cutting it and resizing it to S is the usual "resize the shorter side to S / fraction, crop the centre S".
+    Resizing it to S is the usual "resize the shorter side to S / fraction, crop the centre S".
     """
     side = fraction * min(width, height)
     left, upper = (width - side) / 2, (height - side) / 2
@@ -121,17 +121,17 @@ def examine(paths: Sequence[str], *, limit: int = 256, skip_damaged: bool = Fals
 
 
 def _header(path: str) -> tuple[int, bool]:
-    """The shorter side, and whether the image has colour."""
+    """The shorter side in pixels, and whether the image has colour."""
     try:
         with Image.open(path) as image:
-            # A palette counts as colour: one of greys gives three equal channels, unless one is asked for.
+            # A palette counts as colour: one of greys becomes three equal channels.
             return min(image.size), image.mode not in GREY_MODES
     except FAULTS as error:
         raise _broken(path, error) from None
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Removes what ``convert`` would get wrong: transparency, and more than 8 bits."""
+    """Removes transparency and more than 8 bits, which ``convert`` handles wrongly."""
     if image.mode.startswith("I"):
         deep: NDArray[Any] = np.asarray(image)
         return Image.fromarray((deep.clip(0, 65535) // 257).astype(np.uint8))

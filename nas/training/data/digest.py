@@ -1,4 +1,4 @@
-"""Whether the files of a data set are still the same, without reading them."""
+"""A digest of the files of a data set, without reading them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from nas.training.data.registry import DATA_SETS
 
 
 def files_digest(name: str, *, root: str | Path | None) -> str | None:
-    """How many files hold a data set, and a hash of their paths below ``root``, sizes and times of change.
+    """The number of files of a data set, and a hash of their relative paths, sizes and modification times.
 
-    Classes are folders, so that they are in the paths. Nothing is opened: 50,000 files take about a second.
+    Paths include the classes. No file is opened: 50,000 files take about a second.
 
     Args:
         name: The data set.
         root: Its folder.
 
     Returns:
-        ``None`` where no files decide what is in it, or the data set or its folder is unknown: whoever loads
-        it says so.
+        ``None`` if the data set has no files, or if it or its folder is unknown (an error on loading).
     """
     folder = None if root is None else Path(root).expanduser()
     if name not in data_sets() or folder is None or not folder.is_dir():
@@ -29,10 +28,10 @@ def files_digest(name: str, *, root: str | Path | None) -> str | None:
     paths = sorted(DATA_SETS.find(name).files(folder))
     if not paths:
         return None
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in paths:
-        found.update(f"{os.path.relpath(path, folder)}\0{_size_and_time(path)}\n".encode("utf-8", "replace"))
-    return f"{len(paths)} files, {found.hexdigest()[:16]}"
+        digest.update(f"{os.path.relpath(path, folder)}\0{_size_and_time(path)}\n".encode("utf-8", "replace"))
+    return f"{len(paths)} files, {digest.hexdigest()[:16]}"
 
 
 def _size_and_time(path: str) -> str:

@@ -1,4 +1,4 @@
-"""``image_folder``: your own pictures, one folder per class.
+"""``image_folder``: your own images, one folder per class.
 
     root/train/CLASS/*      training images
     root/val/CLASS/*        the test set, if present (or root/test/CLASS/*)
@@ -29,7 +29,7 @@ PARTS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-"""The names of the folders of each part, in lower case; the case of a folder's name does not matter."""
+"""Names of the folders of each part. Their case does not matter."""
 
 LAYOUT = "train/CLASS/*.jpg (or any format that Pillow reads), and val/CLASS/* if you have a test set"
 
@@ -40,7 +40,7 @@ class ClassFiles:
 
     Attributes:
         images: The paths of each class's images, sorted.
-        passed_over: How many other files there are, by their kind or place.
+        passed_over: Numbers of other files, by kind or place.
     """
 
     images: dict[str, list[str]]
@@ -82,7 +82,7 @@ def find_parts(root: Path | None, *, name: str, known: Sequence[str]) -> dict[st
         known: The parts that the data set reads.
 
     Raises:
-        UserError: If ``root`` is no folder, has no folder of training images, or two folders for one part.
+        UserError: If ``root`` is not a folder, has no folder of training images, or two folders for one part.
     """
     if root is None:
         raise UserError(f"data={name} needs data.root=FOLDER, a folder with {LAYOUT}")
@@ -118,11 +118,11 @@ def existing_parts(root: Path) -> dict[str, Path]:
 
 
 def list_classes(folder: Path, *, known: Sequence[str] | None = None) -> ClassFiles:
-    """Lists the image files of each class folder, however deep they lie, and counts all other files.
+    """Lists the image files of each class folder, at any depth, and counts all other files.
 
     Args:
         folder: The folder of a part.
-        known: The classes that are allowed; None allows any, two or more.
+        known: The allowed classes; None allows any, two or more.
 
     Raises:
         UserError: If there are no class folders or only one, an unknown one, or one without images.
@@ -165,7 +165,7 @@ def file_images(
 def listing_notes(
     parts: dict[str, Path], files: Iterable[ClassFiles], *, known: Sequence[str]
 ) -> tuple[str, ...]:
-    """A sentence on the files that were passed over, and one on folders with images that are no part.
+    """Notes on files that were passed over, and on folders of images that belong to no part.
 
     Args:
         parts: The folders of the parts, from ``find_parts``.

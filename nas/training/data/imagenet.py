@@ -1,7 +1,7 @@
-"""``imagenet``: ILSVRC 2012 as ``root/train/CLASS/*`` and ``root/val/CLASS/*``; it stays on disk.
+"""``imagenet``: ILSVRC 2012 as ``root/train/CLASS/*`` and ``root/val/CLASS/*``, read from disk.
 
 Source: Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, 2015. ``val/`` is the test set,
-since the labels of the true one are not public; the search-validation set is taken from ``train/``.
+since the labels of the true one are not public. The search-validation set is split off ``train/``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nas.training.data.image_folder import (
 from nas.training.data.registry import Request, Source, register
 
 PARTS = ("train", "val")
-CROP_FRACTION = 0.875  # the centre 224 of 256 pixels, the custom since AlexNet
+CROP_FRACTION = 0.875  # the centre 224 of 256 pixels, usual since AlexNet
 
 
 @register("imagenet", files=list_images)

@@ -17,9 +17,7 @@ from nas.errors import UserError
 from nas.training.data.augment import crop_boxes, resized_crop
 from nas.training.data.decode import Box, Progress, center_box, decode
 
-DECODE_CHUNK = (
-    64  # images a task: long enough to hide the hand-over between processes, short for smooth progress
-)
+DECODE_CHUNK = 64  # images per task: enough to hide the hand-over, few enough for smooth progress
 
 SHARE_OF_GPU = 0.3
 """Images take at most this share of a GPU's free memory; larger sets stay on the host."""
@@ -32,7 +30,7 @@ class Read:
     Attributes:
         indices: Positions (n,).
         crops: Random resized crops (n, 4) from ``draw_crops``, or None.
-        changes: What happens to them afterwards (n, 3), from ``draw_changes``, or None.
+        changes: Their shifts and flips (n, 3) from ``draw_changes``, or None.
     """
 
     indices: Tensor
@@ -40,7 +38,7 @@ class Read:
     changes: Tensor | None = None
 
     def part(self, which: slice) -> Read:
-        """The images of the batch at ``which``."""
+        """A part of the batch."""
         return Read(
             indices=self.indices[which],
             crops=None if self.crops is None else self.crops[which],
@@ -49,13 +47,13 @@ class Read:
 
 
 def _free(device: torch.device) -> int:
-    """Bytes that a GPU has left, those that PyTorch keeps for its next tensors included."""
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + kept
+    """The free bytes of a GPU, those that PyTorch has reserved included."""
+    reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + reserved
 
 
 def gathered(values: Tensor, reads: Sequence[Read]) -> Iterator[Tensor]:
-    """What ``values`` (N, ...) hold for each read; all places go to a GPU at once, for copies wait there."""
+    """The ``values`` (N, ...) of each read. A GPU gets all indices at once, since each copy waits."""
     if not reads:
         return
     places = torch.cat([read.indices for read in reads]).to(values.device)
@@ -90,7 +88,7 @@ class Images(ABC):
 
     @abstractmethod
     def to(self, device: torch.device) -> Images:
-        """The same images, kept on ``device`` if they are in memory and it has room for them."""
+        """The same images, moved to ``device`` if they are in memory and fit."""
 
     @abstractmethod
     def read(
@@ -134,7 +132,7 @@ class MemoryImages(Images):
     ) -> Iterator[Tensor]:
         upload = device.type == "cuda" and self.pixels.device.type == "cpu"
         for read, stored in zip(reads, gathered(self.pixels, reads), strict=True):
-            # From pinned memory the copy runs beside the computation, and this process goes on meanwhile.
+            # Copies from pinned memory overlap with the computation and do not block this process.
             x = (stored.pin_memory() if upload else stored).to(device, non_blocking=upload)
             yield x if read.crops is None else resized_crop(x, crop_boxes(read.crops.to(device)))
 
@@ -142,13 +140,13 @@ class MemoryImages(Images):
 @final
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class FileImages(Images):
-    """Images that stay on disk and are decoded batch by batch.
+    """Images on disk that are decoded batch by batch.
 
     Attributes:
-        paths: One file an image.
-        color_channels: 1 or 3; every file is converted to that.
-        crop_fraction: The centred part of the shorter side that is seen without a random crop: 1.0 is all,
-            0.875 is ImageNet's custom (224 of 256).
+        paths: One file per image.
+        color_channels: 1 or 3. Every file is converted.
+        crop_fraction: Side of the centre crop as a fraction of the shorter side: 1.0 is all of it, 0.875 is
+            usual for ImageNet (224 of 256).
     """
 
     paths: tuple[str, ...]
@@ -171,7 +169,7 @@ class FileImages(Images):
         return self
 
     def decoded(self, *, size: int, workers: int, progress: Progress) -> MemoryImages:
-        """Decodes everything, each image's centre square resized to ``size`` pixels."""
+        """Decodes all images, with their centre squares resized to ``size`` pixels."""
         pixels = torch.empty((len(self), self.channels, size, size), dtype=torch.uint8)
         chunks = torch.split(torch.arange(len(self)), DECODE_CHUNK)
         reads = [Read(indices=chunk) for chunk in chunks]
@@ -194,7 +192,7 @@ class FileImages(Images):
             batch_size=None,
             num_workers=workers,
             pin_memory=cuda,
-            generator=torch.Generator(),  # or it would draw from the global one
+            generator=torch.Generator(),  # otherwise it draws from the global one
         )
         for batch in loader:
             if isinstance(batch, UserError):
@@ -207,7 +205,7 @@ _Item = tuple[list[str], Tensor | None]
 
 @dataclass(frozen=True)
 class _Files:
-    """The files and crops of each read; workers get them with the task and need no copy of all paths."""
+    """The files and crops of each read. Workers get them with the task, so they need no copy of all paths."""
 
     paths: tuple[str, ...]
     reads: Sequence[Read]
@@ -221,7 +219,7 @@ class _Files:
 
 
 class _Decoder(Dataset["Tensor | UserError"]):
-    """Decodes a batch; a fault is returned, since one raised in a worker would arrive with its traceback."""
+    """Decodes a batch. Returns an error, since one raised in a worker would arrive with its traceback."""
 
     def __init__(self, channels: int, size: int, fraction: float) -> None:
         self.channels, self.size, self.fraction = channels, size, fraction

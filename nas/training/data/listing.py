@@ -1,4 +1,4 @@
-"""Files below a folder, hidden ones marked; symlinked folders are followed, but not in circles."""
+"""Files below a folder, with hidden ones marked. Symlinked folders are followed, but not in cycles."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def entries(folder: str | Path) -> list[os.DirEntry[str]]:
 def walk(folder: str | Path, *, hidden: str = "") -> Iterator[tuple[str, str]]:
     """All files below a folder, those in symlinked folders included.
 
-    Each folder is entered once, however many links lead to it, so a link to a parent ends the walk. A folder
-    itself comes before links to it, and visible folders before hidden ones.
+    Each folder is entered once, whatever the number of links to it, so a link to a parent ends the walk. A
+    folder comes before links to it, and visible folders before hidden ones.
 
     Args:
-        folder: Where to start.
-        hidden: The hidden folder that ``folder`` is or lies in.
+        folder: The folder.
+        hidden: The hidden folder that is, or contains, ``folder``.
 
     Yields:
         The file's path, and why it is hidden: the name of the hidden folder with a slash, ``HIDDEN_FILES``,

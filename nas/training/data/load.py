@@ -1,4 +1,4 @@
-"""``load_data``: from a name to splits."""
+"""Loading a data set by its name, and splitting it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CACHE_LIMIT_BYTES = 2_000_000_000
 LARGEST_AUTO_STORE_SIZE = 256
 WORTH_WORKERS = 1000  # images; fewer are decoded before the processes have started
 MOST_WORKERS = 16
-LOCAL_COUNTS = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")  # by which torchrun and Slurm tell it
+LOCAL_COUNTS = ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE")  # set by torchrun and Slurm
 
 
 def data_sets() -> tuple[str, ...]:
@@ -47,26 +47,25 @@ def load_data(
 ) -> Splits:
     """Reads a data set and splits it.
 
-    The test set is the data set's own, or else ``test_fraction`` of all images; the search-validation set is
-    ``validation_fraction`` of the remaining training images (a data set with three folders keeps its own).
-    Both are stratified by class and depend on ``seed`` only.
+    The test set is the data set's own, or else ``test_fraction`` of all images. The search-validation set is
+    ``validation_fraction`` of the remaining training images, or the data set's own if it has all three parts.
+    Splits are stratified by class and depend on ``seed`` only.
 
     Args:
         name: One of :func:`data_sets`.
-        root: Where the data set lies.
-        seed: Decides the splits.
+        root: The folder of the data set.
+        seed: Determines the splits.
         validation_fraction: 0 < fraction < 1.
-        test_fraction: 0 < fraction < 1; used where the data set has no test set of its own.
+        test_fraction: 0 < fraction < 1, for data sets without a test set.
         download: Whether the data set may be downloaded.
-        channels: 1 or 3 converts the images; None keeps what the data set has.
-        cache: For images in files. ``"memory"`` decodes all of them now, ``"disk"`` decodes them when they
-            are needed, ``"auto"`` takes memory if they need at most 2 GB there.
-        max_train_images: Keeps at most so many training images (stratified); validation and test stay whole.
-        store_size: For images in files that are cached: the side in pixels at which they are kept; the
-            shorter side is resized to it and the centre cropped. None takes the median shorter side, at
-            most 256.
-        workers: Processes that decode files that are cached; None takes one a core, or none for few files.
-        skip_damaged: Whether image files that cannot be decoded are left out; all are decoded to find them.
+        channels: 1 or 3 converts the images; None keeps their channels.
+        cache: Caching of image files: ``"memory"`` decodes all of them at once, ``"disk"`` decodes them when
+            needed, ``"auto"`` uses memory up to 2 GB.
+        max_train_images: Largest number of training images (stratified). Other parts stay complete.
+        store_size: Side in pixels of cached image files. The shorter side is resized to it and the centre
+            cropped. None means the median shorter side, at most 256.
+        workers: Processes that decode cached files. None means one per core, or none for few files.
+        skip_damaged: Whether to leave out image files that cannot be decoded, which decodes all files first.
             Otherwise the first one is an error.
         progress: Called while files are decoded.
 
@@ -125,9 +124,9 @@ def check_settings(
     workers: int | None = None,
     prefix: str = "",
 ) -> None:
-    """Checks what can be checked before images are read.
+    """Checks the settings before images are read.
 
-    The arguments are those of :func:`load_data`; ``prefix`` stands in front of their names in messages.
+    The arguments are those of :func:`load_data`; messages put ``prefix`` before their names.
 
     Raises:
         UserError: If an argument is out of range, or there is no such data set.
@@ -157,7 +156,7 @@ def check_settings(
 def _split(
     source: Source, seed: int, validation_fraction: float, test_fraction: float
 ) -> tuple[Images, Images, Images]:
-    """Takes from the training set what the data set does not bring itself."""
+    """Splits test and validation images off the training images if the data set has none."""
     train, test = source.train, source.test
     if test is None:
         train, test = _take(train, fraction=test_fraction, seed=seed, purpose="test")
@@ -188,14 +187,14 @@ def _at_most(train: Images, limit: int | None, *, classes: int, seed: int) -> Im
         return train
     if limit < classes:
         raise UserError(f"max_train_images is {limit}; {classes} classes need at least {classes}")
-    kept, _ = stratified(train.labels, taken=len(train) - limit, seed=seed, purpose="max_train_images")
-    return train.take(kept)
+    positions, _ = stratified(train.labels, taken=len(train) - limit, seed=seed, purpose="max_train_images")
+    return train.take(positions)
 
 
 def _cached(
     parts: Sequence[Images], *, must: bool, store_size: int | None, workers: int | None, progress: Progress
 ) -> list[Images]:
-    """Decodes files into memory, if they are to be there; all parts share one size and one progress."""
+    """Decodes files into memory if they fit or must. All parts share one size and one progress."""
     files = [part for part in parts if isinstance(part, FileImages)]
     if len(files) < len(parts):
         return list(parts)
@@ -213,13 +212,13 @@ def _cached(
     return [MemoryImages(labels=labels, pixels=pixels) for labels, pixels in pieces]
 
 
-def decoders(images: Images, asked: int | None) -> int:
-    """The processes that decode images: ``asked``; by default one a core, none for few or decoded images.
+def decoders(images: Images, workers: int | None) -> int:
+    """The number of decoding processes: ``workers``, or one per core, or none for few or decoded images.
 
-    Where a launcher has started several trainings on this machine, they share the cores.
+    Several processes of a launcher on this machine share the cores.
     """
-    if asked is not None:
-        return asked
+    if workers is not None:
+        return workers
     if not isinstance(images, FileImages) or len(images) < WORTH_WORKERS:
         return 0
     sharing = next((int(os.environ[name]) for name in LOCAL_COUNTS if os.environ.get(name, "").isdigit()), 1)
@@ -227,7 +226,7 @@ def decoders(images: Images, asked: int | None) -> int:
 
 
 def _cores() -> int:
-    """The cores that this process may use, where the system tells; else all of the machine."""
+    """The cores that this process may use, if the system reports them, else all cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Grey to colour and back, for images that are already in memory."""
+"""Converting images in memory between grey and colour."""
 
 from __future__ import annotations
 

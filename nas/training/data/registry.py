@@ -1,4 +1,4 @@
-"""What a data set's file provides, and how it makes itself known."""
+"""The interface of data sets, and their registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas.training.data.listing import visible_files
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The settings that a data set is loaded with.
+    """The settings for loading a data set.
 
     Attributes:
         root: The folder, or None if none was given.
@@ -30,15 +30,15 @@ class Request:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Source:
-    """A data set as it comes.
+    """A data set before splitting.
 
     Attributes:
         train: The images to split.
-        validation: Its own validation set, if it has one beside a test set.
-        test: Its own test set, or None if one has to be taken from ``train``.
-        classes: Names, by label.
+        validation: Its own validation set, if it has both that and a test set.
+        test: Its own test set, or None to split one off ``train``.
+        classes: Names by label.
         fits_memory: Whether images on disk may be cached in memory.
-        notes: Sentences that the user should read, such as how many files were passed over.
+        notes: Notes for the user, such as the number of files that were passed over.
     """
 
     train: Images
@@ -52,7 +52,7 @@ class Source:
 Loader = Callable[[Request], Source]
 
 Listing = Callable[[Path], Iterable[str]]
-"""The paths of the files that hold a data set, from its folder."""
+"""From a folder to the paths of the data set's files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,8 @@ class DataSet:
     """A registered data set.
 
     Attributes:
-        load: Gives its images.
-        files: The files whose change makes it another data set.
+        load: Loads its images.
+        files: Lists the files that determine it.
     """
 
     load: Loader
@@ -77,16 +77,16 @@ def everything(root: Path) -> list[str]:
 
 
 def nothing(root: Path) -> list[str]:
-    """No files: for data sets whose name says what is in them."""
+    """No files, for data sets that are determined by their names."""
     return []
 
 
 def register(name: str, *, files: Listing = everything) -> Callable[[Loader], Loader]:
-    """Makes a loader known as ``data=name``.
+    """Registers a loader as ``data=name``.
 
     Args:
         name: Its name.
-        files: The files whose change makes it another data set, so that steps are done again.
+        files: Lists the files that determine it. Steps run again if they change.
     """
 
     def add(loader: Loader) -> Loader:

@@ -1,4 +1,4 @@
-"""Training, search-validation and test: disjoint, stratified, decided by the seed alone."""
+"""Training, search-validation and test images: disjoint, stratified, determined by the seed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nas.training.data.images import Images
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Splits:
-    """A data set, split once.
+    """A split data set.
 
     Attributes:
-        train: What weights are fitted to.
-        validation: What the search and every calibration may look at beside ``train``.
-        test: What the final evaluation reads, once.
-        classes: Names, by label.
+        train: Images for fitting weights.
+        validation: Images for the search and for calibration, besides ``train``.
+        test: Images for the final evaluation, which reads them once.
+        classes: Names by label.
         channels: 1 (grey) or 3 (RGB).
-        notes: Sentences that the user should read, such as which classes have no test images.
+        notes: Notes for the user, such as the classes without test images.
     """
 
     train: Images
@@ -38,13 +38,13 @@ MOST_LISTED = 5
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names as text, and how many more there are."""
+    """The first few names as text, and the number of others."""
     rest = len(names) - MOST_LISTED
     return ", ".join(names[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def absence_notes(*, validation: Images, test: Images, classes: Sequence[str]) -> tuple[str, ...]:
-    """A sentence for each part without images of some classes."""
+    """One note for each part that lacks images of some classes."""
     parts = {
         "search-validation": (validation, "the search does not see how well they are classified"),
         "test": (test, "the test accuracy says nothing about them"),
@@ -58,18 +58,18 @@ def absence_notes(*, validation: Images, test: Images, classes: Sequence[str]) -
 
 
 def stratified(labels: Tensor, *, taken: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-    """Splits positions in two, each class in proportion.
+    """Splits positions in two, with each class in proportion.
 
-    A class gives its share of ``taken`` to within one image (largest remainders), and always keeps one image.
+    Each class gives its share of ``taken`` to within one image (largest remainders) and keeps at least one.
 
     Args:
         labels: Class indices (N,), int64.
-        taken: Images to take.
-        seed: Decides which.
-        purpose: A word that makes this split independent of other splits with the same seed.
+        taken: Number of images to take.
+        seed: Determines the images.
+        purpose: A word that makes the split independent of others with the same seed.
 
     Returns:
-        The positions kept and those taken, each in random order, so that any prefix is a fair sample.
+        The remaining and the taken positions, each in random order, so that any prefix is a fair sample.
     """
     rng = np.random.default_rng([seed, *purpose.encode()])
     order = rng.permutation(len(labels))
@@ -79,14 +79,14 @@ def stratified(labels: Tensor, *, taken: int, seed: int, purpose: str) -> tuple[
     for kind in range(len(counts)):
         members = np.flatnonzero(kinds == kind)
         rank[members] = np.arange(len(members))
-    chosen = rank < counts[kinds]
-    # Shuffled anew: in `order` the classes run out one after the other, so its prefixes would be lopsided.
-    kept, given = rng.permutation(order[~chosen]), rng.permutation(order[chosen])
-    return torch.from_numpy(kept), torch.from_numpy(given)
+    is_taken = rank < counts[kinds]
+    # Shuffled again: in `order`, classes run out one after the other, so its prefixes would be unbalanced.
+    remaining, removed = rng.permutation(order[~is_taken]), rng.permutation(order[is_taken])
+    return torch.from_numpy(remaining), torch.from_numpy(removed)
 
 
 def _shares(sizes: NDArray[np.int64], taken: int) -> NDArray[np.int64]:
-    """How many to take from classes of ``sizes``: largest remainders, leaving at least one of each class."""
+    """Numbers to take from classes of ``sizes``, by largest remainders, leaving at least one per class."""
     room = np.maximum(sizes - 1, 0)
     taken = min(taken, int(room.sum()))
     quotas = sizes * (taken / max(1, int(sizes.sum())))

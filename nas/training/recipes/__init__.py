@@ -1,4 +1,4 @@
-"""Recipes: how a supernet's subnets are drawn and taught. A new recipe is a new file in this folder."""
+"""Recipes that draw and teach the subnets of a supernet. A new recipe is a new file in this folder."""
 
 from __future__ import annotations
 

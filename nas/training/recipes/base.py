@@ -1,4 +1,4 @@
-"""What a recipe is, what it trains, and the registry of recipes."""
+"""The interface of recipes, the supernet that they train, and their registry."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from nas.training.optimization import Compute, Pass, StepResult, at_least_float3
 @final
 @dataclass(frozen=True, kw_only=True)
 class Trainee:
-    """A supernet in training, and the one way in which a recipe runs a subnet of it.
+    """A supernet in training, and the methods by which recipes run its subnets.
 
     Attributes:
-        supernet: What is trained.
-        compute: Where and how precisely.
-        rng: Draws whatever is drawn; the same on all ranks of a distributed run.
-        label_smoothing: For losses on labels.
+        supernet: The supernet.
+        compute: Device and precision.
+        rng: The only random generator of recipes, equal in all processes.
+        label_smoothing: Smoothing of losses on labels.
     """
 
     supernet: Supernet
@@ -56,7 +56,7 @@ class Trainee:
 
     @torch.no_grad()
     def judge(self, archs: Sequence[Architecture], x: Tensor, loss_of: LossOf) -> Tensor:
-        """The losses (n,) of subnets on images (N, C, H, W) of all processes, without any gradient."""
+        """The losses (n,) of subnets on images (N, C, H, W) of all processes, without gradients."""
         losses = torch.stack([loss_of(self.forward(arch, x)) for arch in archs])
         return self.compute.processes.total(losses)
 
@@ -70,10 +70,10 @@ class Trainee:
             x: Images (N, C, H, W).
             name: The loss's name in the history.
             loss_of: The loss.
-            drop: What is left out at random.
+            drop: Dropout and dropped branches.
 
         Returns:
-            Detached logits (N, classes), and what is known of this pass.
+            Detached logits (N, classes), and the pass.
         """
         logits = self.forward(arch, x, drop=drop)
         loss = loss_of(logits)
@@ -82,39 +82,39 @@ class Trainee:
 
 
 class Rule(Protocol):
-    """What runs forward and backward for one batch.
+    """Runs forward and backward for one batch.
 
-    All that it remembers between steps is the state of ``rng``, so that a training that was killed can go on.
+    Its only state between steps is that of ``rng``, so that a killed training can be resumed.
     """
 
     def backward(self, x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         """Adds the gradients of one batch.
 
         Args:
-            x: Images (N, C, H, W), of the space's largest resolution.
+            x: Images (N, C, H, W) of the space's largest resolution.
             y: Labels (N,).
-            progress: The share of the training that is done, 0 to 1.
+            progress: The completed share of the training, 0 to 1.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
-    """The settings of a recipe, as a frozen dataclass; its fields are its options.
+    """The settings of a recipe as a frozen dataclass. Its fields are its options.
 
-    A new recipe is a new file in this folder with a registered subclass. ``nas train`` gives it the settings
-    in ``train`` that have the names of its fields.
+    A new recipe is a new file in this folder with a registered subclass. ``nas train`` passes the settings in
+    ``train`` with the names of its fields.
     """
 
     NAME: ClassVar[str]
 
     @abstractmethod
     def build(self, trainee: Trainee) -> Rule:
-        """The rule that trains this supernet. Equal supernets and ``rng`` must be trained equally."""
+        """The rule that trains this supernet. It is determined by the supernet and ``rng``."""
 
 
 _RECIPES: Registry[type[Recipe]] = Registry("training recipe", package="nas.training.recipes")
 register = _RECIPES.register
-"""Class decorator that makes a recipe known by its ``NAME``."""
+"""Class decorator that registers a recipe under its ``NAME``."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def make_recipe(name: str, options: Mapping[str, Any] | None = None) -> Recipe:
 
     Args:
         name: A registered name.
-        options: Values for its fields; those left out keep their defaults.
+        options: Values of its fields; others keep their defaults.
 
     Raises:
         UserError: If the name or an option is unknown, or a value does not fit.
@@ -149,10 +149,10 @@ def make_recipe(name: str, options: Mapping[str, Any] | None = None) -> Recipe:
 
 
 def check_at_least(recipe: Recipe, option: str, value: object, least: int) -> None:
-    """Checks a whole number.
+    """Checks that an option is a whole number of at least ``least``.
 
     Raises:
-        UserError: If it is not one, or too small.
+        UserError: If it is not.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Strict fairness (Chu et al. 2019, "FairNAS", section 3.2): every choice is trained equally often."""
+"""Strict fairness (Chu et al. 2019, "FairNAS", section 3.2): all choices are trained equally often."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nas.training.recipes.base import Recipe, Rule, Trainee, register
 @register
 @dataclass(frozen=True, kw_only=True)
 class FairNas(Recipe):
-    """In each step as many networks as the longest list has choices, which together have every choice.
+    """Trains as many networks per step as the longest list has choices. Together they have every choice.
 
-    All learn from the labels; their gradients are summed before the one update.
+    All learn from the labels. Their gradients are summed before the update.
     """
 
     NAME: ClassVar[str] = "fairnas"
@@ -48,10 +48,10 @@ class FairNasRule:
 def fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architecture]:
     """The networks of one step.
 
-    The longest list of choices that decide weights gives their number: each of its choices is in one
-    network. A shorter list begins anew when it is used up, so that two of its choices differ by at most one
-    network. The resolution has no weights of its own: its values are drawn without repetition. What a network
-    does not read, such as the kernel of a block beyond its depth, is not trained by it.
+    Their number is the length of the longest list of choices with weights: each of its choices is in one
+    network. Shorter lists are repeated, so that the counts of two choices differ by at most one. Resolutions
+    have no weights; their values are drawn without repetition. A network does not train choices that it does
+    not read, such as the kernel of a block beyond its depth.
     """
     counts = [len(d.choices) for d in space.dimensions]
     networks = max((n for n, d in zip(counts, space.dimensions, strict=True) if d.stage >= 0), default=1)
@@ -59,12 +59,12 @@ def fair_round(space: SearchSpace, rng: np.random.Generator) -> list[Architectur
 
 
 def fair_rows(counts: Sequence[int], rows: int, rng: np.random.Generator) -> IntArray:
-    """Rows (rows, genes) whose columns are permutations of their choices, one after another."""
+    """Rows (rows, genes) whose columns are consecutive permutations of their choices."""
     columns = [_cycle(count, rows, rng) for count in counts]
     return np.array(columns, np.int64).reshape(len(counts), rows).T
 
 
 def _cycle(count: int, length: int, rng: np.random.Generator) -> IntArray:
-    """So many numbers below ``count``: whole permutations, then a part of one."""
+    """``length`` numbers below ``count``: whole permutations, then a part of one."""
     permutations = [rng.permutation(count) for _ in range(-(-length // count))]
     return np.concatenate(permutations)[:length]

@@ -19,24 +19,24 @@ from nas.training.optimization import StepResult
 from nas.training.recipes.base import Recipe, Rule, Trainee, check_at_least, register
 
 PHASES = ("full", "kernel", "depth", "width")
-"""What becomes elastic in each phase; the resolution always is. The last phase frees all that is left."""
+"""The choices that become elastic in each phase. Resolutions always are; the last phase frees all others."""
 
 
 @final
 @register
 @dataclass(frozen=True, kw_only=True)
 class ProgressiveShrinking(Recipe):
-    """First the full network alone; then random ones beside it, of more and more of the space.
+    """Trains the full network alone, then random networks beside it, from growing parts of the space.
 
-    The full network of the same step teaches the others, so that no second set of weights is kept; in the
-    paper, the one of the first phase does.
+    The full network of the same step is the teacher, which saves a second set of weights. In the paper, the
+    full network of the first phase is the teacher.
 
     Attributes:
-        random_subnets: How many random ones a step has.
-        distill: How they learn from the full network: one of ``DISTILLATIONS``.
-        phases: Progress, 0 to 1, at which kernels, then depths, then everything else become elastic.
-        dropout: Regularisation of the full network alone, before its classifier.
-        drop_connect: The same for its residual branches, rising with depth.
+        random_subnets: Number of random networks per step.
+        distill: Their distillation from the full network, one of ``DISTILLATIONS``.
+        phases: Progress, 0 to 1, at which kernels, then depths, then all other choices become elastic.
+        dropout: Dropout before the classifier of the full network.
+        drop_connect: Dropped residual branches of the full network, rising with depth.
     """
 
     NAME: ClassVar[str] = "progressive_shrinking"
@@ -62,7 +62,7 @@ class ProgressiveShrinking(Recipe):
         return Drop(dropout=self.dropout, connect=self.drop_connect)
 
     def phase(self, progress: float) -> int:
-        """The position in ``PHASES`` of what becomes elastic last."""
+        """The position in ``PHASES`` of the current phase."""
         return sum(progress >= start for start in self.phases)
 
     def build(self, trainee: Trainee) -> Rule:
@@ -72,7 +72,7 @@ class ProgressiveShrinking(Recipe):
 @final
 @dataclass(frozen=True)
 class ProgressiveShrinkingRule:
-    """The step: the full network learns from the labels, the others from its logits, which are detached."""
+    """The step: the full network learns from the labels, the others from its detached logits."""
 
     recipe: ProgressiveShrinking
     trainee: Trainee
@@ -90,16 +90,16 @@ class ProgressiveShrinkingRule:
 
 
 def draw_within(space: SearchSpace, rng: np.random.Generator, *, phase: int) -> Architecture:
-    """An architecture that is random where the phase is elastic, and the largest elsewhere."""
+    """An architecture with random elastic choices and the largest values of all others."""
     largest = space.encode([space.largest()])
     drawn = rng.integers(0, space.coding.radices, size=largest.shape)
-    # What the largest network does not read is not read here either, as long as its block kind is kept.
+    # Choices that the largest network does not read stay unread, unless its block kind changes.
     row = np.where(elastic(space, phase), drawn, np.where(largest == ABSENT, 0, largest))
     return space.decode(space.canonical_rows(row))[0]
 
 
 def elastic(space: SearchSpace, phase: int) -> NDArray[np.bool_]:
-    """Which dimensions (genes,) are free in a phase."""
+    """The elastic dimensions (genes,) of a phase."""
     return np.array([_first_phase(d.name) <= phase for d in space.dimensions], bool)
 
 

@@ -20,16 +20,16 @@ from nas.training.recipes.base import Recipe, Rule, Trainee, check_at_least, reg
 @register
 @dataclass(frozen=True, kw_only=True)
 class Sandwich(Recipe):
-    """In each step the largest subnet, some random ones and the smallest; their gradients are summed.
+    """Trains the largest subnet, random ones and the smallest in each step, with summed gradients.
 
     Attributes:
-        random_subnets: How many random ones.
-        distill: How the others learn from the largest: one of ``DISTILLATIONS``.
-        sampling: How the random ones are drawn: one of ``SAMPLINGS``.
-        attentive_candidates: How many architectures attentive sampling compares for each.
-        attentive_keep: Which of them it takes: ``best`` or ``worst``.
-        dropout: Regularisation of the largest alone, before its classifier; the others have less to spare.
-        drop_connect: The same for its residual branches, rising with depth.
+        random_subnets: Number of random subnets.
+        distill: Distillation from the largest to the others, one of ``DISTILLATIONS``.
+        sampling: Sampling of the random subnets, one of ``SAMPLINGS``.
+        attentive_candidates: Number of architectures that attentive sampling compares.
+        attentive_keep: The candidate that it takes: ``best`` or ``worst``.
+        dropout: Dropout before the classifier of the largest. The others have too little capacity for it.
+        drop_connect: Dropped residual branches of the largest, rising with depth.
     """
 
     NAME: ClassVar[str] = "sandwich"
@@ -66,7 +66,7 @@ class Sandwich(Recipe):
 @final
 @dataclass(frozen=True)
 class SandwichRule:
-    """The step: the largest learns from the labels, the others from its logits, which are detached."""
+    """The step: the largest learns from the labels, the others from its detached logits."""
 
     recipe: Sandwich
     trainee: Trainee

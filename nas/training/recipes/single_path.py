@@ -15,7 +15,7 @@ from nas.training.recipes.base import Recipe, Rule, Trainee, register
 @register
 @dataclass(frozen=True, kw_only=True)
 class SinglePath(Recipe):
-    """In each step one network, drawn uniformly, learns from the labels."""
+    """Trains one uniformly drawn network per step, on the labels."""
 
     NAME: ClassVar[str] = "single_path"
 
