@@ -1,4 +1,4 @@
-"""Names for the types of arrays."""
+"""Aliases for array types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the user, with messages that tell how to correct them."""
+"""User errors, with messages that explain how to correct them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UserError(ValueError):
 
 
 def yaml_fault(error: Exception) -> str:
-    """Describes the fault of a YAML file and its line number, in one line."""
+    """Describes the error of a YAML file, with its line number, in one line."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
 
@@ -29,7 +29,7 @@ def unknown(
         name: The unknown name.
         allowed: The existing names.
         hint: A sentence about alternatives.
-        replaced: Names of earlier versions, and what to use instead of each.
+        replaced: Names of earlier versions and their replacements.
 
     Returns:
         An error whose message lists the nearest names, then all names.

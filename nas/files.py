@@ -18,17 +18,17 @@ from nas.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
-_TAIL = 4096  # bytes that are read at a time in search of the last line's end
+_TAIL = 4096  # bytes per read when searching for the last line's end
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside ``path`` and renames it to ``path`` if the body succeeds.
 
-    The temporary file keeps the suffix, by which many writers choose their format.
+    The temporary file has the same suffix, since many writers choose the format by it.
 
     Raises:
-        OSError: With ``path``, if the disk is full or read-only; it replaces a library's own error.
+        OSError: With ``path``, if the disk is full or read-only, in place of a library's own error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -36,7 +36,7 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
+        temporary.chmod(0o644)  # mkstemp creates files that only their owner can read
         temporary.replace(path)
     except Exception as error:
         for code in _REFUSALS:
@@ -48,9 +48,9 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def refused_write(error: BaseException) -> OSError | None:
-    """The cause of ``error`` that is a disk that takes no more; ``None`` for all other errors.
+    """The cause of ``error`` if it is a refused write; ``None`` for all other errors.
 
-    Such a disk is full or read-only, or a quota or a limit of file sizes is reached.
+    The disk is full or read-only, or a quota or a limit on file sizes is reached.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -61,7 +61,7 @@ def refused_write(error: BaseException) -> OSError | None:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether room on the disk, or in a quota, would have prevented ``error``."""
+    """Whether more room on the disk, or in a quota, would have prevented ``error``."""
     return error.errno in _FULL
 
 
@@ -77,11 +77,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Reads a text in UTF-8, with or without a byte order mark; line ends stay as they are.
+    """Reads a text in UTF-8, with or without a byte order mark. Line ends are not changed.
 
     Raises:
         OSError: If the file cannot be read.
-        UserError: If the text is in another encoding; the message names it, or the line that does not fit.
+        UserError: If the text has another encoding. The message names it, or the first invalid line.
     """
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:  # UTF-32 has both
@@ -136,19 +136,19 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def locked(stream: IO[bytes], *, shared: bool = False, busy: str | None = None) -> Iterator[None]:
-    """Holds an open file for this process; the system releases it however the process ends.
+    """Locks an open file for this process. The system releases the lock however the process ends.
 
     Args:
         stream: The file.
-        shared: Whether other processes may hold it too that pass the same.
-        busy: The message if another process holds the file; by default this waits for it.
+        shared: Whether other processes may hold a shared lock at the same time.
+        busy: The message if another process holds the lock; by default this waits for it.
 
     Raises:
-        UserError: With ``busy``, if another process holds the file.
+        UserError: With ``busy``, if another process holds the lock.
     """
     try:
         _lock(stream, shared=shared, wait=busy is None)
-        # Whoever held it may have removed the file in between: then this lock protects nothing.
+        # The previous holder may have removed the file in the meantime: then this lock protects nothing.
         if busy is not None and os.fstat(stream.fileno()).st_nlink == 0:
             raise BlockingIOError("the file is gone")
     except OSError:
@@ -184,10 +184,10 @@ def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None
     """Appends whole lines to a file that several processes write, any of which may be killed.
 
     Args:
-        path: The file; it is made if it is missing, its folder must exist.
-        lines: Without their ends.
-        sync: Whether they are on the disk on return, and not only with the system, which keeps them if this
-            process is killed, but not if the machine stops.
+        path: The file, which is created if missing. Its folder must exist.
+        lines: The lines, without line ends.
+        sync: Whether to wait until they are on the disk. Otherwise they survive a killed process, but not a
+            machine that stops.
     """
     with path.open("ab+") as stream, locked(stream):
         _drop_partial_line(stream)
@@ -198,7 +198,7 @@ def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None
 
 
 def drop_partial_line(path: Path) -> None:
-    """Cuts off a last line without an end: what a killed process was writing."""
+    """Removes an incomplete last line, which a killed process has left."""
     if path.exists():
         with path.open("rb+") as stream, locked(stream):
             _drop_partial_line(stream)
@@ -210,9 +210,9 @@ def _drop_partial_line(stream: IO[bytes]) -> None:
         start = max(0, end - _TAIL)
         stream.seek(start)
         tail = stream.read(end - start)
-        found = tail.rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
+        line_end = tail.rfind(b"\n")
+        if line_end >= 0:
+            end = start + line_end + 1
             break
         end = start
     if end < size:

@@ -1,11 +1,11 @@
-"""Regression with a Gaussian process of few hyperparameters: for latencies and for accuracies.
+"""Regression with a Gaussian process of few hyperparameters, for latencies and accuracies.
 
 The kernel is linear + squared exponential (Rasmussen and Williams 2006, "Gaussian Processes for Machine
-Learning", sections 2.1 and 4.2): the linear part says how shares of the whole differ from what was assumed,
-the smooth part what no sum can say. Hyperparameters maximise the marginal likelihood (section 5.4.1) times
-log-normal priors, which decide where a handful of points decides nothing. Latencies are disturbed, to one
-side and now and then by a lot; their noise is Student's t, fitted by expectation-maximisation over the
-weight of each measurement (Lange et al. 1989, "Robust Statistical Modeling Using the t Distribution").
+Learning", sections 2.1 and 4.2): the linear part models how shares of the whole differ from the assumed ones,
+the smooth part what no sum can express. Hyperparameters maximise the marginal likelihood (section 5.4.1)
+times log-normal priors, which dominate when there are few points. Disturbances only increase latencies,
+sometimes by a lot, so their noise is Student's t, fitted by expectation-maximisation over the weight of each
+measurement (Lange et al. 1989, "Robust Statistical Modeling Using the t Distribution").
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _STEPS = (1.0, 0.5, 0.25, 0.12)  # of the search, in log hyperparameters
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyperparameters; targets are relative, so deviations are shares.
+    """Hyperparameters. Targets are relative, so standard deviations are shares.
 
     Attributes:
         linear: Standard deviation of a coefficient.
         smooth: Standard deviation of the smooth part.
-        length: Its length scale; inputs have unit variance each.
+        length: Its length scale. Each input has unit variance.
         noise: Standard deviation of the noise.
     """
 
@@ -49,7 +49,7 @@ class Prior:
 
 
 PRIOR = Prior(Hyper(0.3, 0.01, 1.0, 0.02), Hyper(0.5, 0.5, 0.3, 0.5))
-"""Rates differ by some 30 % from what was assumed, sums fail by 1 %, measurements by 2 %; each give or take a
+"""Rates differ by about 30 % from the assumed ones, sums are off by 1 %, measurements by 2 %, each within a
 factor of 1.6. The length scale is in units of the square root of the number of inputs."""
 
 
@@ -59,11 +59,11 @@ class Process:
 
     Attributes:
         linear_inputs: Inputs of the linear part, (N, A).
-        smooth_inputs: Inputs of the smooth part, (N, B); with no column there is no such part.
+        smooth_inputs: Inputs of the smooth part, (N, B); no columns for a process without one.
         targets: Measured values, (N,).
-        mean: The prediction far from all data.
+        mean: The prediction far from all measurements.
         hyper: The hyperparameters.
-        noise_factors: By how much the variance of each measurement's noise is enlarged, (N,).
+        noise_factors: Factors of the noise variance of each measurement, (N,).
     """
 
     linear_inputs: FloatArray
@@ -100,7 +100,7 @@ class Process:
     def smooth(self, inputs: FloatArray) -> FloatArray:
         """The smooth part, (M,), at inputs (M, B)."""
         result = np.zeros(len(inputs))
-        for start in range(0, len(inputs), _CHUNK):  # so that a kernel stays in the cache
+        for start in range(0, len(inputs), _CHUNK):  # keeps a kernel in the cache
             rows = slice(start, start + _CHUNK)
             result[rows] = _smooth_kernel(inputs[rows], self.smooth_inputs, self.hyper) @ self.dual
         return result
@@ -110,7 +110,7 @@ class Process:
         return self.mean + linear_inputs @ self.coefficients + self.smooth(smooth_inputs)
 
     def deviation(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
-        """The standard deviations of the predictions, (M,), noise not included."""
+        """The standard deviations of the predictions, (M,), without noise."""
         cross = _solve_lower(self.factor, self._cross(linear_inputs, smooth_inputs).T)
         prior = self.hyper.linear**2 * (linear_inputs**2).sum(axis=1)
         prior += self.hyper.smooth**2 * bool(smooth_inputs.shape[1])
@@ -122,12 +122,12 @@ class Process:
         return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
 
     def _likely_mean(self) -> float:
-        """The mean of the highest likelihood (generalised least squares)."""
+        """The mean with the highest likelihood (generalised least squares)."""
         ones = _solve(self.factor, np.ones(len(self.targets)))
         return float(ones @ self.targets / ones.sum())
 
     def reweighted(self) -> Process:
-        """One step of expectation-maximisation: new noise factors, and the mean that suits them."""
+        """One step of expectation-maximisation: new noise factors, then the mean."""
         inverse = _solve(self.factor, np.eye(len(self.targets)))
         noise = self.hyper.noise**2 * self.noise_factors
         residuals = noise * self.dual
@@ -148,10 +148,10 @@ def fit_process(
 
     Args:
         linear_inputs: (N, A), each about as large as its share of the whole.
-        smooth_inputs: (N, B), of unit variance each; no columns for a process without a smooth part.
-        targets: Relative deviations from what was assumed, (N,).
+        smooth_inputs: (N, B), each of unit variance; no columns for a process without a smooth part.
+        targets: Relative deviations from the assumed values, (N,).
         prior: The prior of the hyperparameters.
-        robust: Whether the noise is Student's t, with a mean to be estimated; else it is normal, the mean 0.
+        robust: Whether the noise is Student's t and the mean estimated, instead of normal noise and mean 0.
     """
     length = prior.median.length * float(np.sqrt(max(smooth_inputs.shape[1], 1)))
     prior = replace(prior, median=replace(prior.median, length=length))
@@ -170,7 +170,7 @@ def fit_process(
 
 
 def _with_best_hyper(process: Process, prior: Prior) -> Process:
-    """The process with the hyperparameters of the highest posterior density, by search along the axes."""
+    """The process with the hyperparameters of highest posterior density, by a search along the axes."""
     likelihood = _Likelihood(process, prior)
     best = np.log(astuple(process.hyper))
     value = likelihood(best)
@@ -182,9 +182,9 @@ def _with_best_hyper(process: Process, prior: Prior) -> Process:
                 for change in (step, -step):
                     candidate = best.copy()
                     candidate[axis] += change
-                    found = likelihood(candidate)
-                    if found > value + 1e-3:
-                        best, value, improved = candidate, found, True
+                    density = likelihood(candidate)
+                    if density > value + 1e-3:
+                        best, value, improved = candidate, density, True
     return replace(process, hyper=Hyper(*np.exp(best).tolist()))
 
 
@@ -192,7 +192,7 @@ class _Likelihood:
     """The logarithm of the marginal likelihood times the prior, up to a constant."""
 
     def __init__(self, process: Process, prior: Prior) -> None:
-        from scipy.linalg import solve_triangular  # here, as what only predicts is spared the import
+        from scipy.linalg import solve_triangular  # here, since predictions need no SciPy
 
         self._solve_triangular = solve_triangular
         self._gram = process.linear_inputs @ process.linear_inputs.T

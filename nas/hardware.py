@@ -1,4 +1,4 @@
-"""Target devices, and the roofline bound on what they can do."""
+"""Target devices and their roofline bounds."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ Option = tuple[str, str | int | float | bool]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A target: what runs the network, how, and, where known, what it can do at most.
+    """A target: a machine, a runtime with its settings, and the peak rates if known.
 
     Attributes:
-        name: A short name, e.g. ``"laptop"``; tables are named after it.
-        machine: The processor, e.g. ``"AMD EPYC, 2 cores"``; empty means "wherever this is measured".
-        board: What the board or GPU calls itself, e.g. ``"Raspberry Pi 4"``; empty means "any".
+        name: A short name, e.g. ``"laptop"``, which table names include.
+        machine: The processor, e.g. ``"AMD EPYC, 2 cores"``; empty means the measuring machine.
+        board: The name that the board or GPU reports, e.g. ``"Raspberry Pi 4"``; empty means any.
         runtime: The inference runtime, e.g. ``"onnxruntime"``.
-        runtime_version: Its version; empty means "whatever is installed where this is measured".
-        provider: The runtime's back end, e.g. ``"CPUExecutionProvider"``; empty where there is only one.
+        runtime_version: Its version; empty means the one installed on the measuring machine.
+        provider: The runtime's back end, e.g. ``"CPUExecutionProvider"``; empty if there is only one.
         provider_options: Options of the provider, sorted pairs (a mapping is accepted).
-        threads: Threads that one inference uses.
-        batch: Images of one inference; a latency is the time of one inference.
+        threads: Threads of one inference.
+        batch: Images of one inference. A latency is the time of one inference.
         precision: One of ``BYTES_PER_ELEMENT``.
         peak_flops: Peak FLOP/s by precision, sorted pairs (a mapping is accepted).
-        bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second.
+        bandwidth_bytes_per_s: Peak memory bandwidth in bytes per second.
         preferred_blocks: Block kinds that run well.
         channel_multiple: Channel counts should be multiples of it.
-        max_width: The largest channel count that still runs well.
-        sources: Where each figure above comes from, by the figure's name (a mapping is accepted).
+        max_width: Largest channel count that runs well.
+        sources: The source of each figure above, by the figure's name (a mapping is accepted).
     """
 
     name: str
@@ -82,7 +82,7 @@ class Device:
         return latency_unit(self.batch)
 
     def to_dict(self) -> dict[str, Any]:
-        """The device as JSON values; what is unknown is left out."""
+        """The device as JSON values, without unknown ones."""
         value = dataclasses.asdict(self)
         for name in ("provider_options", "peak_flops", "sources"):
             value[name] = dict(value[name])
@@ -107,11 +107,11 @@ class Device:
         return cls(**value)
 
     def here(self) -> Device:
-        """The device with its machine and runtime version filled in from this one.
+        """The device with machine and runtime version filled in from this machine.
 
         Raises:
-            UserError: If the device names another machine, the runtime is not installed, or another version
-                of it than the device names.
+            UserError: If the device names another machine, or its runtime is not installed or has another
+                version.
         """
         if self.machine not in ("", describe_machine()):
             raise self._elsewhere("machine", self.machine)
@@ -153,10 +153,10 @@ def latency_unit(batch: int) -> str:
 
 
 def common_unit(units: Iterable[str]) -> str:
-    """The unit of a budget for several latencies; plain ``"ms"`` where their batches differ.
+    """The unit of a budget for several latencies; plain ``"ms"`` if their batches differ.
 
     Args:
-        units: Of the latencies; empty ones, of other quantities, are passed over.
+        units: The units of the latencies. Empty ones, of other quantities, are ignored.
     """
     latencies = set(filter(None, units))
     return latencies.pop() if len(latencies) == 1 else "ms"
@@ -178,7 +178,7 @@ def installed_version(runtime: str) -> str:
     """The version of an inference runtime on this machine.
 
     Raises:
-        UserError: If there is no such runtime, or it is not installed; the message names the package.
+        UserError: If there is no such runtime, or it is not installed. The message names the package.
     """
     check_runtime(runtime)
     for package in _PACKAGES.get(runtime, (runtime,)):
@@ -192,7 +192,7 @@ def installed_version(runtime: str) -> str:
 
 
 def check_runtime(runtime: str) -> None:
-    """Raises a ``UserError`` for a runtime that our runner does not know, here or on a device."""
+    """Raises a ``UserError`` for a runtime that the runner lacks, on any machine."""
     from nas.runner.runtimes import runtimes
 
     if runtime not in runtimes():
@@ -201,7 +201,7 @@ def check_runtime(runtime: str) -> None:
 
 
 def detect() -> dict[str, str | int]:
-    """This machine's ``cpu`` (model), ``cores`` (that we may use), ``architecture`` and ``system``."""
+    """This machine's ``cpu`` (model), ``cores`` (usable ones), ``architecture`` and ``system``."""
     from nas.runner.machine import cpu_model, usable_cores
 
     return {
@@ -213,18 +213,18 @@ def detect() -> dict[str, str | int]:
 
 
 def boards() -> list[str]:
-    """What this machine, its board and its NVIDIA GPUs call themselves, as far as it says so."""
-    found = [describe_machine()]
+    """The names that this machine, its board and its NVIDIA GPUs report."""
+    names = [describe_machine()]
     files = [Path("/proc/device-tree/model"), *Path("/proc/driver/nvidia/gpus").glob("*/information")]
     for file in (Path("/proc/cpuinfo"), *files):
         with suppress(OSError):
             text = file.read_text(encoding="utf-8", errors="replace").strip("\0")
-            found += [text] if file.name == "model" else re.findall(r"^Model\s*:\s*(.+)", text, re.MULTILINE)
-    with suppress(OSError, subprocess.SubprocessError):  # where /proc is silent about GPUs
+            names += [text] if file.name == "model" else re.findall(r"^Model\s*:\s*(.+)", text, re.MULTILINE)
+    with suppress(OSError, subprocess.SubprocessError):  # /proc may not list the GPUs
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        found += done.stdout.splitlines()
-    return found
+        names += done.stdout.splitlines()
+    return names
 
 
 def describe_machine() -> str:
@@ -240,15 +240,15 @@ def roofline_ms(
     """A lower bound on the latency of one batch, in ms (Williams et al. 2009, section 3).
 
     Each operation takes the longer of computing at the peak rate and moving every tensor once at the peak
-    bandwidth; operations follow one another. Elementwise ones run inside the operation before them, as in
-    every runtime. The bound assumes that feature maps pass through memory between operations; a cache that
+    bandwidth; operations run one after another. Elementwise ones run inside the operation before them, as
+    in every runtime. The bound assumes that feature maps pass through memory between operations; a cache that
     holds them can be faster.
 
     Args:
         what: A block, blocks (e.g. ``network.blocks``), or operations.
-        device: A device whose peaks are known.
-        fuse: Off, each elementwise operation reads and writes memory, too: the time of a runtime that fuses
-            nothing, and no lower bound.
+        device: A device with known peaks.
+        fuse: Whether elementwise operations are fused. Without it, they read and write memory too: the time
+            of a runtime that fuses nothing, which is not a lower bound.
 
     Raises:
         UserError: If the device has no peak FLOP/s in its precision, or no bandwidth.
@@ -264,7 +264,7 @@ def roofline_ms(
 
 
 def _parts(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> list[tuple[Op, ...]]:
-    """Operations that may be fused with each other: those of a block, so that blocks add up to a network."""
+    """Groups of operations that may be fused: those of a block, so that blocks add up to a network."""
     if isinstance(what, BlockSpec):
         return [what.ops]
     items = tuple(what)

@@ -10,7 +10,7 @@ _QUERY = re.compile(r"([?&](?:password|passwd|sslpassword)=)[^&\s'\"]*")
 
 
 def masked(text: str) -> str:
-    """Replaces every password of an address with ``***``.
+    """Replaces every password in an address by ``***``.
 
     >>> masked("search.storage=postgresql://me:secret@host/studies")
     'search.storage=postgresql://me:***@host/studies'
@@ -19,7 +19,7 @@ def masked(text: str) -> str:
 
 
 def masked_values(value: Any) -> Any:
-    """Masks every text in a JSON value."""
+    """Masks every string in a JSON value."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):

@@ -22,7 +22,7 @@ class Registry(Generic[Item]):
     """Implementations of one interface by name.
 
     A name can be registered once. Registering it again, from the same place or from a copy of its file,
-    replaces the implementation: a cell of a notebook can be run again, and a folder can be copied.
+    replaces the implementation, so that notebook cells can be run again and folders copied.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class Registry(Generic[Item]):
         hint: str = "",
         replaced: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Makes an empty registry.
+        """Creates an empty registry.
 
         Args:
             what: The interface in messages, e.g. ``"sampler"``.
-            package: A package whose modules register the implementations of ours. It is imported at the first
-                look-up.
+            package: A package whose modules register the built-in implementations. It is imported at the
+                first look-up.
             attribute: The attribute of a class that holds its name.
             hint: A sentence for the message about an unknown name.
             replaced: Names of earlier versions, and the names that replace them.
@@ -79,14 +79,14 @@ class Registry(Generic[Item]):
         Args:
             name: Its name.
             item: The implementation.
-            source: The function or class that shows where it comes from; ``item`` itself by default.
+            source: The function or class that identifies its origin; ``item`` itself by default.
 
         Raises:
             UserError: If the name is taken.
         """
         origin = _origin(item if source is None else source)
         if not origin[0].startswith(f"{self._package}."):
-            self._import_package()  # so that a plug-in cannot take a name of ours
+            self._import_package()  # so that a plug-in cannot take a built-in name
         if not _is_same(self._origins.get(name, origin), origin):
             raise UserError(
                 f"two implementations of {self.what} are called {name!r}: {_place(self._origins[name])} and "
@@ -125,7 +125,7 @@ def _origin(item: object) -> tuple[str, str]:
 
 
 def _is_same(first: tuple[str, str], second: tuple[str, str]) -> bool:
-    """Whether two classes or functions come from the same lines."""
+    """Whether two classes or functions come from the same source lines."""
     files = [_file(origin) for origin in (first, second)]
     if first == second or first[1] != second[1] or None in files:
         return first == second

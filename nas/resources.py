@@ -1,4 +1,4 @@
-"""Named files: the user's own folder comes first, then the folder that ships with the package."""
+"""Named files: the user's folder comes first, then the folder that ships with the package."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def find(folder: str, name: str | Path, suffix: str, *, what: str) -> Path:
         what: The kind of file, for the message.
 
     Raises:
-        UserError: If the file does not exist; the message lists the existing names.
+        UserError: If the file does not exist. The message lists the existing names.
     """
     path = Path(name)
     if path.suffix == suffix or len(path.parts) > 1:
         if path.is_file():
             return path
-        known = ", ".join(names(folder, suffix))
-        raise UserError(f"{what} file {path} does not exist; give an existing path, or a name: {known}")
+        existing = ", ".join(names(folder, suffix))
+        raise UserError(f"{what} file {path} does not exist; give an existing path, or a name: {existing}")
     for place in folders(folder):
         candidate = place / f"{name}{suffix}"
         if candidate.is_file():

@@ -1,4 +1,4 @@
-"""How well one order of things agrees with another, accuracies as counts, and how sure both are."""
+"""Rank correlations and accuracies, with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Z95 = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
 
 _Z_CLEARLY = 1.644854
-"""Two 90 % intervals that do not touch: with equal accuracies that happens in 1 to 2 of 100 comparisons."""
+"""The same for a 90 % interval: those of equal accuracies are disjoint in 1 to 2 of 100 comparisons."""
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
@@ -26,10 +26,10 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
 
     Args:
         first: Values (N,).
-        second: Other values of the same N things.
+        second: Other values of the same N items.
 
     Returns:
-        -1 to 1; not a number where one side has nothing to rank.
+        -1 to 1; NaN if one side has nothing to rank.
     """
     from scipy.stats import kendalltau
 
@@ -37,14 +37,14 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def spearman(first: ArrayLike, second: ArrayLike) -> float:
-    """Spearman's rank correlation, ties averaged.
+    """Spearman's rank correlation, with averaged ties.
 
     Args:
         first: Values (N,).
-        second: Other values of the same N things.
+        second: Other values of the same N items.
 
     Returns:
-        -1 to 1; not a number where one side has nothing to rank.
+        -1 to 1; NaN if one side has nothing to rank.
     """
     from scipy.stats import rankdata
 
@@ -53,21 +53,21 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
 
 
 def precision_at_top(first: ArrayLike, second: ArrayLike, *, top: int) -> float:
-    """The share of the ``top`` greatest by ``first`` that are also among the ``top`` greatest by ``second``.
+    """The share of the ``top`` largest by ``first`` that are also among the ``top`` largest by ``second``.
 
-    Where several share the last of these places, each is there in part: the result is the expectation over
-    all ways of breaking the ties, and does not depend on the order of the things.
+    The result is the expectation over all ways of breaking ties at the last place, so it does not depend on
+    the order of the items.
 
     Args:
         first: Values (N,).
-        second: Other values of the same N things.
+        second: Other values of the same N items.
         top: 1 to N.
     """
     return float((_share_of_top(first, top) * _share_of_top(second, top)).sum() / top)
 
 
 def _share_of_top(values: ArrayLike, top: int) -> FloatArray:
-    """For each value, the probability that it is among the greatest if ties are broken at random, (N,)."""
+    """For each value, the probability (N,) that it is among the largest if ties are broken at random."""
     array = np.asarray(values, np.float64)
     assert 1 <= top <= len(array), f"top {top} of {len(array)}"
     least = np.sort(array)[-top]
@@ -94,7 +94,7 @@ class Interval:
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
     def to_dict(self) -> dict[str, float | None]:
-        """For JSON, which has no word for what is not a number but ``null``."""
+        """The interval as JSON values, with ``None`` for NaN."""
         return {name: None if np.isnan(number) else number for name, number in asdict(self).items()}
 
 
@@ -107,18 +107,18 @@ def bootstrap(
     resamples: int = 2000,
     level: float = 0.95,
 ) -> Interval:
-    """A statistic with its percentile bootstrap interval (Efron 1979), drawn over the N things.
+    """A statistic with its percentile bootstrap interval (Efron 1979) over the N items.
 
-    It says how much the statistic would move with other things of the same kind. Draws that leave it
-    undefined are passed over.
+    The interval shows how much the statistic would vary with other items of the same kind. Resamples with an
+    undefined statistic are ignored.
 
     Args:
-        statistic: Of two arrays (N,).
+        statistic: A function of two arrays (N,).
         first: Values (N,).
-        second: Other values of the same N things.
-        seed: Decides the draws.
-        resamples: How many.
-        level: Share of the draws that lie within the interval.
+        second: Other values of the same N items.
+        seed: Determines the resamples.
+        resamples: Number of resamples.
+        level: Share of the resamples within the interval.
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     draws = np.random.default_rng(seed).integers(0, len(a), (resamples, len(a)))
@@ -132,7 +132,7 @@ def bootstrap(
 @final
 @dataclass(frozen=True)
 class Count:
-    """Images that were classified rightly, out of a number of images."""
+    """The number of correctly classified images out of a total."""
 
     correct: int
     total: int
@@ -143,24 +143,24 @@ class Count:
         return self.correct / self.total
 
     def interval(self, *, z: float = Z95) -> tuple[float, float]:
-        """The interval of the accuracy, 0 to 1; 95 % by default."""
+        """The confidence interval of the accuracy, 0 to 1; 95 % by default."""
         return wilson(self.correct, self.total, z=z)
 
     @property
     def noise(self) -> float:
-        """The largest difference to another accuracy on these images that chance explains.
+        """The largest difference to another accuracy on these images that chance can explain.
 
-        It is the standard error, but at least one image: the standard error of 50 right out of 50 is 0.
+        It is the standard error, but at least one image: the standard error of 50 out of 50 is 0.
         """
         return max(math.sqrt(self.value * (1 - self.value) / self.total), 1 / self.total)
 
     def is_clearly_below(self, other: Count) -> bool:
-        """Whether chance alone hardly explains that this accuracy is the lower one."""
+        """Whether this accuracy is lower by more than chance explains."""
         return self.interval(z=_Z_CLEARLY)[1] < other.interval(z=_Z_CLEARLY)[0]
 
 
 def wilson(correct: float, total: int, *, z: float = Z95) -> tuple[float, float]:
-    """The score interval of a share (Wilson 1927); 95 % by default.
+    """The score interval of a proportion (Wilson 1927); 95 % by default.
 
     Args:
         correct: Successes.
@@ -168,12 +168,12 @@ def wilson(correct: float, total: int, *, z: float = Z95) -> tuple[float, float]
         z: Quantile of the normal distribution.
 
     Returns:
-        Its two ends, 0 to 1. The share is never outside, whatever rounding does: of no successes the lower
-        end is 0, of nothing else the upper end is 1.
+        Its two ends, 0 to 1, which rounding keeps around the proportion: without successes the lower end is
+        0, without failures the upper end is 1.
     """
     share = correct / total
     centre = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    # For a share of 0 or 1 the formula gives just that, but in floating point one ulp more or less.
+    # For a proportion of 0 or 1, the formula gives exactly that end, but floating point may be one ulp off.
     return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))
