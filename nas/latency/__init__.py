@@ -1,4 +1,4 @@
-"""Latency tables: look-up here; ``nas.latency.measure`` measures (and needs onnx and a runtime)."""
+"""Latency tables: look-up here; ``nas.latency.measure`` measures, which needs onnx and a runtime."""
 
 from __future__ import annotations
 

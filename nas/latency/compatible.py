@@ -14,7 +14,7 @@ _DECIDING = ("runtime", "provider", "provider_options", "threads", "batch", "pre
 
 
 def require_fit(table: LatencyTable, *, device: Device, space: str) -> None:
-    """Refuses a table with other settings than the device, or fitted to another space.
+    """Checks that a table has the device's settings and is not fitted to another space.
 
     Args:
         table: The table.
@@ -22,15 +22,15 @@ def require_fit(table: LatencyTable, *, device: Device, space: str) -> None:
         space: Name of the space that is searched.
 
     Raises:
-        UserError: If it does not fit; the message names both sides.
+        UserError: If it does not fit. The message names both sides.
     """
-    if found := differences(table, device):
-        raise UserError(found)
+    if message := differences(table, device):
+        raise UserError(message)
     require_space(table, space)
 
 
 def require_space(table: LatencyTable, space: str) -> None:
-    """Refuses a table that was fitted on whole networks of another space than ``space``."""
+    """Raises a ``UserError`` if a table was fitted on whole networks of a space other than ``space``."""
     if not isinstance(table.model, BlockModel) and table.space not in ("", space):
         raise UserError(
             f"the latency table {table.name} was fitted on whole networks of the space {table.space}, and "
@@ -52,14 +52,14 @@ def differences(table: LatencyTable, device: Device) -> str:
 
 
 def warnings(table: LatencyTable, device: Device) -> Iterator[str]:
-    """Warnings: the table is of another machine or version than the run."""
+    """Warnings if the table has another machine or version than the run."""
     if device.machine not in ("", table.device.machine):
         yield f"the latency table {table.name} is of {table.device.machine}, not of {device.machine}"
-    wanted = device.runtime_version or (_installed(table.device.runtime) if table.device.is_here else "")
-    if wanted and not _same_version(wanted, table.device.runtime_version):
+    version = device.runtime_version or (_installed(table.device.runtime) if table.device.is_here else "")
+    if version and not _same_version(version, table.device.runtime_version):
         yield (
             f"the latency table {table.name} was measured with {table.device.runtime} "
-            f"{table.device.runtime_version}, not with {wanted}; latencies change between versions"
+            f"{table.device.runtime_version}, not with {version}; latencies change between versions"
         )
 
 
@@ -76,5 +76,5 @@ def _installed(runtime: str) -> str:
 
 
 def _same_version(first: str, second: str) -> bool:
-    """Whether two versions agree; one may be more precise than the other."""
+    """Whether two versions agree. One may have more parts than the other."""
     return first.startswith(second) or second.startswith(first)

@@ -1,4 +1,4 @@
-"""Reading a latency table from either kind of file: of ``nas table``, or of ``measure.pyz``."""
+"""Reading a latency table from a file of ``nas table`` or of ``measure.pyz``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nas.latency.table import LatencyTable
 
 
 def load_table(name_or_path: str | Path) -> LatencyTable:
-    """Reads a table, or computes it from the samples that ``measure.pyz`` wrote on a device.
+    """Reads a table, or computes it from the samples of ``measure.pyz``.
 
     Args:
         name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
 
     Raises:
-        UserError: If there is none, or it is cut off, edited, or of another version.
+        UserError: If it is missing, cut off, edited, or of another version.
     """
     path = find_table(name_or_path)
     content = read_file(path)

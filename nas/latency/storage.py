@@ -17,14 +17,14 @@ SCHEMA = 2
 
 
 def write_table(path: Path, table: Mapping[str, Any]) -> None:
-    """Writes a table's content atomically, one record a line."""
+    """Writes a table's content atomically, one record per line."""
     fields = ",\n".join(f" {json.dumps(name)}: {_lines(value)}" for name, value in table.items())
     head = f'"schema": {SCHEMA},\n"sha256": "{_hash(table)}"'
     write_text(path, f'{{{head},\n"table": {{\n{fields}\n}}}}\n')
 
 
 def find_table(name_or_path: str | Path) -> Path:
-    """The file of a table: a path, or a name in ``latency_tables/`` of the working directory, then ours.
+    """The file of a table: a path, or a name in ``latency_tables/`` (the working directory's, then ours).
 
     Raises:
         UserError: If there is none.
@@ -34,7 +34,7 @@ def find_table(name_or_path: str | Path) -> Path:
 
 @contextmanager
 def table_faults(path: Path) -> Iterator[None]:
-    """Turns what the body raises over wrong keys and types into a ``UserError`` that names the file."""
+    """Turns errors in the body over wrong keys and types into a ``UserError`` that names the file."""
     try:
         yield
     except (KeyError, TypeError, AttributeError) as error:
@@ -44,7 +44,7 @@ def table_faults(path: Path) -> Iterator[None]:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The content of a table's file, or of one that ``measure.pyz`` wrote.
+    """The content of a table's file, or of a result of ``measure.pyz``.
 
     Raises:
         UserError: If the file is cut off, or is neither.
@@ -56,15 +56,15 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def is_result(content: Mapping[str, Any]) -> bool:
-    """Whether a file was written by ``measure.pyz``: it holds samples, not costs."""
+    """Whether a file is a result of ``measure.pyz``, with samples instead of costs."""
     return "measurement" in content
 
 
 def checked_table(value: Mapping[str, Any], *, path: Path) -> dict[str, Any]:
-    """The table in the content of a file that ``write_table`` wrote.
+    """The table in the content of a file of ``write_table``.
 
     Raises:
-        UserError: If it is of another schema version, or was edited.
+        UserError: If it has another schema version, or was edited.
     """
     if is_result(value):
         raise UserError(f"{path} holds the samples of measure.pyz; nas.latency.load_table computes its table")

@@ -1,4 +1,4 @@
-"""The latency table of one device: costs of blocks, the measurements behind them, and the error."""
+"""The latency table of one device: costs of blocks, their measurements, and the error."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Record:
-    """One thing that was run, and how long it took.
+    """The latency of one probe or network.
 
     Attributes:
         role: ``"probe"``; a whole network is ``"correction"`` if the model was fitted on it, ``"validation"``
             if it validates the model.
-        blocks: Keys of all its blocks in order; empty where ``architecture`` says what it is.
+        blocks: Keys of all its blocks in order; empty if ``architecture`` determines them.
         mean_ms: Mean latency.
         std_ms: Standard deviation of the rounds.
         count: Number of rounds in the mean.
-        rounds_ms: The latency in each round, where they were kept.
-        target: Keys whose cost a probe was to give.
+        rounds_ms: The latency in each round, if saved.
+        target: Keys of the blocks that a probe measures.
         context: The probe's context.
         architecture: The code of an architecture of the table's space.
-        predicted_ms: The prediction of the validation, where it was kept: by the table, or, where
-            it was fitted on this network too, by a model that had not seen it.
+        predicted_ms: The prediction in validation, if saved: by the table, or, if the table was fitted on
+            this network too, by a model that was not.
     """
 
     role: str
@@ -64,12 +64,12 @@ class LatencyTable:
     Attributes:
         name: The table's name.
         device: The measured device.
-        space: Name of the search space that it is for; empty where there is none.
-        model: How the blocks of a network become its latency.
-        accuracy: The error on networks that the model has not seen; ``None`` where it is unknown.
+        space: Name of its search space; empty if there is none.
+        model: From the blocks of a network to its latency.
+        accuracy: The error on networks that the model has not seen; ``None`` if unknown.
         probes: The measured chains and networks.
-        protocol: How it was run.
-        references_ms: Latency of the reference kernels: the machine's state while it was measured.
+        protocol: The protocol of the measurement.
+        references_ms: Latency of the reference kernels, which shows the machine's state.
         provenance: Date, versions and the like.
     """
 
@@ -87,13 +87,13 @@ class LatencyTable:
     def load(cls, name_or_path: str | Path) -> LatencyTable:
         """Reads a table.
 
-        ``nas.latency.load_table`` also reads what ``measure.pyz`` wrote on a device.
+        ``nas.latency.load_table`` also reads results of ``measure.pyz``.
 
         Args:
             name_or_path: A name in ``latency_tables/`` (of the working directory, then ours), or a path.
 
         Raises:
-            UserError: If there is none, or it is cut off, edited, or of another version.
+            UserError: If it is missing, cut off, edited, or of another version.
         """
         path = find_table(name_or_path)
         return cls.from_content(read_file(path), path=path)
@@ -113,21 +113,21 @@ class LatencyTable:
             return _from_dict(checked_table(content, path=path))
 
     def save(self, path: Path) -> None:
-        """Writes the table, as a whole or not at all."""
+        """Writes the table atomically."""
         write_table(path, _to_dict(self))
 
     @property
     def costs(self) -> Mapping[str, BlockCost]:
-        """Cost of each block, by key; none where the table was derived from whole networks."""
+        """Cost of each block, by key; empty if the table was derived from whole networks."""
         return self.model.costs if isinstance(self.model, BlockModel) else {}
 
     @property
     def disturbed(self) -> str:
-        """What disturbed the measurement, in words; empty if nothing is known."""
+        """The known disturbance of the measurement, as text; empty if there is none."""
         return str(self.provenance.get(DISTURBED, ""))
 
     def missing(self, network: NetworkSpec) -> tuple[BlockSpec, ...]:
-        """The network's blocks about which the table knows nothing, each once."""
+        """The network's blocks that the table lacks, each once."""
         return self.model.missing(network.blocks)
 
     def is_estimate(self, network: NetworkSpec) -> bool:
@@ -138,7 +138,7 @@ class LatencyTable:
         """The latency of one batch through ``network``, in ms.
 
         Raises:
-            UserError: If blocks are missing; the message lists them and says how to measure them.
+            UserError: If blocks are missing. The message lists them and how to measure them.
         """
         return self.predict_blocks(network.blocks)
 
@@ -156,10 +156,10 @@ class LatencyTable:
     def predict_many(
         self, space: SearchSpace, rows: IntArray, *, classes: int = 1000, input_channels: int | None = None
     ) -> FloatArray:
-        """The latencies, (N,), of many architectures in ms; equal to ``predict`` one by one.
+        """The latencies, (N,), of many architectures in ms, equal to ``predict`` for each.
 
         Args:
-            space: The space that the rows belong to.
+            space: The space of the rows.
             rows: Encoded architectures, (N, genes).
             classes: Outputs of the networks' classifier.
             input_channels: Channels of the input image; the space's by default.
@@ -173,7 +173,7 @@ class LatencyTable:
         return self.model.predict_many(lowered)
 
     def with_blocks(self, costs: Mapping[str, BlockCost], *, probes: Iterable[Record] = ()) -> LatencyTable:
-        """A table that also holds ``costs``; those it has already are replaced."""
+        """A table with ``costs`` added. Existing ones are replaced."""
         assert isinstance(self.model, BlockModel), "a table from whole networks never lacks a block"
         return dataclasses.replace(self, model=self.model.with_costs(costs), probes=(*self.probes, *probes))
 

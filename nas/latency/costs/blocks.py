@@ -13,7 +13,7 @@ from nas.latency.plan.probes import Probe
 
 @dataclass(frozen=True)
 class Derived:
-    """The costs that follow from the latencies of probes.
+    """Costs derived from the latencies of probes.
 
     Attributes:
         cost_ms: The cost of each block, by key.
@@ -32,7 +32,7 @@ def derive_costs(probes: Sequence[Probe], mean_ms: FloatArray, error_ms: FloatAr
     Each probe's latency is the cost of its context plus those of its target blocks.
 
     Args:
-        probes: The probes, (P,); every target block and every context must be determined by them.
+        probes: The probes, (P,), which must determine every target block and every context.
         mean_ms: Latency of each probe, (P,).
         error_ms: Its standard error, (P,).
     """

@@ -30,38 +30,38 @@ _REFERENCE, _PROBE = "reference", "probe"
 
 
 def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable:
-    """The table of a file that ``measure.pyz`` wrote.
+    """The table of a result of ``measure.pyz``.
 
     Args:
         content: The file's JSON value.
         path: The file, for messages.
 
     Raises:
-        UserError: If it was edited, is of another version, or lacks entries.
+        UserError: If it was edited, has another version, or lacks entries.
     """
     try:
-        found = read_result(dict(content), path=path)
+        result = read_result(dict(content), path=path)
     except RunnerError as error:
         raise UserError(str(error)) from None
     windows = [
         Window(entry, round_, start_s, runs, tuple(samples), *rest)
-        for entry, round_, start_s, runs, samples, *rest in found["windows"]
+        for entry, round_, start_s, runs, samples, *rest in result["windows"]
     ]
-    return table_from_samples(found["manifest"], header=found["header"], windows=windows)
+    return table_from_samples(result["manifest"], header=result["header"], windows=windows)
 
 
 def table_from_samples(
     manifest: Mapping[str, Any], *, header: Mapping[str, Any], windows: Sequence[Window]
 ) -> LatencyTable:
-    """The table that the raw samples of a kit give.
+    """The table from the raw samples of a kit.
 
     Args:
         manifest: The kit's manifest.
-        header: The header of the sample file: on what, and with which version, it was measured.
+        header: The header of the sample file, with the machine and the versions.
         windows: All samples.
 
     Raises:
-        UserError: If there are entries without samples.
+        UserError: If entries have no samples.
     """
     measured = entry_latencies(manifest, windows)
     probes, networks = kit_probes(manifest), _networks(manifest)
@@ -94,7 +94,7 @@ def entry_latencies(manifest: Mapping[str, Any], windows: Sequence[Window]) -> d
     """The latency of each entry of a kit.
 
     Raises:
-        UserError: If there are entries without samples.
+        UserError: If entries have no samples.
     """
     names = {entry["id"] for entry in manifest["entries"]}
     if missing := names - {window.entry for window in windows}:
@@ -125,11 +125,11 @@ def _networks(manifest: Mapping[str, Any]) -> list[KitNetwork]:
 
 def derive(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> Derived:
     """Block costs from the latencies of probes."""
-    found = [measured[probe.id] for probe in probes]
+    latencies = [measured[probe.id] for probe in probes]
     return derive_costs(
         probes,
-        np.array([latency.mean_ms for latency in found]),
-        np.array([latency.error_ms for latency in found]),
+        np.array([latency.mean_ms for latency in latencies]),
+        np.array([latency.error_ms for latency in latencies]),
     )
 
 
@@ -168,7 +168,7 @@ def _record(
 
 
 def references(measured: Mapping[str, Latency]) -> dict[str, float]:
-    """The usual latencies of the reference kernels: the machine's state."""
+    """The usual latencies of the reference kernels, which show the machine's state."""
     return {
         name: float(np.median(item.rounds_ms))
         for name, item in measured.items()

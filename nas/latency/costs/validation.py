@@ -34,10 +34,10 @@ def validate_table(
     *,
     plain_constant_ms: float,
 ) -> Accuracy | None:
-    """The error of a table on the validation networks, and the baselines to compare it with.
+    """The error of a table on the validation networks, with baselines.
 
     Args:
-        table: The table, corrected.
+        table: The corrected table.
         networks: The kit's whole networks, of all roles.
         measured: Their latencies.
         plain_constant_ms: The constant term of the plain sum of costs.

@@ -1,4 +1,4 @@
-"""From raw windows to latencies: drift divided out, the quieter half of the rounds averaged."""
+"""From raw windows to latencies: divide by the drift, average the quieter half of the rounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from nas.arrays import FloatArray
 from nas.runner.protocol import Window, quieter_half
 
-_WINDOWS = 5  # windows of a reference kernel that show the machine's state together
+_WINDOWS = 5  # windows of a reference kernel that determine the machine's state
 _DEAD_ZONE = 0.03
 _DISTURBING_CPUS = 0.25
 
@@ -21,10 +21,10 @@ class Latency:
     """The measured latency of one entry.
 
     Attributes:
-        rounds_ms: The quiet time of each round's window, drift divided out, in the order of the rounds.
+        rounds_ms: The quiet time of each round's window, divided by the drift, in the order of the rounds.
         mean_ms: The mean of their quieter half.
         std_ms: Its standard deviation.
-        count: How many rounds are in it.
+        count: Number of rounds in it.
     """
 
     rounds_ms: tuple[float, ...]
@@ -34,7 +34,7 @@ class Latency:
 
     @property
     def error_ms(self) -> float:
-        """The standard error of the mean; with one round, a cautious 3 %."""
+        """The standard error of the mean; a cautious 3 % for a single round."""
         return self.std_ms / np.sqrt(self.count) if self.count > 1 else 0.03 * self.mean_ms
 
 
@@ -42,9 +42,9 @@ def latencies(windows: Iterable[Window], *, references: Sequence[str]) -> dict[s
     """The latency of each entry.
 
     Args:
-        windows: All windows of a measurement, in the order in which they were taken; where one was repeated,
-            because the machine had slowed down, the last counts.
-        references: The entries that were timed again and again; they show the drift.
+        windows: All windows of a measurement in chronological order. Of repeated ones, taken because the
+            machine had slowed down, the last counts.
+        references: The reference kernels, which show the drift.
     """
     windows = list(windows)
     factors = drift(windows, references=references)
@@ -55,9 +55,9 @@ def latencies(windows: Iterable[Window], *, references: Sequence[str]) -> dict[s
 
 
 def disturbance(windows: Iterable[Window]) -> str:
-    """What disturbed a measurement, for a sentence that begins with "disturbed: "; empty if nothing is known.
+    """The known disturbance of a measurement, to follow "disturbed: "; empty if there is none.
 
-    Load that lasts is not seen by the reference kernels, which know no quiet state then.
+    Reference kernels cannot detect a constant load, since they have no quiet state to compare with.
     """
     readings = [window.others_cpus for window in windows if window.others_cpus is not None]
     if not readings or np.mean(readings) < _DISTURBING_CPUS:
@@ -68,8 +68,8 @@ def disturbance(windows: Iterable[Window]) -> str:
 def drift(windows: Sequence[Window], *, references: Sequence[str]) -> FloatArray:
     """The slowdown of the machine at each window, (W,): 1 is the usual speed, 1.1 is 10 % slower.
 
-    The geometric mean over the reference kernels of their time over their usual time. A running minimum, so
-    that a burst counts for nothing; and changes below 3 % are taken for noise.
+    It is the geometric mean over the reference kernels of time / usual time. A running minimum removes
+    bursts, and changes below 3 % count as noise.
     """
     times = np.array([window.start_s for window in windows])
     logs = [np.zeros(len(windows))]
@@ -83,7 +83,7 @@ def drift(windows: Sequence[Window], *, references: Sequence[str]) -> FloatArray
 
 
 def _level(logs: FloatArray) -> FloatArray:
-    """The running minimum against its median, and 0 where they are close."""
+    """The running minimum relative to its median, and 0 where they are close."""
     padded = np.pad(logs, _WINDOWS // 2, mode="edge")
     least = np.lib.stride_tricks.sliding_window_view(padded, _WINDOWS).min(axis=1)
     change = least - np.median(least)
@@ -91,11 +91,11 @@ def _level(logs: FloatArray) -> FloatArray:
 
 
 def summarise(rounds_ms: Sequence[float]) -> Latency:
-    """The latency that a sequence of rounds shows: the mean of its quieter half.
+    """The latency of a sequence of rounds: the mean of its quieter half.
 
     Args:
-        rounds_ms: At least one.
+        rounds_ms: One round or more.
     """
-    kept = np.array(quieter_half(rounds_ms))
-    deviation = float(kept.std(ddof=1)) if len(kept) > 1 else 0.0
-    return Latency(tuple(float(value) for value in rounds_ms), float(kept.mean()), deviation, len(kept))
+    quiet = np.array(quieter_half(rounds_ms))
+    deviation = float(quiet.std(ddof=1)) if len(quiet) > 1 else 0.0
+    return Latency(tuple(float(value) for value in rounds_ms), float(quiet.mean()), deviation, len(quiet))

@@ -1,4 +1,4 @@
-"""Estimates for blocks that were not measured, from those of their kind that were."""
+"""Estimates for unmeasured blocks from measured ones of their kind."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nas.latency.models.networks import NetworkModel, Scaling, fit_network_model
 from nas.latency.table import LatencyTable
 
 LEAST, MOST = 8, 200
-"""Measured blocks of a kind that an estimate needs, and that it uses at most."""
+"""The smallest and the largest number of measured blocks of a kind in an estimate."""
 
 
 def with_interpolated_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]) -> LatencyTable:
-    """The table with estimates, marked as such, for those of ``blocks`` that it lacks and knows the kind of.
+    """The table with estimates, marked as such, for missing ``blocks`` of measured kinds.
 
-    A block is taken for a network of its own, and its cost predicted from its physical features by a Gaussian
-    process on the measured blocks of the same kind. The estimate's error is the process's deviation. Blocks
-    of a kind with fewer than ``LEAST`` measured blocks stay missing.
+    A block is treated as a network, and a Gaussian process on the measured blocks of its kind predicts its
+    cost from its physical features. The estimate's error is the process's standard deviation. Blocks of a
+    kind with fewer than ``LEAST`` measured blocks stay missing.
     """
     by_kind: dict[str, list[BlockSpec]] = {}
     for block in table.model.missing(blocks):
@@ -35,20 +35,20 @@ def with_interpolated_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]
 
 
 def _measured(table: LatencyTable, kind: str) -> list[tuple[BlockSpec, float]]:
-    known = [(parse_key(key), cost) for key, cost in table.costs.items() if key.startswith(f"{kind}(")]
-    return [(block, cost.ms) for block, cost in known if not cost.estimated and cost.ms > 0]
+    costs = [(parse_key(key), cost) for key, cost in table.costs.items() if key.startswith(f"{kind}(")]
+    return [(block, cost.ms) for block, cost in costs if not cost.estimated and cost.ms > 0]
 
 
 def _fit(measured: Sequence[tuple[BlockSpec, float]]) -> NetworkModel:
     features = np.array([network_features([block]) for block, _ in measured])
-    chosen = np.random.default_rng(0).permutation(len(measured))[:MOST]
+    sample = np.random.default_rng(0).permutation(len(measured))[:MOST]
     cost_ms = np.array([ms for _, ms in measured])
-    return fit_network_model(features[chosen], cost_ms[chosen], scaling=Scaling.of(features))
+    return fit_network_model(features[sample], cost_ms[sample], scaling=Scaling.of(features))
 
 
 def _estimates(model: NetworkModel, missing: Iterable[BlockSpec]) -> dict[str, BlockCost]:
-    found = {}
+    estimates = {}
     for block in missing:
         ms = model.predict([block])
-        found[block.key] = BlockCost(ms, ms * model.deviation([block]), estimated=True)
-    return found
+        estimates[block.key] = BlockCost(ms, ms * model.deviation([block]), estimated=True)
+    return estimates

@@ -22,15 +22,14 @@ def with_scaled_estimates(
 ) -> LatencyTable:
     """The table with estimates, marked as such, for those of ``blocks`` that it lacks.
 
-    If enough blocks of its kind were measured, a block is estimated from these
-    (``nas.latency.estimate.interpolation``).
-    For any other, the estimate is its roofline bound, times how many times theirs the blocks of its kind in
-    the table take, as a median; of all blocks where the table holds none of the kind. A bound alone would
-    make what was not measured look fast.
+    If enough blocks of its kind were measured, a block is estimated from them
+    (``nas.latency.estimate.interpolation``). For any other, the estimate is its roofline bound, times the
+    median ratio of cost to bound over the table's blocks of its kind, or over all blocks if there are none.
+    The bound alone would make unmeasured blocks look fast.
 
     Args:
         table: The table.
-        blocks: Blocks that it is to hold.
+        blocks: Blocks that the result has to contain.
         device: The table's device, with its peaks.
 
     Raises:
@@ -55,9 +54,9 @@ def with_scaled_estimates(
 
 def _factors(table: LatencyTable, device: Device) -> dict[str, float]:
     """The ratio of a block's cost to its roofline bound, by kind."""
-    found: dict[str, list[float]] = defaultdict(list)
+    ratios: dict[str, list[float]] = defaultdict(list)
     for key, cost in table.costs.items():
         block = parse_key(key)
         if not cost.estimated and cost.ms > 0 and block.macs > 0:
-            found[block.KIND].append(cost.ms / roofline_ms(block, device=device))
-    return {kind: float(np.median(values)) for kind, values in found.items()}
+            ratios[block.KIND].append(cost.ms / roofline_ms(block, device=device))
+    return {kind: float(np.median(values)) for kind, values in ratios.items()}

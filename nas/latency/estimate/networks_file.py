@@ -1,4 +1,4 @@
-"""Reads a CSV file of whole networks and their latencies, and refuses what it would misunderstand."""
+"""Reading a CSV file of whole networks and their latencies, with a message for every mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("architecture", "latency_ms")
 LEAST, LEAST_WITH_SIBLING = 8, 4
 _DELIMITERS = (",", ";", "\t")
 _FAR_BELOW = 20.0
-"""A cache can beat the roofline, which counts memory, by a few times; seconds are off by a thousand."""
+"""A cache can beat the roofline of memory by a small factor; seconds are off by a factor of 1,000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Measured:
     Attributes:
         rows: Encoded architectures, (N, genes).
         latency_ms: (N,).
-        lines: Where they stand in their file, (N,); empty if they come from none.
+        lines: Their line numbers in a file, (N,); empty without one.
     """
 
     rows: IntArray
@@ -43,14 +43,14 @@ def read_networks(space: SearchSpace, source: Path, *, with_sibling: bool = Fals
     """Reads a file of architectures and latencies.
 
     Args:
-        space: The space that the architectures belong to.
-        source: The file. Columns are separated by commas, semicolons or tabs; with the latter two, a decimal
-            comma is understood.
-        with_sibling: Whether a table of a similar device makes fewer networks enough.
+        space: The space of the architectures.
+        source: The file. Columns are separated by commas, semicolons or tabs; with the latter two, decimal
+            commas are allowed.
+        with_sibling: Whether there is a table of a similar device, with which fewer networks suffice.
 
     Raises:
-        UserError: If there is no such file, it is not UTF-8, a column is missing, a line has a fault (the
-            message names it), or there are too few.
+        UserError: If the file is missing or not UTF-8, lacks a column, has an invalid line (the message names
+            it) or too few lines.
     """
     lines: dict[str, int] = {}
     latency_ms: list[float] = []
@@ -84,17 +84,17 @@ def check_unit(
     classes: int,
     input_channels: int | None,
 ) -> None:
-    """Refuses latencies that the device cannot reach, such as seconds that were taken for milliseconds.
+    """Checks that the device can reach the latencies, which it cannot if they are in seconds.
 
-    A device whose peaks are unknown in its precision can reach anything.
+    There is no check if the device's peaks are unknown in its precision.
 
     Raises:
-        UserError: If a latency is far below the roofline; the message names the line.
+        UserError: If a latency is far below the roofline. The message names the line.
     """
     if device.precision not in dict(device.peak_flops) or device.bandwidth_bytes_per_s is None:
         return
     lowered = space.lower_many(measured.rows, classes=classes, input_channels=input_channels)
-    bound_ms = np.zeros(len(lowered.blocks) + 1)  # the last one for places without a block
+    bound_ms = np.zeros(len(lowered.blocks) + 1)  # the last one is for places without a block
     for number in lowered.used():
         bound_ms[number] = roofline_ms(lowered.blocks[number], device=device)
     bounds_ms = bound_ms[lowered.index].sum(axis=1)
@@ -110,7 +110,7 @@ def check_unit(
 
 
 def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
-    """The number of each line that is not empty, its architecture and its latency."""
+    """The number, the architecture and the latency of each line that is not empty."""
     text = _text(source)
     delimiter, names = _heading(text, source)
     code, latency = (names.index(name) for name in COLUMNS)
@@ -171,7 +171,7 @@ def _check_fields(row: list[str], names: list[str], delimiter: str, *, where: st
 
 
 def _with_point(number: str) -> str:
-    """A number with a decimal point; one that has both a comma and a point is left for an error."""
+    """A number with a decimal point. One with both a comma and a point is left to fail."""
     return number if "." in number else number.replace(",", ".", 1)
 
 

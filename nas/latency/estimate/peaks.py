@@ -1,4 +1,4 @@
-"""Peak rates of this machine, measured: what its roofline stands on."""
+"""Measured peak rates of this machine, for its roofline."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ REPEATS = 10
 
 
 def with_peaks_of_here(device: Device) -> Device:
-    """The device with what this machine reaches at best, in FP32, with the device's number of threads.
+    """The device with the peak rates of this machine, in FP32, with the device's number of threads.
 
-    The compute peak is that of a large matrix product, the bandwidth that of copying memory that no cache
-    holds; both are the best of several repetitions, so that what else the machine does counts little.
+    The compute peak is that of a large matrix product, the bandwidth that of copying more memory than caches
+    hold. Both are the best of several repetitions, so that other load hardly matters.
     """
     from threadpoolctl import threadpool_limits
 
@@ -50,7 +50,7 @@ def _bytes_per_s() -> float:
 
 
 def _best(work: Callable[[], object]) -> float:
-    """The least time that ``work`` takes, in seconds."""
+    """The shortest time of ``work``, in seconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A table that is estimated from a device's peaks, for devices that nobody has measured yet."""
+"""Tables estimated from a device's peaks, for devices without measurements."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.table import LatencyTable
 
 ROOFLINE = "roofline"
-"""The name that stands for such a table, as in ``table=roofline``."""
+"""The name of such a table, as in ``table=roofline``."""
 
 
 def roofline_table(
     blocks: Iterable[BlockSpec], *, device: Device, name: str = "", space: str = ""
 ) -> LatencyTable:
-    """A table whose costs are roofline bounds; every one of them is marked as estimated, its error unknown.
+    """A table of roofline bounds, all marked as estimates of unknown error.
 
     Args:
-        blocks: What to put in, e.g. ``space.block_specs(classes=10)``.
-        device: A device whose peaks are known.
-        name: The table's name; by default it says that it is estimated.
-        space: Name of the search space whose blocks these are.
+        blocks: The blocks, e.g. ``space.block_specs(classes=10)``.
+        device: A device with known peaks.
+        name: The table's name; the default includes that it is estimated.
+        space: Name of the blocks' search space.
 
     Raises:
         UserError: If the device's peaks are unknown.
@@ -38,7 +38,7 @@ def roofline_table(
 
 
 def with_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]) -> LatencyTable:
-    """The table with estimates for those of ``blocks`` that it lacks; what it holds stays as it is.
+    """The table with estimates for the ``blocks`` that it lacks.
 
     Raises:
         UserError: If blocks are missing and the peaks of the table's device are unknown.

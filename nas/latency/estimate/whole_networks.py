@@ -1,4 +1,4 @@
-"""A table that is fitted on the latencies of whole networks alone, for devices that cannot be profiled."""
+"""Tables fitted only on the latencies of whole networks, for devices that cannot be profiled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nas.latency.table import LatencyTable, Record
 from nas.space import SearchSpace
 
 FITTED = 200
-"""The most networks that a table is fitted on; the other networks of a file validate the table."""
+"""The largest number of networks for fitting a table. The other networks of a file validate it."""
 
 FOLDS = 10
 _SCALING_NETWORKS = 512
@@ -41,19 +41,19 @@ def fit_networks(
     """A table from a file of whole networks and their latencies.
 
     Args:
-        space: The space that the networks belong to.
+        space: The space of the networks.
         source: A CSV file with the columns ``architecture`` (a code of the space) and ``latency_ms``, see
             ``read_networks``.
         device: The device of the measurements.
-        peaks: The device with its peaks, where ``device`` leaves them open; latencies far below its roofline
-            are refused.
-        sibling: The table of a similar device, for which fewer networks are enough.
+        peaks: The device with its peaks, if ``device`` lacks them. Latencies far below its roofline are
+            refused.
+        sibling: The table of a similar device, with which fewer networks suffice.
         classes: Outputs of the networks' classifier.
         input_channels: Channels of the input image; the space's by default.
         name: The table's name; by default the space's and the device's.
 
     Raises:
-        UserError: If the file has a fault (the message names the line), or the sibling lacks blocks.
+        UserError: If the file is invalid (the message names the line), or the sibling lacks blocks.
     """
     measured = read_networks(space, source, with_sibling=sibling is not None)
     check_unit(
@@ -84,8 +84,8 @@ def fit_measured(
 ) -> LatencyTable:
     """A table from whole networks and their latencies.
 
-    With at most ``FITTED`` networks, it is fitted on all and validated by cross-validation. With more, it is
-    fitted on a random sample of that size and validated on the others.
+    With at most ``FITTED`` networks, it is fitted on all and cross-validated. With more, it is fitted on a
+    random sample of that size and validated on the others.
 
     Raises:
         UserError: If the sibling lacks blocks.
@@ -93,19 +93,19 @@ def fit_measured(
     data = Data.of(space, measured, sibling=sibling, classes=classes, input_channels=input_channels)
     count = len(measured.latency_ms)
     order = np.random.default_rng(0).permutation(count)
-    chosen, rest = np.sort(order[:FITTED]), np.sort(order[FITTED:])
-    model = data.fit(chosen)
+    sample, rest = np.sort(order[:FITTED]), np.sort(order[FITTED:])
+    model = data.fit(sample)
     judged, predicted_ms = (rest, data.predict(model, rest)) if len(rest) else data.cross_validate()
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     records = (
-        [] if not len(rest) else _records(space, measured, chosen, "correction", data.predict(model, chosen))
+        [] if not len(rest) else _records(space, measured, sample, "correction", data.predict(model, sample))
     )
     return LatencyTable(
         name=name or f"{space.name}-{device.name}",
         device=device,
         space=space.name,
         model=model,
-        accuracy=data.judge(judged, predicted_ms, fitted_on=chosen),
+        accuracy=data.judge(judged, predicted_ms, fitted_on=sample),
         probes=(*records, *_records(space, measured, judged, "validation", predicted_ms)),
         protocol={"method": "whole networks"},
         provenance={"fitted": now, **provenance, **({"sibling": sibling.name} if sibling else {})},
@@ -113,13 +113,13 @@ def fit_measured(
 
 
 def _records(
-    space: SearchSpace, measured: Measured, chosen: IntArray, role: str, predicted_ms: FloatArray
+    space: SearchSpace, measured: Measured, numbers: IntArray, role: str, predicted_ms: FloatArray
 ) -> list[Record]:
-    codes = [str(arch) for arch in space.decode(measured.rows[chosen])]
+    codes = [str(arch) for arch in space.decode(measured.rows[numbers])]
     return [
         Record(role, (), latency, 0.0, 1, architecture=code, predicted_ms=round(predicted, 6))
         for code, latency, predicted in zip(
-            codes, measured.latency_ms[chosen].tolist(), predicted_ms.tolist(), strict=True
+            codes, measured.latency_ms[numbers].tolist(), predicted_ms.tolist(), strict=True
         )
     ]
 
@@ -152,7 +152,7 @@ class Data:
         classes: int = 1000,
         input_channels: int | None = None,
     ) -> Data:
-        """Counts the features of networks, and asks the sibling for its predictions.
+        """Counts the features of networks, and computes the sibling's predictions.
 
         Raises:
             UserError: If the sibling lacks blocks.
@@ -177,19 +177,19 @@ class Data:
             sibling_ms=known_ms,
         )
 
-    def fit(self, chosen: IntArray) -> NetworkModel:
-        """A model that is fitted on the networks of these numbers."""
+    def fit(self, numbers: IntArray) -> NetworkModel:
+        """A model fitted on the networks with these numbers."""
         return fit_network_model(
-            self.features[chosen],
-            self.latency_ms[chosen],
+            self.features[numbers],
+            self.latency_ms[numbers],
             scaling=self.scaling,
             sibling=self.sibling,
-            sibling_ms=self._sibling_ms(chosen),
+            sibling_ms=self._sibling_ms(numbers),
         )
 
-    def predict(self, model: NetworkModel, chosen: IntArray) -> FloatArray:
-        """Predictions of a model for the networks of these numbers, in ms."""
-        return model.predict_features(self.features[chosen], self._sibling_ms(chosen))
+    def predict(self, model: NetworkModel, numbers: IntArray) -> FloatArray:
+        """Predictions of a model for the networks with these numbers, in ms."""
+        return model.predict_features(self.features[numbers], self._sibling_ms(numbers))
 
     def cross_validate(self) -> tuple[IntArray, FloatArray]:
         """The numbers of all networks, and for each the prediction of a model fitted on the other folds."""
@@ -202,7 +202,7 @@ class Data:
         return every, predicted_ms
 
     def judge(self, judged: IntArray, predicted_ms: FloatArray, *, fitted_on: IntArray) -> Accuracy:
-        """The figures of predictions, beside those of MACs alone and of the sibling, scaled."""
+        """The figures of predictions, and those of MACs alone and of the scaled sibling."""
         macs, truth = self.features[:, COLUMN["macs"]], self.latency_ms
         line = fit_line(macs[fitted_on], truth[fitted_on])
         scaled = None
@@ -217,5 +217,5 @@ class Data:
             cross_validated=bool(np.isin(judged, fitted_on).any()),
         )
 
-    def _sibling_ms(self, chosen: IntArray) -> FloatArray:
-        return self.sibling_ms if self.sibling is None else self.sibling_ms[chosen]
+    def _sibling_ms(self, numbers: IntArray) -> FloatArray:
+        return self.sibling_ms if self.sibling is None else self.sibling_ms[numbers]

@@ -1,1 +1,1 @@
-"""Kits: the ONNX models that a target measures, and the runner that travels with them."""
+"""Kits: ONNX models to measure on a target, and the runner that measures them."""

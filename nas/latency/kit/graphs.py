@@ -1,7 +1,7 @@
 """ONNX models of blocks and networks, written operation by operation from their lowering.
 
 Weights are random: latency does not depend on them as long as no value overflows, is NaN or denormal.
-BatchNorm is folded, as every inference runtime does. Nothing here knows a block kind.
+BatchNorm is folded, as in every inference runtime. The module is independent of block kinds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nas.network import NetworkSpec
 
 OPSET = 20
 IR_VERSION = 10
-_PATTERN = 4093  # prime and 16 KB: rows differ from one another, and a zipped kit stays small
+_PATTERN = 4093  # prime, so that rows differ; 16 KB, so that a zipped kit stays small
 
 
 class GraphWriter:
@@ -53,7 +53,7 @@ class GraphWriter:
         self._flat: set[str] = set()
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Appends a node with one output, and returns the output's name."""
+        """Appends a node with one output; returns the output's name."""
         name = f"v{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, list(inputs), [name], name=f"{kind}_{name}", **attributes))
         if inputs and inputs[0] in self._flat:
@@ -61,13 +61,13 @@ class GraphWriter:
         return name
 
     def constant(self, value: np.ndarray) -> str:
-        """Appends a constant, and returns its name."""
+        """Appends a constant; returns its name."""
         name = f"w{len(self._weights)}"
         self._weights.append(numpy_helper.from_array(value, name))
         return name
 
     def weights(self, *shape: int, fan_in: int) -> str:
-        """Random weights that keep the size of activations (He et al. 2015, section 2.2)."""
+        """Random weights that preserve the variance of activations (He et al. 2015, section 2.2)."""
         return self.constant(np.resize(self._pattern, shape) * np.float32(math.sqrt(2 / fan_in)))
 
     def factors(self, *shape: int) -> str:
@@ -91,7 +91,7 @@ class GraphWriter:
         return name
 
     def add_block(self, block: BlockSpec, x: str) -> str:
-        """Appends a block's operations behind ``x``, and returns the name of its output."""
+        """Appends a block's operations after ``x``; returns the name of its output."""
         values: list[str] = []
         for op in block.ops:
             values.append(write_op(op, self, tuple(x if i == INPUT else values[i] for i in op.inputs)))
@@ -132,10 +132,10 @@ def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
 
 
 def chain_model(blocks: Iterable[BlockSpec], *, batch: int = 1, rng: np.random.Generator) -> onnx.ModelProto:
-    """The ONNX model of blocks that follow one another.
+    """The ONNX model of a chain of blocks.
 
     Args:
-        blocks: At least one; each fits the output of the one before it.
+        blocks: At least one block. Each fits the output of the one before it.
         batch: Images of one inference.
         rng: Draws the weights.
     """
@@ -158,7 +158,7 @@ def network_model(network: NetworkSpec, *, batch: int = 1, rng: np.random.Genera
 
 @functools.singledispatch
 def write_op(op: Op, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
-    """Appends one operation and returns the name of its output; a new operation registers its own."""
+    """Appends one operation; returns the name of its output. New operations register their own function."""
     raise NotImplementedError(f"no ONNX form for {type(op).__name__}; register one with write_op.register")
 
 

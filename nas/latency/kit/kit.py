@@ -31,10 +31,10 @@ _MODELS = "models"
 
 @dataclass(frozen=True)
 class Kit:
-    """A kit that was written or read.
+    """A kit on disk.
 
     Attributes:
-        folder: Where it is.
+        folder: Its folder.
         manifest: Its manifest.
     """
 
@@ -62,10 +62,10 @@ def write_kit(
     table: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> Kit:
-    """Writes a kit, runner included; equal arguments give equal files.
+    """Writes a kit with its runner. Equal arguments give equal files.
 
     Args:
-        folder: Where to; what an earlier kit left there is replaced.
+        folder: Its folder. The files of an earlier kit there are replaced.
         device: The target, runtime included.
         probes: Chains of blocks.
         networks: Whole networks.
@@ -99,13 +99,13 @@ def write_kit(
 
 
 def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Removes what an earlier kit left; a model that the user converted stays with the one it came from.
+    """Removes the files of an earlier kit. Models that the user converted stay with their originals.
 
-    So does a runtime's cache of kernels that it has chosen: with it, measuring goes on with the same ones.
+    A runtime's cache of selected kernels stays too, so that measuring continues with the same kernels.
     """
-    kept = {Path(entry["file"]).stem for entry in entries}
+    stems = {Path(entry["file"]).stem for entry in entries}
     for path in (folder / _MODELS).iterdir():
-        if path.stem not in kept and path.suffix != ".cache":
+        if path.stem not in stems and path.suffix != ".cache":
             path.unlink()
 
 
@@ -147,7 +147,7 @@ def _write_reference(folder: Path, name: str, device: Device, seed: int) -> dict
 
 
 def _compute_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
-    """A 3×3 convolution of 9.4 million multiply-accumulates over data that fit into a first-level cache."""
+    """A 3×3 convolution of 9.4 million multiply-accumulates on data that fit into a first-level cache."""
     block = ConvSpec(
         in_channels=64, in_height=16, in_width=16, out_channels=64, kernel=3, stride=1, activation="relu"
     )

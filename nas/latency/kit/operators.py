@@ -1,4 +1,4 @@
-"""The operators of a model after ONNX Runtime's optimisation: what is fused, and what is INT8."""
+"""The operators of a model after ONNX Runtime's optimisation, fused ones and those in INT8."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import onnx
 
-_SUM = 3  # the place of the addend among the inputs of a fused convolution
+_SUM = 3  # position of the addend in the inputs of a fused convolution
 
 
 def optimised_operators(model: onnx.ModelProto) -> tuple[str, ...]:
     """The operators that ONNX Runtime runs on a CPU for ``model``, in its order.
 
-    A convolution that adds a shortcut or applies an activation says so: ``"Conv+Add+Relu"``. The form is
-    decided when a session is made, so nothing is run.
+    A convolution with a fused shortcut or activation is named so: ``"Conv+Add+Relu"``. Creating a session
+    determines the operators, so nothing runs.
     """
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""Packs the runner into one file, and a kit into one file. Equal content gives equal bytes."""
+"""Packing the runner or a kit into one file. Equal content gives equal bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Float models in the precision of a device: as they are, in FP16, or in INT8."""
+"""Float models in the precision of a device: unchanged, in FP16, or in INT8."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 def require_precision(device: Device) -> None:
     """Raises a ``UserError`` if the device's runtime does not run its precision.
 
-    The runtime of another program, such as TFLite, decides for itself what it runs.
+    Runtimes of benchmark programs, such as TFLite, select the precision themselves.
     """
     if device.runtime not in runtimes():
         return
@@ -32,7 +32,7 @@ def require_precision(device: Device) -> None:
 def in_precision(model: onnx.ModelProto, *, device: Device) -> onnx.ModelProto:
     """The form of a float model that is measured on ``device``.
 
-    BF16 and TF32 are a runtime's own choice for a float model; FP16 and INT8 stand in the model.
+    A runtime selects BF16 and TF32 for a float model; FP16 and INT8 are part of the model.
 
     Raises:
         UserError: If an INT8 model would leave a convolution in float.
@@ -67,8 +67,8 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 def float_convolutions(model: onnx.ModelProto) -> list[str]:
     """Convolutions of a model with QDQ pairs that would run in float.
 
-    These are the ones whose data or weights do not come from a DequantizeLinear; and where every operation's
-    output is quantised too, as on a CPU, those that ONNX Runtime's optimisation leaves behind.
+    Their data or weights do not come from a DequantizeLinear. If outputs are quantised too, as on a CPU, they
+    also include the convolutions that ONNX Runtime's optimisation leaves in float.
     """
     made = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
@@ -79,7 +79,7 @@ def float_convolutions(model: onnx.ModelProto) -> list[str]:
 
 
 def _is_unsigned(model: onnx.ModelProto) -> bool:
-    """Whether activations are unsigned, the form that ONNX Runtime's CPU kernels want."""
+    """Whether activations are unsigned, the form for ONNX Runtime's CPU kernels."""
     kinds = {item.name: item.data_type for item in model.graph.initializer}
     pairs = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
     return any(kinds[node.input[2]] == onnx.TensorProto.UINT8 for node in pairs)

@@ -1,1 +1,1 @@
-"""Measuring from end to end: a table, the blocks that a table lacks."""
+"""Measuring from end to end: a table, or the blocks that a table lacks."""

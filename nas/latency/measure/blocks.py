@@ -1,4 +1,4 @@
-"""Measuring the blocks that a table lacks, on the machine that it was measured on."""
+"""Measuring the blocks that a table lacks, on the table's machine."""
 
 from __future__ import annotations
 
@@ -31,19 +31,18 @@ def extend_table(
     seed: int = 0,
     progress: Report = silent,
 ) -> LatencyTable:
-    """Measures those of ``blocks`` that the table lacks, on this machine.
+    """Measures the ``blocks`` that the table lacks, on this machine.
 
-    The new costs are brought to the state that the machine was in when the table was measured, by the ratio
-    of the reference kernels.
+    The ratio of the reference kernels scales new costs to the machine's state at the time of the table.
 
     Args:
         table: The table, measured on this machine with this runtime.
-        blocks: The blocks that it is to hold.
+        blocks: The blocks that the result has to contain.
         input_channels: Channels of the networks' input.
-        folder: Where the kit and the raw samples go.
+        folder: Folder of the kit and the raw samples.
         budget_s: Seconds of measuring.
         seed: Seed of the weights and the order of measuring.
-        progress: Called with how far the measurement is.
+        progress: Called with the progress of the measurement.
 
     Raises:
         UserError: If the table belongs to another machine or runtime version.
@@ -62,20 +61,20 @@ def extend_table(
     _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
     measured = entry_latencies(kit.manifest, windows)
     factor = _state_ratio(table.references_ms, references(measured))
-    found = {
+    scaled = {
         key: BlockCost(cost.ms * factor, (cost.error_ms or 0.0) * factor)
         for key, cost in costs(derive(probes, measured)).items()
     }
-    extended = table.with_blocks(found, probes=probe_records(probes, measured))
+    extended = table.with_blocks(scaled, probes=probe_records(probes, measured))
     if disturbed := disturbance(windows):
         return replace(extended, provenance={**table.provenance, DISTURBED: disturbed})
     return extended
 
 
 def _some_known(table: LatencyTable, count: int) -> list[BlockSpec]:
-    """Blocks that the table has, spread over it; what is missing takes turns with them, as in a network."""
-    known = sorted(table.costs)
-    return [parse_key(key) for key in known[:: max(len(known) // count, 1)][:count]]
+    """Blocks spread over the table, with which missing ones take turns, as in a network."""
+    keys = sorted(table.costs)
+    return [parse_key(key) for key in keys[:: max(len(keys) // count, 1)][:count]]
 
 
 def _distinct(probes: Iterable[Probe], others: Iterable[Probe]) -> list[Probe]:

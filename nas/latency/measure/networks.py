@@ -25,14 +25,14 @@ class Measurement:
     """The latency of one whole network.
 
     Attributes:
-        latency_ms: The latency while nothing else disturbs it, provided that ``disturbed`` is empty: the
-            figure that a table predicts.
+        latency_ms: The undisturbed latency if ``disturbed`` is empty, which is the figure that a table
+            predicts.
         low_ms: Lower end of its 95 % confidence interval.
-        high_ms: Its upper end.
+        high_ms: Upper end of that interval.
         median_ms: The median of all samples, disturbed ones included.
         mad_ms: Their median absolute deviation.
-        samples_ms: Every raw sample, in the order in which they were taken.
-        disturbed: What disturbed the measurement all the time, in words; empty if nothing is known.
+        samples_ms: All raw samples in chronological order.
+        disturbed: The known constant disturbance of the measurement, as text; empty if there is none.
     """
 
     latency_ms: float
@@ -55,15 +55,15 @@ def measure_networks(
 ) -> dict[str, Measurement]:
     """Measures whole networks on this machine, interleaved in shuffled rounds, so that they can be compared.
 
-    The rounds are spread over some seconds, so that an interval covers what changes from second to second.
+    The rounds are spread over some seconds, so that an interval covers changes from second to second.
 
     Args:
         networks: Networks, or ONNX files, by name.
         device: This machine, with runtime, threads, batch and precision.
-        folder: Where the kit and the raw samples go.
+        folder: Folder of the kit and the raw samples.
         budget_s: Seconds of measuring.
         seed: Seed of the weights and the order of measuring.
-        progress: Called with how far the measurement is.
+        progress: Called with the progress of the measurement.
     """
     ids = {name: f"network-{i}" for i, name in enumerate(networks)}
     entries = [KitNetwork(ids[name], "network", network) for name, network in networks.items()]

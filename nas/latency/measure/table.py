@@ -1,4 +1,4 @@
-"""Measuring a table: write the kit of a plan, run it here or on another device, compute the costs."""
+"""Measuring a table: write the kit of a plan, run it here or on another device, compute costs."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def measure_plan(
         plan: What to measure, and for how long.
         device: The device, with runtime, threads, batch and precision.
         folder: Folder of the kit and the raw samples.
-        target: How the device is reached; ``None`` if it is this machine.
-        progress: Called with how far the measurement is.
+        target: How to reach the device; ``None`` for this machine.
+        progress: Called with the progress of the measurement.
 
     Raises:
         UserError: If the runtime is missing or falls back, the device cannot be reached, or the folder

@@ -1,1 +1,1 @@
-"""Latency models: how the costs of blocks, or whole networks, become a latency."""
+"""Latency models, based on the costs of blocks or on whole networks."""

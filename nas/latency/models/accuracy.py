@@ -1,4 +1,4 @@
-"""The error of predicted latencies: figures of merit, and the baselines to compare them with."""
+"""The error of predicted latencies: figures of merit, and baselines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas import statistics
 from nas.arrays import FloatArray
 
 BAND = 0.10
-_RANKED = 5  # networks in a band, at least, for their order to mean something
+_RANKED = 5  # minimum networks in a band, for a meaningful order
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Figures:
         spearman: Spearman's rank correlation.
         kendall: Kendall's τ (τ-b).
         spearman_in_bands: Mean of Spearman's rank correlation among the networks whose measured latencies lie
-            within ±10 % of a network's, over all networks; ``None`` where there are too few. This is what a
-            search sees that has a bound on the latency.
+            within ±10 % of a network's, over all networks; ``None`` if there are too few. It matters for a
+            search with a bound on the latency.
     """
 
     mape: float
@@ -45,14 +45,14 @@ class Accuracy:
     """The error of a table on whole networks that its model has not seen.
 
     Attributes:
-        networks: How many.
+        networks: Number of networks.
         table: The table's figures.
         macs: Those of a straight line through multiply-accumulates, fitted on the same networks as the model.
-        uncorrected: Those of what the model starts from: the plain sum of costs, or a similar device's table,
-            scaled; ``None`` where it starts from neither.
-        noise_floor: Those of one half of the rounds against the other; ``None`` where there were no rounds.
-        cross_validated: Whether each network was predicted by a model fitted on the others, and not all
-            of them by the table itself.
+        uncorrected: Those of the model's starting point, the plain sum of costs or the scaled table of a
+            similar device; ``None`` without one.
+        noise_floor: Those of one half of the rounds against the other; ``None`` without rounds.
+        cross_validated: Whether each network was predicted by a model fitted on the others, instead of by the
+            table itself.
     """
 
     networks: int
@@ -63,7 +63,7 @@ class Accuracy:
     cross_validated: bool = False
 
     def about(self) -> str:
-        """The error in one sentence, beside what it should be compared with."""
+        """The error in one sentence, with the baselines."""
         beside = [f"MACs alone {self.macs.mape:.1%}"]
         if self.noise_floor is not None:
             beside.insert(0, f"noise floor {self.noise_floor.mape:.1%}")
@@ -99,12 +99,12 @@ def compare(predicted: FloatArray, measured: FloatArray) -> Figures:
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Spearman's rank correlation; 1 where there is nothing to rank."""
+    """Spearman's rank correlation; 1 if there is nothing to rank."""
     return _or_one(statistics.spearman(first, second))
 
 
 def kendall(first: FloatArray, second: FloatArray) -> float:
-    """Kendall's τ-b; 1 where there is nothing to rank."""
+    """Kendall's τ-b; 1 if there is nothing to rank."""
     return _or_one(statistics.kendall_tau(first, second))
 
 
@@ -114,12 +114,12 @@ def _or_one(value: float) -> float:
 
 def spearman_in_bands(predicted: FloatArray, measured: FloatArray, *, band: float = BAND) -> float | None:
     """The mean, over networks, of the rank correlation among those within ±``band`` of its latency."""
-    found = []
+    correlations = []
     for centre in measured:
         near = np.abs(measured / centre - 1) <= band
         if near.sum() >= _RANKED:
-            found.append(spearman(predicted[near], measured[near]))
-    return float(np.mean(found)) if found else None
+            correlations.append(spearman(predicted[near], measured[near]))
+    return float(np.mean(correlations)) if correlations else None
 
 
 def fit_line(x: FloatArray, measured_ms: FloatArray) -> Callable[[FloatArray], FloatArray]:

@@ -1,4 +1,4 @@
-"""Latency models: how the blocks of a network become its latency."""
+"""Latency models: from the blocks of a network to its latency."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class LatencyModel(ABC):
-    """Predicts the latency of one batch from the blocks of a network; frozen, and written as JSON.
+    """Predicts the latency of one batch from the blocks of a network; frozen and serialised as JSON.
 
-    Each kind is a file of its own and registers itself.
+    Each kind is a file that registers itself.
     """
 
     KIND: ClassVar[str]
@@ -28,7 +28,7 @@ class LatencyModel(ABC):
 
     @abstractmethod
     def missing(self, blocks: Iterable[BlockSpec]) -> tuple[BlockSpec, ...]:
-        """Those of ``blocks`` about which it knows nothing, each once."""
+        """The ``blocks`` that it cannot predict, each once."""
 
     @abstractmethod
     def is_estimate(self, blocks: Sequence[BlockSpec]) -> bool:
@@ -52,7 +52,7 @@ class LatencyModel(ABC):
 
     @abstractmethod
     def to_dict(self, number: Mapping[str, int]) -> dict[str, Any]:
-        """The model as JSON values; blocks stand as the numbers of their keys."""
+        """The model as JSON values, with blocks as the numbers of their keys."""
 
     @classmethod
     @abstractmethod
@@ -64,7 +64,7 @@ _KINDS: Registry[type[LatencyModel]] = Registry(
     "kind of latency model", package="nas.latency.models", attribute="KIND"
 )
 register = _KINDS.register
-"""Class decorator that makes a kind of model readable from a table's file."""
+"""Class decorator that registers a kind of model for reading tables."""
 
 
 def write_model(model: LatencyModel, number: Mapping[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A network's latency as the sum of what its blocks cost, corrected."""
+"""The latency of a network as the corrected sum of its blocks' costs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class BlockCost:
 
     Attributes:
         ms: Milliseconds for one batch.
-        error_ms: The standard error of ``ms``; ``None`` where it is unknown.
-        estimated: Whether it was not measured.
+        error_ms: The standard error of ``ms``; ``None`` if unknown.
+        estimated: Whether it is an estimate instead of a measurement.
     """
 
     ms: float
@@ -42,7 +42,7 @@ class BlockModel(LatencyModel):
 
     Attributes:
         costs: Cost of each block, by key.
-        correction: How costs become a network's latency.
+        correction: From costs to a network's latency.
     """
 
     KIND: ClassVar[str] = "blocks"
@@ -74,7 +74,7 @@ class BlockModel(LatencyModel):
         return tuple(self._block_ms(block) for block in blocks)
 
     def with_costs(self, costs: Mapping[str, BlockCost]) -> BlockModel:
-        """A model that also holds ``costs``; those it has already are replaced."""
+        """A model with ``costs`` added. Existing ones are replaced."""
         return dataclasses.replace(self, costs={**self.costs, **costs})
 
     def keys(self) -> tuple[str, ...]:

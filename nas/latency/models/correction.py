@@ -1,4 +1,4 @@
-"""The fitted correction from summed block costs to whole networks."""
+"""The fitted correction from summed block costs to the latency of a network."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nas.latency.models.features import COLUMN, KINDS, ROOFLINE, block_features
 
 _COUNTED = tuple(name for name in (*ROOFLINE, *KINDS) if name != "networks")
 FEATURES = ("cost", *_COUNTED)
-"""What a block contributes to its network's latency, each with a coefficient: its own cost; and, where it
-fares otherwise in a network than in a probe, something for each operation, for arithmetic, for traffic, and
-for weights, which a short probe finds in the cache but a network does not."""
+"""The contributions of a block to its network's latency, each with a coefficient: its own cost, and, since a
+block behaves differently in a network than in a probe, terms for operations, arithmetic, traffic and weights.
+A short probe finds its weights in the cache, a network does not."""
 
 _PLAIN = {"cost": 1.0}
 _LOOSE = {"cost": 1.0, **dict.fromkeys(ROOFLINE, 0.5)}
 _CONSTANT_LOOSE, _KINDS_LOOSE = 0.5, 0.15
-"""How much coefficients may deviate, relative to each other; each is taken as a share of the latency."""
+"""How much coefficients may deviate, relative to each other, as shares of the latency."""
 
 _PRIOR = Prior(Hyper(0.05, 0.01, 1.0, 0.01), Hyper(1.0, 0.5, 0.3, 0.7))
 _LEAST = 3
@@ -35,10 +35,10 @@ class Correction:
     """Latency = constant + Σ over blocks of Σ over features of coefficient · feature.
 
     Attributes:
-        constant_ms: What every network costs once.
-        coefficients: By the names of ``FEATURES``; ms for each unit of the feature.
-        networks: How many whole networks it was fitted on; 0 means that it is only assumed.
-        noise: By what share those networks deviate from it, as a standard deviation.
+        constant_ms: The constant cost of every network.
+        coefficients: ms per unit of each feature, by the names of ``FEATURES``.
+        networks: Number of whole networks in the fit; 0 means that it is only assumed.
+        noise: Relative standard deviation of those networks from it.
     """
 
     constant_ms: float = 0.0
@@ -48,8 +48,8 @@ class Correction:
 
     def block_ms(self, block: BlockSpec, cost_ms: float) -> float:
         """The contribution of a block with this cost to its network."""
-        found = _features(block, cost_ms)
-        return sum(value * found[name] for name, value in self.coefficients.items())
+        features = _features(block, cost_ms)
+        return sum(value * features[name] for name, value in self.coefficients.items())
 
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "coefficients": dict(self.coefficients)}
@@ -72,15 +72,15 @@ def fit_correction(
 ) -> Correction:
     """Fits the correction on whole networks.
 
-    Bayesian linear regression of the relative error. The plain sum of costs is the prior's mean, its strength
-    maximises the marginal likelihood, the noise is Student's t (``nas.gaussian``). Stable from
-    a handful of networks on; with fewer than three, the plain sum is kept.
+    Bayesian linear regression of the relative error. The prior's mean is the plain sum of costs, its strength
+    maximises the marginal likelihood, and the noise is Student's t (``nas.gaussian``). The fit is stable even
+    with few networks; with fewer than three, it is the plain sum.
 
     Args:
         networks: The blocks of each network.
         measured_ms: Latency of each network, (N,).
         cost_ms: Block costs by key.
-        constant_ms: What every network is assumed to cost once.
+        constant_ms: The assumed constant cost of every network.
     """
     if len(networks) < _LEAST:
         return Correction(constant_ms=constant_ms)
@@ -107,5 +107,5 @@ def _features(block: BlockSpec, cost_ms: float) -> dict[str, float]:
 
 
 def _sums(blocks: Sequence[BlockSpec], cost_ms: Mapping[str, float]) -> list[float]:
-    found = [_features(block, cost_ms[block.key]) for block in blocks]
-    return [sum(features[name] for features in found) for name in FEATURES]
+    rows = [_features(block, cost_ms[block.key]) for block in blocks]
+    return [sum(features[name] for features in rows) for name in FEATURES]

@@ -1,8 +1,8 @@
 """Physical features of a network's latency, counted from its primitive operations.
 
-Nothing here knows a search space or a kind of block: every quantity is a sum over the operations of the
+Features are independent of search spaces and block kinds: every quantity is a sum over the operations of the
 lowering. Some are also counted by *level*: at level l, operations read maps of 2⁻ˡ of the image's size, so
-that operations of one kind run at about one rate. A level plays the part of a stage, but any network has it.
+that operations of one kind run at about one rate. Levels resemble stages, but every network has them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from nas.arrays import IntArray
     from nas.space.lowering import Lowered
 
-LEVELS = 8  # the last one is that of vectors
+LEVELS = 8  # the last one is for vectors
 ROOFLINE = ("operations", "macs", "moved", "depthwise_macs")
-"""Launches, arithmetic and traffic: what a device has one rate for each of, roughly. Depthwise arithmetic
-stands apart, for no device does it at the rate of the rest."""
+"""Launches, arithmetic and traffic, for each of which a device has roughly one rate. Depthwise arithmetic is
+separate, since no device runs it at the rate of the rest."""
 
 KINDS = (
     "networks",
@@ -37,25 +37,25 @@ KINDS = (
     "vector_macs",
     "weights",
 )
-"""The same again by the kind of operation; ``networks`` is 1 for every network."""
+"""The same quantities by kind of operation; ``networks`` is 1 for every network."""
 
 BY_LEVEL = ("operations", "pointwise_macs", "moved")
 PIXELS = "image_pixels"
 COLUMNS = (*ROOFLINE, *KINDS, PIXELS, *(f"{name}@{level}" for level in range(LEVELS) for name in BY_LEVEL))
-"""The names of a network's features, in the order in which they stand in arrays."""
+"""The names of a network's features, in the order of arrays."""
 
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
 
 
 def is_depthwise(op: Op) -> bool:
-    """Whether each channel is convolved by itself."""
+    """Whether each channel is its own group."""
     return isinstance(op, Conv2d) and op.groups == op.in_shape.channels > 1
 
 
 def quantities(op: Op) -> dict[str, float]:
     """The contribution of one operation to its network's features, for one image."""
     kernel = op.kernel if isinstance(op, Conv2d) else 0
-    found = {
+    amounts = {
         "operations": 1.0,
         "macs": float(op.macs),
         # Unfused, unlike the roofline: the coefficients of shipped tables were fitted on this definition.
@@ -63,24 +63,24 @@ def quantities(op: Op) -> dict[str, float]:
         "weights": float(op.weight_elements),
     }
     if is_depthwise(op):
-        found["depthwise_macs"] = found["macs"]
-        found[f"depthwise{_nearest_kernel(kernel)}_elements"] = float(op.out_shape.elements)
+        amounts["depthwise_macs"] = amounts["macs"]
+        amounts[f"depthwise{_nearest_kernel(kernel)}_elements"] = float(op.out_shape.elements)
     elif op.out_shape.pixels == 1:
-        found["vector_macs"] = found["macs"]
+        amounts["vector_macs"] = amounts["macs"]
     elif kernel:
-        found["pointwise_macs" if kernel == 1 else "convolution_macs"] = found["macs"]
+        amounts["pointwise_macs" if kernel == 1 else "convolution_macs"] = amounts["macs"]
     if isinstance(op, GlobalAveragePool | Multiply):
-        found["gate_elements"] = float(op.in_shape.elements)
-    return found
+        amounts["gate_elements"] = float(op.in_shape.elements)
+    return amounts
 
 
 def _nearest_kernel(kernel: int) -> int:
-    return min((3, 5, 7), key=lambda known: abs(known - kernel))
+    return min((3, 5, 7), key=lambda size: abs(size - kernel))
 
 
 @lru_cache(maxsize=2**16)
 def _counts(block: BlockSpec) -> tuple[tuple[int, dict[str, float]], ...]:
-    """For each height of a map that the block's operations read, what they add up to."""
+    """The sums of the quantities of a block's operations, by the height of the map that they read."""
     sums: dict[int, dict[str, float]] = {}
     for op in block.ops:
         of_size = sums.setdefault(op.in_shape.height, {})
@@ -94,12 +94,12 @@ def block_features(block: BlockSpec, *, image: int) -> FloatArray:
 
     Args:
         block: The block.
-        image: Height of the network's input, which the levels are counted from.
+        image: Height of the network's input, from which levels are counted.
     """
     row = np.zeros(len(COLUMNS))
-    for height, found in _counts(block):
+    for height, sums in _counts(block):
         level = min(max(round(log2(image / height)), 0), LEVELS - 1)
-        for name, value in found.items():
+        for name, value in sums.items():
             if name in COLUMN:
                 row[COLUMN[name]] += value
             if name in BY_LEVEL:
@@ -115,18 +115,18 @@ def network_features(blocks: Sequence[BlockSpec]) -> FloatArray:
 
 
 def _of_the_whole(image: int) -> FloatArray:
-    """The features that every network has once, whatever its blocks."""
+    """The features that do not depend on blocks."""
     row = np.zeros(len(COLUMNS))
     row[COLUMN["networks"]], row[COLUMN[PIXELS]] = 1, image**2
     return row
 
 
 def many_features(lowered: Lowered, projection: FloatArray) -> FloatArray:
-    """The features of many networks times a matrix; equal to ``network_features(…) @ projection`` one by one.
+    """The features of many networks times a matrix, equal to ``network_features(…) @ projection`` for each.
 
     Args:
         lowered: The networks.
-        projection: (F, K); with few columns, 100,000 networks take a fraction of a second.
+        projection: (F, K). With few columns, 100,000 networks take a fraction of a second.
 
     Returns:
         An array (N, K).
@@ -134,7 +134,7 @@ def many_features(lowered: Lowered, projection: FloatArray) -> FloatArray:
     result = np.zeros((len(lowered.index), projection.shape[1]))
     for image, rows in _by_image(lowered):
         index = lowered.index[rows]
-        table = np.zeros((len(lowered.blocks) + 1, projection.shape[1]))  # the last row: an absent block
+        table = np.zeros((len(lowered.blocks) + 1, projection.shape[1]))  # the last row is for absent blocks
         used = lowered.used(rows)
         table[used] = np.array([block_features(lowered.blocks[i], image=image) for i in used]) @ projection
         result[rows] = _of_the_whole(image) @ projection + sum(table[column] for column in index.T)

@@ -1,9 +1,9 @@
-"""A network's latency derived from measurements of whole networks alone.
+"""The latency of a network, derived only from measurements of whole networks.
 
-A rough cost model (a rate each for launches, arithmetic and traffic, or the table of a similar device) is
-scaled to the measurements; a Gaussian process on physical features then predicts by what share a network
-deviates from it. Working on shares makes errors relative, and makes the rough model a prior: what few
-measurements do not say stays as it says. Once fitted, a prediction is
+A rough cost model (one rate each for launches, arithmetic and traffic, or the table of a similar device) is
+scaled to the measurements. A Gaussian process on physical features then predicts a network's relative
+deviation from it. Relative deviations make errors relative and the rough model a prior, which holds where
+measurements are few. Once fitted, a prediction is
 
     latency = rough latency · (1 + smooth function of the rough model's terms) + Σ of features · slopes
 """
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from nas.space.lowering import Lowered
 
 TRUSTED = 0.05
-"""A prediction whose standard deviation is above this share is marked as an estimate: ±10 % is no longer
-within two of them."""
+"""A prediction with a relative standard deviation above this is marked as an estimate: ±10 % is then less
+than two of them."""
 
 _RATES = [COLUMN[name] for name in ("networks", "operations", "macs", "moved")]
 _SMOOTH = [COLUMN[name] for name in (*ROOFLINE, PIXELS)]
 _USED = sorted({*_RATES, *_SMOOTH})
 _WEIGHTS = np.array([1.0 if name in ROOFLINE else 0.15 if name in KINDS else 0.05 for name in COLUMNS])
-"""How much the rates of each feature may deviate, relative to each other: devices differ first in their
-roofline, then in kinds of operations, then from level to level."""
+"""How much the rates of features may deviate, relative to each other: devices differ most in their roofline,
+then in kinds of operations, then between levels."""
 
-_FURTHEST = 4.0  # from the rough latency: what is unlike everything measured gets a positive one
+_FURTHEST = 4.0  # from the rough latency, so that networks unlike all measured ones get positive latencies
 _SCALING = ("mean", "log_mean", "log_deviation")
 
 
@@ -67,7 +67,7 @@ class Scaling:
 
     @classmethod
     def of(cls, features: FloatArray) -> Scaling:
-        """The scaling that random networks with these features, (N, F), give."""
+        """The scaling of random networks with these features, (N, F)."""
         mean = features.mean(axis=0)
         logs = _logs(features, mean)
         return cls(mean, logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-3))
@@ -79,14 +79,14 @@ class Scaling:
 
     @cached_property
     def weights(self) -> FloatArray:
-        """The factors of the features, (F,): 0 for those that no network has."""
+        """The factors of the features, (F,); 0 for those that no network has."""
         size = np.sqrt(len(ROOFLINE))
         result: FloatArray = np.where(self.mean > 0, _WEIGHTS / np.maximum(self.mean, 1e-300), 0) / size
         return result
 
 
 def _logs(features: FloatArray, mean: FloatArray) -> FloatArray:
-    """Logarithms of the smooth part's inputs, (N, B), also where a network has none of a quantity."""
+    """Logarithms of the smooth part's inputs, (N, B), finite even if a network has none of a quantity."""
     least = np.where(mean > 0, 1e-3 * mean, 1.0)
     return np.asarray(np.log(features[:, _SMOOTH] + least[_SMOOTH]))
 
@@ -98,16 +98,16 @@ class NetworkModel(LatencyModel):
     """Latency from the physical features of a network, fitted on whole networks.
 
     Attributes:
-        features: Features of the networks that it was fitted on, (N, F).
+        features: Features of the fitted networks, (N, F).
         measured_ms: Their latencies, (N,).
-        scaling: How features are brought to one scale.
-        rates_ms: The rough model: ms for each unit of the features in ``_RATES``; or, if there is a
-            sibling, the one factor that its predictions are multiplied by.
+        scaling: The scaling of features.
+        rates_ms: The rough model: ms per unit of the features in ``_RATES``, or the one factor of a sibling's
+            predictions.
         sibling: The model of a similar device.
-        sibling_ms: Its predictions for the networks that this was fitted on, (N,).
+        sibling_ms: Its predictions for the fitted networks, (N,).
         mean: The process's mean.
         hyper: Its hyperparameters.
-        noise_factors: By how much the noise of each measurement is enlarged, (N,).
+        noise_factors: Factors of the noise variance of each measurement, (N,).
     """
 
     KIND: ClassVar[str] = "networks"
@@ -139,7 +139,7 @@ class NetworkModel(LatencyModel):
         return self.deviation(blocks) > TRUSTED
 
     def deviation(self, blocks: Sequence[BlockSpec]) -> float:
-        """The standard deviation of the prediction, as a share of it."""
+        """The relative standard deviation of the prediction."""
         features = network_features(blocks)[None]
         rough_ms = self._rough_ms(features, self._sibling_ms(blocks))
         inputs = _inputs(features, rough_ms, usual_ms=self._usual_ms, scaling=self.scaling)
@@ -175,7 +175,7 @@ class NetworkModel(LatencyModel):
 
     @cached_property
     def _usual_ms(self) -> float:
-        """The rough latency of a usual network, which features are shares of."""
+        """The rough latency of a usual network, of which features are shares."""
         return float(self._rough_ms(self.features, self.sibling_ms).mean())
 
     @cached_property
@@ -187,7 +187,7 @@ class NetworkModel(LatencyModel):
 
     @cached_property
     def _projection(self) -> FloatArray:
-        """Picks the features that are needed themselves, and adds up all that enter linearly, (F, K)."""
+        """Selects the features that are needed themselves, and sums the linear ones, (F, K)."""
         slopes_ms = self._process.coefficients * self.scaling.weights * self._usual_ms
         return np.column_stack([np.eye(len(COLUMNS))[:, _USED], slopes_ms])
 
@@ -247,7 +247,7 @@ def fit_network_model(
         features: Their features, (N, F).
         measured_ms: Their latencies, (N,).
         scaling: From random networks of the space.
-        sibling: The model of a similar device, if there is one.
+        sibling: The model of a similar device, if any.
         sibling_ms: Its predictions for these networks, (N,).
     """
     known_ms = np.zeros(0) if sibling_ms is None else sibling_ms
@@ -270,7 +270,7 @@ def fit_network_model(
 
 
 def shares(features: FloatArray, scaling: Scaling) -> FloatArray:
-    """Inputs of the linear part, (N, F), before anything was measured: if all rates weighed the same."""
+    """Inputs of the linear part, (N, F), before any measurement, as if all rates weighed the same."""
     rough = (features[:, _RATES] / scaling.mean[_RATES]).mean(axis=1)
     return _inputs(features, rough, usual_ms=1.0, scaling=scaling)[0]
 
@@ -283,5 +283,5 @@ def _terms(features: FloatArray, sibling_ms: FloatArray) -> FloatArray:
 def _inputs(
     features: FloatArray, rough_ms: FloatArray, *, usual_ms: float, scaling: Scaling
 ) -> tuple[FloatArray, FloatArray]:
-    """Inputs of the process: features as shares of the rough latency, and the smooth part's."""
+    """Inputs of the process: features as shares of the rough latency, and those of the smooth part."""
     return features * scaling.weights * (usual_ms / rough_ms[:, None]), scaling.smooth(features)

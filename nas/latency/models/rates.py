@@ -1,4 +1,4 @@
-"""The rough model's rates: what a launch, a multiply-accumulate, an element moved take on a device."""
+"""The rates of the rough model: the time of a launch, a multiply-accumulate or a moved element."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _RIDGE = 1e-2
 
 
 def fit_rates(terms: FloatArray, measured_ms: FloatArray) -> FloatArray:
-    """Rates of terms, none negative, that bring their sum near the measured latency.
+    """Non-negative rates of terms, for which the weighted sum approximates the measured latency.
 
     Least squares of the relative error, with a weak pull towards terms of equal weight.
 
     Args:
-        terms: (N, K), of which there are few.
+        terms: (N, K), with small K.
         measured_ms: (N,).
     """
     from scipy.optimize import nnls

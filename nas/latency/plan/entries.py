@@ -15,7 +15,7 @@ class KitNetwork:
     Attributes:
         id: Its name, unique in the kit.
         role: ``"correction"``, ``"validation"`` or ``"network"``.
-        network: The network, or the ONNX file that is measured as it is.
+        network: The network, or an ONNX file, which is measured unchanged.
     """
 
     id: str

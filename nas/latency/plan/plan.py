@@ -1,4 +1,4 @@
-"""The plan of a table: what to measure, and about how long that takes. Nothing is written yet."""
+"""The plan of a table: what to measure, and about how long it takes. Nothing is written yet."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from nas.runner.runtimes import takes_turns
 from nas.space import Architecture, SearchSpace
 from nas.space.stratified import stratified
 
-_ASSUMED_FLOPS = 2e10  # of an unknown core; only the estimate of the measuring time uses it
+_ASSUMED_FLOPS = 2e10  # of an unknown core, only for estimating the measuring time
 _LONGEST_WARM_UP_S = 2.0
-_CALL_MS = 0.02  # that calling a runtime takes
-_WARM_UP_SAMPLES = 2.5  # that a window takes before its own: finding how many runs make a sample
+_CALL_MS = 0.02  # of calling a runtime
+_WARM_UP_SAMPLES = 2.5  # before those of a window: determining the runs per sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class Plan:
     Attributes:
         space: Name of the search space.
         probes: Chains of blocks.
-        networks: Whole networks, for correction and proof.
-        blocks: How many blocks' costs are sought.
-        protocol: How they are measured; its seed is also that of the models' weights.
+        networks: Whole networks, for correction and validation.
+        blocks: Number of blocks to measure.
+        protocol: How to measure them. Its seed also determines the models' weights.
     """
 
     space: str
@@ -45,9 +45,9 @@ class Plan:
     protocol: Protocol
 
     def expected_s(self, device: Device) -> float:
-        """About how long the fewest rounds take, in seconds: they are enough where nothing disturbs.
+        """The approximate duration of the minimum rounds, in seconds; an undisturbed machine needs no more.
 
-        It rests on the device's peaks, and on an assumed core where they are unknown.
+        The estimate uses the device's peaks, or an assumed core if they are unknown.
         """
         samples, least = self.protocol.samples, self.protocol.sample_ms
         networks = [e.network.blocks for e in self.networks if isinstance(e.network, NetworkSpec)]
@@ -60,7 +60,7 @@ class Plan:
         return self.protocol.min_rounds * sum(window_ms) * 1e-3
 
     def about(self, device: Device) -> str:
-        """One line about the blocks, the networks and the measuring time."""
+        """A summary in one line: blocks, networks and measuring time."""
         expected_s, budget_s = self.expected_s(device), self.protocol.budget_s
         head = (
             f"{self.blocks} blocks in {len(self.probes)} chains, and {len(self.networks)} whole networks; "
@@ -76,7 +76,7 @@ class Plan:
 
 
 def minutes(seconds: float) -> str:
-    """A duration for people, e.g. ``"2.5 min"``."""
+    """A duration as text, e.g. ``"2.5 min"``."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
@@ -106,10 +106,10 @@ def plan_table(
         resolutions: Input resolutions; all of the space's by default.
         classes: Outputs of the classifier.
         input_channels: Channels of the image; the space's by default.
-        correction_networks: Whole networks that the correction is fitted on; 0 for none.
-        validation_networks: Whole networks that the table's error is computed on; 0 leaves it unknown.
-        seed: Seed of the choice of networks, the weights and the order of measuring.
-        long_samples: Whether each sample starts a program, which pays for few and long ones.
+        correction_networks: Number of whole networks for fitting the correction; 0 for none.
+        validation_networks: Number of whole networks for the table's error; 0 leaves it unknown.
+        seed: Seed of the selected networks, the weights and the order of measuring.
+        long_samples: Whether each sample starts a program, which favours few long samples.
 
     Raises:
         UserError: If the space has no such resolution.
@@ -143,12 +143,12 @@ def _protocol(budget_s: float, seed: int, *, long_samples: bool, turns: int) -> 
 
 
 def turns_of(usage: Mapping[str, float]) -> int:
-    """Blocks of a typical network: so many chains in turns find the caches as a network's blocks do."""
+    """Blocks of a typical network. With as many chains in turns, caches are in the state of a network."""
     return max(round(sum(usage.values())), 1)
 
 
 def check_resolutions(space: SearchSpace, resolutions: Sequence[int] | None) -> None:
-    """Raises a ``UserError`` for a resolution that the space has not, or for none at all."""
+    """Raises a ``UserError`` for a resolution that the space lacks, or for no resolution."""
     wrong = sorted(set(resolutions or ()) - set(space.resolutions))
     if wrong or (resolutions is not None and not resolutions):
         raise UserError(
@@ -167,11 +167,13 @@ def _choose(
     resolutions: Sequence[int] | None,
     network: Callable[..., NetworkSpec],
 ) -> list[KitNetwork]:
-    """Disjoint sets of networks: informative ones for the correction, a fair sample for the validation."""
+    """Disjoint sets of networks: informative ones for correction, a fair sample for validation."""
     rng = np.random.default_rng(seed)
-    chosen: dict[str, KitNetwork] = {}
+    networks: dict[str, KitNetwork] = {}
     for role, count in counts.items():
-        picked = _PICK[role](space, count + len(chosen), rng, resolutions=resolutions)
-        fresh = [arch for arch in picked if str(arch) not in chosen][:count]
-        chosen |= {str(arch): KitNetwork(f"{role}-{i}", role, network(arch)) for i, arch in enumerate(fresh)}
-    return list(chosen.values())
+        picked = _PICK[role](space, count + len(networks), rng, resolutions=resolutions)
+        fresh = [arch for arch in picked if str(arch) not in networks][:count]
+        networks |= {
+            str(arch): KitNetwork(f"{role}-{i}", role, network(arch)) for i, arch in enumerate(fresh)
+        }
+    return list(networks.values())

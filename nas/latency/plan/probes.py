@@ -1,9 +1,9 @@
-"""Probes: what is run to learn what a block costs *inside* a network.
+"""Probes: chains of blocks that are run to measure the cost of a block *inside* a network.
 
-A block timed alone pays for entering and leaving the runtime: the call itself, and a change of memory layout
-on either side. In a network it does not. So a block is run between a pointwise convolution that produces its
-input in the runtime's own layout, and one that reads a single pixel of its output; the same two are run
-without the block, and the difference is the block's cost.
+A block timed alone includes the cost of entering and leaving the runtime: the call itself, and a change of
+memory layout on either side. In a network it does not. A probe therefore runs the block between a pointwise
+convolution that produces its input in the runtime's layout and one that reads a single pixel of its output.
+The same two are run without the block, and the difference is the block's cost.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Probe:
 
     Attributes:
         blocks: The whole chain.
-        target: Keys of those blocks whose cost is sought, each as often as it occurs.
-        context: Names the rest of the chain; what it costs is common to all probes that share the name.
-        usage: How often a typical network has the blocks whose cost rests on this probe.
+        target: Keys of the blocks to measure, each as often as it occurs.
+        context: The name of the rest of the chain, whose cost is equal in all probes with this name.
+        usage: Mean occurrences in a typical network of the blocks whose cost depends on this probe.
     """
 
     blocks: tuple[BlockSpec, ...]
@@ -38,7 +38,7 @@ class Probe:
 
     @property
     def id(self) -> str:
-        """A short name that depends on the content alone."""
+        """A short name that depends only on the content."""
         text = "|".join((*(block.key for block in self.blocks), *self.target))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -46,13 +46,13 @@ class Probe:
 def plan_probes(
     blocks: Iterable[BlockSpec], *, input_channels: int, usage: Mapping[str, float] | None = None
 ) -> tuple[Probe, ...]:
-    """The probes that give the cost of every block in ``blocks``.
+    """The probes that determine the cost of every block in ``blocks``.
 
     Args:
         blocks: Distinct blocks.
-        input_channels: Channels of the networks' input: a block with so many reads the image itself.
-        usage: Mean occurrences of each block in a network, by key; 1 where none is given. Measuring time
-            goes where it is large; an error of a context is one of all blocks that are measured in it.
+        input_channels: Channels of the networks' input. A block with so many input channels reads the image.
+        usage: Mean occurrences of each block in a network, by key, 1 by default. More usage gets more
+            measuring time. A context's usage includes all blocks measured in it, since they share its error.
     """
     blocks, usage = tuple(blocks), usage or {}
     shapes: dict[Shape, float] = defaultdict(float)
@@ -80,14 +80,14 @@ def _gives_vector(block: BlockSpec) -> bool:
 
 
 def _before(shape: Shape, input_channels: int) -> tuple[BlockSpec, ...]:
-    """A convolution that makes a feature map of ``shape`` from one channel; none where the image is read."""
+    """A convolution from one channel to a feature map of ``shape``; none if the block reads the image."""
     return (
         () if shape.channels == input_channels else (_pointwise(Shape(1, *_size(shape)), shape.channels, 1),)
     )
 
 
 def _after(shape: Shape) -> BlockSpec:
-    """A convolution that reads one pixel, so that it costs next to nothing whatever the shape."""
+    """A convolution that reads one pixel, which costs almost nothing for any shape."""
     return _pointwise(shape, _TAIL_CHANNELS, max(_size(shape)))
 
 

@@ -1,4 +1,4 @@
-"""The usage of each block in the networks of a space; blocks that are used more are measured more."""
+"""The usage of each block in the networks of a space. Blocks with more usage are measured more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def block_usage(
 
     Args:
         space: The space.
-        rng: Draws the networks; a block that none of them has counts as if one of them had it.
+        rng: Draws the networks. A block in none of them counts as if it were in one of them.
         classes: Outputs of the classifier.
         input_channels: Channels of the image.
     """

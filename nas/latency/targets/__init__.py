@@ -1,4 +1,4 @@
-"""Targets: how the machine that measures is reached, and what measures there.
+"""Targets: how to reach the machine that measures, and what measures there.
 
 A new transport is a new file in this folder.
 """

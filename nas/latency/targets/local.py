@@ -1,4 +1,4 @@
-"""Another Python on this machine: as on a device, with nothing between."""
+"""Another Python on this machine, treated as a device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_COMMAND = 127
 @final
 @register
 class Local(Transport):
-    """A shell of this machine, with ``table.remote.python`` of another environment."""
+    """A shell on this machine, with the ``table.remote.python`` of another environment."""
 
     SCHEME = "local"
     FOLDER = ".cache/hwnas"

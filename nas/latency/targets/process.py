@@ -1,4 +1,4 @@
-"""Measuring on this machine in a process of its own, which does nothing else."""
+"""Measuring on this machine in a separate process, which does nothing else."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FAULT = "error: "
 
 
 def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress], None]) -> None:
-    """Measures what is missing in ``samples`` with the runner that the kit carries.
+    """Measures what ``samples`` lacks with the runner in the kit.
 
     Args:
         kit: Folder of a kit.
-        samples: The file that raw samples are appended to; measuring goes on where it ends.
-        progress: Called with how far the measurement is.
+        samples: The file to which raw samples are appended. Measuring continues where it ends.
+        progress: Called with the progress of the measurement.
 
     Raises:
         RunnerError: As ``measure_kit`` does, or if the process dies.
@@ -44,9 +44,9 @@ def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress
         try:
             assert process.stdout is not None
             for _ in objects(process.stdout, progress):
-                pass  # samples, which the process itself has written to the file
+                pass  # samples, which the process has written to the file itself
         except BaseException:
-            process.kill()  # nobody listens any more; what it has measured is in the file
+            process.kill()  # nobody reads its output any more; its samples are in the file
             raise
         code = process.wait()
         if code == _INTERRUPTED:

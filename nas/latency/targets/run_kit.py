@@ -1,4 +1,4 @@
-"""Running a kit: in this process, in a process of its own, or on another device."""
+"""Running a kit in this process, in a separate one, or on another device."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def silent(_: Progress) -> None:
 def run_kit(
     kit: Kit, samples: Path, *, target: Target | None = None, progress: Report = silent
 ) -> tuple[dict[str, Any], list[Window]]:
-    """Measures the entries of a kit that ``samples`` still lacks.
+    """Measures the entries of a kit that ``samples`` lacks.
 
     Args:
         kit: The kit.
         samples: File of raw samples on this machine. Each sample is appended as it is taken.
-        target: How the device is reached, and what measures there; ``None`` for this machine.
-        progress: Called with how far the measurement is.
+        target: How to reach the device, and what measures there; ``None`` for this machine.
+        progress: Called with the progress of the measurement.
 
     Returns:
         The header of the file (machine, runtime version, kit) and all its windows.

@@ -1,4 +1,4 @@
-"""Devices that are reached by the system's own ssh client."""
+"""Devices reached by the system's ssh client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MACHINE = (
 @final
 @register
 class Ssh(Transport):
-    """ssh; keys, jump hosts and the checking of host keys are what its own configuration says."""
+    """ssh. Its configuration determines keys, jump hosts and the checking of host keys."""
 
     SCHEME = "ssh"
     FOLDER = ".cache/hwnas"

@@ -1,7 +1,7 @@
-"""Transports: how another device is reached, by the scheme of its address.
+"""Transports: ways to reach another device, by the scheme of its address.
 
-A transport copies a file to the device and runs a shell script there. All else (which files are there
-already, what is measured, how it goes on after an interruption) is built on these two, the same for each.
+A transport copies a file to the device and runs a shell script there. Everything else (finding existing
+files, measuring, continuing after an interruption) is built on these two and common to all transports.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _SHOWN_LINES = 3
 @final
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A device that is reached from here.
+    """A device that this machine can reach.
 
     Attributes:
         host: Its address: ``user@pi`` (by ssh), ``adb:`` or ``adb:SERIAL``, or ``local:``, another Python on
             this machine.
-        port: Port of ssh; by default what ssh's own configuration says.
-        identity: File of the key that ssh uses; by default what ssh's own configuration says.
-        python: The command that runs Python on the device, with numpy and the runtime.
-        folder: Folder on the device, relative to where a session starts; by default the transport's.
-        binary: A benchmark program that is brought to a device without Python.
+        port: Port of ssh; by default that of ssh's configuration.
+        identity: Key file of ssh; by default that of ssh's configuration.
+        python: The command for Python on the device, with numpy and the runtime.
+        folder: Folder on the device, relative to the start of a session; by default the transport's.
+        binary: A benchmark program to copy to a device without Python.
     """
 
     host: str
@@ -56,7 +56,7 @@ class Target:
 
 
 class Transport(ABC):
-    """A way to a device; each is a file of its own and registers itself.
+    """A way to reach a device. Each is a file that registers itself.
 
     Args:
         target: The device.
@@ -67,7 +67,7 @@ class Transport(ABC):
 
     SCHEME: ClassVar[str]
     FOLDER: ClassVar[str]
-    """The folder on the device where none is set."""
+    """The default folder on the device."""
 
     def __init__(self, target: Target) -> None:
         self.name = target.host
@@ -76,18 +76,18 @@ class Transport(ABC):
 
     @abstractmethod
     def configure(self, target: Target) -> None:
-        """Takes over the settings; raises a ``UserError`` if one does not fit."""
+        """Applies the settings; raises a ``UserError`` if one does not fit."""
 
     @abstractmethod
     def argv(self, script: str) -> list[str]:
-        """The command of this machine that runs a shell script on the device."""
+        """The command on this machine that runs a shell script on the device."""
 
     @abstractmethod
     def copy(self, source: Path, target: str) -> None:
         """Copies a file to a path on the device.
 
         Raises:
-            UserError: If it did not arrive.
+            UserError: If copying fails.
         """
 
     @abstractmethod
@@ -99,12 +99,12 @@ class Transport(ABC):
         """Advice for a command that ended with ``code``; empty if its own message is enough."""
 
     def names(self) -> set[str]:
-        """The names of the files in the folder on the device, which is made if it does not exist."""
+        """The names of the files in the device's folder, which is created if missing."""
         folder = shlex.quote(self.folder)
         return set(self.stream(f"mkdir -p {folder} && ls {folder}"))
 
     def push(self, source: Path, name: str) -> None:
-        """Copies a file into the folder on the device; under its name it is always complete."""
+        """Copies a file into the device's folder. A file with its final name is always complete."""
         path = self.path(name)
         self.copy(source, f"{path}.part")
         self.run(f"mv -f {shlex.quote(path + '.part')} {shlex.quote(path)}")
@@ -114,22 +114,22 @@ class Transport(ABC):
         return f"{self.folder}/{name}"
 
     def run(self, script: str, *, stdin: Path | None = None) -> list[str]:
-        """Runs a shell script on the device and waits for it; the lines that it printed.
+        """Runs a shell script on the device, waits for it and returns the printed lines.
 
         Raises:
-            UserError: If it fails; the message repeats that of the device.
+            UserError: If it fails. The message repeats the device's.
         """
         return list(self.stream(script, stdin=stdin))
 
     def stream(self, script: str, *, stdin: Path | None = None) -> Iterator[str]:
-        """Runs a shell script on the device; gives the lines that it prints as they come.
+        """Runs a shell script on the device and yields the printed lines as they arrive.
 
         Args:
             script: The script.
-            stdin: A file of this machine that the script reads.
+            stdin: A file on this machine that the script reads.
 
         Raises:
-            UserError: If it fails; the message repeats that of the device.
+            UserError: If it fails. The message repeats the device's.
         """
         with ExitStack() as stack:
             source: int | IO[bytes] = subprocess.DEVNULL
@@ -137,7 +137,9 @@ class Transport(ABC):
                 source = stack.enter_context(stdin.open("rb"))
             faults = stack.enter_context(tempfile.TemporaryFile())
             process = stack.enter_context(self._start(self.argv(script), source, faults))
-            stack.callback(process.kill)  # no harm where it has ended; else nobody listens any more
+            stack.callback(
+                process.kill
+            )  # harmless if it has ended; otherwise nobody reads its output any more
             assert process.stdout is not None
             last = ""
             for line in process.stdout:
@@ -159,8 +161,8 @@ class Transport(ABC):
 
     def _failed(self, code: int, printed: str) -> UserError:
         lines = [line.strip() for line in printed.splitlines() if line.strip()]
-        found = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        message = "; ".join(found or lines[-_SHOWN_LINES:]) or f"a command ended with exit code {code}"
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        message = "; ".join(errors or lines[-_SHOWN_LINES:]) or f"a command ended with exit code {code}"
         advice = self.advice(code, message)
         return UserError(f"{self.name}: {message}" + (f". {advice}" if advice else ""))
 
@@ -172,16 +174,16 @@ _TRANSPORTS: Registry[type[Transport]] = Registry(
     hint="An address of ssh is user@host, without colon",
 )
 register = _TRANSPORTS.register
-"""Class decorator that makes a transport known by its ``SCHEME``."""
+"""Class decorator that registers a transport under its ``SCHEME``."""
 
 
 def transports() -> tuple[str, ...]:
-    """The schemes that there are."""
+    """All registered schemes."""
     return _TRANSPORTS.names()
 
 
 def open_transport(target: Target) -> Transport:
-    """The transport of a target; nothing is sent yet.
+    """The transport of a target. Nothing is sent yet.
 
     Raises:
         UserError: If there is no such kind, or a setting does not fit.

@@ -1,6 +1,7 @@
 """Measuring with a benchmark program, on a device without Python.
 
-The protocol (rounds, references, when an entry has enough) runs here; a sample is one start of the program.
+The protocol (rounds, references, when an entry has enough) runs on this machine. A sample is one start of the
+program.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ def measure_with_benchmark(
     binary: Path,
     progress: Callable[[Progress], None],
 ) -> None:
-    """Pushes the program and the models where they are not there yet, and measures.
+    """Copies the program and the models to the device if they are missing, and measures.
 
     Args:
         kit: The kit.
         samples: The file of raw samples on this machine.
-        transport: The way to the device.
+        transport: The transport to the device.
         binary: The benchmark program, built for the device.
-        progress: Called with how far the measurement is.
+        progress: Called with the progress of the measurement.
 
     Raises:
-        UserError: If the program is unknown or does not fit the device's runtime, a model is missing in the
-            form that it reads, or it fails.
+        UserError: If the program is unknown, does not fit the device's runtime or fails, or a model is
+            missing in the form that it reads.
         RunnerError: If the file belongs to another measurement.
     """
     runtime = _Native(kit, transport=transport, binary=binary)
@@ -58,7 +59,7 @@ class _Native(Runtime):
 
     @property
     def version(self) -> str:
-        """The program does not tell; what the device's description says is taken."""
+        """The version in the device's description, since the program does not report it."""
         return str(self._device.get("runtime_version", ""))
 
     def open(self, path: Path) -> Model:
@@ -89,9 +90,9 @@ class _NativeModel(Model):
         lines = self._transport.run(script)
         seconds = self._benchmark.seconds("\n".join(lines))
         if seconds is None:
-            said = "; ".join(lines[-3:])
+            tail = "; ".join(lines[-3:])
             raise UserError(
-                f"{self._transport.name}: {self._benchmark.NAME} printed no latency, but: {said}. Try it on "
+                f"{self._transport.name}: {self._benchmark.NAME} printed no latency, but: {tail}. Try it on "
                 f"the device: {script}"
             )
         return runs * seconds

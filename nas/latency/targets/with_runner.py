@@ -1,7 +1,7 @@
-"""Measuring with the runner that a kit carries, on a device with Python, numpy and the runtime.
+"""Measuring with a kit's runner, on a device with Python, numpy and the runtime.
 
-The device writes its samples into a file of its own and prints each as it comes. What was printed is kept
-here at once, so that neither a broken connection nor a killed process on either side loses a sample.
+The device writes its samples into its own file and prints each of them. This machine saves printed samples at
+once, so that neither a broken connection nor a killed process on either side loses one.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def measure_with_runner(
     python: str,
     progress: Callable[[Progress], None],
 ) -> None:
-    """Pushes runner and kit where they are not there yet, measures, and keeps the samples as they come.
+    """Copies runner and kit to the device if they are missing, measures, and saves samples as they arrive.
 
     Args:
         kit: The kit.
         samples: The file of raw samples on this machine.
-        transport: The way to the device.
-        python: The command that runs Python there.
-        progress: Called with how far the measurement is.
+        transport: The transport to the device.
+        python: The command for Python on the device.
+        progress: Called with the progress of the measurement.
 
     Raises:
-        UserError: If the device cannot be reached, or what runs there fails.
+        UserError: If the device cannot be reached, or measuring fails there.
         RunnerError: If the file belongs to another measurement.
     """
     runner = f"measure-{sha256(kit.folder / RUNNER)[:12]}.pyz"
@@ -51,7 +51,7 @@ def measure_with_runner(
         transport.push(kit.folder / RUNNER, runner)
     if f"{packed}.zip" not in there:
         _push_kit(kit, f"{packed}.zip", transport)
-    if samples.is_file() and f"{table}.samples.jsonl" not in there:  # the device was cleaned since
+    if samples.is_file() and f"{table}.samples.jsonl" not in there:  # the device has been cleaned
         transport.push(samples, f"{table}.samples.jsonl")
     paths = [shlex.quote(transport.path(name)) for name in (runner, f"{packed}.zip", f"{table}.json")]
     keep(transport.stream(f"exec {python} {' '.join(paths)} --stream"), samples, progress=progress)
@@ -69,12 +69,12 @@ def _push_kit(kit: Kit, name: str, transport: Transport) -> None:
 
 
 def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], None]) -> None:
-    """Appends to ``samples`` what a device prints and the file lacks.
+    """Appends the samples that a device prints and ``samples`` lacks.
 
     Args:
-        lines: All lines of the device's own sample file from the first on, with progress between them.
-        samples: The file on this machine; what it has must be what the device's begins with.
-        progress: Called with how far the device is.
+        lines: All lines of the device's own sample file, with progress between them.
+        samples: The file on this machine. The device's file has to begin with its content.
+        progress: Called with the progress of the device.
 
     Raises:
         UserError: If the two files differ.
@@ -99,9 +99,9 @@ def keep(lines: Iterable[str], samples: Path, *, progress: Callable[[Progress], 
 
 
 def objects(lines: Iterable[str], progress: Callable[[Progress], None]) -> Iterator[dict[str, Any]]:
-    """The JSON objects among the lines that the runner prints; progress is reported at once.
+    """The JSON objects in the runner's printed lines. Progress is reported at once.
 
-    A login or a library may print something of its own, and a line may be cut off.
+    A login or a library may print other lines, and a line may be cut off.
     """
     for line in lines:
         try:

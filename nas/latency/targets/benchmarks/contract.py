@@ -15,15 +15,15 @@ class Benchmark(ABC):
     """A program that runs one model many times and prints the average latency."""
 
     NAME: ClassVar[str]
-    """The beginning of its file's name."""
+    """The prefix of its file's name."""
 
     @abstractmethod
     def check(self, device: Mapping[str, Any]) -> None:
-        """Raises a ``UserError`` if it does not measure what ``device`` (a dict) describes."""
+        """Raises a ``UserError`` if the program cannot measure for ``device`` (a dict)."""
 
     @abstractmethod
     def model(self, path: Path) -> Path:
-        """The form that it reads of a kit's ONNX model.
+        """The file that the program reads for a kit's ONNX model.
 
         Raises:
             UserError: If there is none.
@@ -31,30 +31,30 @@ class Benchmark(ABC):
 
     @abstractmethod
     def script(self, program: str, model: str, *, runs: int, device: Mapping[str, Any]) -> str:
-        """The shell script that runs a model ``runs`` times; ``program`` and ``model`` are paths there."""
+        """The shell script that runs a model ``runs`` times, with the device's paths of both files."""
 
     @abstractmethod
     def seconds(self, printed: str) -> float | None:
-        """The average latency in what it printed; ``None`` if there is none."""
+        """The average latency in seconds from the printed text; ``None`` if it contains none."""
 
 
 _BENCHMARKS: Registry[type[Benchmark]] = Registry(
     "benchmark program", package="nas.latency.targets.benchmarks", hint="The file's name must begin so"
 )
 register = _BENCHMARKS.register
-"""Class decorator that makes a program known by its ``NAME``."""
+"""Class decorator that registers a program under its ``NAME``."""
 
 
 def benchmarks() -> tuple[str, ...]:
-    """The programs that are known."""
+    """The names of all registered programs."""
     return _BENCHMARKS.names()
 
 
 def find_benchmark(binary: Path) -> Benchmark:
-    """The program that a file is, by its name.
+    """The program of a file, by the file's name.
 
     Raises:
-        UserError: If there is no such file, or its name begins with that of no known program.
+        UserError: If there is no such file, or its name begins with no program's name.
     """
     if not binary.is_file():
         raise UserError(

@@ -24,7 +24,7 @@ _AVERAGE = re.compile(r"Average inference time cost(?: total)?:\s*([\d.e+-]+)\s*
 @final
 @register
 class OnnxRuntimePerfTest(Benchmark):
-    """``onnxruntime_perf_test``; it warms up with one run, and makes up the input."""
+    """``onnxruntime_perf_test``, which warms up with one run and generates the input."""
 
     NAME = "onnxruntime_perf_test"
 
@@ -49,5 +49,5 @@ class OnnxRuntimePerfTest(Benchmark):
         return f"{_NO_TELEMETRY} {shlex.quote(program)} {options} {shlex.quote(model)} 2>&1"
 
     def seconds(self, printed: str) -> float | None:
-        found = _AVERAGE.search(printed)
-        return None if found is None else 1e-3 * float(found[1])
+        match = _AVERAGE.search(printed)
+        return None if match is None else 1e-3 * float(match[1])

@@ -17,7 +17,7 @@ _AVERAGE = re.compile(r"[Ii]nference timings in us:.*(?:Inference \(avg\)|no sta
 @final
 @register
 class TfliteBenchmarkModel(Benchmark):
-    """``benchmark_model``; it reads TFLite models, into which the kit's have to be converted."""
+    """``benchmark_model``, which reads TFLite models. The kit's models have to be converted."""
 
     NAME = "benchmark_model"
 
@@ -41,5 +41,5 @@ class TfliteBenchmarkModel(Benchmark):
         return f"{shlex.quote(program)} --graph={shlex.quote(model)} {flags} 2>&1"
 
     def seconds(self, printed: str) -> float | None:
-        found = _AVERAGE.search(printed)
-        return None if found is None else 1e-6 * float(found[1])
+        match = _AVERAGE.search(printed)
+        return None if match is None else 1e-6 * float(match[1])
