@@ -20,10 +20,10 @@ _REFUSED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, and returns the exit code.
+    """Measures and returns the exit code.
 
-    It is 0, 2 for a fault that the user can put right, and 130 where it was interrupted or nobody reads the
-    output any more.
+    It is 0, or 2 for a user error, or 130 if the measurement was interrupted or nobody reads the output any
+    more.
     """
     try:
         try:
@@ -31,18 +31,18 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             for stream in (sys.stdout, sys.stderr):
                 print(end="", file=stream, flush=True)
-    except BrokenPipeError:  # what was measured is in the file
+    except BrokenPipeError:  # the samples are in the file
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 130
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     try:
-        if given.profile:
-            _profile(given.kit, given.table)
+        if options.profile:
+            _profile(options.kit, options.table)
         else:
-            _measure(given.kit, given.table, stream=given.stream, raw=given.raw)
+            _measure(options.kit, options.table, stream=options.stream, raw=options.raw)
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,17 +53,18 @@ def _run(given: argparse.Namespace) -> int:
         if error.errno not in _REFUSED_WRITES:
             raise
         print(
-            f"error: cannot write {error.filename or given.table} ({error.strerror}); make room",
+            f"error: cannot write {error.filename or options.table} ({error.strerror}); make room",
             file=sys.stderr,
         )
         return 2
-    print(f"\nwrote {given.table}", file=sys.stderr)
+    print(f"\nwrote {options.table}", file=sys.stderr)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="measure", description="Measures the models of a kit on this machine; goes on where it stopped."
+        prog="measure",
+        description="Measures the models of a kit on this machine; continues where it stopped.",
     )
     parser.add_argument("kit", type=Path, help="folder or zip file of the kit")
     parser.add_argument("table", type=Path, help="file for the result (.json); raw samples go beside it")
@@ -71,12 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--raw",
         action="store_true",
-        help="TABLE is the file of raw samples (.jsonl), and no other is written",
+        help="TABLE is the file of raw samples (.jsonl); write no other",
     )
     parser.add_argument(
         "--profile",
         action="store_true",
-        help="write what each operator of each model takes, and no latencies",
+        help="write the time of each operator of each model instead of latencies",
     )
     return parser
 
@@ -94,10 +95,10 @@ def _measure(kit: Path, table: Path, *, stream: bool, raw: bool) -> None:
 
 
 def _profile(kit: Path, file: Path) -> None:
-    """Writes the operators of each model, by the runtime's profiler: which were fused, and which are slow."""
-    found = profile_kit(kit_folder(kit))
+    """Writes the operators of each model, from the runtime's profiler, to show fused and slow ones."""
+    operators = profile_kit(kit_folder(kit))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    file.write_text(json.dumps(operators, indent=1), encoding="utf-8")
 
 
 def _print(line: str) -> None:

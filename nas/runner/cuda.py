@@ -1,4 +1,4 @@
-"""Memory, streams, events and graphs of an NVIDIA GPU, through whichever of two libraries is there."""
+"""Memory, streams, events and graphs of an NVIDIA GPU, through cuda-python or PyTorch."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Cuda(ABC):
 
     @abstractmethod
     def upload(self, array: NDArray[Any]) -> tuple[Any, int]:
-        """Memory that holds a copy of ``array`` until it is freed with its object, and its address."""
+        """A copy of ``array`` in GPU memory, which is freed with the returned object, and its address."""
 
     @abstractmethod
     def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
-        """A function that does again, as one CUDA graph, what ``launch`` puts into the stream."""
+        """A function that repeats the work of ``launch`` as one CUDA graph."""
 
     @abstractmethod
     def elapsed_s(self, launch: Callable[[], None], runs: int) -> float:
-        """Seconds between an event before ``runs`` launches and one behind them, on the GPU's own clock."""
+        """Seconds between an event before ``runs`` launches and one after them, on the GPU's clock."""
 
     @abstractmethod
     def synchronize(self) -> None:
-        """Waits for what is in the stream."""
+        """Waits for the work in the stream."""
 
 
 def open_cuda() -> Cuda:
@@ -60,7 +60,7 @@ class _CudaPython(Cuda):
         self._start, self._end = (self._call(runtime.cudaEventCreate()) for _ in range(2))
 
     def _call(self, result: tuple[Any, ...]) -> Any:
-        """What a function gives behind its error code.
+        """The results of a function, without its error code.
 
         Raises:
             RunnerError: If it failed.
@@ -103,7 +103,7 @@ class _CudaPython(Cuda):
 
 
 class _Memory:
-    """Memory of a GPU that is freed with this object."""
+    """GPU memory that is freed with this object."""
 
     def __init__(self, cuda: Any, address: int) -> None:
         self._cuda, self._address = cuda, address

@@ -1,4 +1,4 @@
-"""How much of this machine other programs use, where the system says so (Linux, Android)."""
+"""The CPU usage of other programs, if the system reports it (Linux, Android)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class OtherPrograms:
     """The CPUs that other programs keep busy, among those that this process may use.
 
     Args:
-        busy_s: Seconds that these CPUs have been busy so far, by whatever; ``None`` if that is unknown.
-        own_s: Seconds of CPU time that this process has used so far.
+        busy_s: Seconds that these CPUs have been busy so far, with any program; ``None`` if unknown.
+        own_s: CPU time of this process so far, in seconds.
         clock: Monotonic seconds.
     """
 
@@ -31,7 +31,7 @@ class OtherPrograms:
         self._last = self._read()
 
     def cpus(self) -> float | None:
-        """How many they kept busy since the last reading, e.g. 0.5; ``None`` if unknown or too early."""
+        """The number of busy CPUs since the last reading, e.g. 0.5; ``None`` if unknown or too early."""
         if self._last is None or self._clock() - self._last[0] < _EVERY_S:
             return None
         (then, before_s), self._last = self._last, self._read()
@@ -41,15 +41,15 @@ class OtherPrograms:
         return round(max(after_s - before_s, 0.0) / (now - then), 2)
 
     def _read(self) -> tuple[float, float] | None:
-        """The time, and the seconds that other programs have used so far."""
+        """The time, and the CPU time of other programs so far, in seconds."""
         busy_s = self._busy_s()
         return None if busy_s is None else (self._clock(), busy_s - self._own_s())
 
 
 def busy_seconds(stat: str) -> float | None:
-    """Seconds that the CPUs which this process may use have been busy since the system started.
+    """Seconds that the usable CPUs have been busy since the system started.
 
-    Time that a hypervisor gave to other machines (steal) counts as busy.
+    Time that a hypervisor gives to other machines (steal) counts as busy.
 
     Args:
         stat: The text of ``/proc/stat``.
@@ -74,5 +74,5 @@ def _usable() -> set[int] | None:
 def _stat() -> str:
     try:
         return _STAT.read_text(encoding="utf-8")
-    except OSError:  # another system, or a phone that hides it
+    except OSError:  # another system, or a phone that denies access
         return ""

@@ -1,4 +1,4 @@
-"""The machine that this runs on, in words."""
+"""A description of the machine that this runs on."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def usable_cores() -> int:
 
 
 def cpu_model() -> str:
-    """The processor's name; on a board, the board's.
+    """The name of the processor, or of the board.
 
-    Virtual machines give names such as "AMD EPYC" to processors of several generations: family, model and
-    stepping tell them apart.
+    Virtual machines name processors of several generations "AMD EPYC", for example; family, model and
+    stepping distinguish them.
     """
     fields = (line.split(":", 1) for line in _text("/proc/cpuinfo").splitlines() if ":" in line)
-    known = {key.strip(): value.strip() for key, value in fields}
-    if "model name" in known:
-        numbers = [known[key] for key in ("cpu family", "model", "stepping") if key in known]
-        return " ".join([known["model name"], *([f"({'/'.join(numbers)})"] if numbers else [])])
+    values = {key.strip(): value.strip() for key, value in fields}
+    if "model name" in values:
+        numbers = [values[key] for key in ("cpu family", "model", "stepping") if key in values]
+        return " ".join([values["model name"], *([f"({'/'.join(numbers)})"] if numbers else [])])
     board = _text("/proc/device-tree/model").strip("\0\n ")
-    return board or known.get("Model") or platform.processor() or "unknown processor"
+    return board or values.get("Model") or platform.processor() or "unknown processor"
 
 
 def _text(path: str) -> str:

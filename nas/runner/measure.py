@@ -1,4 +1,4 @@
-"""Measures a kit: reads its manifest, opens its models, and appends raw samples to a file."""
+"""Measuring a kit: reads its manifest, opens its models, and appends raw samples to a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_manifest(kit: Path) -> dict[str, Any]:
     """The manifest of a kit.
 
     Raises:
-        RunnerError: If there is none, or it is of another schema.
+        RunnerError: If there is none, or it has another schema.
     """
     try:
         manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8-sig"))
@@ -42,10 +42,10 @@ def read_manifest(kit: Path) -> dict[str, Any]:
 
 
 def check_files(kit: Path, manifest: dict[str, Any]) -> None:
-    """Checks that every model of a kit is there and unchanged.
+    """Checks that every model of a kit exists unchanged.
 
     Raises:
-        RunnerError: If one is not.
+        RunnerError: If one does not.
     """
     for entry in manifest["entries"]:
         path = kit / entry["file"]
@@ -64,14 +64,14 @@ def measure_kit(
     runtime: Runtime | None = None,
     machine: str = "",
 ) -> None:
-    """Measures what is missing in ``samples``.
+    """Measures what ``samples`` lacks.
 
     Args:
         kit: Folder of a kit.
-        samples: The file that raw samples are appended to; measuring goes on where it ends.
-        progress: Called with how far the measurement is.
-        listen: Is given every line of the file, those that are there at once.
-        runtime: What runs the models; by default the runtime that the kit names, on this machine.
+        samples: The file to which raw samples are appended. Measuring continues where it ends.
+        progress: Called with the progress of the measurement.
+        listen: Called with every line of the file, existing ones at once.
+        runtime: The runtime that runs the models; by default the kit's, on this machine.
         machine: A description of the machine; by default of this one.
 
     Raises:
@@ -125,10 +125,9 @@ def measure_kit(
 
 
 def profile_kit(kit: Path) -> dict[str, list[tuple[str, float]]]:
-    """The operators that each model of a kit runs, and their microseconds, by the runtime's own profiler.
+    """The operators of each model of a kit, and their microseconds, from the runtime's own profiler.
 
-    Profiling costs time at each operator: the figures show what was fused and what is slow; they are no
-    latencies.
+    Profiling costs time at each operator. The figures show fused and slow operators, not latencies.
 
     Raises:
         RunnerError: If the kit is damaged, or the runtime is missing or has no profiler.
@@ -147,7 +146,7 @@ def _warm_up(model: Model, *, seconds: float) -> None:
 
 
 def _check_target(device: dict[str, Any], machine: str, version: str) -> None:
-    """Fills in the fields that the device leaves open, and checks those that it names."""
+    """Fills in the open fields of the device, and checks the others."""
     if device.get("machine", "") not in ("", machine):
         raise RunnerError(
             f"the kit is for {device['machine']}, but this is {machine}; measure there, or write a kit with "
@@ -161,6 +160,6 @@ def _check_target(device: dict[str, Any], machine: str, version: str) -> None:
 
 
 def kit_hash(manifest: dict[str, Any]) -> str:
-    """The identity of a kit: its models and its device, but not its protocol, which may be prolonged."""
+    """The identity of a kit: its models and its device, but not its protocol, which may be extended."""
     content = [[entry["id"], entry["sha256"]] for entry in manifest["entries"]]
     return hashlib.sha256(json.dumps([content, manifest["device"]], sort_keys=True).encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""Reads an ONNX file with nothing but numpy: enough for the models of a kit, for runtimes that cannot.
+"""Reading the ONNX files of a kit with numpy alone, for runtimes that cannot read them.
 
-A file is a protocol buffer: a sequence of (tag, value), where the tag says the number of the field and
-whether the value is a variable-length integer, four or eight bytes, or a counted string of bytes, such as a
-nested message. The numbers of the fields are those of onnx.proto, of ONNX 1.
+A file is a protocol buffer: a sequence of (tag, value). The tag contains the number of the field and the type
+of the value: a variable-length integer, four or eight bytes, or a counted string of bytes, such as a nested
+message. The numbers of the fields are those of onnx.proto, of ONNX 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """An operator: its kind, the names of what it reads and makes, and its attributes by name."""
+    """An operator: its kind, the names of its inputs and outputs, and its attributes by name."""
 
     kind: str
     inputs: tuple[str, ...]
@@ -43,9 +43,9 @@ class Graph:
     """A model.
 
     Attributes:
-        nodes: Its operators, each behind those whose results it reads.
+        nodes: Its operators, each after those whose results it reads.
         constants: Its weights, by name.
-        inputs: The shape of each input by name; ``None`` stands for a size that is left open.
+        inputs: The shape of each input by name; ``None`` is an open size.
         outputs: The names of its outputs.
     """
 
@@ -59,7 +59,7 @@ def read_onnx(path: Path) -> Graph:
     """The graph of an ONNX file.
 
     Raises:
-        RunnerError: If it is no ONNX file.
+        RunnerError: If it is not an ONNX file.
     """
     try:
         model = _fields(path.read_bytes())
@@ -89,7 +89,7 @@ def _node(fields: dict[int, list[Any]]) -> Node:
 
 
 def _attribute(fields: dict[int, list[Any]]) -> tuple[str, Any]:
-    """A name and a value; field 20 says which field holds the value."""
+    """A name and a value. Field 20 contains the number of the value's field."""
     kind, value = fields[20][0], None
     if kind == 1:
         value = struct.unpack("<f", fields[2][0])[0]
@@ -123,17 +123,17 @@ def _value(fields: dict[int, list[Any]]) -> tuple[str, tuple[int | None, ...]]:
 
 
 def _integers(values: list[Any]) -> tuple[int, ...]:
-    """Repeated integers, each with a tag of its own or all packed into one string of bytes."""
-    found: list[int] = []
+    """Repeated integers, each with its own tag or all packed into one string of bytes."""
+    integers: list[int] = []
     for value in values:
         if isinstance(value, int):
-            found.append(_signed(value))
+            integers.append(_signed(value))
             continue
         place = 0
         while place < len(value):
             number, place = _varint(value, place)
-            found.append(_signed(number))
-    return tuple(found)
+            integers.append(_signed(number))
+    return tuple(integers)
 
 
 def _signed(value: int) -> int:
@@ -146,10 +146,10 @@ def _text(value: bytes) -> str:
 
 def _fields(data: bytes) -> dict[int, list[Any]]:
     """The values of a message by the number of their field: integers, or bytes."""
-    found: dict[int, list[Any]] = {}
+    fields: dict[int, list[Any]] = {}
     for number, value in _walk(data):
-        found.setdefault(number, []).append(value)
-    return found
+        fields.setdefault(number, []).append(value)
+    return fields
 
 
 def _walk(data: bytes) -> Iterator[tuple[int, Any]]:
@@ -170,7 +170,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """An integer of seven bits a byte, and the place behind it."""
+    """An integer of seven bits per byte, and the place after it."""
     value = shift = 0
     while True:
         byte = data[place]

@@ -1,15 +1,15 @@
-"""The timing protocol: which entry is timed when, how long, and when it is enough.
+"""The timing protocol: which entry is timed when, for how long, and when to stop.
 
 A *sample* is several back-to-back runs that last at least ``sample_ms``; a *window* is ``samples`` samples,
 saved as soon as it is complete. A *round* is one window of every entry that still needs one, in shuffled
-order, so that whatever drifts hits all entries alike. Two reference kernels are timed again every
-``reference_every_s``, so that drift can be seen and divided out. When they slow down, measuring pauses until
-the machine has recovered, and repeats the windows that were hit. Rounds can be spread over some seconds, so
-that their interval also covers what changes within seconds. An entry stops when the confidence interval
-of its windows is narrow enough; what is left of the budget goes to the entries that matter most.
+order, so that drift affects all entries alike. Two reference kernels are timed again every
+``reference_every_s``, so that drift can be measured and divided out. When they slow down, measuring pauses
+until the machine has recovered, and repeats the affected windows. Rounds can be spread over some seconds, so
+that their interval also covers changes within seconds. An entry stops when the confidence interval of its
+windows is narrow enough; the rest of the budget goes to the entries that matter most.
 
-What is a part of a network is timed *in turns* with others, one run each: run back to back it would find its
-weights and data in the nearest cache, which in a network the blocks in between have taken.
+Parts of a network are timed *in turns*, one run each. Run back to back, a part would find its weights and
+data in the nearest cache, which the blocks in between occupy in a network.
 """
 
 from __future__ import annotations
@@ -33,21 +33,20 @@ class Protocol:
     Attributes:
         sample_ms: Shortest duration of a sample, in ms.
         samples: Samples of a window.
-        turns: Entries that take turns, about as many as a network has blocks; 1 for none. A sample is one run
-            then.
-        min_rounds: Windows that every entry gets, unless the budget ends first.
-        max_rounds: Windows that an entry gets at most.
+        turns: Entries that take turns, about as many as a network has blocks; 1 for none. With turns, a
+            sample is one run.
+        min_rounds: Minimum windows of every entry, unless the budget ends first.
+        max_rounds: Maximum windows of an entry.
         relative_precision: An entry stops when its 95 % confidence half-width is below this share ...
         absolute_precision_us: ... or below this many microseconds.
-        spread_s: Seconds over which the first ``min_rounds`` rounds are spread at least; waiting for the next
-            round is a part of the budget.
+        spread_s: Minimum seconds over which the first ``min_rounds`` rounds are spread. Waiting for the next
+            round is part of the budget.
         reference_every_s: Seconds between timings of the reference kernels.
         slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
-        pause_s: Seconds that measuring waits at most for the machine to recover, each time; waiting is a part
-            of the budget.
-        budget_s: Seconds of measuring in all, opening the models included; every entry gets at least one
-            window all the same.
-        warm_up_s: Seconds of work before the first sample, so that the clock rate has settled.
+        pause_s: Maximum seconds of each wait for the machine to recover. Waiting is part of the budget.
+        budget_s: Seconds of measuring in all, opening the models included. Every entry gets at least one
+            window even so.
+        warm_up_s: Seconds of work before the first sample, which let the clock rate settle.
         seed: Seed of the shuffling.
     """
 
@@ -80,14 +79,14 @@ class Protocol:
 
 
 class Model(ABC):
-    """A network that is loaded and ready to be timed."""
+    """A loaded network, ready for timing."""
 
     @abstractmethod
     def time(self, runs: int) -> float:
-        """Runs ``runs`` times back to back and returns the seconds that took."""
+        """Runs ``runs`` times back to back and returns the total seconds."""
 
     def close(self) -> None:  # noqa: B027 - most runtimes free a model with its object
-        """Frees what the model holds."""
+        """Frees the model's resources."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,13 @@ class Window:
 
     Attributes:
         entry: The timed entry.
-        round: The round it belongs to; references count their own.
-        start_s: When, in seconds of the wall clock.
+        round: Its round. References count their own.
+        start_s: Its start, in seconds of the wall clock.
         runs: Back-to-back runs of a sample.
-        samples_us: Microseconds of one run, one figure a sample.
-        took_s: Seconds of measuring that the window cost, warming up included.
-        others_cpus: CPUs that other programs kept busy since the last window that says so; ``None`` where
-            this is unknown.
+        samples_us: Microseconds of one run, one figure per sample.
+        took_s: Seconds of measuring for the window, warming up included.
+        others_cpus: CPUs that other programs kept busy since the last window with this figure; ``None`` if
+            unknown.
     """
 
     entry: str
@@ -115,10 +114,10 @@ class Window:
 
     @property
     def quiet_us(self) -> float:
-        """The least sample: what one run takes while nothing else disturbs it.
+        """The smallest sample: the time of an undisturbed run.
 
-        Other programs only ever add time, in bursts. On a busy machine the least of ten samples repeats to
-        0.3 % from round to round, where their median repeats to 2 %.
+        Other programs only add time, in bursts. On a busy machine, the smallest of ten samples repeats to
+        0.3 % from round to round, their median to 2 %.
         """
         return min(self.samples_us)
 
@@ -128,10 +127,10 @@ class Progress:
     """The progress of a measurement.
 
     Attributes:
-        done: Windows measured.
-        total: Windows expected at most.
-        seconds_left: An estimate; the budget is respected.
-        note: What just happened that a person should know, or nothing.
+        done: Measured windows.
+        total: Maximum windows.
+        seconds_left: Estimated seconds, within the budget.
+        note: An event that the user should know of, or an empty string.
     """
 
     done: int
@@ -141,7 +140,7 @@ class Progress:
 
 
 class Clock(Interface):
-    """Seconds since some moment; a test gives a fake one."""
+    """Seconds since some moment. Tests pass a fake clock."""
 
     def __call__(self) -> float: ...
 
@@ -149,9 +148,9 @@ class Clock(Interface):
 def time_window(
     model: Model, *, entry: str, round_: int, protocol: Protocol, clock: Clock, wall: Clock
 ) -> Window:
-    """Warms up, finds how many runs make a sample, and takes one window.
+    """Warms up, determines the runs per sample, and takes one window.
 
-    Figures are rounded as they are saved, so that an interrupted measurement decides as an uninterrupted one.
+    Figures are rounded as in the file, so that interrupted and uninterrupted measurements decide alike.
     """
     start, start_s = clock(), round(wall(), 3)
     runs = _runs_for(model, protocol.sample_ms * 1e-3)
@@ -162,9 +161,9 @@ def time_window(
 def time_in_turns(
     models: Mapping[str, Model], *, rounds: Mapping[str, int], protocol: Protocol, wall: Clock
 ) -> list[Window]:
-    """Takes a window of each of several models, by running one after the other, again and again.
+    """Takes one window of each model, running the models one after another in several passes.
 
-    The first pass brings them into the state that they find in the others, and does not count.
+    The first pass brings them into the state of the other passes, and does not count.
     """
     start_s = round(wall(), 3)
     samples: dict[str, list[float]] = {name: [] for name in models}
@@ -178,7 +177,7 @@ def time_in_turns(
 
 
 def _runs_for(model: Model, seconds: float) -> int:
-    """Runs that last at least ``seconds``, by doubling; this also warms caches and branch predictors."""
+    """The number of runs that last at least ``seconds``, by doubling, which also warms caches."""
     runs = 1
     while True:
         took = model.time(runs)
@@ -188,10 +187,10 @@ def _runs_for(model: Model, seconds: float) -> int:
 
 
 def quieter_half(values: Sequence[float]) -> list[float]:
-    """The lower half of the values, the middle one included: disturbance only ever adds time.
+    """The lower half of the values, the middle one included, since disturbances only add time.
 
-    Of a varying number of values its mean stays where it is, other than the least value, and so costs of
-    blocks that were measured more and less often can be added.
+    Unlike the minimum, its mean does not depend on the number of values, so that the costs of blocks with
+    different numbers of rounds can be added.
     """
     return sorted(values)[: (len(values) + 1) // 2]
 
@@ -218,6 +217,6 @@ def is_enough(rounds_us: Sequence[float], protocol: Protocol) -> bool:
         return True
     if len(rounds_us) < protocol.min_rounds:
         return False
-    kept = quieter_half(rounds_us)
-    allowed = max(protocol.relative_precision * statistics.fmean(kept), protocol.absolute_precision_us)
-    return half_width(kept) <= allowed
+    quiet = quieter_half(rounds_us)
+    allowed = max(protocol.relative_precision * statistics.fmean(quiet), protocol.absolute_precision_us)
+    return half_width(quiet) <= allowed

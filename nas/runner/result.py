@@ -1,7 +1,7 @@
 """The result of a target: one file with the kit's manifest and all raw samples.
 
-It is a latency table that has not been computed yet: whoever reads it derives the costs from the samples,
-with what only the rest of the project knows of blocks and networks.
+It is a latency table before its computation: the reader derives the costs from the samples, with knowledge of
+blocks and networks that the runner lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCHEMA = 1
 
 
 def write_result(path: Path, *, kit: Path, samples: Path) -> None:
-    """Writes the result of a measurement, as a whole or not at all.
+    """Writes the result of a measurement atomically.
 
     Args:
         path: The file.
@@ -57,7 +57,7 @@ def read_result(content: dict[str, Any], *, path: Path) -> dict[str, Any]:
         path: The file, for messages.
 
     Raises:
-        RunnerError: If it is of another schema or was edited.
+        RunnerError: If it has another schema or was edited.
     """
     if content.get("schema") != SCHEMA:
         raise RunnerError(

@@ -1,4 +1,4 @@
-"""The file of raw samples: one JSON object a line, appended as each window completes."""
+"""The file of raw samples: one JSON object per line, appended as each window completes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _BEGINNING = b'{"format": '
 
 
 class SampleFile:
-    """An append-only file that only one process writes; what a killed process left is read back.
+    """An append-only file with a single writing process, which continues the file of a killed one.
 
     Args:
-        path: The file; it is made if it does not exist.
-        header: Kit, device and versions of the samples; an existing file must have the same.
-        listen: Is given every line of the file: at once those that are there, then each as it is written.
+        path: The file, which is created if missing.
+        header: Kit, device and versions of the samples. An existing file must have the same.
+        listen: Called with every line of the file: existing ones at once, others as they are written.
 
     Raises:
-        RunnerError: If another process is measuring into the file, or it belongs to something else.
+        RunnerError: If another process is measuring into the file, or it belongs to another measurement.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class SampleFile:
             raise
 
     def _go_on(self, path: Path, header: dict[str, Any]) -> None:
-        """Takes over what is there, or begins; a file that belongs to something else is not touched."""
+        """Continues an existing file or begins a new one. Other files are not touched."""
         _lock(self._stream, path)
-        found, self.windows = read_samples(path)
-        if found is None:
+        existing, self.windows = read_samples(path)
+        if existing is None:
             _require_samples(path)
             _drop_cut_off_line(self._stream)
             self._append(header)
             return
-        _check_header(found, header, path)
+        _check_header(existing, header, path)
         _drop_cut_off_line(self._stream)
         for line in path.read_text(encoding="utf-8-sig").splitlines():
             self._listen(line)
 
     def append(self, window: Window) -> None:
-        """Writes one window, so that it outlives this process."""
+        """Writes one window, which then survives a killed process."""
         value = {
             "entry": window.entry,
             "round": window.round,
@@ -78,7 +78,7 @@ class SampleFile:
 
 
 def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
-    """The header (``None`` if empty) and the windows of a sample file; a cut-off last line is left out.
+    """The header (``None`` if empty) and the windows of a sample file, without a cut-off last line.
 
     Raises:
         RunnerError: If a line in the middle cannot be read.
@@ -94,7 +94,7 @@ def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
 
 
 def parse_window(value: dict[str, Any]) -> Window:
-    """The window that a line of a sample file holds."""
+    """The window in a line of a sample file."""
     samples = tuple(value["samples"])
     measured = (value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
     return Window(*measured, others_cpus=value.get("others"))
@@ -108,18 +108,18 @@ def _drop_cut_off_line(stream: IO[bytes]) -> None:
 
 
 def _require_samples(path: Path) -> None:
-    """Raises a ``RunnerError`` for a file whose first line, cut off or not, does not begin as ours does."""
+    """Raises a ``RunnerError`` unless the first line, cut off or not, begins as in a sample file."""
     with path.open("rb") as stream:
         head = stream.read(len(_BEGINNING))
     if not _BEGINNING.startswith(head):
         raise RunnerError(f"{path} holds something other than raw samples; choose another file")
 
 
-def _check_header(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
+def _check_header(existing: dict[str, Any], header: dict[str, Any], path: Path) -> None:
     for key, value in header.items():
-        if found.get(key) != value:
+        if existing.get(key) != value:
             raise RunnerError(
-                f"{path} was measured with {key} = {found.get(key)!r}, this is {value!r}; "
+                f"{path} was measured with {key} = {existing.get(key)!r}, this is {value!r}; "
                 "delete it or choose another file"
             )
 

@@ -1,4 +1,4 @@
-"""One measurement: decides what is timed next, by what has been timed."""
+"""One measurement: selects the next windows from those taken so far."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from .protocol import (
 )
 from .watch import Watch
 
-_WORTHIEST = 4  # one entry in so many is timed again, once all have their least number of rounds
+_WORTHIEST = 4  # one entry in so many is timed again, once all have their minimum rounds
 _AT_LEAST = 20
-_WAITING = 0.25  # the share of the budget that may be spent on waiting for the machine
+_WAITING = 0.25  # maximum share of the budget for waiting for the machine
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
 class Session:
-    """Keeps the windows taken so far and takes those that are missing.
+    """Takes the windows that a measurement lacks.
 
     Args:
-        entries: What to time, in any order.
+        entries: The entries to time, in any order.
         references: The reference kernels among the models, timed in between.
-        in_turns: Those of the entries that are timed in turns.
+        in_turns: The entries that are timed in turns.
         open_model: Opens a model by its entry.
-        save: Is given each window as it completes.
+        save: Called with each window as it completes.
         protocol: How to measure.
         clock: Monotonic seconds.
         wall: Seconds of the wall clock, for the record.
         sleep: Waits for so many seconds.
-        others: Gives the CPUs that other programs kept busy since it was last asked, where this is known.
-        open_at_once: Models that are kept open; that which was not used for longest is closed for a new one.
-        windows: Windows that an earlier, interrupted run took.
-        usage: Mean occurrences of each entry in a network; 1 where none is given.
-        progress: Called with how far the measurement is.
+        others: Returns the CPUs that other programs kept busy since its last call, if known.
+        open_at_once: Maximum open models. The least recently used one is closed for a new one.
+        windows: Windows of an earlier, interrupted run.
+        usage: Mean occurrences of each entry in a network, 1 by default.
+        progress: Called with the progress of the measurement.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Session:
             self._close(0)
 
     def _plan(self, pass_: int) -> bool:
-        """Queues a round, in shuffled order; False when nothing is left to do."""
+        """Queues a round in shuffled order; False if there is nothing left to do."""
         if pass_ and self._is_spent():
             return False
         active = [name for name in self._entries if not self._is_finished(name)]
@@ -123,7 +123,7 @@ class Session:
         self._round_due = self._clock() + self._protocol.spread_s / self._protocol.min_rounds
 
     def _work_off(self) -> None:
-        """Takes the windows of the queue, to which those that have to be repeated are added meanwhile."""
+        """Takes the windows of the queue, which grows by those that have to be repeated."""
         while self._queue:
             if self._rounds[self._queue[0][0]] and self._is_spent():
                 self._queue.popleft()
@@ -132,7 +132,7 @@ class Session:
             self._unchecked += self._take(self._queue.popleft())
 
     def _partners(self, first: str) -> dict[str, int]:
-        """Entries and rounds to take in turns with ``first``: those that wait, then any."""
+        """Entries and rounds to take in turns with ``first``: waiting ones, then any."""
         partners: dict[str, int] = {}
         waiting: list[tuple[str, int]] = []
         places = self._protocol.turns - 1
@@ -149,7 +149,7 @@ class Session:
         return partners
 
     def _left_s(self) -> float:
-        """Seconds of the budget that are left."""
+        """The remaining seconds of the budget."""
         return self._protocol.budget_s - self._spent_s - self._waited_s - self._paused_s
 
     def _is_spent(self) -> bool:
@@ -159,20 +159,20 @@ class Session:
         return is_enough(list(self._rounds[name].values()), self._protocol)
 
     def _worthiest(self, names: Sequence[str]) -> list[str]:
-        """Those of ``names`` whose next window lessens the error of a typical network most, for its time."""
+        """The ``names`` whose next window reduces the error of a typical network most, for its time."""
         ranked = sorted(names, key=self._worth, reverse=True)
         return ranked[: max(_AT_LEAST, len(ranked) // _WORTHIEST)]
 
     def _worth(self, name: str) -> float:
         """The decrease of a typical network's variance by one more window, per second of measuring."""
         rounds = list(self._rounds[name].values())
-        kept = quieter_half(rounds)
-        variance = statistics.variance(kept if len(kept) > 1 else [*rounds, *rounds])
-        error = self._usage.get(name, 1.0) ** 2 * variance / (len(kept) * (len(kept) + 1))
+        quiet = quieter_half(rounds)
+        variance = statistics.variance(quiet if len(quiet) > 1 else [*rounds, *rounds])
+        error = self._usage.get(name, 1.0) ** 2 * variance / (len(quiet) * (len(quiet) + 1))
         return error / max(self._took_s[name], 1e-6)
 
     def _time_references(self, *, force: bool = False) -> None:
-        """Times the reference kernels if it is time to, and sees to a machine that has slowed down."""
+        """Times the reference kernels if they are due, and handles a machine that has slowed down."""
         if not self._references or (not force and self._clock() < self._reference_due):
             return
         self._take_references()
@@ -189,10 +189,10 @@ class Session:
             self._take((name, len(self._rounds[name])))
 
     def _wait(self) -> None:
-        """Pauses until the machine has recovered, and queues what was taken since it last was well.
+        """Pauses until the machine has recovered, and queues the windows since its last good state.
 
-        If it does not recover, its new state is the usual one: the reference kernels show by how much it is
-        slower, which is divided out later.
+        If it does not recover, its new state becomes the usual one. The reference kernels show the slowdown,
+        which is divided out later.
         """
         left_s, delay_s = self._may_wait_s(), _FIRST_WAIT_S
         if left_s <= 0:
@@ -219,7 +219,7 @@ class Session:
         return max(min(self._protocol.pause_s, _WAITING * self._protocol.budget_s - self._waited_s), 0.0)
 
     def _take(self, first: tuple[str, int]) -> list[tuple[str, int]]:
-        """Takes one window, or several in turns; returns what was taken."""
+        """Takes one window, or several in turns; returns their entries and rounds."""
         name, round_ = first
         if name in self._turn_takers:
             rounds = {name: round_, **self._partners(name)}
@@ -241,7 +241,7 @@ class Session:
         return [(window.entry, window.round) for window in windows]
 
     def _note(self, window: Window) -> None:
-        """Remembers a window; one that was repeated counts as it came out last."""
+        """Records a window. Of repeated ones, the last counts."""
         if window.entry in self._rounds:
             self._rounds[window.entry][window.round] = window.quiet_us
             self._took_s[window.entry] = window.took_s
@@ -249,7 +249,7 @@ class Session:
 
     def _model(self, name: str) -> Model:
         if name in self._models:
-            self._models[name] = self._models.pop(name)  # the latest stand last
+            self._models[name] = self._models.pop(name)  # the most recently used is last
         else:
             self._close(self._open_at_once - 1)
             start = self._clock()
@@ -258,7 +258,7 @@ class Session:
         return self._models[name]
 
     def _close(self, left: int) -> None:
-        """Closes the models that were not used for longest, until ``left`` are open."""
+        """Closes the least recently used models until ``left`` are open."""
         while len(self._models) > left:
             self._models.pop(next(iter(self._models))).close()
 

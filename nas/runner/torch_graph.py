@@ -1,4 +1,4 @@
-"""ONNX graphs as sequences of PyTorch calls: each operator by the function that a module would call."""
+"""ONNX graphs as sequences of PyTorch calls: each operator calls the function that a module would call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TorchGraph:
         device: The device of a kit, with all options.
 
     Raises:
-        RunnerError: If an operator is not known.
+        RunnerError: If an operator is unknown.
     """
 
     def __init__(self, library: Any, graph: Graph, *, device: dict[str, Any]) -> None:
@@ -42,13 +42,13 @@ class TorchGraph:
 
     def _step(self, node: Node, graph: Graph) -> Step:
         if node.kind not in _KINDS:
-            known = ", ".join(sorted(_KINDS))
-            raise RunnerError(f"torch does not know the operator {node.kind}; known: {known}")
+            kinds = ", ".join(sorted(_KINDS))
+            raise RunnerError(f"torch does not know the operator {node.kind}; known: {kinds}")
         values = {name: graph.constants[name] for name in node.inputs if name in graph.constants}
         return _KINDS[node.kind](self.library.nn.functional, node, values)
 
     def tensor(self, value: np.ndarray[Any, Any]) -> Any:
-        """``value`` where and as the model's values are."""
+        """``value`` with the model's device, type and layout."""
         if value.dtype.kind != "f":
             return self.library.tensor(value)
         tensor = self.library.tensor(value.astype(np.float32)).to(self._place, self._dtype)
@@ -67,17 +67,17 @@ class TorchGraph:
 
 
 def _with_silu(nodes: tuple[Node, ...]) -> list[Node]:
-    """The nodes with ``x · sigmoid(x)``, which ONNX has no operator for, as one."""
+    """The nodes, with ``x · sigmoid(x)``, for which ONNX has no operator, as one node."""
     gates = {node.outputs[0]: node.inputs[0] for node in nodes if node.kind == "Sigmoid"}
-    found: list[Node] = []
+    merged: list[Node] = []
     for node in nodes:
         gated = [name for name in node.inputs if gates.get(name) in node.inputs] if node.kind == "Mul" else []
         if gated:
-            found = [other for other in found if other.outputs[0] != gated[0]]
-            found.append(Node("Silu", (gates[gated[0]],), node.outputs, {}))
+            merged = [other for other in merged if other.outputs[0] != gated[0]]
+            merged.append(Node("Silu", (gates[gated[0]],), node.outputs, {}))
         else:
-            found.append(node)
-    return found
+            merged.append(node)
+    return merged
 
 
 def _conv(functional: Any, node: Node, _: Any) -> Step:
@@ -143,7 +143,7 @@ def _transpose(_: Any, node: Node, __: Any) -> Step:
 
 
 def _plain(name: str) -> Callable[[Any, Node, Any], Step]:
-    """A function that takes the input alone."""
+    """A function of the input alone."""
 
     def build(functional: Any, _: Node, __: Any) -> Step:
         function: Step = vars(functional)[name]

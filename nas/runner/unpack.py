@@ -1,4 +1,4 @@
-"""Kits that came as one zip file."""
+"""Kits in one zip file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .measure import MANIFEST
 
 
 def kit_folder(kit: Path) -> Path:
-    """The folder of a kit; a zip file is unpacked beside itself, unless it has been.
+    """The folder of a kit. A zip file is unpacked beside itself once.
 
     Raises:
-        RunnerError: If the file is no kit, or is cut off.
+        RunnerError: If the file is not a kit, or is cut off.
     """
     if not kit.is_file():
         return kit

@@ -1,4 +1,4 @@
-"""Watches the speed of the machine with two reference kernels."""
+"""Watching the speed of the machine with two reference kernels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from .protocol import Window
 
-_REMEMBERED = 15  # windows of a kernel that show what is usual
-_CONFIRMED = 3  # windows in a row that must be slow: a single one may have been disturbed
+_REMEMBERED = 15  # windows of a kernel that determine its usual time
+_CONFIRMED = 3  # consecutive slow windows: a single one may be a disturbance
 
 
 class Watch:
-    """Notes the windows of the reference kernels.
+    """Records the windows of the reference kernels.
 
-    What is usual is the median of a kernel's latest windows, so a drift of a percent a minute moves it, and a
-    processor that gets hot or is throttled does not.
+    A kernel's usual time is the median of its latest windows, which follows a drift of a percent per minute,
+    but not a processor that gets hot or is throttled.
 
     Args:
         references: The reference kernels.
@@ -29,15 +29,15 @@ class Watch:
         self._fresh: dict[str, list[float]] = {name: [] for name in references}
 
     def note(self, window: Window) -> None:
-        """Takes notice of a window of a reference kernel; the others are ignored."""
+        """Records a window of a reference kernel; others are ignored."""
         if window.entry in self._fresh:
             self._fresh[window.entry].append(window.quiet_us)
 
     @property
     def slowdown(self) -> float:
-        """By which share the kernels take longer than usual, over the windows since the last ``accept``.
+        """The share by which the kernels take longer than usual, in the windows since the last ``accept``.
 
-        The geometric mean over the kernels of their least time over their usual one, less 1.
+        It is the geometric mean over the kernels of smallest / usual time, minus 1.
         """
         pairs = [(min(self._fresh[name]), usual) for name, usual in self._usual.items() if self._fresh[name]]
         logs = [math.log(least / statistics.median(usual)) for least, usual in pairs if usual]
@@ -45,7 +45,7 @@ class Watch:
 
     @property
     def is_slow(self) -> bool:
-        """Whether the machine has slowed down, as far as the windows so far show."""
+        """Whether the machine has slowed down according to the windows so far."""
         return self.slowdown > self._limit
 
     @property
@@ -54,13 +54,13 @@ class Watch:
         return all(len(fresh) >= _CONFIRMED for fresh in self._fresh.values())
 
     def accept(self) -> None:
-        """Counts the windows since the last call to the usual ones; a slow machine begins anew with them."""
+        """Adds the windows since the last call to the usual ones; if slow, the last one replaces those."""
         slow = self.is_slow
         for name, fresh in self._fresh.items():
             self._usual[name] = ([] if slow else self._usual[name] + fresh)[-_REMEMBERED:] or fresh[-1:]
             fresh.clear()
 
     def forget(self) -> None:
-        """Drops the windows since the last ``accept``: they were taken in a state that has passed."""
+        """Drops the windows since the last ``accept``, which show a state that has passed."""
         for fresh in self._fresh.values():
             fresh.clear()

@@ -164,7 +164,7 @@ class Data:
             lowered = space.lower_many(rows, classes=classes, input_channels=input_channels)
             return many_features(lowered, every)
 
-        known_ms = (
+        sibling_ms = (
             np.zeros(0)
             if sibling is None
             else sibling.predict_many(space, measured.rows, classes=classes, input_channels=input_channels)
@@ -174,7 +174,7 @@ class Data:
             latency_ms=measured.latency_ms,
             scaling=Scaling.of(lower(random)),
             sibling=None if sibling is None else sibling.model,
-            sibling_ms=known_ms,
+            sibling_ms=sibling_ms,
         )
 
     def fit(self, numbers: IntArray) -> NetworkModel:

@@ -1,7 +1,7 @@
-"""Inference runtimes, one file each; a file is found by its name.
+"""Inference runtimes, one file each, which is named after the runtime.
 
-It has a tuple ``PRECISIONS`` of those that it runs, and a function ``open_device(device)``, which is given
-the kit's device (a dict) and returns a ``Runtime``; it may have functions ``takes_turns(device)``,
+A file has a tuple ``PRECISIONS`` of the precisions that it runs, and a function ``open_device(device)`` from
+the kit's device (a dict) to a ``Runtime``. It may have functions ``takes_turns(device)``,
 ``needs_process(device)`` and ``claim_process(device)``. Importing the file loads no library.
 """
 
@@ -20,7 +20,7 @@ from ..protocol import Model
 
 
 class Runtime(ABC):
-    """An inference runtime that is set up for one device."""
+    """An inference runtime for one device."""
 
     @property
     @abstractmethod
@@ -43,14 +43,13 @@ class Runtime(ABC):
     def profile(self, path: Path) -> list[tuple[str, float]]:
         """The time of each operator of a model, by the runtime's own profiler.
 
-        Profiling costs time at each operator, so its figures show what was fused and what is slow; they are
-        no latencies.
+        Profiling costs time at each operator. The figures show fused and slow operators, not latencies.
 
         Args:
             path: The model.
 
         Returns:
-            Each operator that is run, in the runtime's words, and its microseconds in one run.
+            The name of each operator in the runtime, and its microseconds in one run.
 
         Raises:
             RunnerError: If the model cannot be loaded, or the runtime has no profiler.
@@ -59,14 +58,14 @@ class Runtime(ABC):
 
 
 _REGISTERED: dict[str, Path] = {}
-"""Files of other runtimes than ours, by name. ``measure.pyz`` holds them beside ours."""
+"""Files of users' runtimes by name. ``measure.pyz`` contains them too."""
 
 
 def register(file: Path) -> None:
-    """Makes the runtime in a file known by the file's name.
+    """Registers the runtime in a file under the file's name.
 
     Args:
-        file: A Python file like those of this folder; its relative imports are theirs.
+        file: A Python file like those of this folder, with the same relative imports.
 
     Raises:
         RunnerError: If there is no such file, or another runtime has its name.
@@ -79,17 +78,17 @@ def register(file: Path) -> None:
 
 
 def registered() -> dict[str, Path]:
-    """The files of the runtimes that were registered, by name."""
+    """The files of registered runtimes, by name."""
     return dict(_REGISTERED)
 
 
 def runtimes() -> list[str]:
-    """The names of the runtimes that there are."""
+    """The names of all runtimes."""
     return sorted({*_REGISTERED, *(module.name for module in pkgutil.iter_modules(__path__))})
 
 
 def check_precision(device: dict[str, Any]) -> None:
-    """Checks that the runtime that ``device`` names runs its precision.
+    """Checks that the runtime of ``device`` runs its precision.
 
     Raises:
         RunnerError: If there is no such runtime, or it does not.
@@ -103,34 +102,34 @@ def check_precision(device: dict[str, Any]) -> None:
 
 
 def takes_turns(device: dict[str, Any]) -> bool:
-    """Whether chains of blocks are timed in turns, one run each: on a CPU, whose caches they then share.
+    """Whether chains of blocks are timed in turns, one run each, so that they share the caches of a CPU.
 
-    A runtime decides by a function of this name in its file; without one, each is run back to back.
+    A runtime decides by a function of this name in its file. Without one, chains run back to back.
     """
     return bool(_optional(device, "takes_turns"))
 
 
 def needs_process(device: dict[str, Any]) -> bool:
-    """Whether models are to be measured by a process that does nothing else."""
+    """Whether models need a process that does nothing but measure."""
     return bool(_optional(device, "needs_process"))
 
 
 def claim_process(device: dict[str, Any]) -> None:
-    """Sets up what concerns a whole process, which from now on measures for ``device`` and does nothing else.
+    """Sets up this process, which from now on only measures for ``device``.
 
-    Called before any model is opened.
+    It is called before any model is opened.
     """
     _optional(device, "claim_process")
 
 
 def _optional(device: dict[str, Any], function: str) -> Any:
-    """The result of an optional function of the runtime's file; ``None`` if the file lacks it."""
+    """The result of an optional function in the runtime's file, ``None`` if there is none."""
     optional = getattr(_module(device), function, None) if device.get("runtime") in runtimes() else None
     return None if optional is None else optional(device)
 
 
 def open_runtime(device: dict[str, Any]) -> Runtime:
-    """The runtime that ``device`` names, set up for it.
+    """The runtime of ``device``, set up for it.
 
     Raises:
         RunnerError: If there is no such runtime, it is not installed, or it lacks the provider or precision.

@@ -27,37 +27,37 @@ _TYPES = {
 }
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
-    (_CUDA, "fp32"): {"use_tf32": 0},  # which is on unless one says otherwise
+    (_CUDA, "fp32"): {"use_tf32": 0},  # on by default
     (_CUDA, "tf32"): {"use_tf32": 1},
     (_TENSORRT, "fp16"): {"trt_fp16_enable": 1},
     (_TENSORRT, "int8"): {"trt_int8_enable": 1},
 }
-"""Options of providers that a precision needs."""
+"""Options of providers for a precision."""
 
 _OVERRIDE = "NVIDIA_TF32_OVERRIDE"
 _PROFILED_RUNS = 10
 _shared: list[int] = []
-"""The number of threads that all sessions of this process share; empty if each has its own."""
+"""The number of threads shared by all sessions of this process; empty if each has its own."""
 
 
 def takes_turns(device: dict[str, Any]) -> bool:
-    """On a CPU; with several threads, where the sessions share them."""
+    """On a CPU, with several threads only if sessions share them."""
     return bool(device["provider"] == _CPU)
 
 
 def needs_process(device: dict[str, Any]) -> bool:
-    """With several threads of a CPU: that sessions share them is settled for a process once and for all."""
+    """With several threads of a CPU, since sharing them is a decision for the whole process."""
     return bool(device["provider"] == _CPU and device["threads"] > 1)
 
 
 def claim_process(device: dict[str, Any]) -> None:
-    """Lets all sessions of this process share their threads, if the library is new enough to do so.
+    """Lets all sessions of this process share their threads, if the library is new enough.
 
-    Threads of a session's own spin for a while after each run, and would disturb other sessions.
+    A session's own threads spin for a while after each run and would disturb other sessions.
     """
     try:
         from onnxruntime import set_global_thread_pool_sizes  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:  # open_device says what is missing
+    except ImportError:  # open_device reports it
         return
     if needs_process(device) and not _shared:
         set_global_thread_pool_sizes(device["threads"], 1)
@@ -108,7 +108,7 @@ class _OnnxRuntime(Runtime):
 
     @property
     def open_at_once(self) -> int:
-        """One where a session has threads of its own: they spin, and would disturb each other."""
+        """One if sessions have their own threads, which spin and would disturb each other."""
         return 4000 if self._device["threads"] in (1, *_shared) else 1
 
     def open(self, path: Path) -> Model:
@@ -129,11 +129,11 @@ class _OnnxRuntime(Runtime):
         return [(name, us / _PROFILED_RUNS) for name, us in took.items()]
 
     def _check_placement(self, path: Path) -> None:
-        """Looks at where the operators of a model run: the first of a kit stands for all.
+        """Checks where the operators of a model run. The first model of a kit represents all.
 
-        That none falls back to the CPU is asked of every session; only a profile shows on which provider an
-        operator runs, and that a provider computes FP16 by casting to FP32. It may do so for some operators
-        only: in FP16 each model is looked at.
+        Sessions refuse to fall back to the CPU, but only a profile shows the provider of an operator, and
+        providers that compute FP16 by casting to FP32. Some cast only for some operators, so every FP16 model
+        is checked.
         """
         provider = self._device["provider"]
         for event in self._events(path, runs=1):
@@ -150,7 +150,7 @@ class _OnnxRuntime(Runtime):
                 )
 
     def _events(self, path: Path, *, runs: int) -> list[dict[str, Any]]:
-        """The profiler's events of operators, one for each operator and run after one to warm up."""
+        """The profiler's events, one for each operator and run after a warm-up run."""
         options = self._options()
         options.enable_profiling = True
         with tempfile.TemporaryDirectory() as folder:
@@ -163,10 +163,10 @@ class _OnnxRuntime(Runtime):
 
     def _session(self, path: Path, options: Any) -> Any:
         provider = self._device["provider"]
-        given = _SETTINGS.get((provider, self._device["precision"]), {}) | self._device.get(
+        provider_options = _SETTINGS.get((provider, self._device["precision"]), {}) | self._device.get(
             "provider_options", {}
         )
-        settings = {name: str(value) for name, value in given.items()}
+        settings = {name: str(value) for name, value in provider_options.items()}
         try:
             session = self._library.InferenceSession(
                 str(path), options, providers=[(provider, settings)], enable_fallback=False
@@ -193,7 +193,7 @@ class _OnnxRuntime(Runtime):
 
 
 def _read_profile(path: Path) -> list[dict[str, Any]]:
-    """The events of a profile, which ONNX Runtime leaves cut off without an error where the disk is full."""
+    """The events of a profile, which ONNX Runtime cuts off without an error if the disk is full."""
     try:
         return list(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
@@ -204,12 +204,12 @@ def _read_profile(path: Path) -> list[dict[str, Any]]:
 
 
 class _OnnxModel(Model):
-    """A session whose inputs and outputs stay where it computes: on a GPU, nothing is copied to and fro."""
+    """A session with inputs and outputs on its device: on a GPU, nothing is copied to or from the host."""
 
     def __init__(self, library: Any, session: Any, *, batch: int, place: str) -> None:
         self._session, self._place = session, place
         self._binding = session.io_binding()
-        self._inputs = []  # the library reads the arrays where they are, and keeps none of them alive
+        self._inputs = []  # the library reads these arrays in place without owning them
         rng = np.random.default_rng(0)
         for value in session.get_inputs():
             sizes = [size if isinstance(size, int) else batch for size in value.shape]
@@ -219,7 +219,7 @@ class _OnnxModel(Model):
         self._bind_outputs()
 
     def _bind_outputs(self) -> None:
-        """Runs once and keeps the outputs' buffers, so that later runs allocate none."""
+        """Runs once and binds the outputs' buffers, so that later runs allocate none."""
         outputs = self._session.get_outputs()
         for value in outputs:
             self._binding.bind_output(value.name, self._place)

@@ -1,4 +1,4 @@
-"""OpenVINO: processors, GPUs and NPUs; the provider is OpenVINO's word for one of them, e.g. ``CPU``."""
+"""OpenVINO: processors, GPUs and NPUs; the provider is OpenVINO's name of one of them, e.g. ``CPU``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import Runtime
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
-"""The precision of operations with float operands; an INT8 model's own types decide the rest."""
+"""The precision of operations with float operands. An INT8 model's types determine the others."""
 
 _PROFILED_RUNS = 10
 
@@ -33,7 +33,7 @@ def open_device(device: dict[str, Any]) -> Runtime:
     Raises:
         RunnerError: If OpenVINO is not installed, or finds no such device.
     """
-    # OpenVINO's import sends usage data, from a thread that disturbs measurements, if this can be imported.
+    # OpenVINO's import sends usage data from a thread that disturbs measurements, if it can import this.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino  # type: ignore[import-not-found,unused-ignore]
@@ -58,7 +58,7 @@ class _OpenVino(Runtime):
 
     @property
     def open_at_once(self) -> int:
-        """Each model holds some megabytes and threads of its own, which sleep while they have no work."""
+        """Each model has some megabytes and its own threads, which sleep without work."""
         return 1000
 
     def open(self, path: Path) -> Model:
@@ -96,10 +96,10 @@ class _OpenVino(Runtime):
         devices, provider = compiled.get_property("EXECUTION_DEVICES"), self._device["provider"]
         if [name.split(".")[0] for name in devices] != [provider.split(".")[0]]:
             raise RunnerError(f"openvino runs {path} on {devices}, not on {provider}; choose another device")
-        found = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if found != hint:
+        precision = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if precision != hint:
             raise RunnerError(
-                f"openvino computes {path} in {found}, not in {hint}, on this machine; "
+                f"openvino computes {path} in {precision}, not in {hint}, on this machine; "
                 "choose another device.precision"
             )
 

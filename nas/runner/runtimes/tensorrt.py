@@ -1,9 +1,9 @@
-"""TensorRT 10 and 11, by their native interface.
+"""TensorRT 10 and 11, through their native interface.
 
-Networks are strongly typed: the precision of each operation stands in the ONNX file, as FP16 or as pairs of
-QuantizeLinear and DequantizeLinear. All engines share one timing cache, which is kept beside the models, so
-that blocks and whole networks get the same kernels, also after an interruption. Options: ``cuda_graph`` (true
-unless it is set to false) and ``optimization_level`` (the builder's, 0 to 5).
+Networks are strongly typed: the ONNX file determines the precision of each operation, by FP16 or by pairs of
+QuantizeLinear and DequantizeLinear. All engines share one timing cache, a file beside the models, so that
+blocks and whole networks get the same kernels, also after an interruption. Options: ``cuda_graph`` (true by
+default) and ``optimization_level`` (the builder's, 0 to 5).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class _TensorRt(Runtime):
         return config
 
     def _shapes(self, network: Any) -> Any:
-        """The only shapes that are run: those of the file, with the device's batch where it is left open."""
+        """The shapes of the file, with the device's batch for open ones. No others are run."""
         profile = self._builder.create_optimization_profile()
         for i in range(network.num_inputs):
             value = network.get_input(i)
@@ -148,7 +148,7 @@ class _TensorRtModel(Model):
             raise RunnerError("tensorrt could not run an engine that it had built; its own log says why")
 
     def use_graph(self) -> None:
-        """From now on, the whole network is one launch."""
+        """Turns the network into one launch from now on."""
         self._launch = self._cuda.capture(self._enqueue)
         self.time(_WARM_UP)
 
@@ -158,7 +158,7 @@ class _TensorRtModel(Model):
 
 
 def _make_profiler(library: Any) -> Any:
-    """An object that sums up what TensorRT reports of its layers."""
+    """An object that sums the times of layers that TensorRT reports."""
 
     class Profiler(library.IProfiler):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -74,11 +74,11 @@ class _Torch(Runtime):
         device = "cuda" if on_gpu else None
         with profiler.profile(use_device=device, use_kineto=on_gpu) as profile:  # Kineto starts slowly
             model.time(_PROFILED_RUNS)
-        found = [
+        events = [
             (event.key, event.self_device_time_total if on_gpu else event.self_cpu_time_total)
             for event in profile.key_averages()
         ]
-        return [(name, us / _PROFILED_RUNS) for name, us in found if us > 0]
+        return [(name, us / _PROFILED_RUNS) for name, us in events if us > 0]
 
 
 class _TorchModel(Model):
@@ -100,7 +100,7 @@ class _TorchModel(Model):
 
     @contextmanager
     def _settings(self) -> Iterator[None]:
-        """The library's global settings, for as long as something is timed."""
+        """Applies the library's global settings while the body runs."""
         torch = self._library
         tf32 = self._device["precision"] == "tf32"
         threads, collecting = torch.get_num_threads(), gc.isenabled()
@@ -119,7 +119,7 @@ class _TorchModel(Model):
 
 
 class _CudaModel(_TorchModel):
-    """Timed by events on the GPU's own clock; in eager mode, waiting for Python counts, as in use."""
+    """Timed by events on the GPU's clock. In eager mode, waiting for Python counts, as in practice."""
 
     def __init__(self, graph: TorchGraph, device: dict[str, Any]) -> None:
         self._captured: Any = None
@@ -132,7 +132,7 @@ class _CudaModel(_TorchModel):
         torch, captured = self._library, self._library.cuda.CUDAGraph()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # capture wants kernels that were chosen, and workspaces that exist
+        with torch.cuda.stream(stream):  # a capture needs selected kernels and existing workspaces
             for _ in range(3):
                 self._graph(self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
