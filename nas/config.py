@@ -1,7 +1,7 @@
-"""The typed configuration. Values stand in ``conf/``; what each means, and its type, stand here.
+"""The typed configuration: types and meanings here, values in ``conf/``.
 
-Every field is explained under "Attributes"; ``nas COMMAND --help`` prints these explanations beside the
-values. Fields without a default get their value from a file in ``conf/``: a default stands in one place only.
+``nas COMMAND --help`` prints the "Attributes" sections beside the values. Each default is defined once:
+fields without one here get their value from a file in ``conf/``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from nas.errors import UserError
 from nas.hardware import Device
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_LARGEST_SEED = 2**32 - 1  # what every library takes
+_LARGEST_SEED = 2**32 - 1  # the largest that every library accepts
 
 
 def seconds(duration: str, *, setting: str = "") -> float:
-    """The seconds in a duration such as ``"90s"``, ``"5m"`` or ``"1.5h"``.
+    """Converts a duration such as ``"90s"``, ``"5m"`` or ``"1.5h"`` to seconds.
 
     Args:
         duration: The text.
-        setting: The setting that it is the value of, for the message.
+        setting: Name of the setting, for the error message.
 
     Raises:
-        UserError: If it is not a positive number with one of these units.
+        UserError: If the text is not a positive number followed by one of these units.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh])\s*", duration)
     if match is None or float(match[1]) == 0:
@@ -38,13 +38,13 @@ def seconds(duration: str, *, setting: str = "") -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:
-    """Where training and accuracy run.
+    """Where training and evaluation run.
 
     Attributes:
-        torch_device: auto (CUDA where there is one, else the CPU), cpu, cuda, cuda:1, ...
-        autocast: Precision of convolutions while training: auto (bf16 on a GPU that computes with it, else
-            none), none, bf16 or fp16.
-        compile: Compile the networks that are trained alone (torch.compile); it costs a minute for each.
+        torch_device: auto (CUDA if available, else the CPU), cpu, cuda, cuda:1, ...
+        autocast: Precision of convolutions in training: auto (bf16 on GPUs that support it, else none), none,
+            bf16 or fp16.
+        compile: Compile networks that are trained alone (torch.compile); costs about a minute per network.
     """
 
     torch_device: str
@@ -54,14 +54,14 @@ class ComputeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointConfig:
-    """How a training that is killed can go on; decides nothing about its result.
+    """Checkpoints, from which an interrupted training resumes; they do not affect its result.
 
     Attributes:
-        every: Time between two checkpoints: 90s, 5m, 1h; null for none by time.
-        every_steps: Steps between two; null for none by steps.
-        keep: How many of the last are kept.
-        best_every_epochs: Epochs between two looks at the validation accuracy of the supernet's smallest and
-            largest networks; the weights with the best mean are kept too. 0 is off.
+        every: Time between checkpoints: 90s, 5m, 1h; null disables checkpoints by time.
+        every_steps: Steps between checkpoints; null disables checkpoints by steps.
+        keep: Number of latest checkpoints to keep.
+        best_every_epochs: Epochs between validations of the supernet's smallest and largest networks; the
+            weights with the best mean accuracy are kept too. 0 is off.
     """
 
     every: str | None
@@ -72,12 +72,13 @@ class CheckpointConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """What happens to a training image.
+    """Augmentation of training images.
 
     Attributes:
-        flip: Mirror half of the images, left to right; off where left and right differ, as in digits.
+        flip: Mirror half of the images horizontally; turn it off where orientation matters, as for digits.
         crop_padding: Shift by up to this fraction of the side; 0.125 is 4 pixels of 32, 0 is off.
-        resized_crop: Least and greatest share of the area of a random crop, e.g. [0.08, 1]; null is off.
+        resized_crop: Smallest and largest area of a random crop, as shares of the image, e.g. [0.08, 1]; null
+            is off.
     """
 
     flip: bool = True
@@ -87,21 +88,22 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """The images; a file in ``conf/data/`` needs to give a name only.
+    """The images; a file in ``conf/data/`` has to set only the name.
 
     Attributes:
         name: The loader: digits, cifar10, cifar100, image_folder or imagenet.
-        root: The folder with the images, where the loader needs one.
+        root: Folder of the images, for loaders that need one.
         download: Whether the loader may download the images to root.
-        validation_fraction: Share of the training images that is kept for the search.
-        test_fraction: Share that is kept for the final test, where the data set has no test images itself.
-        channels: 1 (grey) or 3 (colour); null takes the images as they are.
-        workers: Processes that decode images; null takes one a core, where that is worth it.
+        validation_fraction: Share of the training images that is held out for the search.
+        test_fraction: Share that is held out for the final test, if the data set has no test images of its
+            own.
+        channels: 1 (grey) or 3 (colour); null keeps the images as they are.
+        workers: Processes that decode images; null uses one per core where it pays off.
         cache: Where decoded images are kept: auto (memory, if they fit), memory or disk.
-        store_size: Side in pixels at which files are kept in memory; null takes the median, at most 256.
-        skip_damaged: Leave out images that cannot be decoded; otherwise the first one stops the command.
-        max_train_images: Use only so many training images; null uses all.
-        augment: What happens to a training image.
+        store_size: Side in pixels at which image files are cached; null uses the median, at most 256.
+        skip_damaged: Skip images that cannot be decoded; otherwise the first one stops the command.
+        max_train_images: Largest number of training images to use; null uses all.
+        augment: Augmentation of training images.
     """
 
     name: str
@@ -120,26 +122,26 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceConfig:
-    """The target device; a file in ``conf/device/`` needs to give a name only.
+    """The target device; a file in ``conf/device/`` has to set only the name.
 
     Attributes:
-        name: A short name; tables are named after it.
-        machine: The processor; empty stands for wherever the table is measured.
-        board: What the board or GPU calls itself, e.g. Raspberry Pi 4; another machine is not measured in its
-            place. Empty stands for any.
-        runtime: The inference runtime; onnxruntime, openvino, tensorrt and torch are measured.
-        runtime_version: Its version; empty stands for the one that is installed where the table is measured.
+        name: A short name, used in the names of its tables.
+        machine: The processor; empty means the machine on which the table is measured.
+        board: The board's or GPU's own name, e.g. Raspberry Pi 4; measuring on other hardware is refused.
+            Empty allows any.
+        runtime: The inference runtime; onnxruntime, openvino, tensorrt and torch can be measured.
+        runtime_version: The runtime's version; empty means the version installed on the measured machine.
         provider: The runtime's back end.
         provider_options: Options of the provider; add one with +device.provider_options.NAME=VALUE.
-        threads: Threads of one inference.
-        batch: Images of one inference. Every latency, bound and budget is the time of one inference.
-        precision: fp32, tf32, fp16, bf16, fp8 or int8, as far as the runtime has it.
+        threads: Threads per inference.
+        batch: Images per inference. Every latency, bound and budget is the time of one inference.
+        precision: fp32, tf32, fp16, bf16, fp8 or int8, if the runtime supports it.
         peak_flops: Peak FLOP/s by precision, e.g. {fp32: 1.0e11}; for the roofline.
-        bandwidth_bytes_per_s: Peak memory bandwidth in bytes a second; for the roofline.
-        preferred_blocks: Block kinds that run well.
-        channel_multiple: Channel counts should be multiples of it.
-        max_width: The largest channel count that still runs well.
-        sources: Where each of these figures comes from, by its name.
+        bandwidth_bytes_per_s: Peak memory bandwidth in bytes per second; for the roofline.
+        preferred_blocks: Kinds of blocks that run well.
+        channel_multiple: Channel counts should be multiples of this number.
+        max_width: Largest channel count that still runs well.
+        sources: Source of each of these figures, by name.
     """
 
     name: str
@@ -162,20 +164,21 @@ class DeviceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizationConfig:
-    """How weights are trained: SGD with Nesterov momentum, linear warm-up, then a cosine.
+    """The optimiser: SGD with Nesterov momentum and a cosine schedule after a linear warm-up.
 
     Attributes:
         epochs: Passes over the training images.
-        batch_size: Images a step, in all processes together.
-        learning_rate: Peak, for 256 images a step; it is scaled with batch_size.
-        momentum: Of Nesterov's method.
-        weight_decay: Of convolution and matrix weights; BatchNorm and biases do not decay.
+        batch_size: Images per step, over all processes.
+        learning_rate: Peak learning rate at 256 images per step; it scales with batch_size.
+        momentum: Nesterov momentum.
+        weight_decay: Weight decay of convolution and matrix weights; BatchNorm and biases do not decay.
         warmup_epochs: Epochs of linear warm-up.
         label_smoothing: Share of a label's weight that is spread over all classes.
         clip_value: Gradients are clipped to this value; 0 is off.
-        ema_decay: Share that stays, at each step, of a moving average of the weights, which is evaluated and
-            saved in their place, e.g. 0.999; 0 is off.
-        zero_init_residual: Whether blocks with a shortcut begin as the shortcut alone.
+        ema_decay: Decay per step of the moving average of the weights, e.g. 0.999; the average is evaluated
+            and saved in place of the weights. 0 is off.
+        zero_init_residual: Whether residual branches start at zero, so that each block starts as its
+            shortcut.
     """
 
     epochs: int
@@ -192,25 +195,25 @@ class OptimizationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(OptimizationConfig):
-    """How the supernet is trained.
+    """Training of the supernet.
 
     Attributes:
-        recipe: How subnets are drawn and taught: sandwich (the largest, random ones and the smallest),
-            single_path (a random one), fairnas (as many as hold every choice), or progressive_shrinking
-            (smaller ones join later).
-        random_subnets: Random subnets a step, beside the largest and the smallest (sandwich) or beside the
-            largest (progressive_shrinking).
-        distill: How the other subnets learn from the largest: soft (its probabilities), alpha (by AlphaNet's
+        recipe: How subnets are sampled and trained: sandwich (the largest, the smallest and random ones),
+            single_path (one random subnet), fairnas (a set of subnets that covers every choice), or
+            progressive_shrinking (smaller subnets join later).
+        random_subnets: Random subnets per step, in addition to the largest and the smallest (sandwich) or to
+            the largest (progressive_shrinking).
+        distill: How the other subnets learn from the largest: soft (its probabilities), alpha (AlphaNet's
             adaptive divergence), or none (from the labels).
-        sampling: How the sandwich's random subnets are drawn: uniform, or attentive (by their loss).
-        attentive_candidates: Subnets of like MACs that attentive sampling compares for each that it takes.
-        attentive_keep: Which of them it takes: best or worst.
-        dropout: Share of the features before the classifier that is dropped, in the largest subnet only.
-        drop_connect: Share of the images that lose the last residual branch, in the largest subnet only; less
-            in the branches before it.
+        sampling: How the sandwich's random subnets are sampled: uniform, or attentive (by their loss).
+        attentive_candidates: Subnets of similar MACs from which attentive sampling selects one.
+        attentive_keep: Which candidate it selects: best or worst.
+        dropout: Dropout rate before the classifier, in the largest subnet only.
+        drop_connect: Share of the images that skip the last residual branch, in the largest subnet only; the
+            rate falls towards the first branch.
         phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
-        kernel_transform: Whether small kernels are learned functions of large ones, not just their centre.
-        calibration_images: Training images on which a subnet's BatchNorm statistics are computed anew.
+        kernel_transform: Whether small kernels are learned functions of large ones instead of their centre.
+        calibration_images: Training images on which a subnet's BatchNorm statistics are recomputed.
     """
 
     recipe: str
@@ -228,13 +231,13 @@ class TrainConfig(OptimizationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class TrustConfig(OptimizationConfig):
-    """Networks that are trained alone, to see whether the supernet ranks them rightly.
+    """Networks that are trained alone, to check how well the supernet ranks them.
 
     Attributes:
-        networks: Random networks, spread over the range of MACs, beside the smallest and the largest.
-        images: What both accuracies are computed on: validation, or test, which is then no longer unseen.
-        top: How many of the best the precision at the top is computed on.
-        resamples: Draws of the bootstrap that gives the intervals.
+        networks: Random networks, spread over the range of MACs, in addition to the smallest and the largest.
+        images: Images for both accuracies: validation, or test, which are then no longer unseen.
+        top: Number k of best networks in the precision at k.
+        resamples: Bootstrap resamples for the confidence intervals.
     """
 
     networks: int
@@ -245,16 +248,16 @@ class TrustConfig(OptimizationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishConfig(OptimizationConfig):
-    """How the winner and what it is compared with are trained from scratch, all in the same way.
+    """Training of the winner and its baselines from scratch, all in the same way.
 
     Attributes:
         network: A JSON file with the network to train; null trains the scaled winner.
-        extremes: Whether the largest and the smallest network of the space are trained too.
-        baseline: The reference network that is trained for comparison, at several widths.
-        baseline_widths: Its width multipliers; [] for no comparison.
-        baseline_resolution: Its input resolution; null takes the space's largest.
-        workers: Networks that are trained at the same time, in a process each; null takes one a core where a
-            CPU trains on images in memory, else one.
+        extremes: Whether to train the largest and the smallest network of the space too.
+        baseline: Reference network that is trained for comparison, at several widths.
+        baseline_widths: Width multipliers of the baseline; [] disables the comparison.
+        baseline_resolution: Input resolution of the baseline; null uses the space's largest.
+        workers: Networks to train in parallel, one per process; null uses one per core when a CPU trains on
+            images in memory, else one.
     """
 
     network: str | None
@@ -267,14 +270,14 @@ class FinishConfig(OptimizationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteConfig:
-    """How the device behind table.host is reached, and what measures there.
+    """Connection to the device at table.host, and the program that measures there.
 
     Attributes:
-        port: Port of ssh; null leaves it to ssh's own configuration.
-        identity: File of the private key; null leaves it to ssh's own configuration.
-        python: The command that runs Python on the device, with numpy and the runtime.
-        folder: Folder on the device; null takes .cache/hwnas, on Android /data/local/tmp/hwnas.
-        binary: For a device without Python, a benchmark program that was built for it; its name begins with
+        port: SSH port; null leaves it to ssh's own configuration.
+        identity: Private key file; null leaves it to ssh's own configuration.
+        python: Command that runs Python on the device, with numpy and the runtime installed.
+        folder: Working folder on the device; null uses .cache/hwnas, or /data/local/tmp/hwnas on Android.
+        binary: For a device without Python, a benchmark program built for it, whose file name starts with
             onnxruntime_perf_test or benchmark_model.
     """
 
@@ -287,24 +290,24 @@ class RemoteConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TableConfig:
-    """The latency table; table=X stands for table.name=X.
+    """The latency table; table=X is short for table.name=X.
 
     Attributes:
-        name: NAME or PATH of an existing table that is used, or of what measure.pyz wrote; roofline estimates
-            one from the device's peaks; null measures one.
+        name: NAME or PATH of an existing table, or PATH of a file that measure.pyz wrote; roofline estimates
+            a table from the device's peaks; null measures one.
         budget: Time for measuring: 90s, 5m, 1h.
-        resolutions: Input resolutions that are measured, e.g. [128,160]; null takes all of the space's.
+        resolutions: Input resolutions to measure, e.g. [128,160]; null measures all of the space's.
         correction_networks: Whole networks that the table's correction is fitted on.
         validation_networks: Whole networks that the table's error is computed on.
-        classes: Outputs of the networks' classifier; null takes the data set's.
-        input_channels: Channels of the images; null takes the data set's.
-        host: The device to measure on: user@pi (by ssh), adb: or adb:SERIAL, local: (another Python on this
+        classes: Number of classes; null uses the data set's.
+        input_channels: Channels of the images; null uses the data set's.
+        host: Device to measure on: user@pi (over ssh), adb: or adb:SERIAL, local: (another Python on this
             machine); null is this machine.
-        remote: How the device behind table.host is reached, and what measures there.
-        from_networks: A CSV file of whole networks to fit the table on; columns architecture and latency_ms
-            (of one inference, which takes device.batch images).
-        sibling: NAME or PATH of the table of a similar device, with which fewer networks are enough.
-        missing: What happens where the table lacks blocks: measure (on the device itself, else an error),
+        remote: Connection to the device at table.host, and the program that measures there.
+        from_networks: A CSV file of measured whole networks to fit the table to; columns architecture and
+            latency_ms (of one inference of device.batch images).
+        sibling: NAME or PATH of the table of a similar device, which reduces the networks needed.
+        missing: What to do about blocks that the table lacks: measure (on the device itself, else an error),
             error, or estimate.
     """
 
@@ -324,10 +327,10 @@ class TableConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class KitConfig:
-    """What `nas kit` writes; what is measured is set by table.
+    """The kit that `nas kit` writes; table configures the measurement.
 
     Attributes:
-        zip: Whether the kit is one zip file instead of a folder.
+        zip: Whether to write the kit as one zip file instead of a folder.
     """
 
     zip: bool
@@ -335,36 +338,36 @@ class KitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """The search for what is asked for, as a rule accuracy and predicted latency.
+    """The search, by default for accuracy and predicted latency.
 
     Attributes:
         sampler: evolution, gp, nsga2, nsga3, predictor, random, tpe.
         options: Further options of the sampler, e.g. {startup: 20}.
-        trials: Networks that are evaluated.
-        population: Networks of a generation, where the sampler has such.
-        objectives: What is made good: accuracy, int8_accuracy (after quantisation, as ONNX Runtime runs it on
-            this machine), latency, macs, params, size (bytes of weights) and memory (bytes of one image's
+        trials: Number of networks to evaluate.
+        population: Networks per generation, for samplers with generations.
+        objectives: Quantities to optimise: accuracy, int8_accuracy (after quantisation, run by ONNX Runtime
+            on this machine), latency, macs, params, size (bytes of weights) and memory (bytes of one image's
             feature maps); the last two in the device's precision. The first decides the winner; among
             accuracies within one standard error of the best, the second does.
-        bounds: The worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; what is bounded need not
+        bounds: Worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; a bounded quantity need not
             be an objective.
-        devices: Devices that the network must serve, each with its own latency; [] takes the run's device.
-        tables: Latency tables of these devices, by device: a table's name or path, or roofline. Without it,
-            latency_tables/SPACE-DEVICE.json is taken, or else the roofline.
-        latency_ms: Latency that the winner must keep, on each device: milliseconds of one inference, which
-            takes device.batch images; null for no bound.
+        devices: Target devices of the network, each with its own latency; [] uses the run's device.
+        tables: Latency tables of these devices, by device: a table's name or path, or roofline. The default
+            is latency_tables/SPACE-DEVICE.json if it exists, else the roofline.
+        latency_ms: Upper bound on the winner's latency on each device: milliseconds per inference of
+            device.batch images; null for no bound.
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
-        budgets_ms: Latencies of one inference; for each, winners.json names the best network within it.
-        holdout_fraction: Share of the search-validation images that the search does not see; the winners'
-            accuracy is measured again on them.
+        budgets_ms: Latency budgets per inference; winners.json names the best network within each.
+        holdout_fraction: Share of the search-validation images that is hidden from the search; the winners
+            are evaluated again on them.
         halving: Shares of the search's images after which networks that are clearly worse than the front are
             stopped, e.g. [0.25, 0.5]; [] evaluates all networks on all images.
         workers: Processes of this machine that search together.
-        storage: Where processes of several machines search together: a database's URL, grpc://HOST:PORT, or
-            the path of a journal file; null keeps the journal in the run folder.
-        study: The study's name in a storage with a URL; null makes one of what the search depends on.
-        respect_device: Leave out the choices that the device dislikes: its preferred_blocks, channel_multiple
-            and max_width.
+        storage: Storage for a search on several machines: a database's URL, grpc://HOST:PORT, or the path of
+            a journal file; null keeps the journal in the run folder.
+        study: Name of the study in a storage with a URL; null derives it from the search's inputs.
+        respect_device: Exclude choices that run badly on the device, by its preferred_blocks,
+            channel_multiple and max_width.
     """
 
     sampler: str
@@ -391,17 +394,17 @@ class ScaleConfig:
     """Compound scaling of the winner: depth alpha^phi, width beta^phi, resolution gamma^phi.
 
     Attributes:
-        latency_ms: Latency budget of the scaled network: milliseconds of one inference, which takes
-            device.batch images; null for none.
+        latency_ms: Latency budget of the scaled network: milliseconds per inference of device.batch images;
+            null for none.
         latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
         latency_fraction: The same budget, as a share of the predicted latency of the space's largest network.
-        margin: Share of the budget that is kept free, as a table errs by a few percent.
+        margin: Share of the budget that is left free, because a table errs by a few percent.
         alpha: Growth of the depth.
         beta: Growth of the width.
         gamma: Growth of the resolution.
-        depth_rounding: nearest, so that a small phi changes little, or up, as EfficientNet does.
-        min_phi: The smallest phi that is tried; below 0 the network shrinks.
-        max_phi: The largest phi that is tried.
+        depth_rounding: nearest, so that a small phi changes little, or up, as in EfficientNet.
+        min_phi: Smallest phi to try; below 0 the network shrinks.
+        max_phi: Largest phi to try.
     """
 
     latency_ms: float | None
@@ -418,12 +421,12 @@ class ScaleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What ships.
+    """The exported files.
 
     Attributes:
-        formats: What to write: onnx (for a device of INT8: onnx_int8) or onnx_int8, calibrated on training
-            images.
-        opset: The operator set of ONNX files.
+        formats: Formats to write: onnx (becomes onnx_int8 if device.precision is int8) or onnx_int8, which is
+            calibrated on training images.
+        opset: Operator set of the ONNX files.
         parity_images: Images on which the exported outputs are compared with the trained network's.
         tolerance: Largest difference allowed, relative to the largest output.
         measure_budget: Time for measuring the exported files.
@@ -440,7 +443,7 @@ class ExportConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerConfig:
-    """Where a run is tracked.
+    """The experiment tracker.
 
     Attributes:
         name: none or wandb.
@@ -455,9 +458,9 @@ class WandbConfig(TrackerConfig):
 
     Attributes:
         mode: offline (no account, no network), online or disabled.
-        project: The project that runs belong to.
-        entity: The user or team; null for the account's own.
-        group: A name that several runs share; null for none.
+        project: Project of the runs.
+        entity: User or team; null for the account's own.
+        group: Name shared by several runs; null for none.
         init_timeout_s: Seconds to wait for the server in online mode.
     """
 
@@ -470,14 +473,14 @@ class WandbConfig(TrackerConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SavingsConfig:
-    """The convolution whose cheaper forms are compared; all five numbers, or none.
+    """A convolution to compare with its cheaper forms; set all five numbers or none.
 
     Attributes:
         kernel: Side of the kernel; odd.
         in_channels: Input channels.
         out_channels: Output channels.
         height: Height of the feature map in pixels.
-        width: Its width.
+        width: Width of the feature map in pixels.
     """
 
     kernel: int | None
@@ -489,14 +492,14 @@ class SavingsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CostConfig:
-    """What ``nas cost`` looks at, beside the network and the device.
+    """Options of ``nas cost``, besides the network and the device.
 
     Attributes:
-        resolution: Side of the input in pixels; null takes the network's own.
+        resolution: Side of the input in pixels; null uses the network's own.
         width: Width multiplier, for reference networks only; null is 1.
-        classes: Outputs of the classifier; null takes 1000, or what a network's file says.
-        input_channels: Channels of the image; null takes the network's own.
-        savings: The convolution whose cheaper forms are compared; all five numbers, or none.
+        classes: Number of classes; null uses the network file's, else 1000.
+        input_channels: Channels of the image; null uses the network's own.
+        savings: A convolution to compare with its cheaper forms; set all five numbers or none.
     """
 
     resolution: int | None
@@ -512,27 +515,27 @@ class Config:
 
     Attributes:
         space: The search space: a name in search_spaces/, or a path to a YAML file.
-        network: What `nas cost` looks at: a reference network, an architecture code of the space, or a JSON
-            file with a network; null takes the space's largest.
-        modules: Python modules to import first, which register parts of your own: names, looked for in the
+        network: Network that `nas cost` analyses: a reference network, an architecture code of the space, or
+            a JSON file with a network; null uses the space's largest.
+        modules: Python modules to import first, which register your own components: names, resolved in the
             working directory first, or paths of files.
-        seed: Decides splits, initial weights, samples and the order of everything random.
-        name: The run's name; it stands in run_dir.
-        run_dir: The folder of the run. Steps that are found there, with the same settings, are not repeated.
-        compute: Where training and accuracy run.
-        checkpoint: How a training that is killed can go on.
+        seed: Seed of everything random: splits, initial weights, sampling and the order of images.
+        name: Name of the run, part of run_dir.
+        run_dir: Folder of the run. Steps already completed there with the same settings are skipped.
+        compute: Where training and evaluation run.
+        checkpoint: Checkpoints, from which an interrupted training resumes.
         data: The images.
         device: The target device.
-        train: Training the supernet.
-        trust: Whether the supernet's ranking is right.
-        table: The latency table; table=X stands for table.name=X.
-        kit: What `nas kit` writes; what is measured is set by table.
+        train: Training of the supernet.
+        trust: The check of the supernet's ranking.
+        table: The latency table; table=X is short for table.name=X.
+        kit: The kit that `nas kit` writes; table configures the measurement.
         search: The search.
         scale: Compound scaling of the winner.
-        finish: Training the winner and its baselines from scratch.
-        export: What ships.
-        tracker: Where the run is tracked.
-        cost: What `nas cost` looks at, beside the network and the device.
+        finish: Training of the winner and its baselines from scratch.
+        export: The exported files.
+        tracker: The experiment tracker.
+        cost: Options of `nas cost`, besides the network and the device.
     """
 
     space: str

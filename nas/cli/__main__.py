@@ -1,4 +1,4 @@
-"""``nas COMMAND [overrides]``: finds the command and hands it the rest."""
+"""``nas COMMAND [overrides]``: dispatches to the command."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from nas.errors import unknown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 0, 2 for a fault of the user, 130 when it was interrupted."""
+    """Runs a command and returns its exit code: 0, 2 after a user error, 130 after an interrupt."""
     with standard_streams():
         return _main(list(sys.argv[1:] if arguments is None else arguments))
 
 
-def _main(given: list[str]) -> int:
-    if not given or given[0] in ("-h", "--help", "help"):
+def _main(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
-    if given[0] == "--version":
+    if arguments[0] == "--version":
         print(f"hwnas {nas.__version__}")
         return 0
-    if given[0] in ("-sc", "--shell-completion"):
-        return _complete(given)
-    if given[0] not in COMMANDS:
-        error(str(unknown("command", given[0], COMMANDS, hint="`nas --help` says what each does")))
+    if arguments[0] in ("-sc", "--shell-completion"):
+        return _complete(arguments)
+    if arguments[0] not in COMMANDS:
+        error(str(unknown("command", arguments[0], COMMANDS, hint="`nas --help` says what each does")))
         return USER_ERROR
-    return COMMANDS[given[0]].main(given[1:])
+    return COMMANDS[arguments[0]].main(arguments[1:])
 
 
 def run_module(name: str, file: str) -> None:
-    """Runs the command that a module is named after, where Python was started with this module."""
+    """Runs the command that a module is named after, if Python was started with that module."""
     if name == "__main__":
         sys.exit(main([Path(file).stem, *sys.argv[1:]]))
 
@@ -47,7 +47,7 @@ def overview() -> str:
     lines = [f"  {name:<8} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
-            "nas: finds neural networks that are accurate and fast on your hardware",
+            "nas: searches for neural networks that are accurate and fast on your hardware",
             "",
             "usage: nas COMMAND [SETTING=VALUE ...]",
             "",
@@ -58,14 +58,16 @@ def overview() -> str:
     )
 
 
-def _complete(given: list[str]) -> int:
-    """Shell completion: of the commands and of registered values here, of a command's settings by Hydra.
+def _complete(arguments: list[str]) -> int:
+    """Shell completion: completes commands and registered values; Hydra completes a command's settings.
 
-    Hydra's shell function asks ``nas -sc query=bash`` and puts the line typed so far into COMP_LINE. Hydra
-    knows no commands, so the command is cut out of that line before it is asked.
+    Hydra's shell function calls ``nas -sc query=bash`` with the line typed so far in COMP_LINE. Hydra has no
+    commands, so the command is removed from that line first.
     """
-    if not any(argument.startswith("query=") for argument in given):
-        return COMMANDS["run"].main(given)  # prints the shell function, which is the same for every command
+    if not any(argument.startswith("query=") for argument in arguments):
+        return COMMANDS["run"].main(
+            arguments
+        )  # prints the shell function, which is the same for every command
     program, *words = os.environ.get("COMP_LINE", "").split(" ")
     words = [word for word in words if word]
     if not words or words[0] not in COMMANDS:
@@ -76,7 +78,7 @@ def _complete(given: list[str]) -> int:
         return 0
     rest = os.environ["COMP_LINE"].split(words[0], 1)[1]
     os.environ["COMP_LINE"] = f"{program}{rest}"
-    return COMMANDS[words[0]].main(given)
+    return COMMANDS[words[0]].main(arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the commands do: each builds its step from the configuration and executes it."""
+"""The commands: each builds its step from the configuration and executes it."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from nas.tracking import make_tracker
 
 @contextmanager
 def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[Context]:
-    """A run's context: checked, tracked, and with a record of where its results come from.
+    """Yields a run's context: checked, tracked, with a provenance record.
 
-    A new run folder gets its record at once; over an older record it is written after success.
+    A new run folder gets its record at once; an older record is replaced only after success.
     """
     values = masked_values(dataclasses.asdict(config))
     leads = place().leads
     tracker = make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"})
     context = Context(config, job.run_dir, tracker)
-    context.space  # noqa: B018 - a fault in it is found before anything is read or written
-    for part in parts:  # the other settings are checked early too
+    context.space  # noqa: B018 - reports an invalid space before anything is read or written
+    for part in parts:  # check the other settings early too
         part.check(context)
     first = parts[0].step(context)
     _check_inputs(first, job.run_dir)
@@ -65,7 +65,7 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
     if is_new and leads:
         if foreign := foreign_files(job.run_dir):
             shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
-            say(f"warning: {job.run_dir} holds {shown} but no run; its files will lie among them")
+            say(f"warning: {job.run_dir} holds {shown} but no run; the run is written beside them")
         record()
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
     try:
@@ -85,11 +85,11 @@ _MAKERS = {
     "final": "finish",
     "deploy": "export",
 }
-"""The commands that make the folders of a run."""
+"""Maps each folder of a run to the command that makes it."""
 
 
 def _check_inputs(step: Step, run_dir: Path) -> None:
-    """Checks that the files are there that a command reads; the message names the command that makes them."""
+    """Checks that a command's input files exist; the message names the command that makes a missing one."""
     for name, path in step.inputs.items():
         folder = path.relative_to(run_dir).parts[0] if path.is_relative_to(run_dir) else ""
         if folder in _MAKERS and not path.is_file():
@@ -101,11 +101,11 @@ def _check_inputs(step: Step, run_dir: Path) -> None:
 
 
 _OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
-"""What commands without a record, and multiruns, leave in a folder."""
+"""Files that multiruns and commands without a provenance record write."""
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """What lies in a folder that no command of ours has made, hidden files aside."""
+    """Lists the entries of a folder that no ``nas`` command made, except hidden files."""
     return sorted(
         path.name
         for path in folder.iterdir()
@@ -114,7 +114,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def outside_files(context: Context) -> dict[str, Path]:
-    """Files from outside of the run folder that decide its results."""
+    """Lists the files outside the run folder that its results depend on."""
     modules = load_plugins(context.config.modules)
     files = {"search space": context.space_path, **{f"module {name}": path for name, path in modules.items()}}
     if not _table.is_made(context):
@@ -141,12 +141,12 @@ export = _single(_export)
 
 def table(config: Config, job: Job) -> None:
     """Makes a latency table."""
-    asked = config.table.name
-    if asked not in (None, _table.ROOFLINE):
-        if not Path(asked).is_file() and asked not in resources.names("latency_tables", ".json"):
+    requested = config.table.name
+    if requested not in (None, _table.ROOFLINE):
+        if not Path(requested).is_file() and requested not in resources.names("latency_tables", ".json"):
             hint = "Leave table= out to measure one"
-            raise unknown("table to make", asked, [_table.ROOFLINE], hint=hint)
-        raise UserError(f"table.name={asked} names a finished table; leave it out to make one")
+            raise unknown("table to make", requested, [_table.ROOFLINE], hint=hint)
+        raise UserError(f"table.name={requested} names a finished table; leave it out to make one")
     _single(_table)(config, job)
 
 
@@ -165,7 +165,7 @@ def report(config: Config, job: Job) -> None:
 
 
 def run(config: Config, job: Job) -> None:
-    """The whole pipeline, each step skipped where it is done."""
+    """Runs the whole pipeline; completed steps are skipped."""
     parts = [_supernet, _table, _search, _scale, _finish, _export]
     with _context(config, job, parts) as context:
         for part in parts:
@@ -187,7 +187,7 @@ def _track_results(context: Context) -> None:
 _ALL = (
     Command(
         name="run",
-        summary="does everything below, step by step; what is done already is skipped",
+        summary="runs the whole pipeline, from train to report; completed steps are skipped",
         reads=(
             "compute",
             "checkpoint",
@@ -212,13 +212,13 @@ _ALL = (
     ),
     Command(
         name="trust",
-        summary="trains some networks alone and compares: is the supernet's ranking right?",
+        summary="checks the supernet's ranking against networks that are trained alone",
         reads=("compute", "data", "train", "trust", "tracker"),
         body=trust,
     ),
     Command(
         name="table",
-        summary="measures a latency table here or on a device, or fits one to whole networks",
+        summary="measures a latency table here or on a device, or fits one to measured networks",
         reads=("data", "device", "table"),
         body=table,
     ),
@@ -248,7 +248,7 @@ _ALL = (
     ),
     Command(
         name="export",
-        summary="exports the trained winner, checks parity and measures what ships",
+        summary="exports the trained winner, checks parity and measures the exported files",
         reads=("compute", "data", "device", "finish", "export"),
         body=export,
     ),
@@ -260,11 +260,11 @@ _ALL = (
     ),
     Command(
         name="cost",
-        summary="shows what a network costs, block by block, and what bounds it on a device",
+        summary="shows a network's cost by block, and its bottleneck on a device",
         reads=("network", "device", "cost"),
         body=cost,
     ),
 )
 
 COMMANDS = {command.name: command for command in _ALL}
-"""By name, in the order of the pipeline, then what needs no run."""
+"""All commands by name, in the order of the pipeline; commands without a run come last."""

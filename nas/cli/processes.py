@@ -1,7 +1,7 @@
-"""One command in several processes: the rank of this process, and how all run one step together.
+"""One command in several processes: the rank of this process, and steps that all processes run together.
 
-``torchrun`` starts them, or Slurm's ``srun``, or submitit, which Hydra's launchers use. The first process
-leads: it alone writes, logs and keeps the books of a step; the others do the step's work with it.
+The processes are started by ``torchrun``, Slurm's ``srun``, or submitit (used by Hydra's launchers). The
+first process leads: it alone writes, logs and records a step; the others share the step's work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nas.pipeline import Step, execute
 
 _VARIABLES = (
     ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun
-    # Of the job step, not of the job: a batch script is one process, whatever the job asked for.
+    # Of the job step, not of the job: a batch script is one process, regardless of the job's tasks.
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
     ("SUBMITIT_LOCAL_GLOBALID", "SUBMITIT_LOCAL_NTASKS", "SUBMITIT_LOCAL_LOCALID"),  # submitit on one machine
 )
@@ -31,9 +31,9 @@ class Place:
     """The place of this process among all.
 
     Attributes:
-        index: Its number, from 0.
-        count: How many there are.
-        local_index: Its number among those of its machine.
+        index: Rank of the process, from 0.
+        count: Number of processes.
+        local_index: Rank among the processes of its machine.
     """
 
     index: int = 0
@@ -46,7 +46,7 @@ class Place:
 
 
 def place() -> Place:
-    """The place of this process, from the variables of its launcher."""
+    """Reads the place of this process from its launcher's environment variables."""
     for names in _VARIABLES:
         values = [os.environ.get(name, "") for name in names]
         if all(value.isdigit() for value in values):
@@ -57,7 +57,7 @@ def place() -> Place:
 
 
 def meeting_point() -> str | None:
-    """The address where processes meet; ``None`` if ``MASTER_ADDR`` and ``MASTER_PORT`` set it."""
+    """Returns the rendezvous address; ``None`` if ``MASTER_ADDR`` and ``MASTER_PORT`` set it."""
     if "MASTER_ADDR" in os.environ:
         return None
     hosts = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")  # such as a[03-07,09],b1
@@ -87,9 +87,9 @@ def together(torch_device: str) -> Iterator[None]:
 
 
 def execute_together(step: Step) -> bool:
-    """Does a step, unless its results are there already; returns whether there was anything to do.
+    """Executes a step unless its results exist; returns whether it ran.
 
-    The leader keeps the step's books and tells the others whether there is work.
+    The leader records the step and broadcasts whether it has to run.
     """
     from nas.training.distributed import Processes
 

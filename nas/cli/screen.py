@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 class _Screen(Console):
     def on_broken_pipe(self) -> NoReturn:
-        raise SystemExit(READER_GONE)  # also where a thread prints, which it ends without a word
+        raise SystemExit(READER_GONE)  # in a thread, this ends the thread silently
 
 
 LOG = logging.getLogger("nas")
-LOG.addHandler(logging.NullHandler())  # or Python prints errors itself while no log is open
+LOG.addHandler(logging.NullHandler())  # otherwise Python prints errors itself while no log is open
 CONSOLE = _Screen(highlight=False)
 
 
 def say(text: str) -> None:
-    """Shows and logs a line; passwords in addresses are masked."""
+    """Prints and logs a line; passwords in addresses are masked."""
     text = masked(text)
     CONSOLE.print(text, markup=False, soft_wrap=True)
     LOG.info(text)
 
 
 def error(message: str, *, prefix: str = "error: ") -> None:
-    """Shows an error on the standard error stream and logs it; passwords in addresses are masked."""
+    """Prints an error to stderr and logs it; passwords in addresses are masked."""
     message = masked(message)
     with suppress(OSError):  # the exit code remains
         print(f"{prefix}{message}", file=sys.stderr)
@@ -59,15 +59,15 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Appends all lines and the warnings of libraries to a file; shows the lines of our modules."""
+    """Appends our log lines and the warnings of libraries to a file; prints the lines of our modules."""
     handler = logging.FileHandler(path, delay=True, encoding="utf-8", errors="backslashreplace")
     handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
-    shown = _OnScreen()
-    root.addHandler(shown)
+    screen = _OnScreen()
+    root.addHandler(screen)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
@@ -75,14 +75,14 @@ def log_to(path: Path) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.setLevel(level)
-        root.removeHandler(shown)
+        root.removeHandler(screen)
         root.removeHandler(handler)
-        with suppress(OSError):  # a full disk is reported by what writes results
+        with suppress(OSError):  # a full disk is reported where results are written
             handler.close()
 
 
 class _OnScreen(logging.Handler):
-    """Shows the lines of modules below the command line, whose own lines are on the screen already."""
+    """Prints the log lines of modules below the command line, which prints its own lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith("nas.") and record.levelno >= logging.INFO:
@@ -118,7 +118,7 @@ class Bar:
         self.progress.update(self.task, completed=done, total=total)
 
     def follow(self, progress: Progress) -> None:
-        """Shows the progress and speed of a training; the remaining time follows from them."""
+        """Shows the progress and speed of a training."""
         speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
         self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
 
@@ -148,5 +148,5 @@ def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[note]}"),
     )
-    with rich.progress.Progress(*columns, console=CONSOLE) as shown:
-        yield Bar(shown, shown.add_task(what, total=total, note="", speed=""))
+    with rich.progress.Progress(*columns, console=CONSOLE) as bars:
+        yield Bar(bars, bars.add_task(what, total=total, note="", speed=""))

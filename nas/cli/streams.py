@@ -1,4 +1,4 @@
-"""The standard streams of a command: terminals and pipes of any encoding, and readers that leave early."""
+"""The standard streams of a command: terminals and pipes of any encoding, and pipes closed early."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nas.files import is_full
 
 USER_ERROR = 2
 READER_GONE = 141
-"""What a shell reports for a program that SIGPIPE ended, as it ends other tools in ``… | head``."""
+"""A shell's exit code for a program ended by SIGPIPE, such as other tools in ``… | head``."""
 
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
     """Makes the standard streams safe to print to while the body runs.
 
-    A character that a stream's encoding lacks is replaced. A log that cannot be written is silent, for the
-    results are written by others, who report it.
+    Characters missing from a stream's encoding are replaced. Failures to write the log are ignored, because
+    the code that writes results reports them.
 
     Raises:
-        SystemExit: With ``READER_GONE`` once nobody reads a stream any more; with ``USER_ERROR`` if a stream
-            takes nothing more, as a file on a full disk.
+        SystemExit: With ``READER_GONE`` if a stream's reader has gone; with ``USER_ERROR`` if a stream cannot
+            be written, such as a file on a full disk.
     """
     logging.raiseExceptions = False
     for stream in _streams():
@@ -62,13 +62,13 @@ def _has_reader(stream: TextIO) -> bool:
         waiting.register(stream.fileno(), 0)
     except AttributeError:  # Windows has no poll
         return False
-    except OSError:  # no file of the system
+    except OSError:  # not a file descriptor of the system
         return True
     return not any(event & select.POLLERR for _, event in waiting.poll(0))
 
 
 def _empty(stream: TextIO) -> None:
-    """Drops what a stream cannot write, and all that follows; else Python complains when it ends."""
+    """Discards a stream's unwritten and further output; otherwise Python reports an error at exit."""
     try:
         stream.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""The frame of every command: compose, check, log, run, and report errors in one line."""
+"""The frame of every command: composes, checks, logs, runs, and reports errors in one line."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class Command:
     """A command.
 
     Attributes:
-        name: The name, also of the module.
+        name: Name of the command and of its module.
         summary: One line for ``--help``.
-        reads: The parts of the configuration that the command reads; ``--help`` shows them.
+        reads: Parts of the configuration that the command reads; ``--help`` shows them.
         body: The function that runs a job.
-        joins: Whether several processes can run it together.
+        joins: Whether several processes can run the command together.
     """
 
     name: str
@@ -85,18 +85,18 @@ class Command:
         """Runs the command and returns its exit code.
 
         Args:
-            arguments: The command line behind the command's name; that of this process by default.
+            arguments: The command line after the command's name; by default, this process's.
         """
         with standard_streams():
             return self._main(
                 [_expand(argument) for argument in (sys.argv[1:] if arguments is None else arguments)]
             )
 
-    def _main(self, given: list[str]) -> int:
+    def _main(self, arguments: list[str]) -> int:
         try:
-            return self._run(given)
+            return self._run(arguments)
         except KeyboardInterrupt:
-            again = shlex.join(["nas", self.name, *given])
+            again = shlex.join(["nas", self.name, *arguments])
             error(f"interrupted; the same command goes on from here: {again}", prefix="")
             return INTERRUPTED
         except _ReportedError:
@@ -104,7 +104,7 @@ class Command:
         except Exception as fault:
             if not is_fault(fault):
                 raise  # a bug of ours keeps its traceback
-            error(str(make_user_error(fault, overrides=given)))
+            error(str(make_user_error(fault, overrides=arguments)))
             return USER_ERROR
 
     def _run(self, arguments: list[str]) -> int:
@@ -129,12 +129,12 @@ class Command:
         def task(cfg: DictConfig) -> None:
             _run_job(self, cfg)
 
-        task.__module__ = f"nas.cli.{self.name}"  # Hydra calls the job after it
+        task.__module__ = f"nas.cli.{self.name}"  # Hydra names the job after it
         return task
 
 
 class _ReportedError(Exception):
-    """A user error that is reported already."""
+    """A user error that has been reported already."""
 
 
 def _run_job(command: Command, cfg: DictConfig) -> None:
@@ -163,7 +163,7 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
 
 
 def _mask_file(path: Path) -> None:
-    """Masks the passwords in the file that Hydra writes before the jobs of a multirun."""
+    """Masks passwords in a file that Hydra writes before the jobs of a multirun."""
     if path.is_file() and (text := path.read_text(encoding="utf-8")) != masked(text):
         write_text(path, masked(text))
 
@@ -182,7 +182,7 @@ def _check_writable(run_dir: Path) -> None:
 
 @contextmanager
 def _cleared(run_dir: Path) -> Iterator[None]:
-    """Removes the run folder of a failed job that has written nothing but its log."""
+    """Removes the run folder of a failed job that wrote only its log."""
     had_log = (run_dir / LOG_FILE).exists()
     try:
         yield
@@ -192,7 +192,7 @@ def _cleared(run_dir: Path) -> Iterator[None]:
                 (run_dir / LOG_FILE).unlink(missing_ok=True)
                 run_dir.rmdir()
                 for parent in () if run_dir.is_absolute() else run_dir.parents:
-                    parent.rmdir()  # fails, and so ends, at the first that holds something else
+                    parent.rmdir()  # fails at the first parent that is not empty, which ends the loop
         raise
 
 
@@ -215,10 +215,10 @@ def _relative(path: Path) -> Path:
 
 
 def _expand(argument: str) -> str:
-    """Rewrites an argument that Hydra would read differently.
+    """Rewrites arguments that Hydra would read differently.
 
-    ``table=X`` selects a table as ``device=X`` selects a device, but X may be a path, so ``table`` is no
-    group. Settings that map names accept new names without a plus.
+    ``table=X`` looks like the group option ``device=X``, but X may be a path, so ``table`` is not a group.
+    Settings that are mappings accept new keys without a plus.
     """
     if argument.startswith(_BY_NAME):
         return f"++{argument}"
@@ -226,7 +226,7 @@ def _expand(argument: str) -> str:
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separates Hydra's flags with their values from overrides; Hydra reads no flag after an override."""
+    """Separates Hydra's flags and their values from overrides; Hydra ignores flags after an override."""
     flags: list[str] = []
     overrides: list[str] = []
     waiting = list(arguments)
@@ -236,19 +236,19 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             overrides.append(argument)
             continue
         flags.append(argument)
-        if argument in _INFO:  # its value may be left out, and then an override would be taken for it
-            given = bool(waiting) and not waiting[0].startswith("-") and "=" not in waiting[0]
-            flags.append(waiting.pop(0) if given else "all")
+        if argument in _INFO:  # its value is optional; without one, Hydra would take an override for it
+            has_value = bool(waiting) and not waiting[0].startswith("-") and "=" not in waiting[0]
+            flags.append(waiting.pop(0) if has_value else "all")
         elif argument in _WITH_VALUE and waiting:
             flags.append(waiting.pop(0))
     return flags, overrides
 
 
 def _check_flags(flags: Sequence[str]) -> None:
-    """Checks flags for which Hydra would print its own usage.
+    """Checks the flags; for a wrong flag, Hydra itself would print its own usage.
 
     Raises:
-        UserError: If Hydra has no such flag, or its value is missing or not allowed.
+        UserError: If a flag is unknown, or its value is missing or not allowed.
     """
     parser = get_args_parser()
     flag = next((flag for flag in flags if flag.startswith("--") and "=" in flag), "--train.epochs=3")
@@ -264,7 +264,7 @@ def _check_flags(flags: Sequence[str]) -> None:
 
 @contextmanager
 def _command_line(arguments: list[str]) -> Iterator[None]:
-    """Sets Hydra's command line, and makes it raise errors instead of printing them."""
+    """Sets Hydra's command line and makes Hydra raise errors instead of printing them."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv, argv = arguments, sys.argv
     try:

@@ -19,14 +19,14 @@ _NAMES = {
     "finish.baseline": "nas.network:reference_names",
     "tracker.name": "nas.tracking:tracker_names",
 }
-"""The source of each setting's names, as ``MODULE:NAME``: a collection, or a function that returns one."""
+"""The source of each setting's values, as ``MODULE:NAME``: a collection, or a function that returns one."""
 
 
 def complete_value(word: str) -> list[str]:
-    """The completions of ``SETTING=START``, each with its setting; empty for other settings."""
+    """Returns the completions of ``SETTING=START``, each with its setting; empty for other settings."""
     setting, equals, start = word.partition("=")
-    found = _values(setting) if equals else ()
-    return [f"{setting}={name}" for name in sorted(found) if name.startswith(start)]
+    values = _values(setting) if equals else ()
+    return [f"{setting}={name}" for name in sorted(values) if name.startswith(start)]
 
 
 def _values(setting: str) -> Iterable[str]:
@@ -39,6 +39,6 @@ def _values(setting: str) -> Iterable[str]:
     if setting not in _NAMES:
         return ()
     module, name = _NAMES[setting].split(":")
-    found = getattr(importlib.import_module(module), name)
-    names: Iterable[str] = found() if callable(found) else found
+    source = getattr(importlib.import_module(module), name)
+    names: Iterable[str] = source() if callable(source) else source
     return names

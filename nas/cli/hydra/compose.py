@@ -1,6 +1,6 @@
-"""Between Hydra and ``nas.config``: the schema that Hydra checks against, and typed values out of it.
+"""Connects Hydra and ``nas.config``: a schema for Hydra, and typed values from its result.
 
-The classes are frozen, which OmegaConf takes for read-only nodes; the schema is made writable for Hydra.
+OmegaConf treats frozen classes as read-only nodes, so the schema is made writable for Hydra.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from nas.resources import shipped
 CONFIG_NAME = "nas"
 VERSION_BASE = "1.3"
 _LONGEST_FOLDER_NAME = 120
-_NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # they are in the name of the run folder
+_NOT_IN_JOB_NAMES = ("experiment", "run_dir")  # already in the run folder's name
 
 Part = TypeVar("Part")
 
 
 def conf_dir() -> str:
-    """The folder of our own configuration files; absolute, which works from a checkout and from a wheel."""
+    """Returns the absolute path of the shipped configuration files, in a checkout and in a wheel."""
     return str(shipped("conf"))
 
 
 def register() -> None:
-    """Makes the schema, the resolvers and the user's own ``conf/`` known to Hydra; may be called again."""
+    """Registers the schema, the resolvers and the user's own ``conf/`` with Hydra; may be called again."""
     store = ConfigStore.instance()
     store.store(name="schema", node=_schema(Config))
     store.store(group="schema/tracker", name="wandb", node=_schema(WandbConfig))
@@ -52,20 +52,20 @@ def register() -> None:
 
 
 def typed(cfg: DictConfig) -> Config:
-    """The frozen configuration.
+    """Converts Hydra's result to the frozen configuration.
 
     Raises:
-        UserError: If a key was added that nothing reads.
+        UserError: If an added key matches no setting.
         omegaconf.errors.OmegaConfBaseException: If a value is missing or cannot be interpolated.
     """
     return _object(Config, cfg)
 
 
 def load(cls: type[Part], path: Path) -> Part:
-    """One part of the configuration, from a file that Hydra has not read.
+    """Reads one part of the configuration from a file, without Hydra.
 
     Raises:
-        UserError: If the file does not fit.
+        UserError: If the file does not fit the schema.
     """
     try:
         cfg = OmegaConf.merge(_schema(cls), OmegaConf.create(read_text(path)))
@@ -78,10 +78,10 @@ def load(cls: type[Part], path: Path) -> Part:
 
 
 def name_jobs(arguments: Sequence[str]) -> str:
-    """The override that names the jobs of a multirun after what differs between them.
+    """Returns the override that names the jobs of a multirun after the settings that vary.
 
     Args:
-        arguments: The command line; what is no readable override is left to Hydra to complain about.
+        arguments: The command line; Hydra reports unreadable overrides.
     """
     fixed = set(_NOT_IN_JOB_NAMES)
     for argument in arguments:
@@ -95,7 +95,7 @@ def name_jobs(arguments: Sequence[str]) -> str:
 
 
 def _schema(cls: type) -> DictConfig:
-    """The schema that a frozen class describes, writable all the way down."""
+    """Returns the schema of a frozen class, writable at every level."""
     node: DictConfig = OmegaConf.structured(cls)
     OmegaConf.set_readonly(node, None)
     for name, hint in get_type_hints(cls).items():
@@ -112,10 +112,10 @@ def _object(cls: type[Part], cfg: DictConfig) -> Part:
 
 
 def _check_keys(node: DictConfig, prefix: str) -> None:
-    """Refuses a key that was added and that no class has."""
+    """Rejects added keys that the classes lack."""
     cls = OmegaConf.get_type(node)
     if not dataclasses.is_dataclass(cls):
-        return  # a table of names, which takes new ones
+        return  # a mapping with free keys
     names = [field.name for field in dataclasses.fields(cls)]
     for key in map(str, node):
         if key not in names:
@@ -126,18 +126,18 @@ def _check_keys(node: DictConfig, prefix: str) -> None:
 
 
 def _run_name(date: str, name: str, *, _root_: DictConfig) -> str:
-    """The run folder's name: the experiment's, or one made of the date."""
+    """Returns the run folder's name: the experiment's, or one that starts with the date."""
     # While a job runs, Hydra's own settings are no longer part of the configuration.
-    found = OmegaConf.select(_root_, "hydra.runtime.choices.experiment")
-    if found is None and HydraConfig.initialized():
-        found = HydraConfig.get().runtime.choices.get("experiment")
-    return str(found) if found else f"{date}-{name}"
+    experiment = OmegaConf.select(_root_, "hydra.runtime.choices.experiment")
+    if experiment is None and HydraConfig.initialized():
+        experiment = HydraConfig.get().runtime.choices.get("experiment")
+    return str(experiment) if experiment else f"{date}-{name}"
 
 
 def folder_name(overrides: str) -> str:
-    """The folder of one job of a multirun: its overrides, without what a folder's name cannot hold.
+    """Returns the folder of a multirun's job: its overrides, with special characters replaced.
 
-    Nor what a setting cannot hold unquoted: the folder will stand in ``run_dir=…``.
+    The name is valid as a folder and, unquoted, in ``run_dir=…``.
     """
     name = re.sub(r"[^\w.+-]+", "-", overrides.replace(",", "+"))
     if len(name) <= _LONGEST_FOLDER_NAME:

@@ -1,4 +1,4 @@
-"""Turns errors of Hydra and OmegaConf into one message: the fault, the allowed values, the remedy."""
+"""Turns errors of Hydra and OmegaConf into one message: the fault, the allowed values and the remedy."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _EXPERIMENT = "experiment"
 _REPLACED = dict.fromkeys(
     ("table.published", "table.format"), "table=NAME (published tables are in latency_tables/)"
 )
-"""Settings of earlier versions."""
+"""Settings of earlier versions and their replacements."""
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether an error is the user's rather than a bug."""
+    """Returns whether an error is the user's rather than a bug."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
     if refused_write(error):
@@ -41,7 +41,7 @@ def is_fault(error: BaseException) -> bool:
 
 
 def make_user_error(error: BaseException, *, overrides: Sequence[str] = ()) -> UserError:
-    """Turns any error of the user into one message.
+    """Turns any user error into one message.
 
     Args:
         error: The exception.
@@ -115,14 +115,14 @@ def _unknown_key(cause: OmegaConfBaseException, *, where: str) -> UserError:
     if full == _EXPERIMENT and where:
         return _no_package(where)
     if not parent:
-        siblings.append(_EXPERIMENT)  # a group that is no setting
+        siblings.append(_EXPERIMENT)  # a group without a setting of that name
     if full in _REPLACED:
         return unknown("setting", full, (), replaced=_REPLACED)
     if cause.object_type is dict:
         return UserError(f"{where}{parent} has no {leaf!r} yet; add it with a plus: +{full}=VALUE")
     if elsewhere:
-        given = f"unknown setting {full!r}; there is {' and '.join(elsewhere)}"
-        return UserError(f"{where}{given}; allowed: {', '.join(sorted(siblings))}")
+        message = f"unknown setting {full!r}; there is {' and '.join(elsewhere)}"
+        return UserError(f"{where}{message}; allowed: {', '.join(sorted(siblings))}")
     return UserError(f"{where}{unknown('setting', full, siblings)}")
 
 
@@ -139,7 +139,7 @@ def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
 
 
 def _place(error: BaseException) -> str:
-    """The faulty file, if Hydra names it."""
+    """Returns the faulty file, if Hydra names it, as a prefix for a message."""
     file = re.match(r"In '([^']+)'", str(error))
     return f"in {file[1]}.yaml: " if file else ""
 
@@ -156,10 +156,10 @@ def setting_names(cls: type = Config, prefix: str = "") -> Iterator[str]:
 
 
 def _raised_by(error: BaseException, packages: tuple[str, ...] = ("",)) -> str:
-    """The last module of some packages in the traceback of an error."""
-    found, trace = "", error.__traceback__
+    """Returns the last module in an error's traceback that belongs to one of the packages."""
+    module, trace = "", error.__traceback__
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__", ""))
-        found = name if name.startswith(packages) else found
+        module = name if name.startswith(packages) else module
         trace = trace.tb_next
-    return found
+    return module

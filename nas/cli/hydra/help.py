@@ -1,4 +1,4 @@
-"""``--help``: every setting with its value and what it means."""
+"""``--help``: every setting with its value and meaning."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _VALUE_WIDTH = 44
 
 
 def command_help(name: str, summary: str, *, reads: Sequence[str], overrides: Sequence[str]) -> str:
-    """The help of a command, with the values that a command line sets.
+    """Returns the help of a command, with the values set on its command line.
 
     Args:
         name: The command.
-        summary: One line about it.
-        reads: The parts of the configuration that it reads.
+        summary: One line about the command.
+        reads: The parts of the configuration that the command reads.
         overrides: The overrides of the command line.
     """
     with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
@@ -40,15 +40,15 @@ def command_help(name: str, summary: str, *, reads: Sequence[str], overrides: Se
 
 
 def explanations(cls: type) -> dict[str, str]:
-    """The meaning of each field of a configuration class, from its docstring."""
-    found: dict[str, str] = {}
+    """Returns the meaning of each field of a configuration class, from its docstring."""
+    meanings: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         section = (
             (inspect.getdoc(base) or "").partition("Attributes:\n")[2] if "__doc__" in vars(base) else ""
         )
         for entry in re.finditer(r"^    (\w+): (.*(?:\n {8,}.*)*)", section, re.MULTILINE):
-            found[entry[1]] = " ".join(entry[2].split())
-    return found
+            meanings[entry[1]] = " ".join(entry[2].split())
+    return meanings
 
 
 def _usage(name: str, summary: str) -> str:
@@ -56,9 +56,9 @@ def _usage(name: str, summary: str) -> str:
 
 usage: nas {name} [GROUP=OPTION ...] [SETTING=VALUE ...] [--multirun] [--cfg job] [--help]
 
-  --multirun    runs every combination of values given as a list: seed=0,1,2
-  --cfg job     prints the configuration and does nothing
-  A folder conf/ where you are is looked into first: conf/data/mine.yaml makes data=mine.
+  --multirun    runs every combination of comma-separated values: seed=0,1,2
+  --cfg job     prints the configuration and exits
+  A folder conf/ in the working directory is searched first: conf/data/mine.yaml adds data=mine.
 
 Groups (GROUP=OPTION):"""
 
@@ -67,9 +67,9 @@ def _groups(loader: ConfigLoader, cfg: DictConfig, reads: Sequence[str]) -> Iter
     for group in loader.list_groups(""):
         if group not in (*reads, "experiment"):
             continue
-        chosen = cfg.hydra.runtime.choices.get(group)
+        current = cfg.hydra.runtime.choices.get(group)
         options = loader.get_group_options(group, ObjectType.CONFIG)
-        yield f"  {group}: {', '.join(options)}   (now: {chosen})"
+        yield f"  {group}: {', '.join(options)}   (now: {current})"
 
 
 def _settings(cfg: DictConfig, reads: Sequence[str]) -> Iterator[str]:

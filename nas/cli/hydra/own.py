@@ -1,4 +1,4 @@
-"""The user's own ``./conf``: it is looked into first, and its files are read as editors write them."""
+"""The user's own ``./conf``: searched first; its files may start with a byte order mark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OwnConf(SearchPathPlugin):
 
 
 class TextFiles(ConfigSource):
-    """A folder of configuration files; unlike Hydra's own, it reads headers behind a byte order mark."""
+    """A folder of configuration files; unlike Hydra's own source, it accepts a byte order mark."""
 
     @staticmethod
     def scheme() -> str:
@@ -69,7 +69,7 @@ class TextFiles(ConfigSource):
 
 
 def shadow_note(message: str) -> str:
-    """Names the files of ``./conf`` that replace shipped ones and that an error message is about."""
+    """Names the files of ``./conf`` that replace shipped files and that an error message concerns."""
     folder = _folder()
     files = [] if folder is None else [file.relative_to(folder) for file in sorted(folder.rglob("*.yaml"))]
     return "".join(
@@ -81,7 +81,7 @@ def shadow_note(message: str) -> str:
 
 
 def _is_about(message: str, file: Path) -> bool:
-    """Whether a fault lies in a file: it is named, or a value is missing in its group, or it is the first."""
+    """Returns whether a message concerns a file: it is named, top-level, or its group lacks a value."""
     is_missing = message.startswith(f"{file.parts[0]}.") and re.search("has no value|Interpolation", message)
     return len(file.parts) == 1 or file.with_suffix("").as_posix() in message or bool(is_missing)
 

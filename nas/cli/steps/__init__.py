@@ -1,1 +1,1 @@
-"""The steps of a run: each turns configuration into arguments and calls the library."""
+"""The steps of a run: each turns the configuration into arguments and calls the library."""

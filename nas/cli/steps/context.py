@@ -1,4 +1,4 @@
-"""What the steps of one run share, made from the configuration when it is first needed."""
+"""Objects shared by the steps of one run, made from the configuration on first use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """A run: its configuration, its folder, and what follows from them."""
+    """A run: its configuration, its folder, and the objects made from them."""
 
     config: Config
     run_dir: Path
@@ -56,7 +56,7 @@ class Context:
 
     @cached_property
     def device(self) -> Device:
-        """The target, as the configuration describes it."""
+        """The target device."""
         return Device(**dataclasses.asdict(self.config.device))
 
     @cached_property
@@ -68,7 +68,7 @@ class Context:
 
     @cached_property
     def augment(self) -> Augment:
-        """What happens to training images."""
+        """Augmentation of training images."""
         from nas.training.data import Augment
 
         config = self.config.data.augment
@@ -85,7 +85,7 @@ class Context:
             )
 
     def check_data(self) -> None:
-        """Finds what is wrong with the settings of the data before any image is read."""
+        """Checks the data settings before any image is read."""
         from nas.training.data import check_settings
 
         data = self.config.data
@@ -100,11 +100,11 @@ class Context:
             workers=data.workers,
             prefix="data.",
         )
-        self.augment  # noqa: B018 - checks itself
+        self.augment  # noqa: B018 - checks itself when made
 
     @cached_property
     def data(self) -> Prepared:
-        """The images, split and ready."""
+        """The images, split and prepared for training."""
         from nas.training.data import decoders, load_data
         from nas.training.prepared import Prepared
 
@@ -141,7 +141,7 @@ class Context:
         return Prepared.of(splits, augment=augment, compute=self.compute, workers=workers)
 
     def settings(self, *names: str) -> dict[str, Any]:
-        """Parts of the configuration that decide a step's result, ready for JSON."""
+        """Returns the named parts of the configuration in JSON form, for a step's record."""
         parts = {name: getattr(self.config, name) for name in names}
         return {
             name: dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ class Context:
         return files_digest(self.config.data.name, root=self.config.data.root)
 
     def data_settings(self) -> dict[str, Any]:
-        """What decides the images and their split; how they are read does not."""
+        """Returns the settings that decide the images and their split; those of reading do not."""
         value = dataclasses.asdict(self.config.data)
         for name in ("workers", "cache", "download"):
             del value[name]
@@ -164,16 +164,16 @@ class Context:
         return {"data": value, "seed": self.config.seed}
 
     def path(self, *parts: str) -> Path:
-        """A file in the run folder."""
+        """Returns a path in the run folder."""
         return self.run_dir.joinpath(*parts)
 
     def execute(self, step: Step) -> bool:
-        """Does a step unless it is done."""
+        """Executes a step unless it is complete; returns whether it ran."""
         return execute(step) if place().count == 1 else execute_together(step)
 
 
 def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:
-    """When checkpoints are written, out of the configuration."""
+    """Makes the checkpoint plan from the configuration."""
     from nas.training.checkpoint import CheckpointPlan
 
     return CheckpointPlan(
@@ -192,10 +192,10 @@ _PARTS: dict[type[OptimizationConfig], str] = {
 
 
 def hyperparameters(config: OptimizationConfig) -> Hyperparameters:
-    """How weights are trained, out of the configuration.
+    """Makes the hyperparameters from the configuration.
 
     Raises:
-        UserError: If a value is out of range; the message begins with the setting's full name.
+        UserError: If a value is out of range; the message starts with the setting's full name.
     """
     from nas.training.optimization import Hyperparameters
 
@@ -206,7 +206,7 @@ def hyperparameters(config: OptimizationConfig) -> Hyperparameters:
 
 @contextmanager
 def prefixed(prefix: str) -> Iterator[None]:
-    """Puts the place of a setting in front of messages that begin with its name."""
+    """Puts a prefix in front of user errors that start with a setting's name."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""``nas cost``: shows what a network costs, block by block, and what bounds it on a device."""
+"""``nas cost``: shows a network's cost by block, and its bottleneck on a device."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DEFAULT_CLASSES = 1000
 
 
 def cost(config: Config, job: Job) -> None:
-    """Prints the table of blocks and writes the roofline; only the savings, if these but no network are set.
+    """Prints the table of blocks and writes the roofline; if only ``cost.savings`` is set, the savings alone.
 
-    Nothing is recorded of where the numbers come from: they follow from the settings alone.
+    No provenance is recorded, because the numbers follow from the settings alone.
     """
     sizes = _savings(config.cost.savings)
     if config.network is not None or sizes is None:
@@ -37,10 +37,10 @@ def _show_cost(config: Config, folder: Path) -> None:
 
     name, network = chosen_network(config)
     device = known_peaks(Device(**dataclasses.asdict(config.device)))
-    found = network_cost(network, name=name, device=device)
-    first, *where = summary(found)
-    say("\n".join([first, "", text_table(found), "", *where]))
-    for path in write_cost(found, folder / f"{_file_name(name)}-{found.device.name}"):
+    costs = network_cost(network, name=name, device=device)
+    first, *where = summary(costs)
+    say("\n".join([first, "", text_table(costs), "", *where]))
+    for path in write_cost(costs, folder / f"{_file_name(name)}-{costs.device.name}"):
         say(f"written: {path}")
 
 
@@ -54,41 +54,42 @@ def _show_savings(sizes: dict[str, int], folder: Path) -> None:
 
 
 def chosen_network(config: Config) -> tuple[str, NetworkSpec]:
-    """The network that ``network`` names, and what to call it.
+    """Returns the network's label and the network that ``network`` selects.
 
     Raises:
-        UserError: If there is none, or a setting does not apply to it.
+        UserError: If no such network exists, or a setting does not apply to it.
     """
-    name, asked = config.network, config.cost
+    name, settings = config.network, config.cost
     if name in reference_names():
-        return name, _reference(name, asked)
-    if asked.width is not None:
+        return name, _reference(name, settings)
+    if settings.width is not None:
         raise UserError(
-            f"cost.width={asked.width:g} scales reference networks only, and {name or 'the largest network'} "
-            "is none; leave it out, or choose one of " + ", ".join(reference_names())
+            f"cost.width={settings.width:g} scales reference networks only, and "
+            f"{name or 'the largest network'} is none; leave it out, or choose one of "
+            + ", ".join(reference_names())
         )
     if name is not None and name.endswith(".json"):
         from nas.report.cost import find_network
 
-        return Path(name).stem, _changed(find_network(name), asked)
+        return Path(name).stem, _changed(find_network(name), settings)
     label, network = _of_space(name, config.space)
-    return label, _changed(dataclasses.replace(network, classes=DEFAULT_CLASSES), asked)
+    return label, _changed(dataclasses.replace(network, classes=DEFAULT_CLASSES), settings)
 
 
-def _reference(name: str, asked: CostConfig) -> NetworkSpec:
+def _reference(name: str, settings: CostConfig) -> NetworkSpec:
     from nas.report.cost import find_network
 
     return find_network(
         name,
-        resolution=asked.resolution,
-        width=1.0 if asked.width is None else asked.width,
-        classes=DEFAULT_CLASSES if asked.classes is None else asked.classes,
-        input_channels=3 if asked.input_channels is None else asked.input_channels,
+        resolution=settings.resolution,
+        width=1.0 if settings.width is None else settings.width,
+        classes=DEFAULT_CLASSES if settings.classes is None else settings.classes,
+        input_channels=3 if settings.input_channels is None else settings.input_channels,
     )
 
 
 def _of_space(code: str | None, space_name: str) -> tuple[str, NetworkSpec]:
-    """The space's largest network, or the one with that code."""
+    """Returns the label and the network with that code, or the space's largest network."""
     path = resources.find("search_spaces", space_name, ".yaml", what="search space")
     space = SearchSpace.load(path)
     if code is None:
@@ -99,18 +100,18 @@ def _of_space(code: str | None, space_name: str) -> tuple[str, NetworkSpec]:
     return f"{code} of {space.name}", space.network(space.parse(code))
 
 
-def _changed(network: NetworkSpec, asked: CostConfig) -> NetworkSpec:
-    """The network with the configured sizes; its own where none are set."""
+def _changed(network: NetworkSpec, settings: CostConfig) -> NetworkSpec:
+    """Returns the network with the configured sizes; unset sizes stay as they are."""
     names = ("resolution", "classes", "input_channels")
-    values = {name: getattr(asked, name) for name in names if getattr(asked, name) is not None}
+    values = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
     network = dataclasses.replace(network, **values)
-    network.blocks  # noqa: B018 - a resolution that is too low is found here
+    network.blocks  # noqa: B018 - reports a resolution that is too low
     return network
 
 
-def _savings(asked: SavingsConfig) -> dict[str, int] | None:
-    """The sizes for the plot of savings; ``None`` if it was not asked for."""
-    sizes = dataclasses.asdict(asked)
+def _savings(settings: SavingsConfig) -> dict[str, int] | None:
+    """Returns the sizes for the plot of savings; ``None`` if none are set."""
+    sizes = dataclasses.asdict(settings)
     missing = [f"cost.savings.{name}" for name, value in sizes.items() if value is None]
     if len(missing) == len(sizes):
         return None
@@ -121,5 +122,5 @@ def _savings(asked: SavingsConfig) -> dict[str, int] | None:
 
 
 def _file_name(name: str) -> str:
-    """The name with what a folder's name can hold on every system."""
+    """Replaces the characters that some systems do not allow in a folder's name."""
     return re.sub(r"[^\w.+-]+", "-", name.removeprefix("the "))[:120]

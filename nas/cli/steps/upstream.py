@@ -1,4 +1,4 @@
-"""Whether a step reads the images as the step that it builds on did: else it would judge on trained ones."""
+"""Checks that a step uses the images and split of the step before: no training image may be evaluated."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from nas.errors import UserError
 from nas.pipeline import RECORD, Step
 
 _HARMLESS = frozenset({"data.augment", "data.root"})
-"""Settings of the data that change neither the split nor the images that accuracies are computed on: images
-in folders are told by their files, wherever they are."""
+"""Data settings that change neither the split nor the evaluated images. Images in folders are identified by
+their files, not by the folder's path."""
 
 _LONGEST = 100
-"""Characters of a list that a message shows."""
+"""Characters of a list to show in a message."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Upstream:
-    """What a step builds on.
+    """The step that another one builds on.
 
     Attributes:
-        folder: Its folder.
-        command: What makes it again.
-        free: Settings of the data that may differ.
+        folder: Folder of the step.
+        command: Command that repeats the step.
+        free: Data settings that may differ.
     """
 
     folder: str
@@ -38,7 +38,7 @@ class _Upstream:
 
 _SUPERNET = _Upstream(folder="supernet", command="nas train")
 _TRAINED_ANEW = ("channels", "max_train_images", "store_size", "validation_fraction")
-"""Settings of the data that leave the test images as they are, which is enough where training begins anew."""
+"""Data settings that leave the test images unchanged, which is enough for networks trained from scratch."""
 
 _BUILDS_ON = {
     "trust": _SUPERNET,
@@ -51,13 +51,13 @@ _BUILDS_ON = {
 
 
 def check_images(context: Context, step: Step) -> None:
-    """Compares the run's data with those of the step that this one builds on, by its record.
+    """Compares the run's data settings with the record of the step that this one builds on.
 
-    It is for the first step of a command alone: what the others build on, the command itself makes, or finds
-    made with the same settings.
+    Only the first step of a command needs this: later steps build on steps that the command itself runs, or
+    skips because their settings match.
 
     Raises:
-        UserError: If they differ, or the record cannot be read.
+        UserError: If the data differ, or the record cannot be read.
     """
     upstream = _BUILDS_ON.get(step.name)
     if upstream is None or (step.name == "final" and context.config.finish.network is not None):
@@ -66,9 +66,9 @@ def check_images(context: Context, step: Step) -> None:
     if not folder.is_dir():
         return
     there, here = _settings(folder, upstream.command), context.data_settings()
-    if found := _differences(_by_name(there), _by_name(here), upstream.free):
+    if differences := _differences(_by_name(there), _by_name(here), upstream.free):
         raise UserError(
-            f"{folder} was made from other images or another split: {', '.join(found)}; "
+            f"{folder} was made from other images or another split: {', '.join(differences)}; "
             f"give the same settings, or make it again with `{upstream.command}`"
         )
 
@@ -76,10 +76,10 @@ def check_images(context: Context, step: Step) -> None:
 def check_kind(
     context: Context, folder: Path, *, classes: Sequence[str], channels: int, command: str
 ) -> None:
-    """Makes sure that weights are for images of the kind that the run has.
+    """Checks that weights fit the classes and channels of the run's images.
 
     Raises:
-        UserError: If their classes or channels are others.
+        UserError: If the classes or channels differ.
     """
     splits = context.data.splits
     pairs = (
@@ -100,25 +100,25 @@ def _short(value: object) -> str:
 
 
 def _settings(folder: Path, command: str) -> Mapping[str, Any]:
-    """The settings that a folder was made with."""
+    """Reads the settings that a folder was made with."""
     try:
-        found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
+        settings: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, LookupError, TypeError):
         raise UserError(
             f"{folder / RECORD} is missing or damaged, and nothing else says which images {folder.name} "
             f"was made from; make it again with `{command}`"
         ) from None
-    return found
+    return settings
 
 
 def _by_name(settings: Mapping[str, Any]) -> dict[str, str]:
-    """The settings of the data as JSON, by their full names."""
+    """Returns the data settings as JSON, by their full names."""
     values = {f"data.{name}": value for name, value in settings["data"].items()}
     return {name: json.dumps(value) for name, value in {"seed": settings["seed"], **values}.items()}
 
 
 def _differences(there: Mapping[str, str], here: Mapping[str, str], free: frozenset[str]) -> list[str]:
-    """What differs, in words; of what an older record lacks nothing is known."""
+    """Describes the settings that differ; settings missing from an older record are skipped."""
     return [
         f"{name} was {there[name]} and is {value}"
         for name, value in here.items()

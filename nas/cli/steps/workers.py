@@ -1,4 +1,4 @@
-"""More processes of this machine for one step."""
+"""Additional worker processes on this machine for one step."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from nas.plugins import load_plugins
 from nas.tracking import make_tracker
 
 Help = Callable[[Context, int], None]
-"""Does a worker's part of a step; the number is the worker's."""
+"""A worker's part of a step; the arguments are the run and the worker's number."""
 
 
 @contextmanager
 def helpers(context: Context, help_step: Help, *, workers: int) -> Iterator[Callable[[], bool]]:
-    """Runs all workers but this process, which is the first, until the body and they have ended.
+    """Starts the workers besides this process, and waits for them after the body.
 
-    A worker that fails is told of, and the others do its part.
+    The failure of a worker is reported; the other workers do its part.
 
     Args:
         context: The run.
-        help_step: A function at the top of a module, which a new process can import.
-        workers: How many there are, with this process.
+        help_step: A function at module level, so that a new process can import it.
+        workers: Number of workers, including this process.
 
     Yields:
-        A function that says whether one of the others is still at work.
+        A function that returns whether any of the started workers is still running.
     """
     spawn = multiprocessing.get_context("spawn")
-    # They end with this process and so may have no children: each decodes its images itself.
+    # Daemons end with this process but may not have children, so each decodes its images itself.
     alone = replace(context.config, data=replace(context.config.data, workers=0))
-    given = (help_step, alone, context.run_dir, workers)
+    arguments = (help_step, alone, context.run_dir, workers)
     processes = [
-        spawn.Process(target=_help, args=(*given, number), daemon=True) for number in range(1, workers)
+        spawn.Process(target=_help, args=(*arguments, number), daemon=True) for number in range(1, workers)
     ]
     for process in processes:
         process.start()
@@ -56,7 +56,7 @@ def helpers(context: Context, help_step: Help, *, workers: int) -> Iterator[Call
 
 
 def check_parent() -> None:
-    """Ends this process if the one that started it has died."""
+    """Ends this process if its parent has died."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         raise SystemExit(1)
@@ -71,7 +71,7 @@ def _stop(processes: list[SpawnProcess]) -> None:
 
 @contextmanager
 def threads(workers: int) -> Iterator[None]:
-    """Gives each of ``workers`` processes its share of the cores while the body runs."""
+    """Limits this process to its share of the cores, one of ``workers``, while the body runs."""
     import torch
 
     before = torch.get_num_threads()

@@ -100,7 +100,7 @@ def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
     low, high = winner["intervals"]["int8_accuracy"]
     assert low <= winner["values"]["int8_accuracy"] <= high
     assert winner["held_out"]["objective"] == "int8_accuracy"
-    assert "on 115 images that it has not seen, the winner's accuracy in INT8 is" in out
+    assert "on 115 unseen images, the winner's accuracy in INT8 is" in out
     page = "\n".join(details(project / "runs" / "mini" / "search"))
     assert re.search(r"[\d.]+ % in INT8 of the images that it was chosen by", page)
     assert re.search(r"\([\d.]+ to [\d.]+\) in INT8 of 115 images that the search has not seen", page)
@@ -158,7 +158,7 @@ def test_the_winner_is_measured_again_on_images_that_the_search_has_not_seen(pro
     kept = winner["held_out"]
     assert kept["images"] == 115  # 0.4 of 288
     assert kept["interval"][0] <= kept["accuracy"] <= kept["interval"][1]
-    assert "on 115 images that it has not seen" in out
+    assert "on 115 unseen images" in out
     assert {row["images"] for row in trials(project)} == {"173"}
     assert winner["intervals"]["accuracy"][0] <= winner["values"]["accuracy"]
     _, without = search(project, "search.holdout_fraction=0")

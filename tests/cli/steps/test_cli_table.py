@@ -116,7 +116,7 @@ def test_a_folder_with_something_else_in_it_is_warned_of(space: SearchSpace, nas
     Path("run/cat.jpg").touch()
     for expected in (1, 0):
         outcome = nas("table", *settings)
-        assert outcome.out.count("warning: run holds cat.jpg, table but no run; its files will") == expected
+        assert outcome.out.count("warning: run holds cat.jpg, table but no run; the run is") == expected
 
 
 def test_a_table_that_does_not_exist_is_no_finished_one(space: SearchSpace, nas: Nas) -> None:

@@ -1,1 +1,1 @@
-"""Steps from the winner to what ships: scaling, final training, export."""
+"""Steps from the winner to the exported files: scaling, final training and export."""

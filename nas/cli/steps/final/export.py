@@ -1,4 +1,4 @@
-"""The step that exports the trained networks and measures the files that ship."""
+"""The step that exports the trained networks and measures the exported files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def step(context: Context) -> Step:
-    """Exports, checks parity, reads the accuracy from the files, and measures them side by side."""
+    """Makes the step that exports, checks parity, evaluates the files, and measures them side by side."""
     inputs = {"trained networks": context.path("final", "results.json")}
     if _is_scaled(context):
         inputs["scaled winner"] = context.path("scale", "scale.json")
@@ -44,12 +44,12 @@ def step(context: Context) -> Step:
 
 
 def _is_scaled(context: Context) -> bool:
-    """Whether the winner has been scaled to a budget; a network of the user's own has none."""
+    """Returns whether the winner comes from the scale step; a network of the user's own does not."""
     return context.config.finish.network is None
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     from nas.deploy.formats import find_format
     from nas.deploy.onnx import check_opset
 
@@ -67,7 +67,7 @@ def check(context: Context) -> None:
 
 
 def _check_precision(context: Context) -> None:
-    """Refuses a device whose precision must stand in the file and is not written here."""
+    """Rejects a device whose precision has to be in the file but cannot be exported."""
     from nas.latency.kit.precision import require_precision
 
     device = context.device
@@ -110,10 +110,10 @@ def _deploy(context: Context, folder: Path) -> None:
 
 
 def _check_device(context: Context) -> None:
-    """Says if the files are measured otherwise than the table that predicted them."""
+    """Warns if the measurement differs from that of the table that predicted the latencies."""
     table = load_table(context.path("scale", "table.json"))
     if other := differences(table, context.device):
-        say(f"deploy: warning: what is measured here is not what was predicted: {other}")
+        say(f"deploy: warning: this measurement differs from that of the latency table: {other}")
 
 
 _INT8 = "int8"
@@ -122,7 +122,7 @@ _OF_A_NETWORK = ("name", "network", "weights", "classes")
 
 
 def _networks(path: Path) -> list[dict[str, Any]]:
-    """The records of the trained networks, the winner first."""
+    """Reads the records of the trained networks, the winner first."""
     value = read_json(path)
     with fields_of(path, remedy="train again: nas finish"):
         return [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
@@ -147,7 +147,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
     resolution = model.network.resolution
     few = subset(data.splits.validation, range(min(config.parity_images, len(data.splits.validation))))
     images = next(iter(data.plain(few, resolution=resolution)))[0]
-    written = write_artefacts(
+    artefacts = write_artefacts(
         model,
         folder,
         name=item["name"],
@@ -161,25 +161,25 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         int8_target=_int8_target(context),
     )
     result = []
-    for artefact in written:
-        found = evaluate_artefact(
+    for artefact in artefacts:
+        accuracy = evaluate_artefact(
             folder / artefact.file,
             data.plain(data.splits.test, resolution=resolution),
             format=artefact.format,
         )
-        result.append(dataclasses.replace(artefact, test_correct=found.correct, test_total=found.total))
+        result.append(dataclasses.replace(artefact, test_correct=accuracy.correct, test_total=accuracy.total))
     return result
 
 
 def _formats(context: Context) -> list[str]:
-    """The formats to write; on an INT8 device, ``onnx`` stands for INT8, which was searched and bounded."""
+    """Returns the formats to write; on an INT8 device, ``onnx`` becomes INT8, the precision of the search."""
     in_int8 = context.device.precision == _INT8
     names = ["onnx_int8" if in_int8 and name == "onnx" else name for name in context.config.export.formats]
     return list(dict.fromkeys(names))
 
 
 def _calibration(context: Context, resolution: int) -> Tensor:
-    """Training images (N, C, H, W), drawn by the seed."""
+    """Returns training images (N, C, H, W), sampled with the seed."""
     import torch
 
     from nas.training.data import subset
@@ -190,7 +190,7 @@ def _calibration(context: Context, resolution: int) -> Tensor:
 
 
 def _int8_target(context: Context) -> str:
-    """What INT8 files are for: this machine's processor, or an NVIDIA GPU."""
+    """Returns the target of INT8 files: this machine's processor, or an NVIDIA GPU."""
     from nas.quantization import SCHEMES, scheme_of, target_here
 
     scheme = scheme_of(runtime=context.device.runtime, provider=context.device.provider)
@@ -198,11 +198,11 @@ def _int8_target(context: Context) -> str:
 
 
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
-    """The artefacts with their latencies, all measured in the same shuffled rounds."""
+    """Returns the artefacts with their latencies, all measured in the same shuffled rounds."""
     from nas.deploy import Spread
     from nas.latency.measure.networks import measure_networks
 
-    with progress_bar("measuring what ships") as bar:
+    with progress_bar("measuring the exported files") as bar:
         measured = measure_networks(
             {artefact.file: folder / artefact.file for artefact in artefacts},
             device=context.device,
@@ -214,14 +214,14 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
     device = context.device.here().to_dict()
     result = []
     for artefact in artefacts:
-        found = measured[artefact.file]
+        measurement = measured[artefact.file]
         latency = Spread(
-            value=found.latency_ms,
-            low=found.low_ms,
-            high=found.high_ms,
-            median=found.median_ms,
-            samples=len(found.samples_ms),
-            disturbed=found.disturbed,
+            value=measurement.latency_ms,
+            low=measurement.low_ms,
+            high=measurement.high_ms,
+            median=measurement.median_ms,
+            samples=len(measurement.samples_ms),
+            disturbed=measurement.disturbed,
         )
         precision = {"precision": _INT8} if artefact.format == "onnx_int8" else {}
         result.append(dataclasses.replace(artefact, latency_ms=latency, device={**device, **precision}))
@@ -229,9 +229,9 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
 
 
 def _check_budget(context: Context, winner: Artefact) -> None:
-    """Says, or with ``export.enforce`` insists, that what ships keeps the latency budget.
+    """Warns, or fails with ``export.enforce``, if the exported winner exceeds the latency budget.
 
-    A budget on another machine, or for another batch, cannot be checked here.
+    A budget for another machine or batch cannot be checked here.
     """
     budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
     assert winner.latency_ms is not None
@@ -241,8 +241,8 @@ def _check_budget(context: Context, winner: Artefact) -> None:
     unit = target.latency_unit
     if not target.is_here or target.batch != winner.batch:
         say(
-            f"deploy: the budget of {budget:.3f} {unit} is that of {target.name}; run nas export there, with "
-            f"device.batch={target.batch}, to check it"
+            f"deploy: the budget of {budget:.3f} {unit} is for {target.name}; to check it, run nas export "
+            f"there with device.batch={target.batch}"
         )
         return
     measured_ms = winner.latency_ms.value

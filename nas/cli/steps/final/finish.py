@@ -1,4 +1,4 @@
-"""The step that trains the winner, and what it is compared with, in the same way."""
+"""The step that trains the winner and its baselines in the same way."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Entry:
     """A network to train.
 
     Attributes:
-        name: Its name in tables.
+        name: Name of the network in tables.
         role: ``winner``, ``largest``, ``smallest`` or ``baseline``.
         network: The network.
-        code: Its architecture's code, where it is a point of the space.
+        code: Code of its architecture, if it is a point of the space.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Entry:
 
 
 def step(context: Context) -> Step:
-    """Trains the winner, the space's extremes and the baselines from scratch."""
-    chosen = context.config.finish.network
-    winner = Path(chosen) if chosen is not None else context.path("scale", "scale.json")
+    """Makes the step that trains the winner, the space's extremes and the baselines from scratch."""
+    own = context.config.finish.network
+    winner = Path(own) if own is not None else context.path("scale", "scale.json")
     inputs = {"winner's network": winner, "search space": context.space_path}
-    if chosen is None:
+    if own is None:
         inputs["latency table"] = context.path("scale", scale_step.TABLE)
     return Step(
         name="final",
@@ -66,14 +66,14 @@ def step(context: Context) -> Step:
 
 
 def _settings(context: Context, *names: str) -> dict[str, Any]:
-    """What decides the networks; how many are trained at the same time does not."""
-    found = context.settings(*names)
-    del found["finish"]["workers"]
-    return found
+    """Returns the settings that affect the trained networks; the number of workers does not."""
+    settings = context.settings(*names)
+    del settings["finish"]["workers"]
+    return settings
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     config = context.config.finish
     if config.workers is not None and config.workers < 1:
         raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
@@ -96,7 +96,7 @@ def _baseline_resolution(context: Context) -> int:
 
 
 def entries(context: Context) -> Iterator[Entry]:
-    """The networks that are trained and compared, the winner first."""
+    """Yields the networks to train and compare, the winner first."""
     config, splits = context.config.finish, context.data.splits
     classes, channels = len(splits.classes), splits.channels
     winner, code = _winner(context)
@@ -114,38 +114,38 @@ def entries(context: Context) -> Iterator[Entry]:
 
 
 def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
-    chosen = context.config.finish.network
-    if chosen is None:
+    own = context.config.finish.network
+    if own is None:
         return scale_step.read_scaled(context)
-    return read_network(Path(chosen)), None
+    return read_network(Path(own)), None
 
 
 def workers(context: Context) -> int:
-    """How many networks are trained at the same time.
+    """Returns the number of networks to train in parallel.
 
-    Small networks leave most of a CPU idle: two threads hardly train one faster than one thread does.
+    Small networks leave most of a CPU idle: two threads train one hardly faster than a single thread.
     """
     from nas.training.data import MemoryImages
 
-    chosen = context.config.finish.workers
-    if chosen is not None:
-        return chosen
+    number = context.config.finish.workers
+    if number is not None:
+        return number
     here = context.compute
     shares = here.device.type == "cpu" and here.processes.count == 1
     if not shares or not isinstance(context.data.splits.train, MemoryImages):
-        return 1  # the GPU, other processes or the decoding of images want the cores
+        return 1  # the GPU, other processes or image decoding need the cores
     import torch
 
     return torch.get_num_threads()
 
 
 def help_finish(context: Context, number: int) -> None:
-    """Trains networks that no other worker has begun, until none is left."""
+    """Trains networks that no other worker has started, until none is left."""
     _train_free(context, list(entries(context)), step(context).partial)
 
 
 def _train_free(context: Context, todo: list[Entry], folder: Path) -> set[str]:
-    """Trains what no other worker has begun, the costliest first, and returns the names."""
+    """Trains networks that no other worker has started, the costliest first, and returns their names."""
     own = set()
     for entry in sorted(todo, key=lambda entry: -entry.network.macs):
         claim = _claims(folder) / entry.file
@@ -159,7 +159,7 @@ def _train_free(context: Context, todo: list[Entry], folder: Path) -> set[str]:
 
 
 def _claims(folder: Path) -> Path:
-    """Where a worker notes which networks it has begun."""
+    """Returns the folder in which workers mark the networks that they have started."""
     return folder / "claims"
 
 
@@ -172,30 +172,34 @@ def _finish(context: Context, folder: Path) -> None:
     table = _table(context, todo, folder)
     count = _count(context, todo)
     decided = replace(context.config, finish=replace(context.config.finish, workers=count))
-    shutil.rmtree(_claims(folder), ignore_errors=True)  # of an attempt that was interrupted
+    shutil.rmtree(_claims(folder), ignore_errors=True)  # left by an interrupted attempt
     _claims(folder).mkdir()
     with threads(count):
         with helpers(replace(context, config=decided), help_finish, workers=count) as others_work:
             own = _train_free(context, todo, folder)
             _wait(others_work, todo, folder)
         beside = [entry for entry in todo if entry.name not in own and _record(folder, entry).is_file()]
-        trained = [_train_once(context, entry, folder) for entry in todo]  # what a failed worker has left
+        trained = [_train_once(context, entry, folder) for entry in todo]  # trains what a failed worker left
     for leftover in (_claims(folder), folder / CHECKPOINTS):
         shutil.rmtree(leftover, ignore_errors=True)
-    for entry, found in zip(todo, trained, strict=True):
+    for entry, result in zip(todo, trained, strict=True):
         if entry in beside:
-            say(f"trained {entry.name} at the same time: {found['validation_accuracy']:.1%} on validation")
-    done = [{**found, **_predicted(table, entry.network)} for entry, found in zip(todo, trained, strict=True)]
+            say(f"trained {entry.name} in parallel: {result['validation_accuracy']:.1%} on validation")
+    results = [
+        {**result, **_predicted(table, entry.network)} for entry, result in zip(todo, trained, strict=True)
+    ]
     batch = (context.device if table is None else table.device).batch
-    baselines = [item for item in done if item["role"] == "baseline"]
-    # The best is chosen by what the search sees too, never by the test images.
+    baselines = [item for item in results if item["role"] == "baseline"]
+    # The best is selected on the search's validation images, never on the test images.
     best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
-    write_json(folder / RESULTS, {"networks": done, "best_baseline": best and best["name"], "batch": batch})
-    say(f"final: {len(done)} networks trained for {context.config.finish.epochs} epochs each")
+    write_json(
+        folder / RESULTS, {"networks": results, "best_baseline": best and best["name"], "batch": batch}
+    )
+    say(f"final: {len(results)} networks trained for {context.config.finish.epochs} epochs each")
 
 
 def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> None:
-    """Shows how many networks are trained, until the other workers have done their part."""
+    """Shows the number of trained networks until the other workers have finished."""
     if not others_work():
         return
     with progress_bar("networks trained", total=len(todo)) as bar:
@@ -206,7 +210,7 @@ def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> N
 
 
 def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | None:
-    """The table that predicts all networks of the comparison; ``None`` where a run has none."""
+    """Returns the table that predicts all networks of the comparison; ``None`` if the run has no table."""
     path = context.path("scale", scale_step.TABLE)
     if not path.is_file():
         return None
@@ -223,25 +227,25 @@ def _table(context: Context, todo: list[Entry], folder: Path) -> LatencyTable | 
 
 
 def _train_once(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
-    """Trains a network, unless an interrupted attempt or another worker has done so already."""
+    """Trains a network unless an interrupted attempt or another worker has trained it."""
     record = _record(folder, entry)
     if record.is_file():
-        found: dict[str, Any] = read_json(record)
-        if found["network"] == entry.network.to_dict() and found["sha256"] == sha256(folder / entry.file):
-            return found
-    found = _train(context, entry, folder)
-    write_json(record, found)
-    shutil.rmtree(_states(folder, entry), ignore_errors=True)  # a network that is trained needs none
-    return found
+        result: dict[str, Any] = read_json(record)
+        if result["network"] == entry.network.to_dict() and result["sha256"] == sha256(folder / entry.file):
+            return result
+    result = _train(context, entry, folder)
+    write_json(record, result)
+    shutil.rmtree(_states(folder, entry), ignore_errors=True)  # a trained network needs no checkpoints
+    return result
 
 
 def _record(folder: Path, entry: Entry) -> Path:
-    """What is known of a network that is trained."""
+    """Returns the path of a trained network's record."""
     return folder / f"{entry.file.removesuffix('.safetensors')}.json"
 
 
 def _states(folder: Path, entry: Entry) -> Path:
-    """Where the checkpoints of a network's training are."""
+    """Returns the folder of a network's checkpoints."""
     return folder / CHECKPOINTS / entry.file.removesuffix(".safetensors")
 
 

@@ -1,4 +1,4 @@
-"""The step that scales the winner to a latency budget, and the networks that are compared in the end."""
+"""The step that scales the winner to a latency budget."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MEASURE_S = 20.0
 
 
 def step(context: Context) -> Step:
-    """Scales depth, width and resolution of the winner together."""
+    """Makes the step that scales depth, width and resolution of the winner together."""
     return Step(
         name="scale",
         folder=context.path("scale"),
@@ -53,13 +53,13 @@ def step(context: Context) -> Step:
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     table_step.check_missing(context)
     scale = context.config.scale
-    asked = ("latency_ms", "latency_ratio", "latency_fraction")
-    given = [f"scale.{name}" for name in asked if getattr(scale, name) is not None]
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} all bound the latency; set one of them")
+    budgets = ("latency_ms", "latency_ratio", "latency_fraction")
+    settings = [f"scale.{name}" for name in budgets if getattr(scale, name) is not None]
+    if len(settings) > 1:
+        raise UserError(f"{' and '.join(settings)} all bound the latency; set one of them")
     check_latency("scale", latency_ms=scale.latency_ms, latency_fraction=scale.latency_fraction)
     positive = ("alpha", "beta", "gamma", *(["latency_ratio"] if scale.latency_ratio is not None else []))
     for name in positive:
@@ -77,7 +77,7 @@ def check(context: Context) -> None:
 
 
 def budget_ms(context: Context, winner: NetworkSpec, table: LatencyTable) -> float | None:
-    """The scaled network's latency budget: absolute, or by the winner's or the largest network's latency."""
+    """Returns the latency budget: absolute, or relative to the winner's or the largest network's latency."""
     scale = context.config.scale
     if scale.latency_ratio is not None:
         return scale.latency_ratio * table.predict(winner)
@@ -120,7 +120,7 @@ def _scale(context: Context, folder: Path) -> None:
 def _fit(
     context: Context, network: NetworkSpec, table: LatencyTable, budget: float, folder: Path
 ) -> tuple[Scaled, LatencyTable]:
-    """Measures what the table lacks of the candidates near the budget, then picks the largest within it."""
+    """Measures missing blocks of the candidates near the budget, then selects the largest within it."""
     config = context.config.scale
     growth: Mapping[str, float] = {"alpha": config.alpha, "beta": config.beta, "gamma": config.gamma}
     rounding = config.depth_rounding
@@ -144,13 +144,13 @@ def _fit(
     )
     if not missing.costs_nothing(context, table):
         near = near_latency(network, candidates, latency_ms=budget, now_ms=table.predict(network))
-    known = decisive(candidates, near, latency_ms=budget, predict=predict)
+    bracket = decisive(candidates, near, latency_ms=budget, predict=predict)
     scaled = fit_to_latency(
         network,
         latency_ms=budget,
         predict=table.predict,
-        lowest=known[0][0],
-        highest=known[-1][0],
+        lowest=bracket[0][0],
+        highest=bracket[-1][0],
         depth_rounding=rounding,
         **growth,
     )
@@ -170,7 +170,7 @@ def _record(scaled: Scaled, winner: Winner, budget: float | None, *, estimated: 
 
 
 def read_scaled(context: Context) -> tuple[NetworkSpec, str | None]:
-    """The scaled network, and its architecture's code where scaling left it as it was."""
+    """Reads the scaled network, and its architecture's code if scaling left it unchanged."""
     path = context.path("scale", "scale.json")
     value = read_json(path)
     with fields_of(path, remedy="scale again: nas scale"):

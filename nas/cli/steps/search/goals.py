@@ -1,4 +1,4 @@
-"""What a search makes good and what it keeps within bounds, out of the configuration."""
+"""Makes a search's objectives and bounds from the configuration."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Bounds = Mapping[str, float]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the values come from.
+    """The sources of the objectives' values.
 
     Attributes:
-        scorer: Gives accuracies.
+        scorer: Computes accuracies.
         tables: The latency table of each device.
-        precision: That of weights and feature maps on the device.
-        latency_ms: The bound on a device's latency that holds where there is no bound by name.
+        precision: Precision of weights and feature maps on the device.
+        latency_ms: Default bound on a device's latency, used without a bound by name.
     """
 
     scorer: Scorer
@@ -68,15 +68,15 @@ _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
 
 
 def latency_names(devices: Sequence[str]) -> list[str]:
-    """The names of the latencies on devices: with several, each device's name is in its own."""
+    """Returns the names of the latencies; with several devices, each name contains the device's."""
     return [LATENCY] if len(devices) == 1 else [f"{LATENCY}_{device}" for device in devices]
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done.
+    """Checks the settings before any work is done.
 
     Raises:
-        UserError: If an objective or a bound is unknown, given twice, or cannot be.
+        UserError: If an objective or a bound is unknown, repeated or out of range.
     """
     config = context.config.search
     if config.latency_ms is not None and config.latency_fraction is not None:
@@ -98,7 +98,7 @@ def check(context: Context) -> None:
 
 
 def check_latency(part: str, *, latency_ms: float | None, latency_fraction: float | None) -> None:
-    """Raises a ``UserError`` if a bound on the latency cannot be one; ``part`` stands before its name."""
+    """Raises a ``UserError`` if a latency bound is out of range; ``part`` prefixes the setting's name."""
     if latency_ms is not None and not 0 < latency_ms < math.inf:
         raise UserError(f"{part}.latency_ms is {latency_ms}; give a positive number of milliseconds, or null")
     if latency_fraction is not None and not 0 < latency_fraction <= 1:
@@ -109,28 +109,28 @@ def check_latency(part: str, *, latency_ms: float | None, latency_fraction: floa
 
 
 def goals(context: Context, sources: Sources) -> Goals:
-    """The goals of a run's search; what is bounded and no objective is a limit."""
+    """Makes the goals of a run's search; a bounded quantity that is not an objective becomes a limit."""
     config = context.config.search
     own = registered(config.bounds)
-    made_of = {
+    by_kind = {
         kind: [own[kind]] if kind in own else _KINDS[kind](sources, config.bounds)
         for kind in _wanted(context)
     }
-    objectives = [each for kind in config.objectives for each in made_of.pop(kind)]
-    limits = [each for rest in made_of.values() for each in rest if each.bound is not None]
+    objectives = [each for kind in config.objectives for each in by_kind.pop(kind)]
+    limits = [each for rest in by_kind.values() for each in rest if each.bound is not None]
     return Goals(objectives, limits)
 
 
 def depends_on_precision(context: Context) -> bool:
-    """Whether the device's precision decides a value."""
+    """Returns whether any objective or bound depends on the device's precision."""
     return bool({"size", "memory"} & set(_wanted(context)))
 
 
 def _wanted(context: Context) -> list[str]:
-    """The kinds of objectives and bounds, objectives first."""
+    """Returns the kinds of objectives and bounds, objectives first."""
     config = context.config.search
     bounded = [kind for kind in objective_names() if kind in config.bounds]
-    asked = [config.latency_ms, config.latency_fraction]
-    if any(value is not None for value in asked) or any(name.startswith(LATENCY) for name in config.bounds):
+    bounds = [config.latency_ms, config.latency_fraction]
+    if any(value is not None for value in bounds) or any(name.startswith(LATENCY) for name in config.bounds):
         bounded.append("latency")
     return list(dict.fromkeys([*config.objectives, *bounded]))

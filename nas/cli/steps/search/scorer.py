@@ -1,4 +1,4 @@
-"""What scores subnets, out of the configuration."""
+"""Makes the scorer of subnets from the configuration."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ CACHE = "evaluations.jsonl"
 
 
 def check(context: Context) -> None:
-    """Finds errors in the settings before anything is done.
+    """Checks the settings before any work is done.
 
     Raises:
-        UserError: If a share of images, the data or the supernet's recipe cannot be as they are set.
+        UserError: If a share of images, the data or the supernet's recipe is invalid.
     """
     from nas.scoring import check_shares
 
     context.check_data()
-    supernet_step.recipe(context)  # calibrates the subnets
+    supernet_step.recipe(context)  # it configures the calibration of subnets
     search = context.config.search
     with prefixed("search."):
         check_shares(holdout_fraction=search.holdout_fraction, halving=search.halving)
 
 
 def scorer(context: Context) -> Scorer:
-    """Scores the subnets of a run's supernet."""
+    """Makes the scorer of the subnets of a run's supernet."""
     from nas.scoring import EvaluationCache, Scorer
 
     evaluator, search = supernet_step.evaluator(context), context.config.search
@@ -45,7 +45,7 @@ def scorer(context: Context) -> Scorer:
 
 
 def facts(context: Context) -> dict[str, object]:
-    """What decides an accuracy besides the network and the held-out images: weights, split, calibration."""
+    """Returns what decides accuracies besides network and held-out images: weights, split, calibration."""
     return {
         "supernet": sha256(context.path(supernet_step.FOLDER, "weights.safetensors")),
         **context.data_settings(),

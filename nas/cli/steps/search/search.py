@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
 JOURNAL = "journal.log"
 _HOW = ("workers", "storage", "study")
-"""Settings that decide how a search is done, and not what it finds."""
+"""Settings that do not affect a search's result."""
 
 _SHOW_EVERY_S = 0.5
 
 
 def step(context: Context) -> Step:
-    """Searches for what is asked for, with random search as its control."""
+    """Makes the search step, with random search as its control."""
     settings = context.settings("search")
-    found = targets(context)
+    devices = targets(context)
     return Step(
         name="search",
         folder=context.path("search"),
@@ -50,14 +50,14 @@ def step(context: Context) -> Step:
             "search": {name: value for name, value in settings["search"].items() if name not in _HOW},
             **context.data_settings(),
             "calibration_images": context.config.train.calibration_images,
-            "estimated": {each.device: each.facts for each in found if each.path is None},
+            "estimated": {each.device: each.facts for each in devices if each.path is None},
             "device": _device_settings(context),
             "missing": context.config.table.missing,
         },
         inputs={
             "search space": context.space_path,
             "supernet": context.path("supernet", "weights.safetensors"),
-            **{f"latency table of {each.device}": each.path for each in found if each.path is not None},
+            **{f"latency table of {each.device}": each.path for each in devices if each.path is not None},
         },
         outputs=OUTPUTS if context.config.search.storage else (JOURNAL, *OUTPUTS),
         run=lambda folder: _search(context, folder),
@@ -65,18 +65,18 @@ def step(context: Context) -> Step:
 
 
 def _device_settings(context: Context) -> dict[str, Any]:
-    """What the search reads of the device itself: tables say the rest."""
-    device, found = context.config.device, dict[str, Any]()
+    """Returns the device settings that the search reads; the tables hold the rest."""
+    device, settings = context.config.device, dict[str, Any]()
     if context.config.search.respect_device:
         names = ("preferred_blocks", "channel_multiple", "max_width")
-        found = {name: getattr(device, name) for name in names}
+        settings = {name: getattr(device, name) for name in names}
     if goals_step.depends_on_precision(context):
-        found["precision"] = device.precision
-    return found
+        settings["precision"] = device.precision
+    return settings
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     table_step.check_missing(context)
     config = context.config.search
     if config.workers < 1:
@@ -91,7 +91,7 @@ def check(context: Context) -> None:
 
 
 def sampler(context: Context) -> Sampler:
-    """What proposes networks, out of the configuration."""
+    """Makes the sampler from the configuration."""
     search = context.config.search
     made = make_sampler(search.sampler, search.options)
     has_population = "population" in {each.name for each in dataclasses.fields(made)}
@@ -101,7 +101,7 @@ def sampler(context: Context) -> Sampler:
 
 
 def bound_ms(context: Context, table: LatencyTable) -> float | None:
-    """The winner's latency budget: absolute, or a share of the largest network's predicted latency."""
+    """Returns the latency budget: absolute, or a share of the largest network's predicted latency."""
     search, splits = context.config.search, context.data.splits
     if search.latency_fraction is None:
         return search.latency_ms
@@ -112,7 +112,7 @@ def bound_ms(context: Context, table: LatencyTable) -> float | None:
 
 
 def _study(context: Context, scorer: Scorer, folder: Path) -> Study:
-    """The search, out of the configuration; tables that it completes are kept in ``folder``."""
+    """Makes the study from the configuration; tables that it completes are saved in ``folder``."""
     config, splits, devices = context.config, context.data.splits, targets(context)
     sources = goals_step.Sources(
         scorer=scorer,
@@ -133,7 +133,7 @@ def _study(context: Context, scorer: Scorer, folder: Path) -> Study:
 
 
 def _facts(context: Context, devices: Sequence[Target]) -> dict[str, str]:
-    """What must be the same for a search to go on, beside what a study names itself."""
+    """Returns what must match for a search to resume, besides the study's own settings."""
     accuracy = scorer_step.facts(context)
     data = {name: value for name, value in accuracy.items() if name != "supernet"}
     data["holdout_fraction"] = context.config.search.holdout_fraction
@@ -147,7 +147,7 @@ def _facts(context: Context, devices: Sequence[Target]) -> dict[str, str]:
 
 
 def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
-    """Where processes search together; ``None`` if this one is alone."""
+    """Returns the storage shared by several processes; ``None`` if this process searches alone."""
     config = context.config.search
     if config.storage is None and config.workers == 1:
         return None
@@ -155,7 +155,7 @@ def _shared(context: Context, folder: Path, worker: int) -> Shared | None:
 
 
 def help_search(context: Context, worker: int) -> None:
-    """Joins the search of this run as one more worker."""
+    """Joins the search of this run as another worker."""
     folder = step(context).partial
     shared = _shared(context, folder, worker)
     assert shared is not None
@@ -183,7 +183,7 @@ def _search(context: Context, folder: Path) -> None:
 @final
 @dataclass
 class _View:
-    """Shows where the search stands, on the terminal and to the tracker, at most twice a second."""
+    """Reports the search's status to the terminal and the tracker, at most twice per second."""
 
     context: Context
     bar: Bar
@@ -195,25 +195,25 @@ class _View:
         last = now.evaluated == now.trials
         if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
             return
-        found = status(self.study.goals, now.entries, self.study.budgets_ms)
+        state = status(self.study.goals, now.entries, self.study.budgets_ms)
         what = "random search, the control: " if now.control else ""
-        self.bar.note(what + _note(found, self.study.goals.objectives))
-        metrics = found.metrics("control" if now.control else "search")
+        self.bar.note(what + _note(state, self.study.goals.objectives))
+        metrics = state.metrics("control" if now.control else "search")
         self.context.tracker.log(metrics, step=now.evaluated)
         self._shown = time.monotonic()
 
 
-def _note(found: Status, objectives: Sequence[Objective]) -> str:
-    """A status in a few words."""
+def _note(state: Status, objectives: Sequence[Objective]) -> str:
+    """Summarises a status in a few words."""
     first, unit = objectives[0], common_unit([each.unit for each in objectives])
-    if found.best is None:
+    if state.best is None:
         return "nothing within the bounds yet"
-    parts = [f"best {_value(first, found.best)}"]
+    parts = [f"best {_value(first, state.best)}"]
     parts += [
         f"{'–' if best is None else _value(first, best)} in {budget:g} {unit}"
-        for budget, best in found.best_within.items()
+        for budget, best in state.best_within.items()
     ]
-    return ", ".join([*parts, f"front {found.front}", f"hypervolume {found.hypervolume:.4g}"])
+    return ", ".join([*parts, f"front {state.front}", f"hypervolume {state.hypervolume:.4g}"])
 
 
 def _value(objective: Objective, value: float) -> str:
@@ -229,18 +229,18 @@ def _say_result(result: SearchResult, folder: Path) -> None:
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
     if winner.outcome.values[0] != result.choice.best:
         say(f"search: {_as_good(result)}")
-    kept = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
-    if kept is not None:
-        low, high = kept["interval"]
-        kind = _precision(kept["objective"])
+    held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
+    if held_out is not None:
+        low, high = held_out["interval"]
+        kind = _precision(held_out["objective"])
         say(
-            f"search: on {kept['images']} images that it has not seen, the winner's accuracy{kind} is "
-            f"{kept['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+            f"search: on {held_out['images']} unseen images, the winner's accuracy{kind} is "
+            f"{held_out['accuracy']:.1%} ({low:.1%} to {high:.1%})"
         )
 
 
 def _as_good(result: SearchResult) -> str:
-    """Why the winner is not the most accurate network."""
+    """Explains why the winner is not the most accurate network."""
     choice, (first, second) = result.choice, result.goals.objectives[:2]
     return (
         f"{choice.equals} networks are within one standard error ({choice.noise:.1%}) of the best "

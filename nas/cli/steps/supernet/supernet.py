@@ -1,4 +1,4 @@
-"""The step that trains the supernet, and the trained one for the steps after it."""
+"""The step that trains the supernet; loads the trained supernet for later steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
 
 
 def step(context: Context) -> Step:
-    """Trains the supernet."""
+    """Makes the step that trains the supernet."""
     return Step(
         name="supernet",
         folder=context.path(FOLDER),
@@ -33,20 +33,20 @@ def step(context: Context) -> Step:
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     context.check_data()
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
 
 
 def recipe(context: Context) -> SupernetRecipe:
-    """How the supernet is trained, out of the configuration."""
+    """Makes the supernet's recipe from the configuration."""
     from nas.training.recipes import make_recipe, option_names
     from nas.training.supernet import SupernetRecipe
 
     train = context.config.train
-    given = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
-    options = {name: given[name] for name in option_names(train.recipe) if name in given}
+    values = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
+    options = {name: values[name] for name in option_names(train.recipe) if name in values}
     hyper, rule = hyperparameters(train), make_recipe(train.recipe, options)
     with prefixed("train."):
         return SupernetRecipe(
@@ -60,14 +60,14 @@ def recipe(context: Context) -> SupernetRecipe:
 def _train(context: Context, folder: Path) -> None:
     from nas.training.supernet import train_supernet
 
-    chosen, data = recipe(context), context.data
+    plan, data = recipe(context), context.data
     where = context.compute.device
     say(f"supernet: {context.space.name}, {context.space.size:,} networks; training on {where}")
     with progress_bar("training the supernet") as bar:
 
         def epoch_done(row: dict[str, float]) -> None:
             loss = next(value for key, value in row.items() if key.startswith("loss"))
-            bar.note(f"epoch {row['epoch']:.0f}/{chosen.hyper.epochs} loss {loss:.3f}")
+            bar.note(f"epoch {row['epoch']:.0f}/{plan.hyper.epochs} loss {loss:.3f}")
             context.tracker.log(
                 {f"train/{k}": v for k, v in row.items() if k != "epoch"}, step=int(row["epoch"])
             )
@@ -75,7 +75,7 @@ def _train(context: Context, folder: Path) -> None:
         train_supernet(
             context.space,
             data=data,
-            recipe=chosen,
+            recipe=plan,
             seed=context.config.seed,
             folder=folder,
             checkpoints=checkpoint_plan(context.config.checkpoint),
@@ -85,7 +85,7 @@ def _train(context: Context, folder: Path) -> None:
 
 
 def evaluator(context: Context) -> SubnetEvaluator:
-    """What gives the accuracy of the trained supernet's subnets on the search-validation images."""
+    """Makes the evaluator of the trained supernet's subnets on the search-validation images."""
     from nas.training.supernet import load_supernet, subnet_evaluator
 
     folder = context.path(FOLDER)

@@ -1,4 +1,4 @@
-"""The step that compares the supernet's ranking with that of networks which are trained alone."""
+"""The step that compares the supernet's ranking with that of networks trained alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESULT = "trust.json"
 
 
 def step(context: Context) -> Step:
-    """Trains stratified networks alone and compares their accuracy with the inherited one."""
+    """Makes the step that compares the inherited accuracy with that of networks trained alone."""
     return Step(
         name=FOLDER,
         folder=context.path(FOLDER),
@@ -45,14 +45,14 @@ def step(context: Context) -> Step:
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     supernet_step.check(context)
     hyperparameters(context.config.trust)
     plan(context)
 
 
 def plan(context: Context) -> TrustPlan:
-    """What is compared, out of the configuration."""
+    """Makes the plan of the comparison from the configuration."""
     from nas.training.trust import TrustPlan
 
     config = context.config.trust
@@ -62,7 +62,7 @@ def plan(context: Context) -> TrustPlan:
 
 
 def subjects(context: Context) -> list[Subject]:
-    """The smallest network, the largest, and random ones spread over the range of MACs."""
+    """Returns the smallest network, the largest, and random ones spread over the range of MACs."""
     import numpy as np
 
     from nas.space.stratified import stratified
@@ -71,8 +71,8 @@ def subjects(context: Context) -> list[Subject]:
     space, splits = context.space, context.data.splits
     extremes = {"smallest": space.smallest(), "largest": space.largest()}
     count = context.config.trust.networks
-    drawn = stratified(space, count + len(extremes), np.random.default_rng(context.config.seed))
-    others = [arch for arch in drawn if arch not in extremes.values()][:count]
+    sample = stratified(space, count + len(extremes), np.random.default_rng(context.config.seed))
+    others = [arch for arch in sample if arch not in extremes.values()][:count]
     named = [*extremes.items(), *(("random", arch) for arch in others)]
     return [
         Subject(
@@ -85,13 +85,13 @@ def subjects(context: Context) -> list[Subject]:
 
 
 def judging_images(context: Context) -> Images:
-    """The images that both accuracies are computed on."""
+    """Returns the images for both accuracies."""
     splits = context.data.splits
     return {"validation": splits.validation, "test": splits.test}[context.config.trust.images]
 
 
 def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
-    """Trains a network from scratch and judges it; ``name`` stands in front of the progress bar."""
+    """Trains a network from scratch and evaluates it; ``name`` labels the progress bar."""
     from nas.training.evaluation import evaluate
     from nas.training.final import fit_network
 
@@ -122,13 +122,13 @@ def _trust(context: Context, folder: Path) -> None:
 
 
 def differences(context: Context) -> list[str]:
-    """In what the networks are trained otherwise than the supernet was, by the record of its step."""
+    """Lists how the networks' training differs from the supernet's, according to its step's record."""
     record = read_json(context.path(supernet_step.FOLDER, RECORD))
     trained: Mapping[str, Any] = record["settings"]["train"]
     own = dataclasses.asdict(context.config.trust)
     names = [field.name for field in dataclasses.fields(OptimizationConfig)]
     return [
-        f"networks are trained with {name}={own[name]}, the supernet was with {trained.get(name)}"
+        f"networks are trained with {name}={own[name]}, the supernet was trained with {trained.get(name)}"
         for name in names
         if own[name] != trained.get(name)
     ]
@@ -137,35 +137,35 @@ def differences(context: Context) -> list[str]:
 def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None:
     from nas.training.trust import Agreement, random_only
 
-    chosen, config = plan(context), context.config.trust
+    limits, config = plan(context), context.config.trust
     sets = {"all": rows, "without_extremes": random_only(rows)}
-    found = {
-        name: Agreement.of(part, top=chosen.top, resamples=chosen.resamples, seed=context.config.seed)
+    agreements = {
+        name: Agreement.of(part, top=limits.top, resamples=limits.resamples, seed=context.config.seed)
         for name, part in sets.items()
     }
     value = {
         "space": context.space.name,
-        "images": chosen.images,
+        "images": limits.images,
         "image_count": rows[0].images,
         "calibration_images": context.config.train.calibration_images,
         "training": dataclasses.asdict(hyperparameters(config)),
         "differs_from_the_supernet": differences(context),
-        "top": chosen.top,
-        "resamples": chosen.resamples,
-        "agreement": {name: agreement.to_dict() for name, agreement in found.items()},
+        "top": limits.top,
+        "resamples": limits.resamples,
+        "agreement": {name: agreement.to_dict() for name, agreement in agreements.items()},
     }
     write_json(folder / RESULT, value)
-    for line in summary(rows, found["all"], top=chosen.top):
+    for line in summary(rows, agreements["all"], top=limits.top):
         say(f"trust: {line}")
 
 
-def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str]:
-    """What was found, in a few lines."""
+def summary(rows: Sequence[Compared], agreement: Agreement, *, top: int) -> list[str]:
+    """Summarises the comparison in a few lines."""
     extremes = [row for row in rows if row.role != "random"]
     gaps = ", ".join(f"{row.role} {100 * (row.alone - row.inherited):+.1f}" for row in extremes)
     return [
-        f"{found.networks} networks on {rows[0].images} images; in brackets, 95 % intervals over networks",
-        f"Kendall τ {found.kendall_tau}, Spearman {found.spearman}; τ of MACs {found.macs_kendall_tau}",
-        f"of the supernet's best {top}, a share of {found.precision_at_top} is among the best {top} alone",
-        f"trained alone, a network gains {found.gap_points} points ({gaps})",
+        f"{agreement.networks} networks on {rows[0].images} images, with 95 % intervals over networks",
+        f"Kendall τ {agreement.kendall_tau}, Spearman {agreement.spearman}, MACs τ {agreement.macs_kendall_tau}",
+        f"precision at {top}: {agreement.precision_at_top} of the supernet's best are also the best alone",
+        f"trained alone, a network gains {agreement.gap_points} points ({gaps})",
     ]

@@ -1,4 +1,4 @@
-"""The latency tables of the devices that a search is for."""
+"""The latency tables of a search's target devices."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from nas.space import SearchSpace
 @final
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A device that a search is for.
+    """A target device of a search.
 
     Attributes:
-        device: The device's name.
-        path: The file of its table; ``None`` if the table is estimated.
-        peaks: The device whose peaks are the estimate; ``None`` if there is a table.
+        device: Name of the device.
+        path: File of its table; ``None`` if the table is estimated.
+        peaks: The device with the peaks for the estimate; ``None`` if there is a table.
     """
 
     device: str
@@ -38,7 +38,7 @@ class Target:
     peaks: Device | None
 
     def table(self, context: Context, folder: Path) -> LatencyTable:
-        """Its table, read or estimated; what the run's own table lacks is added and kept in ``folder``."""
+        """Reads or estimates the table; blocks missing from the run's own table are added, in ``folder``."""
         if self.path == table_step.path(context):
             return _completed(context, self.path, folder)
         if self.path is not None:
@@ -54,12 +54,12 @@ class Target:
 
     @property
     def facts(self) -> str:
-        """What must be the same for a search to go on: the table's content, or the peaks."""
+        """What must match for a search to resume: the table's content, or the peaks."""
         return sha256(self.path) if self.path is not None else repr(self.peaks)
 
 
 def searched_space(context: Context) -> SearchSpace:
-    """The space, without what the device dislikes if it is to be respected."""
+    """Returns the space; with ``search.respect_device``, without choices that run badly on the device."""
     if not context.config.search.respect_device:
         return context.space
     device = context.config.device
@@ -71,11 +71,11 @@ def searched_space(context: Context) -> SearchSpace:
 
 
 def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
-    """The run's table, with every block of the space that is searched."""
+    """Returns the run's table, completed with every block of the searched space."""
     table, splits = table_step.read(context, path), context.data.splits
-    kept = folder / missing.TABLE
-    if kept.is_file():
-        return load_table(kept)  # of an interrupted attempt: what it measured is not measured anew
+    saved = folder / missing.TABLE
+    if saved.is_file():
+        return load_table(saved)  # from an interrupted attempt; avoids measuring twice
     full = missing.completed(
         context,
         table,
@@ -90,10 +90,10 @@ def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
 
 
 def targets(context: Context) -> list[Target]:
-    """The devices that the search is for, in the order of its settings.
+    """Returns the target devices, in the order of the settings.
 
     Raises:
-        UserError: If a device is named twice or unknown, or has neither a table nor known peaks.
+        UserError: If a device is repeated or unknown, or has neither a table nor known peaks.
     """
     config = context.config.search
     names = config.devices or [context.config.device.name]
@@ -119,7 +119,7 @@ def _target(context: Context, name: str, tables: Mapping[str, str]) -> Target:
 
 
 def _peaks(name: str, standard: str) -> Device:
-    """The device as ``conf/device/`` describes it."""
+    """Reads the device from ``conf/device/``."""
     config = compose.load(DeviceConfig, resources.find("conf/device", name, ".yaml", what="device"))
     device = Device(**dataclasses.asdict(config))
     if not device.peak_flops or device.bandwidth_bytes_per_s is None:
@@ -131,7 +131,7 @@ def _peaks(name: str, standard: str) -> Device:
 
 
 def check_tables(context: Context) -> None:
-    """Reads the tables that are there already, and so finds what is wrong with them early."""
+    """Reads the existing tables, to report errors in them early."""
     for target in targets(context):
         if target.path is not None and target.path.is_file():
             require_space(load_table(target.path), context.space.name)

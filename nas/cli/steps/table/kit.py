@@ -17,7 +17,7 @@ MANIFEST, RUNNER = "manifest.json", "measure.pyz"
 
 
 def step(context: Context) -> Step:
-    """Writes a kit: models, manifest, and the runner that measures them."""
+    """Makes the step that writes a kit: models, manifest, and the runner that measures them."""
     table = context.settings("table")["table"]
     data = context.settings("data")["data"]
     return Step(
@@ -45,11 +45,11 @@ _DECIDING = (
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     config = context.config.table
     seconds(config.budget, setting="table.budget")
     check_plan(context)
-    check_runtime(context.device.runtime)  # measure.pyz has no other
+    check_runtime(context.device.runtime)  # measure.pyz supports no other
     for name in ("name", "host", "from_networks"):
         if getattr(config, name) is not None:
             raise UserError(f"table.{name} makes a table without a kit; leave it out, or use nas table")
@@ -63,9 +63,9 @@ def _write(context: Context, folder: Path) -> None:
     from nas.latency.kit.packing import pack_folder
     from nas.latency.measure.table import write_plan
 
-    found = plan(context)
+    measurement = plan(context)
     target = folder / "unpacked" if context.config.kit.zip else folder
-    kit = write_plan(found, target, device=context.device)
+    kit = write_plan(measurement, target, device=context.device)
     if context.config.kit.zip:
         names = [MANIFEST, RUNNER, *(entry["file"] for entry in kit.entries)]
         pack_folder(target, names, folder / _archive(context))

@@ -1,4 +1,4 @@
-"""What happens where a latency table lacks blocks: they are measured now, estimated, or an error."""
+"""Handles blocks that a latency table lacks: they are measured, estimated, or an error."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ def completed(
     folder: Path,
     budget_s: float,
 ) -> LatencyTable:
-    """The table with those of ``blocks`` that it lacks, as ``table.missing`` says.
+    """Returns the table with its missing ``blocks`` added according to ``table.missing``.
 
-    Where all costs are estimates, the new ones are too. What cannot be measured here stays missing: the table
-    says itself what it lacks, and how that is measured, when it is asked.
+    If all costs are estimates, the new ones are too. Blocks that cannot be measured here stay missing; the
+    table reports them, and how to measure them, on a prediction that needs them.
 
     Args:
         context: The run.
         table: The table.
-        blocks: Blocks that it is to hold.
+        blocks: Blocks that the table has to hold.
         input_channels: Channels of the networks' input.
-        folder: Where the kit and the raw samples of what is measured go.
+        folder: Folder for the kit and the raw samples of the measurement.
         budget_s: Seconds of measuring.
 
     Raises:
-        UserError: If the peaks that an estimate needs are unknown, or another version of the runtime is
-            installed here.
+        UserError: If the peaks for an estimate are unknown, or another version of the runtime is installed.
     """
     missing = table.model.missing(blocks)
     if not missing or not isinstance(table.model, BlockModel):
@@ -65,7 +64,7 @@ def completed(
 
 
 def costs_nothing(context: Context, table: LatencyTable) -> bool:
-    """Whether all networks can be predicted unmeasured: by a model of whole networks, or by estimates."""
+    """Returns whether predictions need no measuring: with a whole-network model, or with estimates."""
     if not isinstance(table.model, BlockModel) or _only_estimates(table):
         return True
     return context.config.table.missing == "estimate"
@@ -113,14 +112,14 @@ def _measured(
 
 
 def save_completed(context: Context, table: LatencyTable, folder: Path) -> None:
-    """Keeps what a step has added to the run's table, for the steps after it."""
+    """Saves a step's additions to the run's table, for later steps."""
     origin = {_COMPLETES: sha256(table_step.path(context))}
     dataclasses.replace(table, provenance={**table.provenance, **origin}).save(folder / TABLE)
 
 
 def path(context: Context) -> Path:
-    """The file of the run's table: what the search has added to it, if it has."""
-    base, found = table_step.path(context), context.path("search", TABLE)
-    if found.is_file() and load_table(found).provenance.get(_COMPLETES) == sha256(base):
-        return found
+    """Returns the file of the run's table: the one completed by the search, if there is one."""
+    base, extended = table_step.path(context), context.path("search", TABLE)
+    if extended.is_file() and load_table(extended).provenance.get(_COMPLETES) == sha256(base):
+        return extended
     return base

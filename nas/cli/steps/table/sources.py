@@ -1,4 +1,4 @@
-"""Where a run's latency table comes from: measured here or elsewhere, estimated, or fitted."""
+"""The sources of a run's latency table: measured here or elsewhere, estimated, or fitted."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _TOGETHER = {
 @final
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A way to come by a table.
+    """A way to make a table.
 
     Attributes:
-        setting: The setting that asks for it.
-        chosen: Whether a configuration asks for it.
-        check: Finds what is wrong with the settings before anything is done.
-        inputs: Files that it reads, by a word for messages.
-        device: The device of the table, as far as it is known before.
+        setting: The setting that selects it.
+        chosen: Returns whether a configuration selects it.
+        check: Checks the settings before any work is done.
+        inputs: Returns its input files, by their names in messages.
+        device: Returns the table's device, as far as it is known beforehand.
         make: Makes the table, in the step's folder.
-        name: The table's name, if it is not the space's and the device's.
+        name: Returns the table's name; by default, made of the space's and the device's.
     """
 
     setting: str
@@ -52,20 +52,19 @@ class Source:
 
 
 def source(config: TableConfig) -> Source:
-    """The one that a configuration asks for.
+    """Returns the source that a configuration selects.
 
     Raises:
-        UserError: If it asks for several.
+        UserError: If it selects several.
     """
-    found = [candidate for candidate in _SOURCES if candidate.chosen(config)]
-    for given, needed in _TOGETHER.items():
-        if _setting(config, given) is not None and _setting(config, needed) is None:
-            raise UserError(f"table.{given} says nothing without table.{needed}; set both or none")
-    if len(found) > 1:
-        raise UserError(
-            f"{' and '.join(item.setting for item in found)} each say where the table comes from; set one"
-        )
-    return found[0] if found else _HERE
+    candidates = [candidate for candidate in _SOURCES if candidate.chosen(config)]
+    for setting, needed in _TOGETHER.items():
+        if _setting(config, setting) is not None and _setting(config, needed) is None:
+            raise UserError(f"table.{setting} says nothing without table.{needed}; set both or none")
+    if len(candidates) > 1:
+        settings = " and ".join(item.setting for item in candidates)
+        raise UserError(f"{settings} each say where the table comes from; set one")
+    return candidates[0] if candidates else _HERE
 
 
 def _setting(config: TableConfig, name: str) -> object:
@@ -73,7 +72,7 @@ def _setting(config: TableConfig, name: str) -> object:
 
 
 def sizes(context: Context) -> tuple[int, int]:
-    """Classes and input channels of the networks: as set, or else the data set's."""
+    """Returns the networks' classes and input channels: as configured, else the data set's."""
     config = context.config.table
     if config.classes is not None and config.input_channels is not None:
         return config.classes, config.input_channels
@@ -82,7 +81,7 @@ def sizes(context: Context) -> tuple[int, int]:
 
 
 def known_peaks(device: Device) -> Device:
-    """The device; this machine's peaks are measured, which takes a second."""
+    """Returns the device with its peaks; those of this machine are measured, which takes a second."""
     if device.name != THIS_MACHINE or device.peak_flops:
         return device
     from nas.latency.estimate.peaks import with_peaks_of_here
@@ -91,12 +90,12 @@ def known_peaks(device: Device) -> Device:
 
 
 def plan(context: Context) -> Plan:
-    """What is measured and how; it is said, with the time that it takes."""
+    """Makes the plan of the measurement and prints it, with its duration."""
     from nas.latency.plan.plan import plan_table
 
     config = context.config.table
     classes, channels = sizes(context)
-    found = plan_table(
+    result = plan_table(
         context.space,
         budget_s=seconds(config.budget, setting="table.budget"),
         resolutions=config.resolutions,
@@ -107,12 +106,12 @@ def plan(context: Context) -> Plan:
         seed=context.config.seed,
         long_samples=config.remote.binary is not None,
     )
-    say(f"table: {found.about(context.device)}")
-    return found
+    say(f"table: {result.about(context.device)}")
+    return result
 
 
 def check_plan(context: Context) -> None:
-    """Checks what decides the plan."""
+    """Checks the settings of the plan."""
     from nas.latency.plan.plan import check_resolutions
 
     config = context.config.table
@@ -131,11 +130,11 @@ def _check_here(context: Context) -> None:
 def _measure(context: Context, folder: Path, *, target: Target | None, where: str) -> LatencyTable:
     from nas.latency.measure.table import measure_plan
 
-    found = plan(context)
+    measurement = plan(context)
     say(f"table: measuring {where} as device {context.device.name}")
     with progress_bar(f"measuring on {context.device.runtime}") as bar:
         return measure_plan(
-            found,
+            measurement,
             device=context.device,
             folder=folder,
             target=target,

@@ -1,4 +1,4 @@
-"""The step that makes a latency table, and the table that a run uses."""
+"""The step that makes a latency table; finds and reads the table that a run uses."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ __all__ = [
 ]
 
 _IRRELEVANT = ("remote", "missing", "name")
-"""Settings of the table that do not decide its content; where it comes from stands in ``source``."""
+"""Table settings that do not affect its content; the step records the table's source as ``source``."""
 
 
 def is_made(context: Context) -> bool:
-    """Whether the run makes its table, and does not use a finished one."""
+    """Returns whether the run makes its table rather than using an existing one."""
     return context.config.table.name in (None, ROOFLINE)
 
 
 def name(context: Context) -> str:
-    """The name of the table that the run makes, as a rule the space's and the device's."""
+    """Returns the name of the table that the run makes, usually the space's and the device's."""
     return source(context.config.table).name(context)
 
 
 def path(context: Context) -> Path:
-    """The file of the table that the run uses: the one that was asked for, or the one that it makes."""
-    asked = context.config.table.name
-    if asked is not None and not is_made(context):
-        return resources.find("latency_tables", asked, ".json", what="latency table")
+    """Returns the file of the table that the run uses: the configured one, or the one that it makes."""
+    configured = context.config.table.name
+    if configured is not None and not is_made(context):
+        return resources.find("latency_tables", configured, ".json", what="latency table")
     return context.path("table", f"{name(context)}.json")
 
 
 def read(context: Context, file: Path) -> LatencyTable:
-    """Reads a table for a run: it has to be of the device that the run asks for.
+    """Reads a table and checks that it fits the run's device and space.
 
     Raises:
-        UserError: If it is not, or is damaged.
+        UserError: If the table does not fit, or is damaged.
     """
     table = load_table(file)
     require_fit(table, device=context.device, space=context.space.name)
@@ -65,13 +65,13 @@ def read(context: Context, file: Path) -> LatencyTable:
 
 
 def check(context: Context) -> None:
-    """Finds what is wrong with the settings before anything is done."""
+    """Checks the settings before any work is done."""
     config = context.config.table
     seconds(config.budget, setting="table.budget")
     check_missing(context)
-    chosen = source(config)
+    origin = source(config)
     if is_made(context):
-        chosen.check(context)
+        origin.check(context)
     else:
         read(context, path(context))
 
@@ -83,9 +83,9 @@ def check_missing(context: Context) -> None:
 
 
 def step(context: Context) -> Step:
-    """Makes a table."""
+    """Makes the step that makes a latency table."""
     config = context.config.table
-    chosen = source(config)
+    origin = source(config)
     data = context.settings("data")["data"]
     settings = context.settings("table")["table"]
     return Step(
@@ -93,14 +93,14 @@ def step(context: Context) -> Step:
         folder=context.path("table"),
         settings={
             "table": {key: value for key, value in settings.items() if key not in _IRRELEVANT},
-            "source": chosen.setting,
-            "device": chosen.device(context).to_dict(),
+            "source": origin.setting,
+            "device": origin.device(context).to_dict(),
             "data": {key: data[key] for key in ("name", "root", "channels")}
             if config.classes is None
             else {},
             "seed": context.config.seed,
         },
-        inputs={"search space": context.space_path, **chosen.inputs(context)},
+        inputs={"search space": context.space_path, **origin.inputs(context)},
         outputs=(f"{name(context)}.json",),
         run=lambda folder: _make(context, folder),
     )
@@ -114,12 +114,12 @@ def _make(context: Context, folder: Path) -> None:
 
 
 def warn_of_disturbance(table: LatencyTable) -> None:
-    """Says if other programs ran while a table was measured here."""
+    """Warns if other programs ran while a table was measured here."""
     if table.disturbed:
         say(f"table: warning: the measurement was disturbed: {table.disturbed}; latencies may be too high")
 
 
 def describe(table: LatencyTable) -> str:
-    """A table's size and error in one line."""
+    """Describes a table's size and error in one line."""
     head = f"{table.model.about()} on {table.device.machine or table.device.name}, {table.device.runtime}"
     return f"{head}; {'error unknown' if table.accuracy is None else table.accuracy.about()}"
