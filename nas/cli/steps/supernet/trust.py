@@ -165,7 +165,8 @@ def summary(rows: Sequence[Compared], agreement: Agreement, *, top: int) -> list
     gaps = ", ".join(f"{row.role} {100 * (row.alone - row.inherited):+.1f}" for row in extremes)
     return [
         f"{agreement.networks} networks on {rows[0].images} images, with 95 % intervals over networks",
-        f"Kendall τ {agreement.kendall_tau}, Spearman {agreement.spearman}, MACs τ {agreement.macs_kendall_tau}",
+        f"Kendall τ {agreement.kendall_tau} (MACs alone {agreement.macs_kendall_tau})",
+        f"Spearman ρ {agreement.spearman}",
         f"precision at {top}: {agreement.precision_at_top} of the supernet's best are also the best alone",
         f"trained alone, a network gains {agreement.gap_points} points ({gaps})",
     ]
