@@ -1,7 +1,7 @@
-"""How fast a kit is written: ``python benchmarks/latency_kit.py [SPACE] [PRECISION]``.
+"""The speed of writing a kit: ``python benchmarks/latency_kit.py [SPACE] [PRECISION]``.
 
-Goal: the kit of ``ofa_mobilenet_v3`` at five resolutions, with 16 networks for the correction and 16 for the
-proof, in at most 60 s. Beside it stands what it weighs as a folder, and as the one file that goes over ssh.
+Goal: the kit of ``ofa_mobilenet_v3`` at five resolutions, with 16 networks each for correction and
+validation, in at most 60 s. The size is that of the folder, and of the one file that ssh sends.
 """
 
 from __future__ import annotations

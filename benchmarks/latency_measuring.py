@@ -1,4 +1,4 @@
-"""How long a kit takes to write and to measure: ``python benchmarks/latency_measuring.py [SPACE [ENTRIES]]``.
+"""The time for writing and measuring a kit: ``python benchmarks/latency_measuring.py [SPACE [ENTRIES]]``.
 
 Goals, for ``ofa_mobilenet_v3`` and ONNX Runtime: the kit of the whole space in at most 60 s, in FP32 and in
 INT8, and 1,000 entries measured in at most 10 minutes on one core. At most 12 minutes in all.
@@ -40,8 +40,8 @@ def main(name: str, entries: int) -> None:
             kit = write_kit(Path(folder) / precision, device=device, probes=probes, protocol=Protocol())
             took = f"{time.perf_counter() - start:.1f} s, {time.process_time() - cpu:.1f} CPU seconds"
             print(f"  kit in {precision}: {len(kit.entries):,} models, {took}")
-        chosen = [blocks[i] for i in rng.choice(len(blocks), min(entries, len(blocks)), replace=False)]
-        probes = plan_probes(chosen, input_channels=space.input_channels, usage=usage)[:entries]
+        sample = [blocks[i] for i in rng.choice(len(blocks), min(entries, len(blocks)), replace=False)]
+        probes = plan_probes(sample, input_channels=space.input_channels, usage=usage)[:entries]
         protocol = Protocol(budget_s=BUDGET_S, warm_up_s=2.0, turns=turns_of(usage))
         device = Device(name="here").here()
         kit = write_kit(Path(folder) / "part", device=device, probes=probes, protocol=protocol)
@@ -50,22 +50,22 @@ def main(name: str, entries: int) -> None:
 
 def _measure(kit: Kit, samples: Path, protocol: Protocol) -> None:
     start = time.perf_counter()
-    measured, windows = measure(kit, samples, progress=_tell)
+    measured, windows = measure(kit, samples, progress=_report)
     took_s = time.perf_counter() - start
     entries = [entry["id"] for entry in kit.entries if entry["role"] == "probe"]
     rounds_us = {name: [ms * 1e3 for ms in measured[name].rounds_ms] for name in entries}
     precise = sum(is_enough(rounds, protocol) for rounds in rounds_us.values())
     counts = [len(rounds) for rounds in rounds_us.values()]
     print(f"  {len(entries):,} entries: {took_s:.0f} s, {len(windows):,} windows")
-    print(f"    {min(counts)} to {max(counts)} rounds an entry, {np.mean(counts):.1f} on the average")
-    print(f"    {precise / len(entries):.1%} as precise as asked for")
+    print(f"    {min(counts)} to {max(counts)} rounds per entry, {np.mean(counts):.1f} on average")
+    print(f"    {precise / len(entries):.1%} as precise as configured")
 
 
-def _tell(progress: Progress) -> None:
+def _report(progress: Progress) -> None:
     if progress.note:
         print(f"    {progress.note}")
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(given[0] if given else "ofa_mobilenet_v3", int(given[1]) if given[1:] else 1000)
+    arguments = sys.argv[1:]
+    main(arguments[0] if arguments else "ofa_mobilenet_v3", int(arguments[1]) if arguments[1:] else 1000)

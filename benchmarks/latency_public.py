@@ -3,11 +3,11 @@
 FOLDER holds ``ofa_mbv3_gpu_latency.csv``: 2,500 networks of ``ofa_mobilenet_v3``, measured by others on three
 GPU settings (HELP, Lee et al. 2021). Each row is the mean over draws (seeds 0, 1, …) of one of
 
-* ``random``: the networks that the model is fitted on are drawn at random;
-* ``chosen``: among 400 random ones those are taken that say most about the others
-  (``nas.latency.plan.networks``), as somebody would who measures a device; no latency is looked at for it.
+* ``random``: the model is fitted on random networks;
+* ``chosen``: it is fitted on the most informative of 400 random ones (``nas.latency.plan.networks``), as when
+  measuring a device; latencies play no role in the choice.
 
-The model is tested on all networks that it was not fitted on. Goals, on random draws:
+The model is tested on all other networks. Goals, on random draws:
 
 * V100, batch 64, from 20: at most 1.8 %, at least 99 % within ±10 %, Spearman 0.996
 * Titan Xp, batch 64, from 20: at most 3.6 %, Spearman 0.993; from 10 with the V100's table: at most 3 %
@@ -46,8 +46,8 @@ class Setting:
 
     Attributes:
         column: The setting in the file.
-        count: Networks that the model is fitted on.
-        sibling: The setting of the table that it starts from, if any.
+        count: Networks for fitting the model.
+        sibling: The setting of the table from which it starts, if any.
     """
 
     column: str
@@ -65,12 +65,12 @@ SETTINGS = (
 
 
 def drawn(data: Data, count: int, rng: np.random.Generator) -> IntArray:
-    """Networks at random."""
+    """Random networks."""
     return rng.choice(len(data.latency_ms), count, replace=False)
 
 
-def chosen(data: Data, count: int, rng: np.random.Generator) -> IntArray:
-    """Networks that say most about the others."""
+def informative(data: Data, count: int, rng: np.random.Generator) -> IntArray:
+    """The networks that are most informative about the others."""
     candidates = rng.choice(len(data.latency_ms), CANDIDATES, replace=False)
     return candidates[most_informative(data.features[candidates], count)]
 
@@ -80,8 +80,8 @@ def judge(data: Data, count: int, draw: Draw, seed: int) -> tuple[Figures, Figur
     fitted_on = draw(data, count, np.random.default_rng(seed))
     others = np.setdiff1d(np.arange(len(data.latency_ms)), fitted_on)
     predicted = data.predict(data.fit(fitted_on), others)
-    found = data.judge(others, predicted, fitted_on=fitted_on)
-    return found.table, found.macs
+    accuracy = data.judge(others, predicted, fitted_on=fitted_on)
+    return accuracy.table, accuracy.macs
 
 
 def show(name: str, figures: list[Figures]) -> None:
@@ -108,7 +108,7 @@ def speed(table: LatencyTable, space: SearchSpace) -> None:
 
 
 def main(folder: Path, draws: int) -> None:
-    """Prints a table in Markdown, and what it was made with."""
+    """Prints a table in Markdown, with machine and versions."""
     space, path = SearchSpace.load(SPACE), folder / "ofa_mbv3_gpu_latency.csv"
     tables: dict[str, LatencyTable] = {}
     print(
@@ -128,11 +128,11 @@ def main(folder: Path, draws: int) -> None:
         data = Data.of(space, read_latencies(path, setting.column), sibling=sibling)
         name = f"{setting.column} from {setting.count}"
         name += f" and {setting.sibling}" if setting.sibling else ""
-        for how, draw in (("random", drawn), ("chosen", chosen)):
-            found = [judge(data, setting.count, draw, seed) for seed in range(draws)]
-            show(f"{name}, {how}", [table for table, _ in found])
+        for how, draw in (("random", drawn), ("chosen", informative)):
+            figures = [judge(data, setting.count, draw, seed) for seed in range(draws)]
+            show(f"{name}, {how}", [table for table, _ in figures])
             if how == "random":
-                show(f"{name}, MACs alone", [macs for _, macs in found])
+                show(f"{name}, MACs alone", [macs for _, macs in figures])
     speed(tables["v100-batch64"], space)
 
 

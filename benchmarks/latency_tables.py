@@ -1,7 +1,7 @@
-"""What measured tables say of their own error: ``python benchmarks/latency_tables.py TABLE.json …``.
+"""The errors of measured tables: ``python benchmarks/latency_tables.py TABLE.json …``.
 
 Prints Markdown rows for each setting: the table, the same without correction, multiply-accumulates alone, and
-the noise floor, which is one half of the rounds against the other. Each table holds its raw rounds.
+the noise floor, which is one half of the rounds against the other. Each table contains its raw rounds.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ def main(paths: Sequence[Path]) -> None:
     print(f"|---|---:|---|{'---:|' * len(COLUMNS)}")
     for path in paths:
         table = LatencyTable.load(path)
-        found = table.accuracy
-        if found is None:
+        accuracy = table.accuracy
+        if accuracy is None:
             print(f"| {table.name} | 0 | unknown |{' – |' * len(COLUMNS)}")
             continue
         rows = {
-            "corrected": found.table,
-            "no correction": found.uncorrected,
-            "MACs alone": found.macs,
-            "noise floor": found.noise_floor,
+            "corrected": accuracy.table,
+            "no correction": accuracy.uncorrected,
+            "MACs alone": accuracy.macs,
+            "noise floor": accuracy.noise_floor,
         }
         for how, figures in rows.items():
             if figures is not None:
-                print(f"| {setting(table)} | {found.networks} | {how} | {row(figures)} |")
+                print(f"| {setting(table)} | {accuracy.networks} | {how} | {row(figures)} |")
 
 
 def setting(table: LatencyTable) -> str:

@@ -1,4 +1,4 @@
-"""Optuna's NSGA-II and NSGA-III as samplers of ours: what benchmarks read, not a benchmark."""
+"""Optuna's NSGA-II and NSGA-III as samplers, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from nas.search.trials.parameters import Parameters
 
 @dataclass(frozen=True, kw_only=True)
 class _Optunas(Sampler):
-    """A sampler of Optuna's with generations.
+    """One of Optuna's samplers with generations.
 
     Attributes:
         population: Networks in a generation.
-        own: Whether children come from our operators, and not from Optuna's.
+        own: Whether children come from our operators instead of Optuna's.
     """
 
     CLASS: ClassVar[Callable[..., BaseSampler]]

@@ -1,8 +1,8 @@
-"""What a search costs beside its evaluations: ``python benchmarks/overhead.py [EVALUATIONS] [SAMPLER …]``.
+"""The overhead of a search: ``python benchmarks/overhead.py [EVALUATIONS] [SAMPLER …]``.
 
 Goal: sampler, storage and bookkeeping take at most 5 % of a search's wall time at 1,000 evaluations of the
-quickstart's supernet (``tiny_24`` on digits; its weights are not trained here, which changes no time). Each
-search takes about a minute on one core. A quiet machine is needed: wall time is what counts.
+quickstart's supernet (``tiny_24`` on digits; its weights are untrained, which does not affect times). Each
+search takes about a minute on one core. Wall time counts, so the machine has to be quiet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SAMPLERS = ("nsga2", "nsga3", "evolution", "random", "predictor")
 
 
 def evaluator(space: SearchSpace) -> SubnetEvaluator:
-    """What the quickstart evaluates subnets with."""
+    """The quickstart's evaluator of subnets."""
     splits = load_data("digits", seed=0, validation_fraction=0.2, test_fraction=0.2)
     torch.manual_seed(0)
     return SubnetEvaluator.of(
@@ -51,7 +51,7 @@ def evaluator(space: SearchSpace) -> SubnetEvaluator:
 
 
 def measure(name: str, judge: SubnetEvaluator, space: SearchSpace, evaluations: int) -> None:
-    """Prints the share of wall time that is not spent in evaluations."""
+    """Prints the share of wall time outside evaluations."""
     device = Device(name="any", runtime="none", peak_flops=(("fp32", 1e11),), bandwidth_bytes_per_s=1e10)
     table = roofline_table(space.block_specs(classes=10, input_channels=1), device=device)
 
@@ -72,7 +72,7 @@ def measure(name: str, judge: SubnetEvaluator, space: SearchSpace, evaluations: 
     inside = sum(evaluation.seconds for evaluation in result.evaluations)
     each = 1000 * (wall - inside) / evaluations
     print(
-        f"  {name:12}{wall:7.1f} s, {1000 * inside / evaluations:.1f} ms an evaluation, "
+        f"  {name:12}{wall:7.1f} s, {1000 * inside / evaluations:.1f} ms per evaluation, "
         f"{each:.2f} ms beside it: {(wall - inside) / wall:.1%}",
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""How well accuracy predictors rank, and how fast: ``python benchmarks/predictors.py [RUN]``.
+"""The ranking and the speed of accuracy predictors: ``python benchmarks/predictors.py [RUN]``.
 
 Goals, on the 540 published networks of ``ofa_mobilenet_v3``: Kendall τ on held-out networks of at least 0.91,
 0.93 and 0.945 from 50, 100 and 200 labels, as the mean of 20 splits (seed s draws ``permutation(540)`` with
@@ -6,8 +6,8 @@ Goals, on the 540 published networks of ``ofa_mobilenet_v3``: Kendall τ on held
 networks scored (accuracy predictor, latency table, multiply-accumulates) in at most 1 s, and a search over
 100,000 predicted networks in at most 60 s.
 
-With RUN, a run of the quickstart, Kendall τ on 300 random networks of its supernet too: all of its
-search-validation images give their accuracies.
+With RUN, a run of the quickstart, it also prints Kendall τ on 300 random networks of its supernet, with
+accuracies on all search-validation images.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def ranking(inputs: FloatArray, values: FloatArray, counts: Iterable[int]) -> No
     for name in predictor_names():
         cells, start = [], time.process_time()
         for labels in counts:
-            found = []
+            taus = []
             for seed in range(SPLITS):
-                known, rest = np.split(np.random.default_rng(seed).permutation(len(values)), [labels])
-                fitted = make_predictor(name).fit(inputs[known], values[known], seed=seed)
-                found.append(kendall_tau(fitted.mean(inputs[rest]), values[rest]))
-            cells.append(f"{np.mean(found):.4f} ± {np.std(found):.4f}")
+                labelled, rest = np.split(np.random.default_rng(seed).permutation(len(values)), [labels])
+                fitted = make_predictor(name).fit(inputs[labelled], values[labelled], seed=seed)
+                taus.append(kendall_tau(fitted.mean(inputs[rest]), values[rest]))
+            cells.append(f"{np.mean(taus):.4f} ± {np.std(taus):.4f}")
         each = (time.process_time() - start) / SPLITS / len(counts)
         print(f"  {name:18}{'   '.join(cells)}   {1000 * each:.0f} ms")
 
@@ -75,11 +75,11 @@ def speed(problem: Problem, rows: IntArray, values: FloatArray) -> None:
     device = Device(name="any", runtime="none", peak_flops=(("fp32", 1e11),), bandwidth_bytes_per_s=1e10)
     exact = [latency(roofline_table(space.block_specs(), device=device)), macs()]
     goals = Goals([accuracy(lambda networks: [0.0] * len(networks)), *exact])
-    found = np.stack([values, *(evaluate_many(each, problem.candidates(rows)) for each in exact)], 1)
+    columns = np.stack([values, *(evaluate_many(each, problem.candidates(rows)) for each in exact)], 1)
     history = History(
         rows=rows,
-        values=found,
-        losses=goals.losses(found),
+        values=columns,
+        losses=goals.losses(columns),
         violations=np.zeros(len(rows)),
         running=rows[:0],
         seen=frozenset(map(tuple, rows.tolist())),

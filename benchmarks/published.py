@@ -1,4 +1,4 @@
-"""Published networks of the Once-for-All supernet: what several scripts read, not a benchmark."""
+"""Published networks of the Once-for-All supernet, for the benchmarks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def read(path: Path = FILE) -> tuple[SearchSpace, IntArray, FloatArray]:
         sys.exit(f"{path} is missing: kernels, expansions, depths, resolution and top-1 of 540 networks")
     space = SearchSpace.load(SPACE)
     with path.open(encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
-    rows = space.encode([_architecture(row) for row in found])
-    return space, rows, np.array([float(row["imagenet_top1_percent"]) for row in found])
+        lines = list(csv.DictReader(file))
+    rows = space.encode([_architecture(row) for row in lines])
+    return space, rows, np.array([float(row["imagenet_top1_percent"]) for row in lines])
 
 
 def read_latencies(path: Path, setting: str) -> Measured:

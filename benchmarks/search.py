@@ -1,20 +1,20 @@
-"""How many evaluations a search needs: ``python benchmarks/search.py [SEEDS [PROCESSES]]``.
+"""The number of evaluations that a search needs: ``python benchmarks/search.py [SEEDS [PROCESSES]]``.
 
-The objective is made from the 540 published networks of ``ofa_mobilenet_v3``. Accuracy comes from
-gradient-boosted trees that are fitted to all of them: of those that were tried, the ones with the least error
-in cross-validation. The predictor-guided search uses a Gaussian process here, a model of another family, so
-that it cannot find its own kind again. Multiply-accumulates and parameters come from the cost model. The
-hypervolume is that of accuracy above 70 % and of less than 600 million multiply-accumulates; with three
-objectives, of less than 8 million parameters too.
+The objective is based on the 540 published networks of ``ofa_mobilenet_v3``. Accuracy comes from
+gradient-boosted trees fitted to all of them, with the best of the tried settings in cross-validation. The
+predictor-guided search uses a Gaussian process, a model of another family, so that it does not just recover
+the objective's model. Multiply-accumulates and parameters come from the cost model. The hypervolume is that of
+accuracy above 70 % and fewer than 600 million multiply-accumulates, with three objectives also fewer than 8
+million parameters.
 
 Goals, as means of the seeds: predictor-guided search reaches in at most 135 evaluations the hypervolume that
 NSGA-II (the better of population 20 and 50) has after 540; both beat random search at equal budget (the
 signed-rank test of Wilcoxon over the seeds, one-sided).
 
-What is searched is the real thing, ``nas.search.search``, journal included. Optuna's own ``tpe`` and ``gp``
-take most of the time, which is why they get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are
-compared with ours in two forms: as they are, and with our mutation and crossover (the two-sided test). Writes
-``search.csv`` and ``search.svg`` beside this file.
+Searches run through ``nas.search.search``, journal included. Optuna's ``tpe`` and ``gp`` take most of the
+time, so they get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are compared with ours in two
+forms: unchanged, and with our mutation and crossover (the two-sided test). The script writes ``search.csv``
+and ``search.svg`` beside this file.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ REFERENCE = (70.0, 600e6, 8e6)
 EVALUATIONS, GOAL = 540, 135
 MARKS = (40, GOAL, 270, EVALUATIONS)
 STEP = 5
-"""So many evaluations lie between two lines of the table."""
+"""Evaluations between two lines of the table."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A sampler with its options, how it is drawn, and how far and how often it is followed.
+    """A sampler with its options, its curve, and the length and number of its searches.
 
     Attributes:
         sampler: Its name.
-        colour: That of its curve; without one it is not drawn.
+        colour: The colour of its curve; without one it is not drawn.
         options: Its options.
         objectives: 2 for accuracy and multiply-accumulates, 3 for parameters too.
-        evaluations: So many are made,
-        most_seeds: and so many searches.
+        evaluations: Evaluations of a search.
+        most_seeds: Largest number of searches.
     """
 
     sampler: str
@@ -173,30 +173,30 @@ def all_searches(seeds: int, processes: int) -> dict[str, FloatArray]:
             name, seed, curve, seconds = job.result()
             curves[name].append(curve)
             print(f"  seed {seed} {name:36}{curve[-1]:8.1f} after {len(curve)}, {seconds:.0f} s", flush=True)
-    return {name: np.array(found) for name, found in curves.items()}
+    return {name: np.array(rows) for name, rows in curves.items()}
 
 
 def write_table(curves: Mapping[str, FloatArray], path: Path) -> None:
-    """One line for each sampler and every fifth evaluation: mean, deviation and each seed."""
+    """One line for each sampler and every fifth evaluation: the median and each seed."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         seeds = len(next(iter(curves.values())))
         writer.writerow(["sampler", "evaluations", "median", *(f"seed {s}" for s in range(seeds))])
-        for name, found in curves.items():
-            for at in range(STEP, found.shape[1] + 1, STEP):
-                column = found[:, at - 1]
+        for name, curve in curves.items():
+            for at in range(STEP, curve.shape[1] + 1, STEP):
+                column = curve[:, at - 1]
                 cells = [f"{value:.1f}" for value in (np.median(column), *column)]
                 writer.writerow([name, at, *cells])
 
 
 @styled
 def draw(curves: Mapping[str, FloatArray]) -> Any:
-    """Means over seeds; bands are one deviation wide to either side."""
+    """Draws means over seeds, with bands of one standard deviation to either side."""
     figure, axes = new_figure()
-    for name, found in curves.items():
+    for name, curve in curves.items():
         if not ENTRIES[name].colour:
             continue
-        at, mean, deviation = np.arange(1, found.shape[1] + 1), found.mean(axis=0), found.std(axis=0)
+        at, mean, deviation = np.arange(1, curve.shape[1] + 1), curve.mean(axis=0), curve.std(axis=0)
         axes.plot(at, mean, color=ENTRIES[name].colour, linewidth=1.8, label=name)
         axes.fill_between(
             at, mean - deviation, mean + deviation, color=ENTRIES[name].colour, alpha=0.15, linewidth=0
@@ -220,10 +220,10 @@ def median(values: FloatArray) -> str:
 
 
 def report(curves: Mapping[str, FloatArray]) -> None:
-    """Prints the comparison with the goals, and of pairs."""
+    """Prints the comparisons with the goals and of pairs."""
     print("medians with 95 % bootstrap intervals")
-    for name, found in curves.items():
-        cells = (f"{median(found[:, at - 1])} at {at}" for at in MARKS if at <= found.shape[1])
+    for name, curve in curves.items():
+        cells = (f"{median(curve[:, at - 1])} at {at}" for at in MARKS if at <= curve.shape[1])
         print(f"  {name:36}{'   '.join(cells)}")
     target = max(curves[name][:, -1].mean() for name in curves if name.startswith("NSGA-II,"))
     reached = np.flatnonzero(curves["predictor"].mean(axis=0) >= target)
@@ -264,4 +264,4 @@ def main(seeds: int, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in (*sys.argv[1:], *("10", "2")[len(sys.argv) - 1 :])))
+    main(*(int(argument) for argument in (*sys.argv[1:], *("10", "2")[len(sys.argv) - 1 :])))

@@ -2,9 +2,9 @@
 
 RUN is a finished run of the quickstart, such as ``runs/quickstart``; its supernet gives the accuracies, on
 all search-validation images, and its table the latencies. Every sampler searches with each seed; a network is
-evaluated once for all of them. The hypervolume is that of accuracy above 50 % and of less than the largest
-network's latency, as a share of the rectangle between them. The test is Wilcoxon's signed-rank test over the
-seeds, two-sided: nothing is promised here, it is reported as it comes out.
+evaluated once for all of them. The hypervolume is that of accuracy above 50 % and latency below the largest
+network's, as a share of the rectangle between them. The test is Wilcoxon's two-sided signed-rank test over
+the seeds. No goals are set.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CHECKPOINTS = (30, 60, 120)
 
 
 def evaluator(run: Path, space: SearchSpace) -> SubnetEvaluator:
-    """What the quickstart with seed 0 evaluates subnets with."""
+    """The evaluator of subnets in the quickstart with seed 0."""
     splits = load_data("digits", seed=0, validation_fraction=0.2, test_fraction=0.2)
     compute = Compute.choose("cpu", "none")
     return SubnetEvaluator.of(
@@ -54,7 +54,7 @@ def evaluator(run: Path, space: SearchSpace) -> SubnetEvaluator:
 def main(run: Path, seeds: int, evaluations: int) -> None:
     """Prints one line for each sampler, and the comparisons."""
     space = SearchSpace.load("tiny_24")
-    judge, known = evaluator(run, space), dict[NetworkSpec, float]()
+    judge, accuracies = evaluator(run, space), dict[NetworkSpec, float]()
     (path,) = (run / "table").glob("tiny_24-*.json")
     table = load_table(path)
     largest = space.network(space.largest(), classes=10, input_channels=1)
@@ -63,9 +63,9 @@ def main(run: Path, seeds: int, evaluations: int) -> None:
 
     def score(networks: Sequence[NetworkSpec]) -> list[float]:
         for network in networks:
-            if network not in known:
-                known[network] = judge.accuracy(network).value
-        return [known[network] for network in networks]
+            if network not in accuracies:
+                accuracies[network] = judge.accuracy(network).value
+        return [accuracies[network] for network in networks]
 
     machine = detect()
     print(f"{machine['cpu']}; {len(judge.validation)} images, {seeds} seeds, {evaluations} evaluations")
@@ -78,9 +78,9 @@ def main(run: Path, seeds: int, evaluations: int) -> None:
         )
         for name in SAMPLERS
     }
-    for name, found in curves.items():
+    for name, curve in curves.items():
         marks = sorted({min(at, evaluations) for at in CHECKPOINTS})
-        cells = (f"{found[:, at - 1].mean():.4f} ± {found[:, at - 1].std():.4f} ({at})" for at in marks)
+        cells = (f"{curve[:, at - 1].mean():.4f} ± {curve[:, at - 1].std():.4f} ({at})" for at in marks)
         print(f"  {name:10}{'   '.join(cells)}")
     wilcoxon = importlib.import_module("scipy.stats").wilcoxon
     for first, second in (("nsga2", "random"), ("predictor", "random"), ("predictor", "nsga2")):
@@ -113,5 +113,9 @@ def one_search(
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(Path(given[0]), int(given[1]) if len(given) > 1 else 10, int(given[2]) if len(given) > 2 else 120)
+    arguments = sys.argv[1:]
+    main(
+        Path(arguments[0]),
+        int(arguments[1]) if len(arguments) > 1 else 10,
+        int(arguments[2]) if len(arguments) > 2 else 120,
+    )

@@ -1,7 +1,7 @@
-"""How fast architectures are drawn and costed: ``python benchmarks/spaces.py [SPACE]``.
+"""The speed of sampling architectures and computing their costs: ``python benchmarks/spaces.py [SPACE]``.
 
 Goals on one core, for 100,000 architectures of ``ofa_mobilenet_v3``: sampling in at most 2 s, and
-multiply-accumulates and parameters, equal to the values one by one, in at most 1 s.
+multiply-accumulates and parameters, equal to single computations, in at most 1 s.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What training a supernet costs: ``python benchmarks/training.py``. One thread, under 3 minutes.
+"""The cost of training a supernet: ``python benchmarks/training.py``. One thread, under 3 minutes.
 
 Goals: a sandwich step costs at most 1.05 times the training steps of its four subnets as static networks; a
 step of a subnet of ``ofa_mobilenet_v3`` at 64 pixels, batch 32, is at least 1.4 times faster than that of the
-same subnet in a plain elastic implementation, NCHW and float32, which stands below.
+same subnet in a plain elastic implementation below, in NCHW and float32.
 
-CPU seconds. What is compared runs in turns, in the same rounds; a ratio is the median over rounds, with its
-range. A step is clearing the gradients, forward, backward, clipping and the optimiser, on random images. A
-first round, which warms up, does not count.
+Times are CPU seconds. Compared steps run in turns, in the same rounds; a ratio is the median over rounds,
+with its range. A step is clearing the gradients, forward, backward, clipping and the optimiser, on random
+images. The first round is a warm-up and does not count.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def trainer(model: nn.Module, backward: Backward) -> Callable[[Tensor, Tensor], float]:
-    """A whole training step of ``model``, which returns the CPU seconds that it took."""
+    """A complete training step of ``model``, which returns its CPU seconds."""
     optimizer = make_optimizer(model, HYPER)
     for group in optimizer.param_groups:
         group["lr"] = 1e-3
@@ -89,7 +89,7 @@ def ratio(values: Sequence[float]) -> str:
 
 
 def sandwich(space: SearchSpace, *, batch: int, rounds: int) -> None:
-    """A step of the sandwich rule against those of its four subnets as networks of their own."""
+    """A step of the sandwich rule against those of its four subnets as static networks."""
     compute, rng = Compute.choose("cpu"), np.random.default_rng(0)
     supernet = Supernet(space, classes=CLASSES)
     supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -125,14 +125,14 @@ def sandwich(space: SearchSpace, *, batch: int, rounds: int) -> None:
 
 
 def upcoming(space: SearchSpace, rng: np.random.Generator, count: int) -> Iterator[Architecture]:
-    """What ``rng`` will draw next."""
+    """The next architectures of ``rng``."""
     copy = np.random.default_rng()
     copy.bit_generator.state = rng.bit_generator.state
     return (space.sample(copy) for _ in range(count))
 
 
 def static(network: NetworkSpec, compute: Compute, *, taught: bool) -> Callable[[Tensor, Tensor], float]:
-    """The training step of a network alone; ``taught`` by soft labels as the sandwich rule teaches."""
+    """The training step of a network alone; ``taught`` by soft labels as in the sandwich rule."""
     model = StaticNetwork(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def backward(x: Tensor, y: Tensor) -> None:
@@ -145,7 +145,7 @@ def static(network: NetworkSpec, compute: Compute, *, taught: bool) -> Callable[
 
 
 def precision(compute: Compute) -> str:
-    """What training computes in."""
+    """The precision of training."""
     return "float32" if compute.autocast is None else str(compute.autocast).removeprefix("torch.")
 
 
@@ -153,7 +153,7 @@ def precision(compute: Compute) -> str:
 
 
 class PlainConv(nn.Module):
-    """A convolution with BatchNorm whose weights are sliced anew in each forward pass, in NCHW."""
+    """A convolution with BatchNorm, with weights sliced in each forward pass, in NCHW."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int, *, norm: bool = True) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainElastic(nn.Module):
-    """The Once-for-All MobileNetV3 supernet, written as published code is: sliced weights in NCHW."""
+    """The Once-for-All MobileNetV3 supernet as in published code: sliced weights in NCHW."""
 
     def __init__(self, largest: NetworkSpec) -> None:
         super().__init__()
@@ -233,12 +233,12 @@ class PlainElastic(nn.Module):
 
 
 def is_plain(spec: Any) -> bool:
-    """Whether a block is an inverted residual; the others are written out."""
+    """Whether a block is an inverted residual. Others are written out."""
     return bool(spec.KIND == "inverted_residual")
 
 
 def plain(space: SearchSpace, *, batch: int, resolution: int, seconds: float) -> None:
-    """Training steps of subnets, by our supernet and by the plain one; so many seconds for each."""
+    """Compares training steps of subnets in our supernet and the plain one, for so many seconds each."""
     rng = np.random.default_rng(0)
     archs = {"largest": space.largest(), "smallest": space.smallest(), "random": space.sample(rng)}
     networks = {
@@ -265,20 +265,20 @@ def against_plain(
     batch: int,
     seconds: float,
 ) -> None:
-    """Prints how much faster one subnet is, in each precision, than in the plain implementation."""
+    """Prints the speed-up of one subnet over the plain implementation, in each precision."""
     x, y = images(batch, network.resolution)
     steps = [trainer(ours, subnet(ours, network, compute)) for compute in computes]
     baseline = trainer(other, subnet(other, network, Compute.choose("cpu", "none")))
-    found: list[list[float]] = []
-    while len(found) < 4 or sum(map(sum, found)) < seconds:
-        found.append([baseline(x.contiguous(), y), *(step(x, y) for step in steps)])
-    del found[0]  # it warms up
+    rounds: list[list[float]] = []
+    while len(rounds) < 4 or sum(map(sum, rounds)) < seconds:
+        rounds.append([baseline(x.contiguous(), y), *(step(x, y) for step in steps)])
+    del rounds[0]  # the warm-up
     for column, compute in enumerate(computes, 1):
-        ratios = [row[0] / row[column] for row in found]
-        speed = batch / statistics.median(row[column] for row in found)
+        ratios = [row[0] / row[column] for row in rounds]
+        speed = batch / statistics.median(row[column] for row in rounds)
         print(
-            f"  {name:<9} {precision(compute):<9} {ratio(ratios)}, {len(found)} rounds   "
-            f"{speed:.0f} images/s, plain {batch / statistics.median(row[0] for row in found):.0f}"
+            f"  {name:<9} {precision(compute):<9} {ratio(ratios)}, {len(rounds)} rounds   "
+            f"{speed:.0f} images/s, plain {batch / statistics.median(row[0] for row in rounds):.0f}"
         )
 
 
@@ -295,7 +295,7 @@ def subnet(model: nn.Module, network: NetworkSpec, compute: Compute) -> Backward
 
 @torch.no_grad()
 def check(ours: Supernet, other: PlainElastic, networks: Sequence[NetworkSpec]) -> None:
-    """Gives the plain implementation our weights and compares the outputs: both compute the same networks."""
+    """Copies our weights to the plain implementation and checks that the outputs are equal."""
     ours.eval()
     other.eval()
     for target, source in zip(other.parameters(), ours.parameters(), strict=True):

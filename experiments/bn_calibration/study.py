@@ -1,12 +1,12 @@
-"""How many images a subnet's BatchNorm statistics need: rank correlation, accuracy and time.
+"""The effect of the number of BatchNorm calibration images: rank correlation, accuracy and time.
 
     python experiments/bn_calibration/study.py NETWORKS.csv FOLDER run_dir=RUN [SETTING=VALUE ...]
 
-RUN holds a supernet that ``nas train`` made with the same settings. NETWORKS.csv has a row for each compared
-network: its ``code``, and the images that it gets right when trained alone, ``alone_correct`` of ``images``;
-``nas trust`` writes such a file, and so does the experiment ``supernet_cifar10``. Into FOLDER go ``raw.csv``
-(rows as they are measured: interrupt it at any time and give the same command again), ``results.md``,
-``ranking.svg`` and ``accuracy.svg``.
+RUN contains a supernet that ``nas train`` has trained with the same settings. NETWORKS.csv has a row for each
+compared network: its ``code``, and the images that it classifies correctly when trained alone,
+``alone_correct`` of ``images``. ``nas trust`` writes such a file, and so does the experiment
+``supernet_cifar10``. The script writes ``raw.csv`` (row by row: interrupt it at any time and give the same
+command again), ``results.md``, ``ranking.svg`` and ``accuracy.svg`` into FOLDER.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from nas.training.evaluation import SubnetEvaluator
 
 COUNTS = (0, 64, 256, 1024, 2048, 4096, 8192)
-"""Calibration images; 0 are the statistics that all subnets share, as training left them."""
+"""Numbers of calibration images; 0 uses the shared statistics of training."""
 
 SEEDS = (0, 1, 2)
-"""Different calibration images of the same number."""
+"""Seeds of the calibration images."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Evaluated:
 
     Attributes:
         count: Calibration images.
-        seed: Which ones.
+        seed: Their seed.
         code: The subnet.
-        correct: Search-validation images that it gets right.
-        images: Of how many.
-        extract_s: Seconds that extracting and calibrating took.
-        evaluate_s: Seconds that evaluating took.
+        correct: Correctly classified search-validation images.
+        images: Number of search-validation images.
+        extract_s: Seconds of extracting and calibrating.
+        evaluate_s: Seconds of evaluating.
     """
 
     count: int
@@ -71,7 +71,7 @@ class Evaluated:
 
 
 def main(networks: Path, folder: Path, settings: Sequence[str]) -> None:
-    """Measures what is not measured yet, then writes the table and the pictures."""
+    """Runs missing measurements, then writes the table and the pictures."""
     alone = read_alone(networks)
     rows = measure(list(alone), folder / "raw.csv", settings)
     results = [Result.of(count, rows, alone) for count in sorted({row.count for row in rows})]
@@ -91,7 +91,7 @@ def read_alone(path: Path) -> dict[str, float]:
 
 
 def measure(codes: Sequence[str], path: Path, settings: Sequence[str]) -> list[Evaluated]:
-    """Evaluates all subnets after each calibration that ``path`` lacks, and adds the rows to it."""
+    """Evaluates all subnets after each calibration that ``path`` lacks, and appends the rows."""
     rows = read_rows(path) if path.is_file() else []
     done = {(row.count, row.seed) for row in rows}
     todo = [(count, seed) for seed in SEEDS for count in COUNTS if count or not seed]
@@ -102,7 +102,7 @@ def measure(codes: Sequence[str], path: Path, settings: Sequence[str]) -> list[E
     archs = [context.space.parse(code) for code in codes]
     for count, seed in todo:
         if count > len(context.data.splits.train):
-            print(f"{count} images: passed over, there are {len(context.data.splits.train)} training images")
+            print(f"{count} images: skipped, there are only {len(context.data.splits.train)} training images")
             continue
         evaluator = make_evaluator(context, count=count, seed=seed)
         rows += [evaluate(context, evaluator, arch, count=count, seed=seed) for arch in archs]
@@ -112,7 +112,7 @@ def measure(codes: Sequence[str], path: Path, settings: Sequence[str]) -> list[E
 
 
 def read_rows(path: Path) -> list[Evaluated]:
-    """What was measured before."""
+    """The earlier measurements."""
     types = {"code": str, "extract_s": float, "evaluate_s": float}
     with path.open(newline="", encoding="utf-8") as stream:
         return [
@@ -122,7 +122,7 @@ def read_rows(path: Path) -> list[Evaluated]:
 
 
 def make_context(settings: Sequence[str]) -> Context:
-    """The run, out of settings as ``nas train`` takes them."""
+    """The run with settings in the form of ``nas train``."""
     compose.register()
     with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
         config = compose.typed(hydra_compose(compose.CONFIG_NAME, list(settings)))
@@ -130,21 +130,21 @@ def make_context(settings: Sequence[str]) -> Context:
 
 
 def make_evaluator(context: Context, *, count: int, seed: int) -> SubnetEvaluator:
-    """Evaluates on the search-validation images, after calibration on ``count`` training images."""
+    """An evaluator on the search-validation images, with ``count`` training images for calibration."""
     import torch
 
     from nas.training.data import subset
 
-    found = supernet_step.evaluator(context)
+    evaluator = supernet_step.evaluator(context)
     train = context.data.splits.train
     drawn = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:count]
-    return dataclasses.replace(found, calibration=subset(train, drawn))
+    return dataclasses.replace(evaluator, calibration=subset(train, drawn))
 
 
 def evaluate(
     context: Context, evaluator: SubnetEvaluator, arch: Architecture, *, count: int, seed: int
 ) -> Evaluated:
-    """One subnet; without calibration images it keeps the shared statistics."""
+    """Evaluates one subnet, with the shared statistics if there are no calibration images."""
     from nas.training import evaluation
 
     network = context.space.network(arch, classes=len(context.data.splits.classes))
@@ -167,14 +167,14 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What so many calibration images give; a value for each seed.
+    """The result of a number of calibration images, with one value per seed.
 
     Attributes:
         count: Calibration images.
         tau: Kendall τ between inherited and stand-alone accuracy.
         rho: Spearman's correlation.
         accuracy: Mean inherited accuracy in percent.
-        interval: Of the first seed's τ, by the bootstrap over networks, in words.
+        interval: Bootstrap interval of the first seed's τ over networks, as text.
         extract_s: Median seconds of extracting and calibrating a subnet.
         evaluate_s: Median seconds of evaluating it.
     """
@@ -189,7 +189,7 @@ class Result:
 
     @classmethod
     def of(cls, count: int, rows: Sequence[Evaluated], alone: dict[str, float]) -> Result:
-        """Out of the rows with this number of images."""
+        """The result from the rows with this number of images."""
         own = [row for row in rows if row.count == count]
         pairs = [
             (
@@ -234,7 +234,7 @@ def markdown(results: Sequence[Result], *, networks: int, images: int) -> str:
 
 
 def spread(values: Sequence[float], *, digits: int) -> str:
-    """The mean, and the range where there is one."""
+    """The mean, and the range if there is one."""
     mean = f"{statistics.fmean(values):.{digits}f}"
     if len(values) == 1:
         return mean
@@ -243,7 +243,7 @@ def spread(values: Sequence[float], *, digits: int) -> str:
 
 @styled
 def draw(results: Sequence[Result], what: str, values: Callable[[Result], tuple[float, ...]]) -> Figure:
-    """Mean and range against the number of images; the shared statistics stand at the left."""
+    """Draws mean and range against the number of images, with the shared statistics at the left."""
     figure, axes = new_figure(6.4, 3.4)
     positions = range(len(results))
     means = [statistics.fmean(values(item)) for item in results]

@@ -1,7 +1,7 @@
-"""The block latencies of a Samsung Galaxy Note10 that were published with CompOFA (Sahni et al. 2021).
+"""The block latencies of a Samsung Galaxy Note10 from CompOFA (Sahni et al. 2021).
 
-One YAML file for each resolution: for each block a mean, a standard deviation and a count. The space is that
-of Once-for-All, 1.2 times as wide. No whole network was measured, so the error of the table is unknown.
+There is one YAML file per resolution, with mean, standard deviation and count of each block. The space is
+that of Once-for-All, 1.2 times as wide. No whole network was measured, so the error of the table is unknown.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PROVENANCE = {
 
 @dataclass(frozen=True)
 class _Timing:
-    """What the files say of one block.
+    """The files' timing of one block.
 
     Attributes:
         mean_ms: Mean latency.
@@ -59,12 +59,12 @@ class _Timing:
 def read(folder: Path) -> LatencyTable:
     """The table of a folder of files ``R_lookup_table.yaml``.
 
-    Blocks of the space at the published resolutions that the files lack are named in the provenance.
+    The provenance lists blocks of the space at the published resolutions that the files lack.
     """
     published, resolutions = _read_files(folder)
     blocks = SearchSpace.load(SPACE).block_specs(resolutions=resolutions)
-    found = {block: published[name] for block in blocks if (name := published_name(block)) in published}
-    timings = {block.key: _pooled(timings) for block, timings in found.items()}
+    by_block = {block: published[name] for block in blocks if (name := published_name(block)) in published}
+    timings = {block.key: _pooled(timings) for block, timings in by_block.items()}
     missing = [block.key for block in blocks if block.key not in timings]
     return LatencyTable(
         name=NAME,
@@ -85,7 +85,7 @@ def read(folder: Path) -> LatencyTable:
 
 
 def published_name(block: BlockSpec) -> str:
-    """The name under which a block stands in the files; empty for blocks that they cannot hold."""
+    """The name of a block in the files; empty for blocks that they cannot contain."""
     sizes = f"input:{_size(block.in_height, block.in_channels)}-output:{_out_size(block)}"
     if isinstance(block, InvertedResidualSpec):
         flags = f"se:{int(block.squeeze_channels > 0)}-hs:{int(block.activation == 'hard_swish')}"
@@ -111,7 +111,7 @@ def _out_size(block: BlockSpec) -> str:
 
 
 def _read_files(folder: Path) -> tuple[dict[str, list[_Timing]], list[int]]:
-    """What the files say of each block, and their resolutions."""
+    """The timings of each block in the files, and their resolutions."""
     files = {int(match[1]): path for path in folder.glob("*.yaml") if (match := _FILE.fullmatch(path.name))}
     assert files, f"{folder} holds no file like 224_lookup_table.yaml, as CompOFA's table does"
     published: dict[str, list[_Timing]] = defaultdict(list)
@@ -122,12 +122,12 @@ def _read_files(folder: Path) -> tuple[dict[str, list[_Timing]], list[int]]:
 
 
 def _without_shortcut(name: str) -> str:
-    """Whether there is a shortcut follows from the shapes; the files are not of one mind about it."""
+    """A name without the shortcut flag, which follows from the shapes and is inconsistent in the files."""
     return re.sub(r"-idskip:\d", "", str(name)).removesuffix(":")
 
 
 def _pooled(timings: list[_Timing]) -> _Timing:
-    """One timing from those of the same block in the files of several resolutions."""
+    """One timing from several of the same block, in the files of several resolutions."""
     counts = np.array([timing.count for timing in timings])
     means = np.array([timing.mean_ms for timing in timings])
     mean = float(np.average(means, weights=counts))

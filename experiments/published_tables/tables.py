@@ -1,8 +1,8 @@
-"""Latency tables that others have measured, from the files that they have published.
+"""Latency tables from published measurements of others.
 
     python experiments/published_tables/tables.py DATA [FOLDER]
 
-DATA holds ``note10_block_latency/`` (CompOFA, Sahni et al. 2021: a YAML file of blocks for each resolution)
+DATA contains ``note10_block_latency/`` (CompOFA, Sahni et al. 2021: a YAML file of blocks per resolution)
 and ``ofa_mbv3_gpu_latency.csv`` (HELP, Lee et al. 2021: 2,500 whole networks in three settings). The tables
 are written into FOLDER, by default ``latency_tables``.
 """
@@ -40,7 +40,7 @@ _PROVENANCE = {
 
 
 def from_networks(path: Path, setting: str) -> LatencyTable:
-    """A table that is fitted on one column of HELP's file."""
+    """A table fitted on one column of HELP's file."""
     return fit_measured(
         SearchSpace.load(SPACE),
         read_latencies(path, setting),

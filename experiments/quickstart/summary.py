@@ -1,9 +1,9 @@
-"""The table and the picture of the README, out of several runs of the quickstart.
+"""The table and the picture of the README, from several runs of the quickstart.
 
     nas run experiment=quickstart --multirun seed=0,1,2
     python experiments/quickstart/summary.py runs/quickstart
 
-It prints the table in Markdown and writes ``summary.svg`` into the folder that it is given.
+It prints the table in Markdown and writes ``summary.svg`` into the folder.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def line(name: str, rows: Sequence[Row]) -> str:
 
 
 def measured_ms(row: Row) -> float:
-    """The latency of the exported file; not a number where it was not measured."""
+    """The latency of the exported file; NaN if it was not measured."""
     return float("nan") if row.latency_ms is None else row.latency_ms.value
 
 
 def spread(rows: Sequence[Row], value: Value, *, digits: int) -> str:
-    """Mean ± standard deviation; the mean alone where all runs agree."""
+    """Mean ± standard deviation, or the mean alone if all runs agree."""
     values = [value(row) for row in rows]
     mean = f"{statistics.fmean(values):.{digits}f}"
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
@@ -88,14 +88,14 @@ def spread(rows: Sequence[Row], value: Value, *, digits: int) -> str:
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
-    """One row for several runs: test images added up, the range of the measured latencies."""
-    found = [row.latency_ms.value for row in rows if row.latency_ms is not None]
+    """One row for several runs, with the sum of test images and the range of measured latencies."""
+    latencies_ms = [row.latency_ms.value for row in rows if row.latency_ms is not None]
     latency = Spread(
-        value=statistics.fmean(found),
-        low=min(found),
-        high=max(found),
-        median=statistics.median(found),
-        samples=len(found),
+        value=statistics.fmean(latencies_ms),
+        low=min(latencies_ms),
+        high=max(latencies_ms),
+        median=statistics.median(latencies_ms),
+        samples=len(latencies_ms),
     )
     return dataclasses.replace(
         rows[0],

@@ -1,10 +1,10 @@
-"""Trains supernets and, alone, some of their networks, in two processes at once; see README.md.
+"""Trains supernets, and some of their networks alone, in two parallel processes; see README.md.
 
     python experiments/supernet_cifar10/run.py data.root=PICTURES [SETTING=VALUE ...]
 
-PICTURES holds train/CLASS/*.jpg and test/CLASS/*.jpg. Everything goes into run_dir (runs/supernet_cifar10 by
-default). Each training is a step that is skipped when it is done: interrupt it at any time and give the same
-command again. ``summary.py`` makes tables and the picture of it.
+PICTURES contains train/CLASS/*.jpg and test/CLASS/*.jpg. All results are in run_dir (runs/supernet_cifar10 by
+default). Each training is a step that is skipped once complete: interrupt the script at any time and give the
+same command again. ``summary.py`` writes tables and the picture.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ EXPERIMENT = "supernet_cifar10"
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "sandwich": lambda train: train,
     "no_distillation": lambda train: replace(train, distill="none"),
-    # One network a step, not four: with four times the epochs it sees as many networks as the sandwich rule.
+    # One network per step, not four: four times the epochs train as many networks as the sandwich rule.
     "single_path_4x": lambda train: replace(train, recipe="single_path", epochs=4 * train.epochs),
     "single_path": lambda train: replace(train, recipe="single_path"),
 }
-"""The supernets, by what becomes of the experiment's settings; the costliest first."""
+"""The supernets, as changes of the experiment's settings, the costliest first."""
 
 Job = tuple[Callable[[tuple[str, ...], str], None], str]
-"""A function of the settings and of a name: a variant, or an architecture's code."""
+"""A function of the settings and a name (a variant or an architecture's code), and that name."""
 
 
 def main(overrides: Sequence[str]) -> None:
-    """Does all that is not done yet."""
+    """Runs all incomplete steps."""
     settings = tuple(overrides)
     base = context(settings)
     write_provenance(
@@ -74,8 +74,8 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def work(jobs: Sequence[Job], settings: tuple[str, ...], folder: Path) -> None:
-    """Does jobs in processes of one thread each, in their order, and says what is done."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes inherit it, and read it when they load torch
+    """Runs jobs in processes of one thread each, in their order, and reports each completed one."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes, which read it when they load torch
     start = time.perf_counter()
     spawn = multiprocessing.get_context("spawn")
     own = (folder, os.getpid())
@@ -94,14 +94,14 @@ def work(jobs: Sequence[Job], settings: tuple[str, ...], folder: Path) -> None:
 
 
 def begin(folder: Path, parent: int) -> None:
-    """Prepares a process: it writes into a log of its own, and ends when the one that started it does."""
+    """Prepares a process: it writes its own log, and ends with its parent."""
     path = folder / f"{multiprocessing.current_process().name}.log"
     sys.stdout = path.open("a", buffering=1, encoding="utf-8")
     threading.Thread(target=follow, args=(parent,), daemon=True).start()
 
 
 def follow(parent: int) -> None:
-    """Ends this process soon after its parent has ended, however that was."""
+    """Ends this process soon after its parent has ended for any reason."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -109,11 +109,11 @@ def follow(parent: int) -> None:
 
 @functools.cache
 def context(settings: tuple[str, ...], variant: str = "") -> Context:
-    """The run, or one variant of it; a process reads its images once."""
+    """The run, or one variant of it. A process reads its images once."""
     compose.register()
-    given = [f"experiment={EXPERIMENT}", f"run_dir=runs/{EXPERIMENT}", *settings]
+    overrides = [f"experiment={EXPERIMENT}", f"run_dir=runs/{EXPERIMENT}", *settings]
     with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        config = compose.typed(hydra_compose(compose.CONFIG_NAME, given))
+        config = compose.typed(hydra_compose(compose.CONFIG_NAME, overrides))
     if variant:
         config = replace(config, train=VARIANTS[variant](config.train))
     tracker = make_tracker(dataclasses.asdict(config.tracker))
@@ -145,12 +145,12 @@ def train_alone(settings: tuple[str, ...], code: str) -> None:
 
 
 def subject(base: Context, code: str) -> Subject:
-    """The network of that code."""
+    """The network of a code."""
     return next(item for item in subjects(base) if item.code == code)
 
 
 def alone(base: Context, item: Subject) -> dict[str, Any]:
-    """Trains a network and says how it did."""
+    """Trains a network and returns its record."""
     start = time.perf_counter()
     accuracy = train_and_judge(base, item.network, name=item.code)
     return {
@@ -186,7 +186,7 @@ def evaluate_subnets(settings: tuple[str, ...], variant: str) -> None:
 
 
 def inherited(run: Context, folder: Path) -> None:
-    """Writes ``inherited.csv``: correct answers with recomputed and with the shared BatchNorm statistics."""
+    """Writes ``inherited.csv``: correctly classified images with recomputed and with shared statistics."""
     from nas.training.evaluation import evaluate
     from nas.training.tables import write_csv
 
@@ -212,4 +212,4 @@ if __name__ == "__main__":
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
+        sys.exit("interrupted; the same command continues from here")

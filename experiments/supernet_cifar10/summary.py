@@ -1,4 +1,4 @@
-"""The tables and the picture of what ``run.py`` found.
+"""The tables and the picture of the results of ``run.py``.
 
     python experiments/supernet_cifar10/summary.py runs/supernet_cifar10 FOLDER
 
@@ -31,7 +31,7 @@ NAMES = {
     "single_path": "single path, as many epochs",
     "single_path_4x": "single path, four times the epochs",
 }
-"""Rows of the tables; all are calibrated but the one that says so."""
+"""Rows of the tables. All are calibrated except the second."""
 
 LOOKS = {
     "sandwich": (BLUE, "o"),
@@ -43,12 +43,12 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Supernet:
-    """One way to have trained and evaluated a supernet.
+    """A supernet, trained and evaluated in one way.
 
     Attributes:
         key: One of ``NAMES``.
-        epochs: Of its training.
-        minutes: What its training took, in one process of one thread; ``None`` if it was interrupted.
+        epochs: Epochs of its training.
+        minutes: Time of its training, in one process of one thread; ``None`` if it was interrupted.
         rows: The compared networks.
     """
 
@@ -69,13 +69,13 @@ def main(run_dir: Path, folder: Path) -> None:
 
 
 def read_alone(run_dir: Path) -> list[dict[str, Any]]:
-    """The networks that were trained alone, by their MACs."""
-    found = [read_json(path) for path in run_dir.glob("alone/*/alone.json")]
-    if len(found) < 2:
+    """The networks that were trained alone, in the order of their MACs."""
+    records = [read_json(path) for path in run_dir.glob("alone/*/alone.json")]
+    if len(records) < 2:
         raise UserError(
             f"{run_dir} holds no networks that were trained alone; run.py of this folder makes them"
         )
-    return sorted(found, key=lambda item: int(item["macs"]))
+    return sorted(records, key=lambda item: int(item["macs"]))
 
 
 def read_supernet(run_dir: Path, key: str, alone: Sequence[Mapping[str, Any]]) -> Supernet:
@@ -94,12 +94,14 @@ def read_supernet(run_dir: Path, key: str, alone: Sequence[Mapping[str, Any]]) -
 
 
 def raw(alone: Sequence[Mapping[str, Any]], supernets: Sequence[Supernet]) -> list[dict[str, object]]:
-    """A row for each network: what it is, and how many images it gets right, in every way."""
+    """A row for each network: its description, and its correctly classified images in each way."""
     columns = [{row.code: row.inherited_correct for row in item.rows} for item in supernets]
     return [
         {
             **item,
-            **{f"{s.key}_correct": found[item["code"]] for s, found in zip(supernets, columns, strict=True)},
+            **{
+                f"{s.key}_correct": column[item["code"]] for s, column in zip(supernets, columns, strict=True)
+            },
         }
         for item in alone
     ]
@@ -119,15 +121,15 @@ def markdown(supernets: Sequence[Supernet]) -> str:
 
 
 def ranking(supernets: Sequence[Supernet]) -> list[str]:
-    """How well each supernet ranks the networks."""
+    """The table of rank correlations."""
     lines = [
         f"| supernet | epochs | minutes | Kendall τ | τ without the extremes | Spearman | best {TOP} found |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for item in supernets:
-        found, inner = agreement(item.rows), agreement(tuple(random_only(item.rows)))
+        overall, inner = agreement(item.rows), agreement(tuple(random_only(item.rows)))
         minutes = "" if item.minutes is None else f"{item.minutes:.0f}"
-        cells = [found.kendall_tau, inner.kendall_tau, found.spearman, found.precision_at_top]
+        cells = [overall.kendall_tau, inner.kendall_tau, overall.spearman, overall.precision_at_top]
         shown = " | ".join(str(cell) for cell in (NAMES[item.key], item.epochs, minutes, *cells))
         lines.append(f"| {shown} |")
     return lines
@@ -156,7 +158,7 @@ def summary(values: Sequence[tuple[str, float]]) -> list[str]:
 
 @functools.cache
 def agreement(rows: tuple[Compared, ...]) -> Agreement:
-    """Of inherited and stand-alone accuracies."""
+    """The agreement of inherited and stand-alone accuracies."""
     return Agreement.of(rows, top=TOP, resamples=RESAMPLES, seed=0)
 
 

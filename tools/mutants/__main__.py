@@ -1,7 +1,7 @@
 """``python -m tools.mutants --seed N``: draws mutants, runs their tests, reports how many are killed.
 
-A mutant is killed when a test fails that passes without it, or that exceeds its time. What was run stays in
-``build/mutants/COMMIT``; the same command goes on from there.
+A mutant is killed when a test fails or exceeds its time, but passes without it. Results are saved in
+``build/mutants/COMMIT``, and the same command continues from there.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="decides which mutants are drawn")
-    parser.add_argument("--count", type=int, default=150, help="how many are drawn")
+    parser.add_argument("--seed", type=int, required=True, help="determines the drawn mutants")
+    parser.add_argument("--count", type=int, default=150, help="number of drawn mutants")
     parser.add_argument("--workers", type=int, default=2, help="processes that run tests")
-    parser.add_argument("--places", nargs="+", default=PLACES, help="files and folders that are mutated")
-    parser.add_argument("--tests", nargs="+", default=["tests"], help="tests that are recorded and run")
+    parser.add_argument("--places", nargs="+", default=PLACES, help="files and folders to mutate")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="tests to record and run")
     return parser.parse_args(arguments)
 
 
@@ -64,7 +64,7 @@ def _recorded(folder: Path, options: argparse.Namespace) -> Covering:
 
 
 def _run(folder: Path, mutants: Sequence[Mutant], covered: Covering, results: Path, *, workers: int) -> None:
-    """Forks workers; each has a tree of its own and takes every ``workers``-th mutant."""
+    """Forks workers. Each has its own tree and runs every ``workers``-th mutant."""
     forked.load_libraries()
     children = []
     for number in range(workers):
@@ -77,7 +77,7 @@ def _run(folder: Path, mutants: Sequence[Mutant], covered: Covering, results: Pa
         children.append(child)
     statuses = [os.waitpid(child, 0)[1] for child in children]
     if any(statuses):
-        raise SystemExit("a worker broke off; start again, which keeps the results so far")
+        raise SystemExit("a worker failed; start again, which keeps the results so far")
 
 
 def _work(lane: Lane, mutants: Sequence[Mutant], results: Path) -> None:

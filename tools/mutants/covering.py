@@ -1,4 +1,4 @@
-"""Which tests run a line, and what each takes: recorded once for a commit."""
+"""The tests that run each line, and their times, recorded once per commit."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Covering:
     """A recorded run of the suite.
 
     Attributes:
-        cpu_s: Seconds that each passed test took while it was recorded.
-        lines: By file and line, the tests that ran it.
+        cpu_s: CPU seconds of each passed test during recording.
+        lines: The tests that ran a line, by file and line.
     """
 
     cpu_s: dict[str, float]
     lines: dict[str, dict[int, set[str]]]
 
     def tests_of(self, mutant: Mutant) -> list[str]:
-        """The tests that run a mutant's statement, cheapest first; at module level, the tests of its file."""
+        """The tests that run a mutant's statement, cheapest first. At module level, all tests of its file."""
         lines = self.lines.get(mutant.path, {})
         tests: set[str] = set()
         if mutant.in_function:
@@ -55,7 +55,7 @@ def record(tree: Path, folder: Path, *, package: str, tests: Sequence[str], work
 
 
 def read(tree: Path, folder: Path) -> Covering:
-    """Reads what ``record`` wrote."""
+    """Reads the files of ``record``."""
     lines = (line for path in (folder / "times").iterdir() for line in path.read_text("utf-8").splitlines())
     records = [json.loads(line) for line in lines]
     data = CoverageData(str(folder / "coverage"))

@@ -1,6 +1,6 @@
-"""Finds the mutants of files, and draws from them.
+"""Finding the mutants of files, and drawing from them.
 
-Texts, docstrings, error messages, annotations, assertions and decorators are left alone.
+Texts, docstrings, error messages, annotations, assertions and decorators are not mutated.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Mutant:
     Attributes:
         path: The file, relative to the repository.
         kind: The kind of change.
-        line: The first line of the statement that is changed, from 1.
-        last_line: The last line of that statement, or of its header where other statements are inside.
+        line: The first line of the changed statement, from 1.
+        last_line: The last line of that statement, or of its header if it contains other statements.
         in_function: Whether the statement runs when a function is called, not when the module is imported.
-        start: The first byte of the text that is replaced.
-        old: The text that is replaced.
-        new: The text that replaces it.
+        start: The first byte of the replaced text.
+        old: The replaced text.
+        new: The new text.
         code: The first line of the statement.
     """
 
@@ -46,7 +46,7 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        """A name for this mutant among those of a commit."""
+        """A unique name among the mutants of a commit."""
         return f"{self.path}:{self.line}:{self.start} {self.kind}: {self.change}"
 
     @property
@@ -63,7 +63,7 @@ class Mutant:
 
 
 def draw(root: Path, places: Sequence[str], *, count: int, seed: int) -> list[Mutant]:
-    """Mutants of files, and of those below folders, drawn uniformly without replacement."""
+    """Mutants of files and folders, drawn uniformly without replacement."""
     paths = sorted(path for place in places for path in ([root / place, *(root / place).rglob("*.py")]))
     paths = [path for path in paths if path.is_file()]
     every = [m for p in paths for m in mutants_of(p.relative_to(root).as_posix(), p.read_text("utf-8"))]
@@ -87,7 +87,7 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
 
 
 def _statements(body: Sequence[ast.stmt], *, in_function: bool) -> Iterator[tuple[ast.stmt, bool]]:
-    """Every statement, each with whether it stands in a function."""
+    """Every statement, and whether it is in a function."""
     for node in body:
         yield node, in_function
         if _is_type_checking(node):
@@ -118,7 +118,7 @@ def _is_type_checking(node: ast.stmt) -> bool:
 
 
 def _expressions(node: ast.stmt) -> list[ast.expr]:
-    """The expressions of a statement that are mutated."""
+    """The mutated expressions of a statement."""
     match node:
         case ast.FunctionDef():
             return [default for default in (*node.args.defaults, *node.args.kw_defaults) if default]
@@ -133,7 +133,7 @@ def _expressions(node: ast.stmt) -> list[ast.expr]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.expr]:
-    """The expressions that are mutated, from a node downwards."""
+    """The mutated expressions in a node."""
     if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.keyword) and node.arg in GUARDS):
         return
     if isinstance(node, ast.Call) and (

@@ -1,4 +1,4 @@
-"""Runs tests in forks of a process that has loaded the heavy libraries already."""
+"""Running tests in forks of a process that has loaded the heavy libraries."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ LIBRARIES: tuple[str, ...] = (
 )
 LIBRARIES += ("matplotlib.pyplot", "rich.progress", "hypothesis", "safetensors.torch", "torch.utils.data")
 MEMORY_BYTES = 6 * 1024**3
-MISSING = 4  # pytest's exit code for a test that is not there
+MISSING = 4  # pytest's exit code for a missing test
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of tests gave.
+    """The result of a run of tests.
 
     Attributes:
-        code: pytest's exit code; that of the signal, negative, where one ended the process.
+        code: pytest's exit code, or the negative number of the signal that ended the process.
         failed: The first test that failed, or the file that could not be collected.
     """
 
@@ -43,7 +43,7 @@ class Result:
 
 
 def load_libraries() -> None:
-    """Imports what the tests import, and nothing of the package."""
+    """Imports the libraries of the tests, but nothing from the package."""
     for name in LIBRARIES:
         importlib.import_module(name)
     assert not any(name.partition(".")[0] == "nas" for name in sys.modules), (
@@ -55,11 +55,11 @@ def run_tests(tree: Path, tests: Sequence[str], *, log: Path, cpu_s: float, wall
     """Runs tests in a tree until the first fails.
 
     Args:
-        tree: Where the code and the tests lie.
+        tree: The tree of code and tests.
         tests: pytest's names of the tests.
-        log: Where their output goes.
+        log: The file of their output.
         cpu_s: CPU time after which the process is ended.
-        wall_s: The same for time on the clock.
+        wall_s: Wall time after which the process is ended.
     """
     failed = log.with_suffix(".failed")
     failed.unlink(missing_ok=True)
@@ -109,14 +109,14 @@ def _wait(child: int, wall_s: float) -> int:
 
 
 def _end_group(child: int) -> None:
-    """Ends what tests left running."""
+    """Ends processes that tests have left running."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
 class _First:
-    """A plugin of pytest that writes the name of the first failure."""
+    """A pytest plugin that writes the name of the first failure."""
 
     path: Path
     _names: list[str] = field(default_factory=list)

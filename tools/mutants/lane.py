@@ -1,4 +1,4 @@
-"""Runs the tests of one mutant after the other, in a tree of its own."""
+"""Running the tests of one mutant after another, in a separate tree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tools.mutants.covering import Covering
 from tools.mutants.finding import Mutant
 
 CPU_S = 60.0
-"""A mutant's dearer tests are left out once the cheaper ones take this long together, as recorded."""
+"""A mutant's more expensive tests are left out once the cheaper ones take this long in all, as recorded."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A tree, and what is known of its tests.
+    """A tree and its tests.
 
     Attributes:
-        tree: The files of the commit, and one mutant at a time.
-        covered: Which tests run which lines.
+        tree: The files of the commit, with one mutant at a time.
+        covered: The tests that run each line.
     """
 
     tree: Path
@@ -28,7 +28,7 @@ class Lane:
     _sound: dict[str, bool] = field(default_factory=dict)  # whether a test passes without a mutant
 
     def outcome(self, mutant: Mutant) -> dict[str, str | int]:
-        """``killed``, and by which test; ``survived``; ``uncovered`` where no test runs the statement."""
+        """``killed`` and the killing test, ``survived``, or ``uncovered`` if no test runs the statement."""
         tests = affordable(self.covered, mutant)
         for part in in_rounds(mutant, tests):
             killer = self._killer(mutant, part)
@@ -37,7 +37,7 @@ class Lane:
         return {"outcome": "survived" if tests else "uncovered", "tests": len(tests), "by": ""}
 
     def _killer(self, mutant: Mutant, tests: list[str]) -> str:
-        """The first test that fails, if it passes without the mutant; the next one else."""
+        """The first failing test that passes without the mutant; empty if there is none."""
         while tests:
             with trees.mutated(self.tree, mutant):
                 result = self._run(tests)
@@ -46,7 +46,7 @@ class Lane:
             if result.code < 0:
                 return f"signal {-result.code}"
             failed = result.failed
-            if result.code == forked.MISSING and not failed:  # the mutant changed what tests there are
+            if result.code == forked.MISSING and not failed:  # the mutant changed the set of tests
                 return "a test is missing"
             if self._passes_without(failed):
                 return failed
@@ -65,7 +65,7 @@ class Lane:
 
 
 def affordable(covered: Covering, mutant: Mutant) -> list[str]:
-    """The tests of a mutant, cheapest first, while they take less than ``CPU_S`` together; one at least."""
+    """The tests of a mutant, cheapest first, up to ``CPU_S`` in all; at least one."""
     tests: list[str] = []
     total = 0.0
     for test in covered.tests_of(mutant):
@@ -77,7 +77,7 @@ def affordable(covered: Covering, mutant: Mutant) -> list[str]:
 
 
 def in_rounds(mutant: Mutant, tests: Sequence[str]) -> list[list[str]]:
-    """First the tests in the folder that mirrors the mutant's, then the others; a file's tests together."""
+    """First the tests in the folder of the mutant's package, then the others, each grouped by file."""
     room = "tests/" + mutant.path.split("/")[1] + "/"
     files = list(dict.fromkeys(map(_file_of, tests)))
     by_file = sorted(tests, key=lambda test: files.index(_file_of(test)))

@@ -1,4 +1,4 @@
-"""The changes of one statement or expression, as the kind of change and the new text."""
+"""The changes of one statement or expression, each as its kind and the new text."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FUNCTIONS |= {new: old for old, new in FUNCTIONS.items()}
 SYMMETRIC = {"isinstance", "issubclass", "min", "max", "minimum", "maximum", "zip", "allclose", "isclose"}
 """Functions whose arguments are not swapped."""
 MESSAGES = {"say", "print", "warn", "warning", "info", "debug", "set_verbosity"}
-"""Functions whose calls are not mutated: their output is for people."""
+"""Functions whose calls are not mutated, since their output is for people."""
 
 
 def name_of(func: ast.expr) -> str:
-    """The last name of what is called; empty where it has none."""
+    """The last name of the called object; empty if it has none."""
     return func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
 
 
@@ -54,13 +54,13 @@ def of_statement(node: ast.stmt) -> Iterator[Change]:
 
 
 def of_condition(node: ast.expr) -> Iterator[Change]:
-    """The changes of an expression because it decides a branch."""
+    """The changes of an expression that decides a branch."""
     if isinstance(node, ast.Name | ast.Attribute | ast.Call):
         yield "negation", f"(not {ast.unparse(node)})"
 
 
 def of_expression(node: ast.expr) -> Iterator[Change]:
-    """The changes of an expression, without those of the expressions within it."""
+    """The changes of an expression, without those of its subexpressions."""
     if type(node) in _EXPRESSIONS:
         yield from ((kind, f"({new})") for kind, new in _EXPRESSIONS[type(node)](node))
 

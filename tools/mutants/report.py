@@ -1,4 +1,4 @@
-"""What became of the mutants, as a text."""
+"""The report on mutants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Results = Mapping[str, Mapping[str, str | int | float]]
 
 
 def read_results(path: Path) -> dict[str, dict[str, str | int | float]]:
-    """What each mutant's run gave, by its id."""
+    """The result of each mutant by its id."""
     if not path.exists():
         return {}
     records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -34,7 +34,7 @@ class Equivalent:
         path: Its file.
         code: The first line of its statement.
         change: The old and the new text.
-        reason: Why no test can see it.
+        reason: Why no test can detect it.
     """
 
     path: str

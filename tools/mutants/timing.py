@@ -1,4 +1,4 @@
-"""A plugin of pytest: writes each passed test and its CPU time to the folder ``MUTANTS_TIMES``."""
+"""A pytest plugin that writes each passed test and its CPU time to the folder ``MUTANTS_TIMES``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _failed: set[str] = set()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measures a test with its fixtures and the processes that it waited for."""
+    """Measures a test, its fixtures and the processes that it waited for."""
     before = sum(os.times()[:4])
     result = yield
     record = {"test": item.nodeid, "cpu_s": round(sum(os.times()[:4]) - before, 4)}
@@ -27,6 +27,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Notes tests that fail or are skipped."""
+    """Records tests that fail or are skipped."""
     if not report.passed:
         _failed.add(report.nodeid)

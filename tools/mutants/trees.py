@@ -1,4 +1,4 @@
-"""Copies of the last commit that mutants are written into; the work tree stays as it is."""
+"""Copies of the last commit for writing mutants. The work tree is not changed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def git(*arguments: str) -> str:
-    """What a command of git prints."""
+    """The output of a git command."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit_folder() -> Path:
-    """The folder of the last commit, ``build/mutants/COMMIT``; it is made.
+    """The folder of the last commit, ``build/mutants/COMMIT``, which is created if missing.
 
     Raises:
         SystemExit: If files differ from the commit.
@@ -49,12 +49,12 @@ def copy(tree: Path, other: Path) -> None:
 
 @contextmanager
 def mutated(tree: Path, mutant: Mutant) -> Iterator[None]:
-    """Writes a mutant into a tree, and the original back at the end."""
+    """Writes a mutant into a tree while the body runs, then restores the original."""
     path = tree / mutant.path
     source, times = path.read_bytes(), path.stat()
     try:
         path.write_text(mutant.apply(source.decode("utf-8")), encoding="utf-8", newline="")
-        # Python takes a compiled file for that of a source with the same time, in seconds, and size.
+        # Python reuses the compiled file of a source with equal time, in seconds, and size.
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**10))
         yield
     finally:
