@@ -3,9 +3,9 @@
 The objective is based on the 540 published networks of ``ofa_mobilenet_v3``. Accuracy comes from
 gradient-boosted trees fitted to all of them, with the best of the tried settings in cross-validation. The
 predictor-guided search uses a Gaussian process, a model of another family, so that it does not just recover
-the objective's model. Multiply-accumulates and parameters come from the cost model. The hypervolume is that of
-accuracy above 70 % and fewer than 600 million multiply-accumulates, with three objectives also fewer than 8
-million parameters.
+the objective's model. Multiply-accumulates and parameters come from the cost model. The hypervolume is that
+of accuracy above 70 % and fewer than 600 million multiply-accumulates, with three objectives also fewer than
+8 million parameters.
 
 Goals, as means of the seeds: predictor-guided search reaches in at most 135 evaluations the hypervolume that
 NSGA-II (the better of population 20 and 50) has after 540; both beat random search at equal budget (the
