@@ -238,7 +238,7 @@ def is_plain(spec: Any) -> bool:
 
 
 def plain(space: SearchSpace, *, batch: int, resolution: int, seconds: float) -> None:
-    """Compares training steps of subnets in our supernet and the plain one, for so many seconds each."""
+    """Compares training steps of subnets in our supernet and the plain one, for ``seconds`` each."""
     rng = np.random.default_rng(0)
     archs = {"largest": space.largest(), "smallest": space.smallest(), "random": space.sample(rng)}
     networks = {

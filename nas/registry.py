@@ -67,7 +67,7 @@ class Registry(Generic[Item]):
         """The implementation of a name.
 
         Raises:
-            UserError: If the name is unknown. The message gives the nearest names.
+            UserError: If the name is unknown. The message lists the nearest names.
         """
         if name not in self:
             raise unknown(self.what, name, self._items, hint=self._hint, replaced=self._replaced)

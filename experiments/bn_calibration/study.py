@@ -49,7 +49,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One subnet, evaluated after calibration on so many images.
+    """One subnet, evaluated after calibration on a number of images.
 
     Attributes:
         count: Calibration images.

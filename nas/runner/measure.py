@@ -68,7 +68,7 @@ def measure_kit(
 
     Args:
         kit: Folder of a kit.
-        samples: The file to which raw samples are appended. Measuring continues where it ends.
+        samples: The file to which raw samples are appended. Measuring continues at its end.
         progress: Called with the progress of the measurement.
         listen: Called with every line of the file, existing ones at once.
         runtime: The runtime that runs the models; by default the kit's, on this machine.

@@ -23,7 +23,7 @@ from .protocol import (
 )
 from .watch import Watch
 
-_WORTHIEST = 4  # one entry in so many is timed again, once all have their minimum rounds
+_WORTHIEST = 4  # 1 in 4 entries is timed again, once all have their minimum rounds
 _AT_LEAST = 20
 _WAITING = 0.25  # maximum share of the budget for waiting for the machine
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
@@ -41,7 +41,7 @@ class Session:
         protocol: How to measure.
         clock: Monotonic seconds.
         wall: Seconds of the wall clock, for the record.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
         others: Returns the CPUs that other programs kept busy since its last call, if known.
         open_at_once: Maximum open models. The least recently used one is closed for a new one.
         windows: Windows of an earlier, interrupted run.

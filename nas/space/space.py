@@ -56,7 +56,7 @@ class SearchSpace:
     stated_size: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        self.blocks_by_place(resolutions=(min(self.resolutions),))  # fails where a block does not fit
+        self.blocks_by_place(resolutions=(min(self.resolutions),))  # fails if a block does not fit
 
     @classmethod
     def load(cls, name: str | Path) -> SearchSpace:
@@ -228,7 +228,7 @@ class SearchSpace:
         classes: int = 1000,
         input_channels: int | None = None,
     ) -> dict[Place, tuple[BlockSpec, ...]]:
-        """Every block that can stand at each place, over all choices.
+        """The possible blocks at each place, over all choices.
 
         Args:
             resolutions: Some of the resolutions; all by default.

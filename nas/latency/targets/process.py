@@ -23,7 +23,7 @@ def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress
 
     Args:
         kit: Folder of a kit.
-        samples: The file to which raw samples are appended. Measuring continues where it ends.
+        samples: The file to which raw samples are appended. Measuring continues at its end.
         progress: Called with the progress of the measurement.
 
     Raises:

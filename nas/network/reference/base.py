@@ -61,7 +61,7 @@ def reference(name: str) -> Reference:
     """A published network by its name.
 
     Raises:
-        UserError: If there is no such network; the message gives the nearest names.
+        UserError: If there is no such network. The message lists the nearest names.
     """
     return _REFERENCES.find(name)
 
@@ -85,7 +85,7 @@ def reference_network(
         input_channels: Channels of the input image.
 
     Raises:
-        UserError: If the name is unknown (the message gives the nearest ones), a number is out of range, or
+        UserError: If the name is unknown (the message lists the nearest ones), a number is out of range, or
             the resolution is too low for the network's strides.
     """
     published = reference(name)
