@@ -1,8 +1,8 @@
-"""Steps of a run: what decides their results, when they can be skipped, and how they survive a kill.
+"""Steps of a run: they record their settings and inputs, skip completed work and resume when interrupted.
 
-A step's folder holds its outputs and ``step.json``. It is made under a hidden, partial name and renamed when
-it is complete, so that a folder under its own name is always whole. An attempt that was interrupted goes on
-in its partial folder, if nothing that decides the result has changed since.
+A step's folder holds its outputs and ``step.json``. The step works in a hidden, partial folder that is
+renamed on completion, so a folder under its own name is always complete. An interrupted attempt resumes in
+its partial folder if no setting or input has changed since.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nas.provenance import versions
 
 RECORD = "step.json"
 SCHEMA = 1
-"""Raised when a result of an older version can no longer be used."""
+"""Incremented when results of older versions become unusable."""
 
 LOG = logging.getLogger(__name__)
 
@@ -35,14 +35,13 @@ class Step:
     """One step of a run.
 
     Attributes:
-        name: A word for messages, e.g. ``"supernet"``.
-        folder: Where the results go, e.g. ``run_dir / "supernet"``.
-        settings: All that decides the result beside the inputs; JSON values.
-        inputs: Files that the step reads, by a word for messages. Their content counts, not their path.
-        outputs: Names of the files that the step writes, or patterns of them: ``"*"`` is every file in the
-            folder itself. The step is done again where one is missing or was changed.
-        run: Does the work in the folder that it is given. It may find files there that an interrupted run of
-            itself has left, and go on from them.
+        name: A name for messages, e.g. ``"supernet"``.
+        folder: Folder of the results, e.g. ``run_dir / "supernet"``.
+        settings: Everything that affects the result besides the inputs; JSON values.
+        inputs: Files that the step reads, by a name for messages. Their content matters, not their path.
+        outputs: Names or patterns of the files that the step writes: ``"*"`` is every file in the folder
+            itself. The step is repeated if one is missing or was changed.
+        run: Does the work in a given folder. It may resume from files there that an interrupted attempt left.
     """
 
     name: str
@@ -59,21 +58,21 @@ class Step:
 
     @property
     def previous(self) -> Path:
-        """Where the results of the settings before are kept."""
+        """The folder that keeps the results replaced last."""
         return self.folder.with_name(f"{self.folder.name}.previous")
 
 
 def execute(step: Step) -> bool:
-    """Does a step, unless its results are there already. Logs whether and why.
+    """Runs a step unless its results are complete, and logs the reason.
 
     Args:
         step: The step.
 
     Returns:
-        Whether there was anything to do.
+        Whether the step ran.
 
     Raises:
-        UserError: If an input is missing, or another process is at the same step.
+        UserError: If an input is missing, or another process is running the same step.
     """
     step.folder.parent.mkdir(parents=True, exist_ok=True)
     with _lock(step):
@@ -92,7 +91,7 @@ def execute(step: Step) -> bool:
 
 
 def _work(step: Step, wanted: dict[str, Any]) -> float:
-    """Runs the step in its partial folder and records what came of it; returns the seconds it took."""
+    """Runs the step in its partial folder and records its outputs; returns its duration in seconds."""
     resumed = _read_record(step.partial) == wanted
     if resumed:
         LOG.info(f"{step.name}: goes on where it was interrupted")
@@ -105,7 +104,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
         step.run(step.partial)
     except UserError:
         if [path.name for path in step.partial.iterdir()] == [RECORD]:
-            shutil.rmtree(step.partial)  # nothing to go on from
+            shutil.rmtree(step.partial)  # nothing to resume from
         raise
     took_s = time.perf_counter() - start
     written = {output: _matches(step.partial, output) for output in step.outputs}
@@ -123,17 +122,17 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
 
 
 def _matches(folder: Path, output: str) -> list[str]:
-    """The files that an output's name or pattern stands for; hidden ones and the record are none."""
-    found = sorted(folder.glob(output)) if "*" in output else [folder / output]
+    """Lists the files that match an output's name or pattern, except hidden files and the record."""
+    paths = sorted(folder.glob(output)) if "*" in output else [folder / output]
     return [
         path.relative_to(folder).as_posix()
-        for path in found
+        for path in paths
         if path.is_file() and path.name != RECORD and not path.name.startswith(".")
     ]
 
 
 def _publish(step: Step) -> None:
-    """Gives the partial folder its own name; what stood there becomes the previous result."""
+    """Renames the partial folder to the step's folder; an older result becomes the previous one."""
     if step.folder.exists():
         shutil.rmtree(step.previous, ignore_errors=True)
         step.folder.rename(step.previous)
@@ -141,7 +140,7 @@ def _publish(step: Step) -> None:
 
 
 def _fingerprint(step: Step) -> dict[str, Any]:
-    """What decides the result. It goes through JSON, to equal what is read back."""
+    """Returns everything that the result depends on, as JSON values that equal a record read back."""
     check_inputs(step)
     inputs = {name: sha256(path) for name, path in step.inputs.items()}
     value = {"schema": SCHEMA, "step": step.name, "settings": dict(step.settings), "inputs": inputs}
@@ -172,7 +171,7 @@ def _is_complete(step: Step, folder: Path, wanted: dict[str, Any]) -> bool:
 
 
 def _reasons(step: Step, wanted: dict[str, Any]) -> list[str]:
-    """Why the step has to be done; empty if its results are valid."""
+    """Lists the reasons to run the step; empty if its results are valid."""
     record = _read_record(step.folder)
     if record is None:
         return [f"{step.folder.name}/{RECORD} is missing or damaged"]
@@ -180,22 +179,22 @@ def _reasons(step: Step, wanted: dict[str, Any]) -> list[str]:
 
 
 def _damaged(step: Step, folder: Path, record: Mapping[str, Any]) -> list[str]:
-    known = record.get("outputs", {})
+    hashes = record.get("outputs", {})
     named = [output for output in step.outputs if "*" not in output]
     return [
         f"{name} is missing or was changed"
-        for name in dict.fromkeys([*named, *known])
-        if not (folder / name).is_file() or known.get(name) != sha256(folder / name)
+        for name in dict.fromkeys([*named, *hashes])
+        if not (folder / name).is_file() or hashes.get(name) != sha256(folder / name)
     ]
 
 
 def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What decides the result and is no longer the same, e.g. ``train.epochs: 10 -> 20``."""
+    """Lists the changes in settings and inputs, e.g. ``train.epochs: 10 -> 20``."""
     old, new = _flat(record.get("settings", {})), _flat(wanted["settings"])
     settings = [
         f"{key}: {_shown(old, key)} -> {_shown(new, key)}"
         for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)  # without a value is as null: settings come and go with versions
+        if old.get(key) != new.get(key)  # a missing setting equals null: versions add and remove settings
     ]
     before, now = record.get("inputs", {}), wanted["inputs"]
     inputs = [f"the {name} changed" for name in now | before if before.get(name) != now.get(name)]
@@ -204,7 +203,7 @@ def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level, with dotted names."""
+    """Flattens nested settings to dotted names."""
     if not isinstance(value, dict) or not value:
         return {prefix: value} if prefix else {}
     return {
@@ -220,12 +219,12 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 
 @contextmanager
 def _lock(step: Step) -> Iterator[None]:
-    """Holds a step's folder for this process; the lock file is removed at the end."""
+    """Locks a step's folder for this process; the lock file is removed at the end."""
     path = step.folder.with_name(f".{step.folder.name}.lock")
     busy = f"another process is working on {step.folder}; wait for it, or choose another run_dir"
     with path.open("ab") as stream, locked(stream, busy=busy):
         try:
             yield
         finally:
-            with suppress(OSError):  # Windows removes no open files; an empty file is left
+            with suppress(OSError):  # Windows cannot remove open files; an empty file remains
                 path.unlink()

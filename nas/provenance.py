@@ -1,4 +1,4 @@
-"""Where results come from: commit, versions, machine, seed and command."""
+"""Provenance of results: commit, versions, machine, seed and command."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PACKAGES = ("torch", "torchvision", "numpy", "optuna", "hydra-core", "onnx", "on
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, of this program and of what its results depend on."""
-    found = {"python": platform.python_version(), "hwnas": nas.__version__}
+    """Returns the versions of Python, of this package and of the packages that results depend on."""
+    numbers = {"python": platform.python_version(), "hwnas": nas.__version__}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            numbers[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def commit() -> dict[str, str | bool] | None:
-    """The commit of this program and whether files differ from it; None outside of its git checkout."""
-    # An installed package may lie inside somebody else's checkout: ours is the one that tracks this file.
+    """Returns this package's commit and whether files differ from it; ``None`` outside its git checkout."""
+    # An installed package may lie inside another project's checkout: ours is the one that tracks this file.
     if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return None
     name = _git("rev-parse", "HEAD")
@@ -44,12 +44,12 @@ def commit() -> dict[str, str | bool] | None:
 def _git(*arguments: str) -> str | None:
     folder = Path(__file__).parent
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 def write_provenance(
@@ -63,15 +63,15 @@ def write_provenance(
 ) -> None:
     """Writes ``provenance.json`` and ``config.yaml`` into a run folder.
 
-    The record of the latest command stands at the top; those of earlier ones are kept under ``earlier``.
+    The latest command's record is at the top level; earlier records are kept under ``earlier``.
 
     Args:
         run_dir: The run folder.
         command: The command's name.
-        overrides: What was given on its command line.
+        overrides: Overrides on its command line.
         seed: The seed of the run.
         config: The resolved configuration.
-        inputs: Files from outside of the run folder, by a word each; their hashes are recorded.
+        inputs: Files outside the run folder, by name; their hashes are recorded.
     """
     import yaml
 

@@ -1,8 +1,8 @@
-"""Compound scaling (Tan and Le 2019, "EfficientNet", section 3.3): a network made deeper, wider and sharper.
+"""Compound scaling of a network's depth, width and resolution (Tan and Le 2019, "EfficientNet", section 3.3).
 
-``scale`` is the primitive; ``compound_scale`` sets its three factors from one number, and ``fit_to_latency``
-looks for the largest such number that a device can afford. All of them work on ratios: rounding to whole
-channels happens in the lowering of the new network, as for any other.
+``scale`` is the primitive; ``compound_scale`` derives its three factors from one number, and
+``fit_to_latency`` finds the largest such number within a latency budget. All of them work on ratios: channels
+are rounded in the lowering of the new network, as for any other network.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
-"""Growth of depth, width and resolution for each step of φ; found for EfficientNet-B0 (section 3.3)."""
+"""Growth of depth, width and resolution per step of φ, as published for EfficientNet-B0 (section 3.3)."""
 
 ROUNDINGS = ("up", "nearest")
-"""How a depth becomes a whole number of blocks. EfficientNet rounds up, which suits its steps of a whole φ;
-but then the smallest step adds a block to every stage, and a small network has no neighbours in cost."""
+"""Rounding of a depth to whole blocks. EfficientNet rounds up, which suits its whole steps of φ; but then even
+the smallest step adds a block to every stage, and a small network has no neighbours of similar cost."""
 
 LARGEST_PHI = 16.0
-"""The largest φ of a grid: it makes a network cost some 30,000 times as much."""
+"""The largest φ of a grid, about 30,000 times the cost."""
 
-_WIDER = 10  # networks by which a range grows; with steps of 0.1 the cost about doubles
+_WIDER = 10  # networks by which a range grows: about a factor of 2 in cost, with steps of 0.1
 _SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
 
 
@@ -40,9 +40,9 @@ def scale(
 ) -> NetworkSpec:
     """Multiplies a network's depth, width and resolution.
 
-    Stages grow by repeating the settings of their last block at stride 1, and shrink by dropping their last
-    blocks, but one always stays. Stem and head keep their blocks.
-    Widths, those of stem and head included, are multiplied before any rounding.
+    Stages grow by repeating their last block's settings at stride 1, and shrink by dropping their last
+    blocks; one block always stays. Stem and head keep their blocks. All widths, including those of stem and
+    head, are multiplied before any rounding.
 
     Args:
         network: The network to start from.
@@ -52,7 +52,7 @@ def scale(
         depth_rounding: ``up``, as in EfficientNet, or ``nearest``.
 
     Raises:
-        UserError: If a factor is not a positive number, or the rounding has no such name.
+        UserError: If a factor is not a positive number, or the rounding is unknown.
     """
     if depth_rounding not in ROUNDINGS:
         raise unknown("depth_rounding", depth_rounding, ROUNDINGS)
@@ -82,7 +82,7 @@ def compound_scale(
     ``phi`` shrinks the network.
 
     Raises:
-        UserError: If a base is not a positive number, phi is not a number, or the rounding has no such name.
+        UserError: If a base is not a positive number, phi is not finite, or the rounding is unknown.
     """
     for name, base in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
         _check_positive(name, base)
@@ -101,13 +101,13 @@ def compound_scale(
 
 @dataclass(frozen=True)
 class Scaled:
-    """What ``fit_to_latency`` found.
+    """The result of ``fit_to_latency``.
 
     Attributes:
         network: The scaled network.
-        phi: The compound coefficient that gave it.
+        phi: Its compound coefficient.
         predicted_ms: Its predicted latency.
-        tried: Every (phi, predicted latency in ms) that was looked at, phi ascending.
+        tried: All evaluated pairs (phi, predicted latency in ms), by ascending phi.
     """
 
     network: NetworkSpec
@@ -127,22 +127,22 @@ def scalings(
     highest: float = 8.0,
     step: float = 0.1,
 ) -> tuple[tuple[float, NetworkSpec], ...]:
-    """Pairs of phi and scaled network on a grid, but for what is shrunk to nothing; see ``fit_to_latency``.
+    """Returns the valid scalings on a grid, as pairs of phi and network; see ``fit_to_latency``.
 
     Raises:
-        UserError: If the grid is upside down, or no scaling is valid.
+        UserError: If ``lowest`` is above ``highest``, or no scaling is valid.
     """
-    found = []
+    valid = []
     for phi in _grid(lowest, highest, step):
         candidate = compound_scale(
             network, phi=phi, alpha=alpha, beta=beta, gamma=gamma, depth_rounding=depth_rounding
         )
-        with suppress(UserError):  # lowering fails where a block no longer fits
+        with suppress(UserError):  # lowering fails if a block no longer fits
             candidate.blocks  # noqa: B018
-            found.append((phi, candidate))
-    if not found:
+            valid.append((phi, candidate))
+    if not valid:
         raise UserError("no scaling of the network is valid: each shrinks the image to nothing; raise phi")
-    return tuple(found)
+    return tuple(valid)
 
 
 def fit_to_latency(
@@ -158,26 +158,25 @@ def fit_to_latency(
     highest: float = 8.0,
     step: float = 0.1,
 ) -> Scaled:
-    """The network with the largest phi on a grid whose predicted latency is within the budget.
+    """Returns the network with the largest phi on a grid whose predicted latency is within the budget.
 
-    The whole grid is looked at: channels are rounded, so that latency is not quite monotone in phi. Where
-    several phi give the same network, the one nearest to 0 stands for it.
+    The whole grid is evaluated, because rounded channels make latency not quite monotone in phi. If several
+    phi give the same network, the one nearest to 0 is reported.
 
     Args:
         network: The network to scale.
         latency_ms: The budget.
-        predict: Predicted latency in ms of a network.
+        predict: Returns the predicted latency of a network in ms.
         alpha: Growth of the depth, see ``compound_scale``.
         beta: Growth of the width.
         gamma: Growth of the resolution.
         depth_rounding: As in ``scale``.
         lowest: The smallest phi of the grid.
         highest: The largest phi of the grid.
-        step: The distance between two neighbours of the grid; it contains 0.
+        step: The spacing of the grid, whose points are multiples of it.
 
     Raises:
-        UserError: If no phi of the grid meets the budget; the message says the smallest latency that one
-            meets.
+        UserError: If no phi of the grid meets the budget; the message gives the smallest latency of the grid.
     """
     _check_positive("latency_ms", latency_ms)
     tried: list[tuple[float, float]] = []
@@ -204,7 +203,7 @@ def _too_slow(latency_ms: float, tried: list[tuple[float, float]]) -> UserError:
 
 
 def _repeats(best: Scaled | None, candidate: NetworkSpec) -> bool:
-    """Whether a larger phi above 0 has only changed ratios, and no channel, block or pixel."""
+    """Returns whether a larger phi above 0 changed only ratios, but no channel, block or pixel."""
     return best is not None and best.phi >= 0 and best.network.blocks == candidate.blocks
 
 
@@ -242,7 +241,7 @@ def _widen(blocks: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSetti
 
 
 def _with(block: BlockSettings, name: str, value: float) -> BlockSettings:
-    """The block with one field changed, if it has that field."""
+    """Returns the block with one field changed, if it has that field."""
     return replace(block, **{name: value}) if name in field_names(type(block)) else block
 
 
@@ -254,23 +253,24 @@ def near_latency(
     now_ms: float,
     margin: float = 0.4,
 ) -> tuple[tuple[float, NetworkSpec], ...]:
-    """Those of the scaled networks that may come near a latency budget: those worth measuring first.
+    """Selects the scaled networks that are probably near a latency budget, to be measured first.
 
-    Latency is taken to grow with the multiply-accumulates to the power of 0.8. Where each block has a fixed
-    cost it grows slower, and the budget may be met outside of what is kept: see ``decisive``.
+    Latency is assumed to grow with the multiply-accumulates to the power of 0.8. If blocks have a fixed cost,
+    it grows more slowly, and the network that meets the budget may lie outside the selection: see
+    ``decisive``.
 
     Args:
-        network: The network as it is.
-        candidates: What ``scalings`` gives.
+        network: The unscaled network.
+        candidates: The result of ``scalings``.
         latency_ms: The budget.
-        now_ms: Latency of the network as it is.
-        margin: Networks whose rough latency is within this share of the budget are kept, with all between
-            them; where there are none, the one nearest to the budget is.
+        now_ms: Latency of the unscaled network.
+        margin: Networks whose rough latency is within this share of the budget are selected, with all between
+            them; if there are none, the one nearest to the budget is.
     """
     _check_positive("latency_ms", latency_ms)
     off = [abs(now_ms * (each.macs / network.macs) ** 0.8 / latency_ms - 1) for _, each in candidates]
-    kept = [place for place, share in enumerate(off) if share <= margin] or [off.index(min(off))]
-    return tuple(candidates[kept[0] : kept[-1] + 1])
+    places = [place for place, share in enumerate(off) if share <= margin] or [off.index(min(off))]
+    return tuple(candidates[places[0] : places[-1] + 1])
 
 
 def decisive(
@@ -280,23 +280,24 @@ def decisive(
     latency_ms: float,
     predict: Callable[[Sequence[NetworkSpec]], Sequence[float]],
 ) -> tuple[tuple[float, NetworkSpec], ...]:
-    """The range of a grid that tells which network meets a budget.
+    """Returns a range of the grid that contains the largest network within a budget.
 
-    It begins with what is near; it grows up while its largest is within the budget, down while none is.
+    The range starts with ``near``. It grows upwards while its largest network is within the budget, and
+    downwards while none is.
 
     Args:
-        candidates: What ``scalings`` gives.
-        near: Some of them, next to each other: what ``near_latency`` gives.
+        candidates: The result of ``scalings``.
+        near: Adjacent candidates: the result of ``near_latency``.
         latency_ms: The budget.
-        predict: Latencies in ms of networks, which may have to be measured.
+        predict: Returns latencies of networks in ms; it may measure them.
     """
     phis = [phi for phi, _ in candidates]
     first, end = phis.index(near[0][0]), phis.index(near[-1][0]) + 1
     while True:
-        found_ms = predict([network for _, network in candidates[first:end]])
-        if found_ms[-1] <= latency_ms and end < len(phis):
+        latencies_ms = predict([network for _, network in candidates[first:end]])
+        if latencies_ms[-1] <= latency_ms and end < len(phis):
             end = min(end + _WIDER, len(phis))
-        elif min(found_ms) > latency_ms and first > 0:
+        elif min(latencies_ms) > latency_ms and first > 0:
             first = max(first - _WIDER, 0)
         else:
             return tuple(candidates[first:end])

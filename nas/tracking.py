@@ -1,4 +1,4 @@
-"""Where the course of a run is recorded, beside its own files: Weights & Biases, or nowhere.
+"""Experiment trackers, which record a run in addition to its own files: Weights & Biases, or none.
 
 A tracker is a registered subclass of :class:`Tracker`; its fields are its options.
 """
@@ -19,17 +19,17 @@ from nas.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Tracker(ABC):
-    """Records a run. ``start`` comes first, ``finish`` last."""
+    """Records a run, from ``start`` to ``finish``."""
 
     NAME: ClassVar[str]
 
     @abstractmethod
     def start(self, *, config: Mapping[str, Any], run_dir: Path, name: str) -> None:
-        """Begins a run.
+        """Starts a run.
 
         Args:
             config: The resolved configuration.
-            run_dir: The run folder, where a tracker that writes files puts them.
+            run_dir: The run folder, for trackers that write files.
             name: The run's name.
         """
 
@@ -38,13 +38,14 @@ class Tracker(ABC):
         """Records numbers.
 
         Args:
-            metrics: Numbers by name; what stands before the first ``/`` names their axis: ``train/loss``.
-            step: The position on that axis, e.g. the epoch. Each axis counts for itself.
+            metrics: Numbers by name. The part before the first ``/`` is the name of their axis:
+                ``train/loss``.
+            step: The position on that axis, e.g. the epoch. Axes are independent.
         """
 
     @abstractmethod
     def artifact(self, path: Path, *, kind: str) -> None:
-        """Records a file, e.g. the exported model; ``kind`` says in a word what it is."""
+        """Records a file, e.g. the exported model; ``kind`` is its type in one word."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -53,19 +54,19 @@ class Tracker(ABC):
 
 _TRACKERS: Registry[type[Tracker]] = Registry("tracker")
 register = _TRACKERS.register
-"""Class decorator that makes a tracker known by its ``NAME``."""
+"""Class decorator that registers a tracker by its ``NAME``."""
 
 
 def tracker_names() -> tuple[str, ...]:
-    """The names of all registered trackers."""
+    """Returns the names of all registered trackers."""
     return _TRACKERS.names()
 
 
 def make_tracker(options: Mapping[str, Any]) -> Tracker:
-    """A tracker.
+    """Makes a tracker.
 
     Args:
-        options: ``name``, and values for the tracker's fields.
+        options: ``name``, and values of the tracker's fields.
 
     Raises:
         UserError: If the name or an option is unknown.
@@ -111,11 +112,11 @@ class WandbTracker(Tracker):
     """Weights & Biases.
 
     Attributes:
-        mode: ``offline`` needs no account and no network, ``online``, or ``disabled``.
-        project: The project that the run belongs to.
-        entity: The user or team; None for the account's own.
-        group: A name that several runs share; None for none.
-        init_timeout_s: Seconds to wait for the server, in online mode.
+        mode: ``offline`` (no account, no network), ``online`` or ``disabled``.
+        project: Project of the run.
+        entity: User or team; ``None`` for the account's own.
+        group: Name shared by several runs; ``None`` for none.
+        init_timeout_s: Seconds to wait for the server in online mode.
     """
 
     NAME: ClassVar[str] = "wandb"
@@ -135,7 +136,7 @@ class WandbTracker(Tracker):
 
     def start(self, *, config: Mapping[str, Any], run_dir: Path, name: str) -> None:
         folder = run_dir.resolve()
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # or offline mode looks up a host's name
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else offline mode resolves a host name
         self._place("WANDB_DATA_DIR", folder / "wandb" / "data")
         self._place("WANDB_CACHE_DIR", folder / "wandb" / "cache")
         wandb = _import_wandb()
@@ -159,7 +160,7 @@ class WandbTracker(Tracker):
         self._runs.append(run)
 
     def _place(self, variable: str, folder: Path) -> None:
-        """Keeps what wandb would put below the home folder inside the run folder, until ``finish``."""
+        """Redirects one of wandb's folders from the home folder to the run folder, until ``finish``."""
         if variable not in os.environ:
             os.environ[variable] = str(folder)
             self._folders.append(variable)
@@ -169,9 +170,9 @@ class WandbTracker(Tracker):
             run.log({**metrics, **{f"{axis}/step": step for axis in self._define_axes(run, metrics)}})
 
     def _define_axes(self, run: Any, metrics: Mapping[str, float]) -> set[str]:
-        """The axes of these metrics; new ones are made known first.
+        """Returns the axes of these metrics; new ones are defined first.
 
-        An own axis each, because wandb's one counter would start again when a run goes on.
+        Each has its own axis because wandb's single counter restarts when a run resumes.
         """
         axes = {name.partition("/")[0] for name in metrics}
         for axis in sorted(axes - self._axes):

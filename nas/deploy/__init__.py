@@ -1,6 +1,6 @@
-"""From a trained network to the files that ship: export, parity, accuracy of the artefact, manifest.
+"""Deployment of a trained network: export, parity, accuracy of the exported files, manifest.
 
-Nothing heavy is imported before it is used, so that a report can read a manifest without PyTorch.
+Heavy packages are imported on first use, so that a report can read a manifest without PyTorch.
 """
 
 from __future__ import annotations

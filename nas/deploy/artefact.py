@@ -1,4 +1,4 @@
-"""Writes a network in every format that was asked for, and judges the files that came out."""
+"""Writes a network in every configured format, and evaluates the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def file_stem(name: str) -> str:
-    """A network's name as the name of a file: ``"mobilenet_v2 ×0.5"`` gives ``"mobilenet_v2_x0.5"``."""
+    """Returns a file name for a network: ``"mobilenet_v2 ×0.5"`` gives ``"mobilenet_v2_x0.5"``."""
     return re.sub(r"[^\w.+-]+", "_", name.replace("×", "x")).strip("_.") or "network"
 
 
@@ -44,35 +44,34 @@ def write_artefacts(
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
 
-    Accuracy and latency are still unknown in the result: fill them in with ``dataclasses.replace``.
+    Accuracy and latency are not set in the result; add them with ``dataclasses.replace``.
 
     Args:
-        model: In evaluation mode.
-        folder: Where the files are written.
-        name: The network's name; the files are called after it.
+        model: The network, in evaluation mode.
+        folder: Folder of the files.
+        name: The network's name, used in the file names.
         classes: Name of each output.
-        normalize: What the training images were normalised with.
-        images: Real images (N, C, H, W), normalised, none of them from the test set: parity is checked on
-            them.
+        normalize: Normalisation of the training images.
+        images: Real, normalised images (N, C, H, W) for the parity check, none of them from the test set.
         formats: Names of formats.
         opset: Operator set of the ONNX file that every format starts from.
-        tolerance: The largest error that passes, relative to the largest output; default: the format's own.
-        calibration: Training images (N, C, H, W), normalised, for formats that quantise; by default
+        tolerance: Largest error allowed, relative to the largest output; by default, the format's own.
+        calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
             ``images``.
-        int8_target: What an INT8 file is for, one of ``nas.quantization.SCHEMES``.
+        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
 
     Raises:
         UserError: If a format is unknown or cannot be written, or parity fails.
     """
-    chosen = [find_format(name) for name in formats]  # all names are checked before any work
+    targets = [find_format(name) for name in formats]  # all names are checked before any work
     base = folder / f"{file_stem(name)}.onnx"
     export_onnx(model, base, classes=classes, normalize=normalize, opset=opset)
     few = images if calibration is None else calibration
     source = Source(model=model, onnx=base, calibration=few.cpu().float().numpy(), int8_target=int8_target)
-    written = tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in chosen)
-    if base.name not in {artefact.file for artefact in written}:
-        base.unlink()  # only the configured formats ship
-    return written
+    artefacts = tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in targets)
+    if base.name not in {artefact.file for artefact in artefacts}:
+        base.unlink()  # keep the configured formats only
+    return artefacts
 
 
 def _write(format: Format, source: Source, images: Tensor, *, name: str, tolerance: float | None) -> Artefact:
@@ -92,12 +91,12 @@ def _write(format: Format, source: Source, images: Tensor, *, name: str, toleran
 def evaluate_artefact(
     path: Path, image_batches: Iterable[tuple[Tensor, Tensor]], *, format: str = "onnx"
 ) -> Accuracy:
-    """The accuracy of the file itself, run by its own runtime.
+    """Evaluates the accuracy of the file itself in its own runtime.
 
     Args:
         path: The artefact.
         image_batches: Normalised images (N, C, H, W) at its resolution, and labels (N,).
-        format: What kind of artefact it is.
+        format: The artefact's format.
 
     Raises:
         UserError: If the artefact cannot be run.

@@ -1,4 +1,4 @@
-"""Finishing touches on an exported ONNX graph: the form that runs best, nothing of the exporter left."""
+"""Post-processing of an exported ONNX graph: faster operations, and no traces of the exporter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import onnx
 
 TRAINING_OPS = frozenset({"BatchNormalization", "Dropout", "Identity"})
-"""Operations that an artefact must not hold: folded, idle at inference, or doing nothing."""
+"""Operations that an artefact must not contain: they are folded or do nothing at inference."""
 
 _RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 
@@ -17,9 +17,9 @@ _RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze"})
 def finish_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrites ``model`` in place, checks it, and returns it.
 
-    Global average pooling gets its own operation, for which ONNX Runtime has a kernel in its blocked layout
-    (a mean is preceded by a reorder), and reshapes behind the classifier are dropped: together 2 % of a
-    small network's time.
+    Global average pooling gets its own operation, which ONNX Runtime runs in its blocked layout (a mean needs
+    a reorder first), and reshapes after the classifier are dropped. Together they take 2 % of a small
+    network's time.
     """
     import onnx
 
@@ -37,7 +37,7 @@ def finish_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 def _version() -> str:
     try:
         return metadata.version("hwnas")
-    except metadata.PackageNotFoundError:  # a source tree that was not installed
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
         return ""
 
 
@@ -58,7 +58,7 @@ def pool_globally(graph: onnx.GraphProto) -> None:
 
 
 def drop_idle_tail(graph: onnx.GraphProto) -> None:
-    """Drops reshapes behind the last matrix product, whose result has the right shape already."""
+    """Drops reshapes after the last matrix product, whose result already has the right shape."""
     makers = {name: node for node in graph.node for name in node.output}
     output, tail = graph.output[0].name, []
     node = makers[output]
@@ -75,13 +75,13 @@ def drop_idle_tail(graph: onnx.GraphProto) -> None:
 
 def _drop_unused(graph: onnx.GraphProto) -> None:
     used = {name for node in graph.node for name in node.input}
-    kept = [item for item in graph.initializer if item.name in used]
+    initializers = [item for item in graph.initializer if item.name in used]
     del graph.initializer[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(initializers)
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Removes the exporter's notes: they hold paths of its machine, and outweigh small networks."""
+    """Removes the exporter's metadata, which contains local paths and can be larger than a small network."""
     graph = model.graph
     del graph.value_info[:]
     del model.functions[:]

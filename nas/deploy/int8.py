@@ -1,8 +1,8 @@
-"""The accuracy that a network keeps in INT8, found without exporting it: a search asks for hundreds.
+"""The accuracy of a network in INT8 without exporting it, because a search evaluates hundreds of networks.
 
-The graph is written from the network's lowering with its weights, in milliseconds, where tracing takes
-seconds. It has the operations of the exported one, gets its pairs from the same ``quantize``, and runs in
-ONNX Runtime, whose rounding is what will ship. That both graphs agree is a test.
+The graph is written from the network's lowering and weights in milliseconds; tracing would take seconds. It
+has the operations of the exported graph, gets its QDQ pairs from the same ``quantize``, and runs in ONNX
+Runtime with the rounding of the exported file. A test checks that both graphs agree.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def int8_accuracy(
     target: str | None = None,
     method: str = "minmax",
 ) -> Accuracy:
-    """What an INT8 version of a network classifies rightly, run by ONNX Runtime on the CPU.
+    """Evaluates the INT8 version of a network, run by ONNX Runtime on the CPU.
 
     Args:
-        model: In evaluation mode, its BatchNorm statistics calibrated; on any device.
-        calibration: Batches of training images (N, C, H, W) and labels, which the ranges are taken from.
-        images: Batches of the images that are counted.
-        target: One of ``nas.quantization.SCHEMES``; by default the one of this machine.
+        model: The network in evaluation mode, with calibrated BatchNorm statistics; on any device.
+        calibration: Batches of training images (N, C, H, W) and labels, to calibrate the ranges.
+        images: Batches of images (N, C, H, W) and labels to evaluate.
+        target: One of ``nas.quantization.SCHEMES``; by default, this machine's.
         method: One of ``nas.quantization.CALIBRATIONS``.
 
     Raises:
@@ -65,7 +65,10 @@ def int8_accuracy(
 
 
 def written(model: StaticNetwork, *, batch: int) -> onnx.ModelProto:
-    """A network in ONNX, BatchNorm folded: ``input`` (batch, C, H, W) to ``output`` (batch, classes)."""
+    """Writes a network in ONNX with folded BatchNorm.
+
+    Its input ``input`` is (batch, C, H, W), its output ``output`` (batch, classes).
+    """
     from nas.deploy.onnx import fold_norms
 
     folded = fold_norms(copy.deepcopy(model).cpu())
@@ -80,7 +83,7 @@ def written(model: StaticNetwork, *, batch: int) -> onnx.ModelProto:
 
 @final
 class _TrainedWriter(GraphWriter):
-    """Takes trained weights, in the order of the operations, where its base draws random ones."""
+    """Uses trained weights, in the order of the operations, instead of the base's random ones."""
 
     def __init__(self, in_shape: Any, *, batch: int, values: Iterator[FloatArray]) -> None:
         super().__init__(in_shape, batch=batch, rng=np.random.default_rng(0))
@@ -99,7 +102,7 @@ class _TrainedWriter(GraphWriter):
 
 
 def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:
-    """Batches of exactly ``BATCH`` images; a last one is filled up with its last image, without labels."""
+    """Yields batches of exactly ``BATCH`` images, padded with the last image, and labels without padding."""
     for x, y in batches:
         pixels, labels = x.cpu().float().numpy(), y.cpu().numpy()
         for start in range(0, len(labels), BATCH):

@@ -1,4 +1,4 @@
-"""``deploy/manifest.json``: what was exported, and what is known about each file."""
+"""``deploy/manifest.json``: the exported files and their measurements."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Spread:
     """A measured quantity, in the unit of its field.
 
     Attributes:
-        value: What it is while nothing else disturbs the machine, provided that ``disturbed`` is empty: the
-            figure that a table predicts.
+        value: The value on an otherwise idle machine, if ``disturbed`` is empty: the figure that a table
+            predicts.
         low: Lower end of its 95 % confidence interval.
-        high: Its upper end.
-        median: The median of all samples, disturbed ones included.
-        samples: How many there are.
-        disturbed: What disturbed the measurement, in words; empty if nothing is known.
+        high: Upper end of its 95 % confidence interval.
+        median: Median of all samples, including disturbed ones.
+        samples: Number of samples.
+        disturbed: Description of the disturbance; empty if none was detected.
     """
 
     value: float
@@ -44,17 +44,17 @@ class Artefact:
     """One exported file.
 
     Attributes:
-        name: The network that it holds.
-        format: Its format's name.
-        file: Its name within the manifest's folder.
-        sha256: Of the file.
-        size_bytes: Of the file.
-        parity: How far it is from the trained network.
-        test_correct: Test images that the file itself classifies rightly; ``None`` before that is counted.
-        test_total: Test images.
-        latency_ms: The measured time of one inference; ``None`` before it is measured.
-        device: The device that it was measured on, as ``Device.to_dict`` gives it.
-        versions: Of the packages that wrote and ran it.
+        name: Name of its network.
+        format: Name of its format.
+        file: File name within the manifest's folder.
+        sha256: Hash of the file.
+        size_bytes: Size of the file.
+        parity: Its difference from the trained network.
+        test_correct: Number of test images that the file itself classifies correctly; ``None`` until counted.
+        test_total: Number of test images; ``None`` until counted.
+        latency_ms: Measured time of one inference; ``None`` until measured.
+        device: The device of the measurement, in the form of ``Device.to_dict``.
+        versions: Versions of the packages that wrote and ran it.
     """
 
     name: str
@@ -71,11 +71,11 @@ class Artefact:
 
     @property
     def batch(self) -> int:
-        """Images of one inference, whose time the latency is."""
+        """Images per inference of the measured latency."""
         return int(self.device.get("batch", 1))
 
     def to_dict(self) -> dict[str, Any]:
-        """The artefact as JSON values."""
+        """Returns the artefact as JSON values."""
         return {**dataclasses.asdict(self), "device": dict(self.device), "versions": dict(self.versions)}
 
     @classmethod
@@ -99,11 +99,11 @@ def write_manifest(folder: Path, artefacts: Iterable[Artefact]) -> Path:
 
 
 def read_manifest(folder: Path, *, check_files: bool = False) -> tuple[Artefact, ...]:
-    """The artefacts of a folder.
+    """Reads the artefacts of a folder.
 
     Args:
-        folder: Where ``manifest.json`` lies.
-        check_files: Also checks that every file is there and unchanged.
+        folder: Folder of ``manifest.json``.
+        check_files: Whether to check that every file exists and is unchanged.
 
     Raises:
         UserError: If there is no manifest or it cannot be read, or a file was changed.

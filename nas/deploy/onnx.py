@@ -1,4 +1,4 @@
-"""From a static network to an ONNX file that holds nothing but inference."""
+"""Exports a static network to an ONNX file for inference."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 OPSET = 20
 INPUT = "images"
 OUTPUT = "logits"
-_BATCH = 2  # of the example that is traced: torch.export takes a batch of 1 for a constant
+_BATCH = 2  # of the traced example: torch.export treats a batch of 1 as a constant
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What a file says about itself, so that it can be used without this project.
+    """Metadata inside an ONNX file, so that the file can be used without this project.
 
     Attributes:
         classes: Name of each output.
-        mean: Of each input channel, for pixels scaled to 0..1.
-        std: Of each input channel, for pixels scaled to 0..1.
-        network: The network that it holds; its resolution and channels are those of the input.
+        mean: Mean of each input channel, for pixels scaled to 0..1.
+        std: Standard deviation of each input channel, for pixels scaled to 0..1.
+        network: The network in the file; its resolution and channels are those of the input.
     """
 
     classes: tuple[str, ...]
@@ -54,15 +54,15 @@ def export_onnx(
 ) -> Path:
     """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
 
-    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised, with a free
-    N, which costs ONNX Runtime nothing; the output ``logits`` is (N, classes). Class names, mean, standard
-    deviation, resolution and the network itself are in the file's metadata.
+    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised; its dynamic N
+    costs ONNX Runtime nothing. The output ``logits`` is (N, classes). The file's metadata hold class names,
+    mean, standard deviation, resolution and the network itself.
 
     Args:
-        model: In evaluation mode, on any device.
-        path: Where to write.
+        model: The network, in evaluation mode, on any device.
+        path: The file to write.
         classes: Name of each output.
-        normalize: What the training images were normalised with.
+        normalize: Normalisation of the training images.
         opset: Version of ONNX's operator set, 18 to 23.
 
     Raises:
@@ -93,7 +93,7 @@ def _check(network: NetworkSpec, classes: Sequence[str], normalize: Normalizatio
 
 
 def check_opset(opset: int) -> None:
-    """Raises a ``UserError`` if ONNX files are not written with this operator set."""
+    """Raises a ``UserError`` if ONNX files cannot be written with this operator set."""
     if not 18 <= opset <= 23:
         raise UserError(
             f"opset is {opset}; PyTorch writes 18 to 23, and {OPSET} is what the latency tables use"
@@ -101,7 +101,7 @@ def check_opset(opset: int) -> None:
 
 
 def _traced(model: StaticNetwork, opset: int) -> onnx.ModelProto:
-    """PyTorch's own export, of a copy whose BatchNorm is folded: a third fewer nodes to trace."""
+    """Traces a copy with folded BatchNorm, which has a third fewer nodes, with PyTorch's own export."""
     import torch
 
     folded = fold_norms(copy.deepcopy(model).cpu()).requires_grad_(False)
@@ -158,7 +158,7 @@ def _metadata(network: NetworkSpec, classes: Sequence[str], normalize: Normaliza
 
 
 def read_metadata(path: Path) -> Metadata:
-    """What ``export_onnx`` wrote about the network into the file.
+    """Reads the metadata that ``export_onnx`` wrote into the file.
 
     Raises:
         UserError: If the file is missing, or was not written by ``export_onnx``.

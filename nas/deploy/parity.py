@@ -1,4 +1,4 @@
-"""Whether an artefact computes what the trained network computes."""
+"""Parity: compares the outputs of an artefact with those of its trained network."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """How far an artefact is from the network it was exported from.
+    """The difference between an artefact and its trained network.
 
     Attributes:
-        largest_relative_error: The largest difference of two logits, relative to the largest logit.
-        top1_agreement: Share of the images that get the same first class.
-        images: How many images were compared.
+        largest_relative_error: Largest difference of two logits, relative to the largest logit.
+        top1_agreement: Share of the images with the same top-1 class.
+        images: Number of images compared.
     """
 
     largest_relative_error: float
@@ -42,15 +42,15 @@ def measure_parity(model: StaticNetwork, path: Path, images: Tensor, *, format: 
     device = next(model.parameters()).device
     with torch.no_grad():
         expected = model(images.to(device)).float().cpu().numpy()
-    found = find_format(format).open(path)(images.cpu().float().numpy())
-    if found.shape != expected.shape:
+    outputs = find_format(format).open(path)(images.cpu().float().numpy())
+    if outputs.shape != expected.shape:
         raise UserError(
-            f"{path} gives outputs of shape {found.shape}, the network {expected.shape}: it holds another "
+            f"{path} gives outputs of shape {outputs.shape}, the network {expected.shape}: it holds another "
             "network; export it again: nas export run_dir=…"
         )
     scale = float(np.abs(expected).max())
-    error = float("inf") if scale == 0 else float(np.abs(found - expected).max()) / scale
-    agreement = float((found.argmax(1) == expected.argmax(1)).mean())
+    error = float("inf") if scale == 0 else float(np.abs(outputs - expected).max()) / scale
+    agreement = float((outputs.argmax(1) == expected.argmax(1)).mean())
     return Parity(largest_relative_error=error, top1_agreement=agreement, images=len(expected))
 
 
@@ -62,14 +62,14 @@ def check_parity(
     Args:
         model: The network, in evaluation mode.
         path: The artefact.
-        images: Real images (N, C, H, W), normalised: on noise a trained network may give one answer to all.
-        tolerance: The largest error that passes, relative to the largest output; the format's own by default.
-            For formats that round, the share of equal first classes counts instead.
-        format: What kind of artefact it is.
+        images: Real, normalised images (N, C, H, W); on noise, a network may predict one class for all.
+        tolerance: Largest error allowed, relative to the largest output; by default, the format's own. For
+            formats that round, the top-1 agreement counts instead.
+        format: The artefact's format.
 
     Raises:
-        UserError: If the error is larger or not a number, too few images get the same class, or the artefact
-            cannot be run.
+        UserError: If the error is too large or not a number, too few images get the same class, or the
+            artefact cannot be run.
     """
     kind = find_format(format)
     limit = kind.TOLERANCE if tolerance is None else tolerance

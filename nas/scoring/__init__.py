@@ -1,4 +1,4 @@
-"""Scoring: the accuracy of a supernet's subnets, as a search asks for it."""
+"""Scoring: the accuracy of a supernet's subnets, for a search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of earlier evaluations, kept for every later search on the same weights."""
+"""A cache of evaluations, for later searches on the same weights."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from nas.statistics import Count
 class EvaluationCache:
     """Counts by network, in memory or in a file of JSON lines that several processes share.
 
-    Whatever decides a count besides the network is hashed into a key, so that results of other weights,
-    images or settings are never taken for these, and may stand in the same file.
+    Everything else that a count depends on is hashed into a key, so the file may also hold results of other
+    weights, images or settings.
     """
 
     def __init__(self, path: Path | None = None, *, facts: Mapping[str, Any] | None = None) -> None:
-        """Opens a cache, or starts one.
+        """Opens or creates a cache.
 
         Args:
-            path: The file; by default counts are kept in memory, as long as this cache lives.
-            facts: What decides a count besides the network, as JSON values: hashes of the weights and of the
-                split, the calibration's seed and number of images.
+            path: The file; by default, counts are kept in memory.
+            facts: What a count depends on besides the network, as JSON values: hashes of the weights and of
+                the split, the calibration's seed and number of images.
         """
         self._path, self._facts = path, dict(facts or {})
         self._key = _hash(self._facts)
@@ -36,11 +36,11 @@ class EvaluationCache:
         self._read_to = 0
 
     def with_facts(self, facts: Mapping[str, Any]) -> EvaluationCache:
-        """The cache in the same file for counts that these facts decide too."""
+        """Returns a cache in the same file for counts that also depend on these facts."""
         return EvaluationCache(self._path, facts={**self._facts, **facts})
 
     def get(self, network: NetworkSpec, images: int) -> Count | None:
-        """The count of a network on the first so many images, if some process has evaluated it.
+        """Returns the count of a network on the first ``images`` images, if any process has evaluated it.
 
         Raises:
             UserError: If the file is damaged.
@@ -49,7 +49,7 @@ class EvaluationCache:
         return self._counts.get((_hash(network.to_dict()), images))
 
     def put(self, network: NetworkSpec, count: Count) -> None:
-        """Records a count; in a file it is kept even if this process is killed."""
+        """Records a count; in a file, it survives the death of this process."""
         code = _hash(network.to_dict())
         if self._path is None:
             self._counts[code, count.total] = count
@@ -58,7 +58,7 @@ class EvaluationCache:
         append_lines(self._path, [json.dumps(entry)], sync=False)
 
     def _read(self) -> None:
-        """Reads the lines that are new."""
+        """Reads the lines added since the last call."""
         if self._path is None or not self._path.exists():
             return
         with self._path.open("rb") as stream:

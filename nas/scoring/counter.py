@@ -1,4 +1,4 @@
-"""Right answers of subnets on one set of images, in float and in INT8."""
+"""Counts of images that subnets classify correctly, in float and in INT8."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nas.training.evaluation import SubnetEvaluator, evaluate
 @final
 @dataclass(frozen=True, kw_only=True)
 class Counter:
-    """Counts the images that a subnet classifies correctly; a count in a cache is not repeated.
+    """Counts the images that a subnet classifies correctly; cached counts are not repeated.
 
     Attributes:
         evaluator: Extracts and calibrates a subnet.
         images: The images.
-        cache: Earlier counts.
-        int8_cache: Earlier counts in INT8.
+        cache: Cached counts.
+        int8_cache: Cached counts in INT8.
     """
 
     evaluator: SubnetEvaluator
@@ -31,17 +31,17 @@ class Counter:
     int8_cache: EvaluationCache
 
     def count(self, network: NetworkSpec) -> Count:
-        """The count on all images."""
+        """Returns the count on all images."""
         return next(self.stages(network, [len(self.images)]))
 
     def stages(self, network: NetworkSpec, ends: Sequence[int]) -> Iterator[Count]:
-        """The counts on the first ``end`` images for each of ``ends``, rising to all images.
+        """Yields the counts on the first ``end`` images for each of ``ends``, which rise to all images.
 
-        If the count on all images is in the cache, it is the only one.
+        If the count on all images is cached, it is the only one.
         """
-        known = self.cache.get(network, ends[-1])
-        if known is not None:
-            yield known
+        cached = self.cache.get(network, ends[-1])
+        if cached is not None:
+            yield cached
             return
         model, correct, begin = self.evaluator.extract(network), 0, 0
         for end in ends:
@@ -52,12 +52,12 @@ class Counter:
             yield count
 
     def int8_count(self, network: NetworkSpec) -> Count:
-        """The count on all images after quantisation to INT8, as ONNX Runtime runs it on this machine."""
+        """Returns the count on all images after quantisation to INT8, run by ONNX Runtime on this machine."""
         from nas.deploy.int8 import int8_accuracy
 
-        known = self.int8_cache.get(network, len(self.images))
-        if known is not None:
-            return known
+        cached = self.int8_cache.get(network, len(self.images))
+        if cached is not None:
+            return cached
         evaluator = self.evaluator
         accuracy = int8_accuracy(
             evaluator.extract(network),

@@ -1,4 +1,4 @@
-"""Accuracies of a supernet's subnets: objectives of a search, and winners on images that it never sees."""
+"""Accuracies of a supernet's subnets: objectives of a search, and winners on images hidden from it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from nas.training.evaluation import SubnetEvaluator
 
 
 def check_shares(*, holdout_fraction: float, halving: Sequence[float]) -> None:
-    """Checks the shares of images that a scorer is given.
+    """Checks a scorer's shares of images.
 
     Raises:
-        UserError: If they cannot be; the message begins with the argument's name.
+        UserError: If a share is out of range; the message starts with the argument's name.
     """
     if not 0 <= holdout_fraction < 1:
         raise UserError(f"holdout_fraction is {holdout_fraction}; it is a share of images: 0 ≤ share < 1")
@@ -38,12 +38,12 @@ def check_shares(*, holdout_fraction: float, halving: Sequence[float]) -> None:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """Scores subnets of a trained supernet: each is extracted, calibrated, and run on validation images.
+    """Scores subnets of a trained supernet: each is extracted, calibrated and run on validation images.
 
     Attributes:
-        seen: Counts on the images of the search.
-        held_out: Counts on images that are kept from the search; ``None`` if there are none.
-        halving: Rising shares of the search's images after which the evaluation of a network is stopped if it
+        seen: Counts on the search's images.
+        held_out: Counts on images hidden from the search; ``None`` if there are none.
+        halving: Increasing shares of the search's images after which the evaluation of a network stops if it
             is clearly worse than one that is as good in all other objectives.
     """
 
@@ -61,25 +61,24 @@ class Scorer:
         halving: Sequence[float] = (),
         cache: EvaluationCache | None = None,
     ) -> Scorer:
-        """Keeps some of the evaluator's validation images from the search.
+        """Splits the evaluator's validation images into the search's and held-out ones.
 
         Args:
             evaluator: See ``nas.training.subnet_evaluator``.
-            seed: Decides which images are kept from the search.
-            holdout_fraction: The share of images that is kept from the search, on which winners are measured
-                again.
+            seed: Seed of the split.
+            holdout_fraction: The share of images that is hidden from the search, to evaluate winners again.
             halving: See the attribute.
-            cache: Earlier counts. Its facts must name what decides the accuracy of a network, except for
-                ``holdout_fraction``; by default counts are kept in memory.
+            cache: Cached counts. Its facts must name everything that a network's accuracy depends on, except
+                ``holdout_fraction``; by default, counts are kept in memory.
 
         Raises:
-            UserError: If a share cannot be, or leaves the search no image.
+            UserError: If a share is out of range, or leaves no images for the search.
         """
         check_shares(holdout_fraction=holdout_fraction, halving=halving)
         images, cache = evaluator.validation, cache or EvaluationCache()
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-        kept = round(holdout_fraction * len(images))
-        if kept == len(images):
+        count = round(holdout_fraction * len(images))
+        if count == len(images):
             raise UserError(
                 f"holdout_fraction is {holdout_fraction}; it leaves the search none of {len(images)} images; "
                 "lower it, or raise the share of validation images (data.validation_fraction)"
@@ -95,8 +94,8 @@ class Scorer:
             )
 
         return cls(
-            seen=counter("seen", subset(images, order[kept:])),
-            held_out=counter("unseen", subset(images, order[:kept])) if kept else None,
+            seen=counter("seen", subset(images, order[count:])),
+            held_out=counter("unseen", subset(images, order[:count])) if count else None,
             halving=halving,
         )
 
@@ -106,10 +105,10 @@ class Scorer:
         return len(self.seen.images)
 
     def accuracy(self, *, bound: float | None = None) -> Objective:
-        """The accuracy on the search's images, to maximise.
+        """Makes the objective of the accuracy on the search's images, to maximise.
 
         Args:
-            bound: The least accuracy that is allowed, if any.
+            bound: The lowest accuracy allowed, if any.
         """
         return accuracy(
             lambda networks: [self.seen.count(network).value for network in networks],
@@ -119,10 +118,10 @@ class Scorer:
         )
 
     def int8_accuracy(self, *, bound: float | None = None) -> Objective:
-        """The accuracy after quantisation to INT8, as ONNX Runtime runs it on this machine, to maximise.
+        """Makes the objective of the accuracy in INT8, run by ONNX Runtime on this machine, to maximise.
 
         Args:
-            bound: The least accuracy that is allowed, if any.
+            bound: The lowest accuracy allowed, if any.
         """
         return accuracy(
             lambda networks: [self.seen.int8_count(network).value for network in networks],
@@ -132,15 +131,15 @@ class Scorer:
         )
 
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
-        """The counts on growing parts of the search's images."""
+        """Yields the counts on growing parts of the search's images."""
         ends = [max(1, round(share * self.images)) for share in self.halving]
         return self.seen.stages(network, [*sorted({e for e in ends if e < self.images}), self.images])
 
     def remeasure(self, goals: Goals) -> Remeasure | None:
-        """Measures a winner on held-out images, in INT8 if it was chosen by it.
+        """Makes a function that counts a winner's held-out images, in INT8 if the search used INT8 accuracy.
 
         Args:
-            goals: Those of the search.
+            goals: Goals of the search.
 
         Returns:
             The function, or ``None`` without held-out images.

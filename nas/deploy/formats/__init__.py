@@ -1,4 +1,4 @@
-"""Target formats: a file in this folder that registers a ``Format`` is all that a new one takes."""
+"""Export formats: to add one, put a file into this folder that registers a ``Format``."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 FloatImages = NDArray[np.float32]
 Predict = Callable[[FloatImages], NDArray[np.float32]]
-"""Normalised images (N, C, H, W) to logits (N, classes)."""
+"""Maps normalised images (N, C, H, W) to logits (N, classes)."""
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Source:
-    """What a format is made from.
+    """The source of an export.
 
     Attributes:
         model: The trained network, in evaluation mode.
-        onnx: The same network in FP32 ONNX, which parity has been checked for.
+        onnx: The same network in FP32 ONNX.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; may be empty.
-        int8_target: What an INT8 file is for, one of ``nas.quantization.SCHEMES``.
+        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
     """
 
     model: StaticNetwork
@@ -40,14 +40,14 @@ class Source:
 
 
 class Format(ABC):
-    """A kind of file that a target runs.
+    """An export format.
 
     Attributes:
-        NAME: What ``export.formats`` calls it.
-        SUFFIX: The ending of its files, e.g. ``".onnx"`` or ``".int8.onnx"``.
-        TOLERANCE: The largest error against PyTorch that passes for it, relative to the largest output.
-        AGREEMENT: The least share of the images that must get the same first class, for formats that round;
-            it replaces the tolerance. ``None`` for all others.
+        NAME: Its name in ``export.formats``.
+        SUFFIX: Suffix of its files, e.g. ``".onnx"`` or ``".int8.onnx"``.
+        TOLERANCE: Largest error allowed against PyTorch, relative to the largest output.
+        AGREEMENT: Lowest top-1 agreement allowed, for formats that round; it replaces the tolerance. ``None``
+            for other formats.
     """
 
     NAME: ClassVar[str]
@@ -57,15 +57,15 @@ class Format(ABC):
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:
-        """Writes the artefact to ``path``, as a whole or not at all.
+        """Writes the artefact to ``path``, atomically.
 
         Raises:
-            UserError: If a package that it needs is absent; the message names the extra to install.
+            UserError: If a required package is missing; the message names the extra to install.
         """
 
     @abstractmethod
     def open(self, path: Path) -> Predict:
-        """Loads an artefact so that it can be run on this machine.
+        """Loads an artefact to run it on this machine.
 
         Raises:
             UserError: If the file is missing or damaged, or this machine cannot run it.
@@ -73,24 +73,24 @@ class Format(ABC):
 
     @abstractmethod
     def versions(self) -> dict[str, str]:
-        """The versions of the packages that write and run it."""
+        """Returns the versions of the packages that write and run it."""
 
 
 _FORMATS: Registry[type[Format]] = Registry("export format", package=__name__)
 register = _FORMATS.register
-"""Class decorator that makes a format known by its ``NAME``."""
+"""Class decorator that registers a format by its ``NAME``."""
 
 
 def format_names() -> tuple[str, ...]:
-    """The names of all formats."""
+    """Returns the names of all formats."""
     return _FORMATS.names()
 
 
 def find_format(name: str) -> Format:
-    """A format by its name.
+    """Returns a format by its name.
 
     Raises:
-        UserError: If there is none; the message lists those that exist.
+        UserError: If the name is unknown; the message lists the known ones.
     """
     return _FORMATS.find(name)()
 

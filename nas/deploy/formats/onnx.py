@@ -41,8 +41,8 @@ def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
     """Loads an ONNX file into ONNX Runtime, on the CPU.
 
     Args:
-        path: A file as ``export_onnx`` writes it.
-        threads: Threads of one inference; by default as many as PyTorch uses.
+        path: A file written by ``export_onnx``.
+        threads: Threads per inference; by default, as many as PyTorch uses.
 
     Raises:
         UserError: If the file is missing or ONNX Runtime cannot run it.
@@ -58,7 +58,7 @@ def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  ONNX Runtime raises types of its own, and RuntimeError
+    except Exception as error:  # noqa: BLE001  ONNX Runtime raises its own types and RuntimeError
         raise UserError(
             f"ONNX Runtime cannot load {path} ({error}); export it again: nas export run_dir=…"
         ) from None

@@ -1,4 +1,4 @@
-"""``onnx_int8``: ONNX in INT8, calibrated on training images, for runtimes that read QDQ pairs."""
+"""``onnx_int8``: INT8 ONNX, calibrated on training images, for runtimes that read QDQ pairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BATCH = 64
 @final
 @register
 class OnnxInt8(Format):
-    """INT8 ONNX. Rounding moves logits, so parity is that most images keep their first class."""
+    """INT8 ONNX. Rounding changes logits, so parity requires that most images keep their top-1 class."""
 
     NAME: ClassVar[str] = "onnx_int8"
     SUFFIX: ClassVar[str] = ".int8.onnx"
