@@ -20,8 +20,8 @@ ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 """Growth of depth, width and resolution per step of φ, as published for EfficientNet-B0 (section 3.3)."""
 
 ROUNDINGS = ("up", "nearest")
-"""Rounding of a depth to whole blocks. EfficientNet rounds up, which suits its whole steps of φ; but then even
-the smallest step adds a block to every stage, and a small network has no neighbours of similar cost."""
+"""Rounding of a depth to whole blocks. EfficientNet rounds up, which suits its whole steps of φ; but then the
+smallest step adds a block to every stage, and a small network has no neighbours of similar cost."""
 
 LARGEST_PHI = 16.0
 """The largest φ of a grid, about 30,000 times the cost."""

@@ -18,8 +18,8 @@ def finish_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """Rewrites ``model`` in place, checks it, and returns it.
 
     Global average pooling gets its own operation, which ONNX Runtime runs in its blocked layout (a mean needs
-    a reorder first), and reshapes after the classifier are dropped. Together they take 2 % of a small
-    network's time.
+    a reorder first), and reshapes after the classifier are dropped. Together, this saves 2 % of a
+    small network's time.
     """
     import onnx
 
