@@ -11,6 +11,8 @@ WORKERS ?= 2
 PYTHONS ?= $(or $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.1[123].*/bin/python3),python3.11 python3.12 python3.13)
 seed ?= 1
 
+# Hundreds of tests start a Python: compiling torch again in each of them would take six seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: the tests run in $(WORKERS) processes.
 test test-long test-pythons mutants: export OMP_NUM_THREADS = 1
 
@@ -59,7 +61,7 @@ install-dev: $(VENV)/.installed-dev
 # uv installs in a fifth of pip's time; where it does not work, pip does it.
 define pip_install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '$(1)' \
+		&& $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '$(1)' \
 		|| $(BIN)/python -m pip install --disable-pip-version-check --editable '$(1)'
 endef
 

@@ -32,7 +32,7 @@ from nas.training.data.batches import Normalization
 from nas.training.evaluation import SubnetEvaluator
 from nas.training.optimization import Compute
 
-SAMPLERS = ("nsga2", "nsga3", "evolution", "random", "predictor")
+SAMPLERS = ("nsga2", "nsga3", "random", "predictor")
 
 
 def evaluator(space: SearchSpace) -> SubnetEvaluator:

@@ -43,7 +43,7 @@ from published import read
 
 from nas.arrays import FloatArray
 from nas.hardware import detect
-from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY, new_figure, save, styled
+from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, RED, SKY, new_figure, save, styled
 from nas.search import Goals, Objective, Problem, Study, macs, make_sampler, params, search
 from nas.search.goals.problem import Networks
 from nas.search.samplers.planning.features import Features
@@ -86,7 +86,6 @@ ENTRIES = {
     "NSGA-II, 20": Entry("nsga2", BLUE, {"population": 20}),
     "NSGA-II, 50": Entry("nsga2", SKY, {"population": 50}),
     "NSGA-III, 20": Entry("nsga3", GREEN, {"population": 20}),
-    "evolution": Entry("evolution", PINK),
     "TPE": Entry("tpe", ORANGE, evaluations=270, most_seeds=10),
     "GP": Entry("gp", "#6b5b95", evaluations=40, most_seeds=3),
     "predictor": Entry("predictor", RED, {"predictor": "gaussian_process"}, evaluations=270),
@@ -97,7 +96,6 @@ ENTRIES = {
     "3: random": Entry("random", objectives=3),
     "3: NSGA-II, 20": _generations("nsga2", 20, 3),
     "3: NSGA-III, 20": _generations("nsga3", 20, 3),
-    "3: evolution": Entry("evolution", objectives=3),
     "3: predictor": Entry(
         "predictor", options={"predictor": "gaussian_process"}, objectives=3, evaluations=270
     ),
@@ -111,7 +109,6 @@ PAIRS = (
     ("NSGA-II, 20", "the same, our operators, 20"),
     ("NSGA-II, 50", "Optuna's NSGA-II, 50"),
     ("NSGA-II, 50", "the same, our operators, 50"),
-    ("NSGA-II, 20", "evolution"),
     ("3: NSGA-III, 20", "3: Optuna's NSGA-III, 20"),
     ("3: NSGA-III, 20", "3: the same, our operators, 20 (III)"),
     ("3: NSGA-III, 20", "3: NSGA-II, 20"),

@@ -304,6 +304,8 @@ class TableConfig:
         host: Device to measure on: user@pi (over ssh), adb: or adb:SERIAL, local: (another Python on this
             machine); null is this machine.
         remote: Connection to the device at table.host, and the program that measures there.
+        check: NAME or PATH of a table to compare with a few whole networks, which are measured here or on
+            table.host in half a minute; the run's table is a copy, corrected by one factor.
         from_networks: A CSV file of measured whole networks to fit the table to; columns architecture and
             latency_ms (of one inference of device.batch images).
         sibling: NAME or PATH of the table of a similar device, which reduces the networks needed.
@@ -320,6 +322,7 @@ class TableConfig:
     input_channels: int | None
     host: str | None
     remote: RemoteConfig
+    check: str | None
     from_networks: str | None
     sibling: str | None
     missing: str
@@ -341,7 +344,7 @@ class SearchConfig:
     """The search, by default for accuracy and predicted latency.
 
     Attributes:
-        sampler: evolution, gp, nsga2, nsga3, predictor, random, tpe.
+        sampler: gp, nsga2, nsga3, predictor, random, tpe.
         options: Further options of the sampler, e.g. {startup: 20}.
         trials: Number of networks to evaluate.
         population: Networks per generation, for samplers with generations.

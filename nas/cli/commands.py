@@ -146,7 +146,10 @@ def table(config: Config, job: Job) -> None:
         if not Path(requested).is_file() and requested not in resources.names("latency_tables", ".json"):
             hint = "Leave table= out to measure one"
             raise unknown("table to make", requested, [_table.ROOFLINE], hint=hint)
-        raise UserError(f"table.name={requested} names a finished table; leave it out to make one")
+        raise UserError(
+            f"table.name={requested} names a finished table; leave it out to make one, or check this one: "
+            f"table.check={requested}"
+        )
     _single(_table)(config, job)
 
 

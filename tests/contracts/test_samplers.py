@@ -10,19 +10,33 @@ import pytest
 
 from nas.errors import UserError
 from nas.search import Problem, SearchResult, Study, make_sampler, sampler_names, search
+from nas.space import SearchSpace
 from tests.search.problems import CLASSES, Scorer, tiny, two_goals
 
 pytestmark = pytest.mark.parametrize("name", sampler_names())
 
 
+OPTIONS = {"gp": {"startup": 4}}
+
+
+def budget(name: str) -> int:
+    return 9 if name == "gp" else 30
+
+
+@cache
+def space_of(name: str) -> SearchSpace:
+    """The tiny space; a part of it for Optuna's Gaussian process, which is slow with 20 choices."""
+    return SearchSpace.load(Path(__file__).parent / "few_choices.yaml") if name == "gp" else tiny()
+
+
 def run(
-    name: str, folder: Path, *, seed: int = 0, trials: int = 30, scorer: Scorer | None = None
+    name: str, folder: Path, *, seed: int = 0, trials: int | None = None, scorer: Scorer | None = None
 ) -> SearchResult:
     study = Study(
-        problem=Problem(tiny(), CLASSES),
+        problem=Problem(space_of(name), CLASSES),
         goals=two_goals(scorer, bound_ms=0.6),
-        sampler=make_sampler(name),
-        trials=trials,
+        sampler=make_sampler(name, OPTIONS.get(name)),
+        trials=budget(name) if trials is None else trials,
         seed=seed,
     )
     return search(study, folder=folder)
@@ -50,7 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def test_spends_its_budget_on_different_networks_within_the_bound(name: str, finished: Finished) -> None:
     result, scorer = finished(name)
     assert len(set(codes(result))) == len(result.evaluations)
-    assert result.evaluated == len(scorer.asked) == 30
+    assert result.evaluated == len(scorer.asked) == budget(name)
     assert max(0.1 + 0.5e-6 * network.macs for network in scorer.asked) <= 0.6
 
 
@@ -63,12 +77,12 @@ def test_equal_seeds_give_equal_searches_and_others_others(
     name: str, finished: Finished, tmp_path: Path
 ) -> None:
     assert codes(run(name, tmp_path / "equal")) == codes(finished(name)[0])
-    other = codes(run(name, tmp_path / "other", seed=4, trials=15))
+    other = codes(run(name, tmp_path / "other", seed=4, trials=8))
     assert other != codes(finished(name)[0])[: len(other)]
 
 
 def test_goes_on_as_if_it_had_not_been_interrupted(name: str, finished: Finished, tmp_path: Path) -> None:
-    for trials in (7, 23, 30):
+    for trials in (5, budget(name) - 1, budget(name)):
         parts = run(name, tmp_path, trials=trials)
     assert codes(parts) == codes(finished(name)[0])
 

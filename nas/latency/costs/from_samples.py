@@ -80,10 +80,10 @@ def table_from_samples(
         ),
         space=manifest["table"]["space"],
         model=BlockModel(costs(derived), fitted),
-        probes=(*probe_records(probes, measured), *_network_records(networks, measured)),
+        probes=(*probe_records(probes, measured), *network_records(networks, measured)),
         protocol=manifest["protocol"],
         references_ms=references(measured),
-        provenance=_provenance(header, windows),
+        provenance=provenance(header, windows),
     )
     return dataclasses.replace(
         table, accuracy=validate_table(table, networks, measured, plain_constant_ms=constant)
@@ -146,7 +146,8 @@ def probe_records(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> l
     ]
 
 
-def _network_records(networks: Sequence[KitNetwork], measured: Mapping[str, Latency]) -> list[Record]:
+def network_records(networks: Sequence[KitNetwork], measured: Mapping[str, Latency]) -> list[Record]:
+    """The records of whole networks in a table."""
     return [
         _record(entry.role, entry.network.blocks, measured[entry.id])
         for entry in networks
@@ -176,7 +177,8 @@ def references(measured: Mapping[str, Latency]) -> dict[str, float]:
     }
 
 
-def _provenance(header: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, str]:
+def provenance(header: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, str]:
+    """When, on what machine and by what kit a table was measured, and what disturbed the measurement."""
     last = max(window.start_s for window in windows)
     measured = datetime.datetime.fromtimestamp(last, datetime.UTC).isoformat(timespec="seconds")
     about = {"measured": measured, "machine": header["machine"], "kit": header["kit"]}

@@ -10,7 +10,7 @@ import numpy as np
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.latency.costs.windows import Latency, summarise
-from nas.latency.models.accuracy import Accuracy, compare, fit_line
+from nas.latency.models.accuracy import Accuracy, Figures, compare, fit_line
 from nas.latency.models.blocks import BlockModel
 from nas.latency.models.correction import Correction
 from nas.latency.plan.entries import KitNetwork
@@ -50,15 +50,19 @@ def validate_table(
         table, model=BlockModel(table.costs, Correction(constant_ms=plain_constant_ms))
     )
     line = fit_line(_macs(fitted_on), fitted_truth)
-    halves = [_halves(measured[entry.id]) for entry in networks if entry.role == "validation"]
-    first, second = np.array(halves).T
     return Accuracy(
         networks=len(chains),
         table=compare(_sums(table, chains), truth),
         uncorrected=compare(_sums(plain, chains), truth),
-        noise_floor=compare(first, second),
+        noise_floor=noise_floor(measured[entry.id] for entry in networks if entry.role == "validation"),
         macs=compare(line(_macs(chains)), truth),
     )
+
+
+def noise_floor(measured: Iterable[Latency]) -> Figures:
+    """The figures of the odd rounds against the even rounds: no prediction can be better."""
+    first, second = np.array([_halves(latency) for latency in measured]).T
+    return compare(first, second)
 
 
 def _macs(chains: Sequence[Sequence[BlockSpec]]) -> FloatArray:

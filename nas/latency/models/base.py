@@ -47,6 +47,10 @@ class LatencyModel(ABC):
         """The contribution of each block in ms; ``None`` if only the latency of the whole is known."""
 
     @abstractmethod
+    def scaled(self, factor: float) -> LatencyModel:
+        """The model of a device on which everything takes ``factor`` times as long."""
+
+    @abstractmethod
     def keys(self) -> tuple[str, ...]:
         """The keys of blocks that its JSON names by number."""
 

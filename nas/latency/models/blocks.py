@@ -77,6 +77,15 @@ class BlockModel(LatencyModel):
         """A model with ``costs`` added. Existing ones are replaced."""
         return dataclasses.replace(self, costs={**self.costs, **costs})
 
+    def scaled(self, factor: float) -> BlockModel:
+        costs = {
+            key: dataclasses.replace(
+                cost, ms=cost.ms * factor, error_ms=None if cost.error_ms is None else cost.error_ms * factor
+            )
+            for key, cost in self.costs.items()
+        }
+        return BlockModel(costs, self.correction.scaled(factor))
+
     def keys(self) -> tuple[str, ...]:
         return tuple(self.costs)
 

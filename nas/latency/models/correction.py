@@ -51,6 +51,13 @@ class Correction:
         features = _features(block, cost_ms)
         return sum(value * features[name] for name, value in self.coefficients.items())
 
+    def scaled(self, factor: float) -> Correction:
+        """The correction where costs, and all else, take ``factor`` times as long."""
+        coefficients = {
+            name: value if name == "cost" else value * factor for name, value in self.coefficients.items()
+        }
+        return dataclasses.replace(self, constant_ms=self.constant_ms * factor, coefficients=coefficients)
+
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "coefficients": dict(self.coefficients)}
 

@@ -10,6 +10,7 @@ measurements are few. Once fitted, a prediction is
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -193,6 +194,17 @@ class NetworkModel(LatencyModel):
 
     def parts(self, blocks: Sequence[BlockSpec]) -> None:
         return None
+
+    def scaled(self, factor: float) -> NetworkModel:
+        measured_ms = self.measured_ms * factor
+        if self.sibling is None:
+            return dataclasses.replace(self, measured_ms=measured_ms, rates_ms=self.rates_ms * factor)
+        return dataclasses.replace(
+            self,
+            measured_ms=measured_ms,
+            sibling=self.sibling.scaled(factor),
+            sibling_ms=self.sibling_ms * factor,
+        )
 
     def keys(self) -> tuple[str, ...]:
         return () if self.sibling is None else self.sibling.keys()

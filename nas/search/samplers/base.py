@@ -6,6 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas.errors import UserError, unknown
@@ -43,7 +44,9 @@ class Sampler(ABC):
         """
 
 
-_SAMPLERS: Registry[type[Sampler]] = Registry("sampler", package="nas.search.samplers")
+_SAMPLERS: Registry[type[Sampler]] = Registry(
+    "sampler", package="nas.search.samplers", replaced=MappingProxyType({"evolution": "nsga2"})
+)
 register = _SAMPLERS.register
 """Class decorator that makes a sampler known by its ``NAME``."""
 

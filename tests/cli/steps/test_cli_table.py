@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -182,6 +183,35 @@ def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas)
     assert "the measured networks changed" in nas("table", *SIZES, *fit).out
 
 
+def test_a_table_is_checked_and_corrected_here(space: SearchSpace, nas: Nas) -> None:
+    device = Device(name="here", **PEAKS)  # type: ignore[arg-type]
+    given = roofline_table(space.block_specs(classes=10), device=device, space="mini")
+    given.save(Path("theirs.json"))
+    check = (*SIZES, "table.check=theirs.json", "table.validation_networks=5", "table.budget=2s")
+    outcome = nas("table", *check)
+    assert outcome.code == 0, outcome.err
+    [line] = [line for line in outcome.out.splitlines() if "of the predicted latency" in line]
+    ratio = float(
+        re.match(r"table: 5 whole networks take ([\d.]+) of the predicted latency \(95 %: ", line)[1]
+    )
+    table = load_table("run/table/mini-this_machine.json")
+    assert (table.device.machine, table.provenance["checked"]) == (describe_machine(), given.name)
+    network = space.network(space.largest(), classes=10)
+    assert table.predict(network) == pytest.approx(ratio * given.predict(network), rel=1e-3)
+    assert table.accuracy is not None and table.accuracy.networks == 5
+    assert "done already" in nas("table", *check).out
+    dataclasses.replace(given, name="other").save(Path("theirs.json"))
+    assert "the checked table changed" in nas("table", *check).out
+
+
+def test_a_check_needs_a_few_networks(space: SearchSpace, nas: Nas) -> None:
+    given = roofline_table(space.block_specs(classes=10), device=Device(name="here", **PEAKS), space="mini")  # type: ignore[arg-type]
+    given.save(Path("theirs.json"))
+    outcome = nas("table", *SIZES, "table.check=theirs.json", "table.validation_networks=1")
+    assert (outcome.code, Path("run/table").exists()) == (2, False)
+    assert "table.validation_networks is 1; table.check needs 2 networks" in outcome.err
+
+
 def test_networks_that_cannot_be_understood_leave_nothing_behind(space: SearchSpace, nas: Nas) -> None:
     archs = space.decode(np.unique(space.sample_many(60, np.random.default_rng(0)), axis=0))[:12]
     fit = ("table.from_networks=phone.csv", "device=laptop_cpu")
@@ -207,6 +237,9 @@ def test_networks_that_cannot_be_understood_leave_nothing_behind(space: SearchSp
         (["table.host=adb:"], "Android has no Python: name a benchmark program"),
         (["table.remote.binary=perf"], "table.remote.binary says nothing without table.host"),
         (["table.from_networks=none.csv"], "table.from_networks: there is no file none.csv"),
+        (["table.check=nope"], "unknown latency table 'nope'"),
+        (["table.check=v100-batch1"], "the latency table v100-batch1 was measured with"),
+        (["table.check=x", "table.from_networks=y"], "table.check and table.from_networks each say where"),
         (["table.sibling=x"], "table.sibling says nothing without table.from_networks"),
         (["table.published=x"], "setting 'table.published' was removed; use table=NAME (published"),
         (["table.format=v100-batch1"], "setting 'table.format' was removed; use table=NAME (published"),

@@ -23,7 +23,7 @@ from tests.search.problems import CLASSES, objectives, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
 PARAMETERS = Parameters(PROBLEM)
-OURS = ("evolution", "nsga2", "nsga3", "predictor")
+OURS = ("nsga2", "nsga3", "predictor")
 
 
 class Counting(Planner):

@@ -24,6 +24,11 @@ def test_an_unknown_sampler_is_refused_with_the_nearest_name() -> None:
         make_sampler("nsga-2")
 
 
+def test_the_removed_sampler_is_answered_with_its_replacement() -> None:
+    with pytest.raises(UserError, match="sampler 'evolution' was removed; use nsga2 instead"):
+        make_sampler("evolution")
+
+
 @pytest.mark.parametrize(("name", "option"), [("nsga2", "population"), ("tpe", "startup")])
 @pytest.mark.parametrize("value", [0, 2.5, True, "many"])
 def test_sizes_are_whole_numbers(name: str, option: str, value: object) -> None:
@@ -44,10 +49,10 @@ def test_gp_goes_on_where_a_bound_was_broken_before_another_was_looked_at(tmp_pa
     study = Study(
         problem=Problem(SearchSpace.load("tiny_24"), 10, 1),
         goals=Goals(bounded),
-        sampler=make_sampler("gp"),
-        trials=14,  # the process takes over after ten
+        sampler=make_sampler("gp", {"startup": 4}),
+        trials=6,
         seed=0,
     )
     result = search(study, folder=tmp_path)
-    assert result.evaluated == 14
+    assert result.evaluated == 6
     assert any(each.outcome.state is State.REJECTED for each in result.evaluations)

@@ -90,9 +90,9 @@ def test_a_study_of_another_search_is_refused(kind: str, tmp_path: Path) -> None
     with pytest.raises(UserError, match="belongs to a search with space 'tiny_32 "):
         run(tmp_path, storage, study="mine", space=SearchSpace.load("tiny_24"))
     with pytest.raises(
-        UserError, match=r"belongs to a search with sampler \{'name': 'random'\}, not .*'evolution'"
+        UserError, match=r"belongs to a search with sampler \{'name': 'random'\}, not .*'nsga2'"
     ):
-        run(tmp_path, storage, study="mine", sampler="evolution")
+        run(tmp_path, storage, study="mine", sampler="nsga2")
     run(tmp_path, storage, study="mine", trials=4)
 
 
@@ -168,7 +168,7 @@ def test_searches_for_different_things_share_a_database(tmp_path: Path) -> None:
     run(tmp_path / "a", storage)
     run(tmp_path / "b", storage, data="cifar10")
     run(tmp_path / "c", storage)
-    run(tmp_path / "d", storage, sampler="evolution")
+    run(tmp_path / "d", storage, sampler="nsga2")
     run(tmp_path / "e", storage, trials=4)
     names = {study.study_name for study in open_storage(storage).get_all_studies()}
     assert len(names) == 3

@@ -10,8 +10,9 @@ from typing import final
 
 from nas import resources
 from nas.cli.hydra import compose
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
-from nas.cli.steps.table import missing
+from nas.cli.steps.table import checking, missing
 from nas.cli.steps.table import table as table_step
 from nas.config import DeviceConfig, seconds
 from nas.errors import UserError
@@ -76,6 +77,8 @@ def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
     saved = folder / missing.TABLE
     if saved.is_file():
         return load_table(saved)  # from an interrupted attempt; avoids measuring twice
+    if text := checking.offer(context, table):
+        say(text)
     full = missing.completed(
         context,
         table,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, final
 from nas import resources
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
+from nas.cli.steps.table import checking
+from nas.cli.steps.table.places import check_here, check_plan, check_target, target
 from nas.config import TableConfig, seconds
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine
@@ -110,23 +112,6 @@ def plan(context: Context) -> Plan:
     return result
 
 
-def check_plan(context: Context) -> None:
-    """Checks the settings of the plan."""
-    from nas.latency.plan.plan import check_resolutions
-
-    config = context.config.table
-    check_resolutions(context.space, config.resolutions)
-    for name in ("correction_networks", "validation_networks"):
-        if (count := getattr(config, name)) < 0:
-            raise UserError(f"table.{name} is {count}; it is a number of networks, 0 for none")
-
-
-def _check_here(context: Context) -> None:
-    check_plan(context)
-    context.device.require_here()
-    context.device.here()
-
-
 def _measure(context: Context, folder: Path, *, target: Target | None, where: str) -> LatencyTable:
     from nas.latency.measure.table import measure_plan
 
@@ -140,28 +125,6 @@ def _measure(context: Context, folder: Path, *, target: Target | None, where: st
             target=target,
             progress=bar.measured,
         )
-
-
-def _target(config: TableConfig) -> Target:
-    from nas.latency.targets import Target
-
-    assert config.host is not None
-    remote = config.remote
-    return Target(
-        host=config.host,
-        port=remote.port,
-        identity=None if remote.identity is None else Path(remote.identity).expanduser(),
-        python=remote.python,
-        folder=remote.folder,
-        binary=None if remote.binary is None else Path(remote.binary).expanduser(),
-    )
-
-
-def _check_target(context: Context) -> None:
-    from nas.latency.targets import open_transport
-
-    check_plan(context)
-    open_transport(_target(context.config.table))
 
 
 def _estimate(context: Context, folder: Path) -> LatencyTable:
@@ -193,10 +156,12 @@ def _network_inputs(context: Context) -> dict[str, Path]:
     config = context.config.table
     files = {"measured networks": Path(str(config.from_networks))}
     if config.sibling is not None:
-        files["sibling's table"] = resources.find(
-            "latency_tables", config.sibling, ".json", what="latency table"
-        )
+        files["sibling's table"] = _file(config.sibling)
     return files
+
+
+def _file(table: str) -> Path:
+    return resources.find("latency_tables", table, ".json", what="latency table")
 
 
 def _fit(context: Context, folder: Path) -> LatencyTable:
@@ -218,7 +183,7 @@ def _fit(context: Context, folder: Path) -> LatencyTable:
 _HERE = Source(
     setting="this machine",
     chosen=lambda config: False,
-    check=_check_here,
+    check=check_here,
     device=lambda context: context.device.here(),
     make=lambda context, folder: _measure(context, folder, target=None, where=describe_machine()),
 )
@@ -232,14 +197,22 @@ _SOURCES = (
     ),
     Source(
         setting="table.host",
-        chosen=lambda config: config.host is not None,
-        check=_check_target,
+        chosen=lambda config: config.host is not None and config.check is None,
+        check=check_target,
         make=lambda context, folder: _measure(
             context,
             folder,
-            target=_target(context.config.table),
+            target=target(context.config.table),
             where=f"on {context.config.table.host}",
         ),
+    ),
+    Source(
+        setting="table.check",
+        chosen=lambda config: config.check is not None,
+        check=checking.check,
+        inputs=lambda context: {"checked table": _file(str(context.config.table.check))},
+        device=lambda context: context.device if context.config.table.host else context.device.here(),
+        make=checking.make,
     ),
     Source(
         setting="table.from_networks",
