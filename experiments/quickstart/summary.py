@@ -101,6 +101,7 @@ def mean_row(rows: Sequence[Row]) -> Row:
         rows[0],
         test_correct=sum(row.test_correct for row in rows),
         test_total=sum(row.test_total for row in rows),
+        by_class=(),
         latency_ms=latency,
     )
 

@@ -91,7 +91,7 @@ def _write(format: Format, source: Source, images: Tensor, *, name: str, toleran
 def evaluate_artefact(
     path: Path, image_batches: Iterable[tuple[Tensor, Tensor]], *, format: str = "onnx"
 ) -> Accuracy:
-    """Evaluates the accuracy of the file itself in its own runtime.
+    """Evaluates the accuracy of the file itself in its own runtime, also by class.
 
     Args:
         path: The artefact.
@@ -103,9 +103,11 @@ def evaluate_artefact(
     """
     from nas.training.evaluation import Accuracy
 
-    predict, correct, total = open_artefact(path, format=format), 0, 0
+    predict = open_artefact(path, format=format)
+    counts = np.zeros((2, 0), np.int64)
     for x, y in image_batches:
-        answers = predict(x.cpu().float().numpy()).argmax(1)
-        correct += int(np.count_nonzero(answers == y.cpu().numpy()))
-        total += len(answers)
-    return Accuracy(correct, total)
+        logits, labels = predict(x.cpu().float().numpy()), y.cpu().numpy()
+        correct, classes = labels[logits.argmax(1) == labels], logits.shape[1]
+        batch = np.stack([np.bincount(part, minlength=classes) for part in (correct, labels)])
+        counts = batch + counts if counts.size else batch
+    return Accuracy.of_classes(*counts.tolist())

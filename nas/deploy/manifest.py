@@ -52,6 +52,7 @@ class Artefact:
         parity: Its difference from the trained network.
         test_correct: Number of test images that the file itself classifies correctly; ``None`` until counted.
         test_total: Number of test images; ``None`` until counted.
+        test_by_class: Both counts of each class; empty in older manifests.
         latency_ms: Measured time of one inference; ``None`` until measured.
         device: The device of the measurement, in the form of ``Device.to_dict``.
         versions: Versions of the packages that wrote and ran it.
@@ -65,6 +66,7 @@ class Artefact:
     parity: Parity
     test_correct: int | None = None
     test_total: int | None = None
+    test_by_class: tuple[tuple[int, int], ...] = ()
     latency_ms: Spread | None = None
     device: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Artefact:
             **{
                 **value,
                 "parity": Parity(**value["parity"]),
+                "test_by_class": tuple((right, images) for right, images in value.get("test_by_class", ())),
                 "latency_ms": None if latency is None else Spread(**latency),
             }
         )

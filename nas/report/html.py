@@ -100,4 +100,9 @@ def _unit(unit: str) -> str:
 
 def folded(summary: str, text: str) -> str:
     """A long text that opens on a click."""
-    return f"<details><summary>{escape(summary)}</summary><pre>{escape(text)}</pre></details>"
+    return opened_on_click(summary, f"<pre>{escape(text)}</pre>")
+
+
+def opened_on_click(summary: str, body: str) -> str:
+    """HTML that opens on a click."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,27 @@ ROLES = ("winner", "largest", "smallest", "baseline")
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class ClassCount:
+    """Test images of one class.
+
+    Attributes:
+        name: The class.
+        correct: Images that were classified correctly.
+        total: Images; 0 where the test set has none of the class.
+    """
+
+    name: str
+    correct: int
+    total: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """0 to 1; ``None`` without images."""
+        return self.correct / self.total if self.total else None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One network of the final comparison.
 
@@ -34,6 +56,7 @@ class Row:
         validation_accuracy: 0 to 1, of the trained network.
         test_correct: Test images classified rightly: by the exported file where there is one.
         test_total: Test images.
+        by_class: The same for each class; empty in older results.
         exported: Whether the test accuracy is the exported file's own.
         predicted_ms: What the latency table says, if it can.
         predicted_batch: Images of one inference whose time that is.
@@ -54,6 +77,7 @@ class Row:
     validation_accuracy: float
     test_correct: int
     test_total: int
+    by_class: tuple[ClassCount, ...]
     exported: bool
     predicted_ms: float | None
     predicted_batch: int
@@ -68,6 +92,12 @@ class Row:
     def test_accuracy(self) -> float:
         """0 to 1."""
         return self.test_correct / self.test_total
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The mean of the classes' accuracies, 0 to 1; ``None`` where they were not counted."""
+        values = [each.accuracy for each in self.by_class if each.accuracy is not None]
+        return sum(values) / len(values) if values else None
 
     @property
     def image_ms(self) -> float | None:
@@ -132,8 +162,10 @@ def _row(
     reused: bool,
 ) -> Row:
     correct, total, exported = item["test_correct"], item["test_total"], False
+    by_class = item.get("test_by_class", ())
     if artefact is not None and artefact.test_correct is not None and artefact.test_total is not None:
         correct, total, exported = artefact.test_correct, artefact.test_total, True
+        by_class = artefact.test_by_class
     return Row(
         name=item["name"],
         role=item["role"],
@@ -144,6 +176,7 @@ def _row(
         validation_accuracy=item["validation_accuracy"],
         test_correct=correct,
         test_total=total,
+        by_class=_by_class(item.get("classes", ()), by_class),
         exported=exported,
         predicted_ms=item["predicted_ms"],
         predicted_batch=batch,
@@ -154,3 +187,11 @@ def _row(
         outdated=outdated,
         reused=reused,
     )
+
+
+def _by_class(names: Sequence[str], counts: Sequence[Sequence[int]]) -> tuple[ClassCount, ...]:
+    """The counts with their classes' names; older results have none."""
+    if not counts:
+        return ()
+    pairs = zip(names, counts, strict=True)
+    return tuple(ClassCount(name=name, correct=correct, total=total) for name, (correct, total) in pairs)

@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.files import read_json
 from nas.hardware import latency_unit
 from nas.report import html
+from nas.report.classes_section import classes
 from nas.report.figures import (
     draw_comparison,
     draw_hypervolume,
@@ -99,7 +100,7 @@ def result(run_dir: Path) -> list[str]:
             for row, line in zip(rows, cells(rows), strict=True)
         ],
     )
-    parts = [table, html.paragraph(footnote(rows), kind="note")]
+    parts = [table, html.paragraph(footnote(rows), kind="note"), *classes(rows)]
     if not any(row.latency_ms for row in rows):
         command = f"nas export run_dir={run_dir.as_posix()}"
         return [*parts, html.missing("Their exported files were not measured yet; that is done by", command)]

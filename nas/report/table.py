@@ -124,6 +124,22 @@ def _how_disturbed(rows: Sequence[Row]) -> str:
     return f"{DISTURBED} disturbed: {', '.join(causes)}" if causes else "undisturbed as far as is known"
 
 
+def balanced(rows: Sequence[Row]) -> str:
+    """Balanced accuracies in a sentence, with the classes that the test set lacks; empty if unknown."""
+    columns = compared(rows)
+    if not columns:
+        return ""
+    values = ", ".join(f"{row.name} {100 * (row.balanced_accuracy or 0.0):.1f} %" for row in columns)
+    text = f"Balanced accuracy, the mean over classes: {values}."
+    absent = ", ".join(each.name for each in columns[0].by_class if not each.total)
+    return f"{text} Classes without test images: {absent}." if absent else text
+
+
+def compared(rows: Sequence[Row]) -> list[Row]:
+    """The winner and the best baseline, as far as their classes were counted."""
+    return [row for row in rows if (row.role == "winner" or row.best) and row.by_class]
+
+
 def print_table(rows: Sequence[Row], console: Console) -> None:
     """Prints the comparison; the winner is bold, baselines other than the best are dim.
 
@@ -138,7 +154,8 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
         _print_paragraphs(rows, console)
     else:
         _print_lines(rows, lines, console)
-    console.print(footnote(rows), style="dim italic", highlight=False)
+    notes = " ".join(filter(None, [footnote(rows), balanced(rows)]))
+    console.print(notes, style="dim italic", highlight=False)
 
 
 def _print_lines(rows: Sequence[Row], lines: Sequence[tuple[str, ...]], console: Console) -> None:

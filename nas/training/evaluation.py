@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +16,22 @@ from nas.training.optimization import Compute
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The number of correctly classified images out of a total."""
+    """The number of correctly classified images out of a total.
+
+    Attributes:
+        correct: Images that were classified correctly.
+        total: Images.
+        by_class: Both counts of each class; empty if the classes were not counted apart.
+    """
 
     correct: int
     total: int
+    by_class: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of_classes(cls, correct: Sequence[int], total: Sequence[int]) -> Accuracy:
+        """The accuracy whose counts are given for each class."""
+        return cls(sum(correct), sum(total), tuple(zip(correct, total, strict=True)))
 
     @property
     def value(self) -> float:
@@ -60,7 +72,7 @@ def drawn(train: Images, *, count: int, seed: int) -> Images:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute
+    model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute, classes: int = 0
 ) -> Accuracy:
     """Counts the correctly classified images of a network in evaluation mode.
 
@@ -68,17 +80,20 @@ def evaluate(
         model: Maps (N, C, H, W) to logits (N, classes).
         image_batches: This process's share of the images, with their labels.
         compute: The precision and the processes. The result counts the images of all processes.
+        classes: How many classes to count apart; 0 counts all images together.
     """
     training = model.training
     model.eval()
-    counts = torch.zeros(2, dtype=torch.int64, device=compute.device)
+    counts = torch.zeros(2, max(classes, 1), dtype=torch.int64, device=compute.device)
     for x, y in image_batches:
         with compute.context():
-            counts[0] += (model(x).argmax(1) == y).sum()
-        counts[1] += len(y)
+            correct = model(x).argmax(1) == y
+        label = y.long() if classes else torch.zeros_like(y, dtype=torch.int64)
+        counts[0].scatter_add_(0, label, correct.long())
+        counts[1].scatter_add_(0, label, torch.ones_like(label))
     model.train(training)
-    correct, total = compute.processes.total(counts).tolist()
-    return Accuracy(correct, total)
+    together = Accuracy.of_classes(*compute.processes.total(counts).tolist())
+    return together if classes else Accuracy(together.correct, together.total)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,8 @@ def train_network(
     )
 
     def measure(images: Images) -> Accuracy:
-        return evaluate(model, data.plain(images, resolution=network.resolution), compute=data.compute)
+        batches = data.plain(images, resolution=network.resolution)
+        return evaluate(model, batches, compute=data.compute, classes=network.classes)
 
     return Trained(
         model=model,

@@ -151,6 +151,9 @@ def test_accuracy_is_the_files_own(model: StaticNetwork, exported: Path, images:
     labels[:4] = (labels[:4] + 1) % 10
     accuracy = evaluate_artefact(exported, [(batch[:10], labels[:10]), (batch[10:], labels[10:])])
     assert (accuracy.correct, accuracy.total) == (12, 16)
+    truth = torch.bincount(labels, minlength=10).tolist()
+    right = torch.bincount(labels[4:], minlength=10).tolist()  # those that were left as the network has them
+    assert accuracy.by_class == tuple(zip(right, truth, strict=True))
 
 
 def test_channels_last_images_are_fine(model: StaticNetwork, exported: Path, images: Tensor) -> None:

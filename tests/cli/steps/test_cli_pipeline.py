@@ -163,6 +163,16 @@ def test_a_run_ends_with_the_table(finished: Run) -> None:
         assert text in last
 
 
+def test_test_images_are_counted_for_each_class(finished: Run) -> None:
+    for item in json.loads((finished.run_dir / "final" / "results.json").read_text())["networks"]:
+        assert len(item["test_by_class"]) == len(item["classes"]) == 3
+        assert sum(total for _, total in item["test_by_class"]) == item["test_total"]
+        assert sum(correct for correct, _ in item["test_by_class"]) == item["test_correct"]
+    for artefact in read_manifest(finished.run_dir / "deploy"):
+        assert sum(total for _, total in artefact.test_by_class) == artefact.test_total
+    assert "Balanced accuracy, the mean over classes: winner " in " ".join(finished.out.split())
+
+
 def test_the_provenance_names_the_space_by_its_content(finished: Run) -> None:
     record = json.loads((finished.run_dir / "provenance.json").read_text())
     assert record["overrides"] == ["experiment=mini"]

@@ -167,7 +167,8 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
             data.plain(data.splits.test, resolution=resolution),
             format=artefact.format,
         )
-        result.append(dataclasses.replace(artefact, test_correct=accuracy.correct, test_total=accuracy.total))
+        counts = {f"test_{name}": value for name, value in dataclasses.asdict(accuracy).items()}
+        result.append(dataclasses.replace(artefact, **counts))
     return result
 
 

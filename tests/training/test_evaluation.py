@@ -1,0 +1,24 @@
+"""Counting correct answers, together and for each class."""
+
+from __future__ import annotations
+
+import torch
+
+from nas.training.evaluation import Accuracy, evaluate
+from nas.training.optimization import Compute
+
+
+def test_the_counts_of_the_classes_add_up_and_an_absent_class_has_none() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 4, generator=rng)
+    labels = torch.randint(0, 3, (50,), generator=rng)  # none is of the last class
+    batches = [(logits[:32], labels[:32]), (logits[32:], labels[32:])]
+    compute = Compute.choose("cpu", "none")
+    found = evaluate(torch.nn.Identity(), batches, compute=compute, classes=4)
+    right = logits.argmax(1) == labels
+    assert found.by_class == tuple(
+        (int((right & (labels == kind)).sum()), int((labels == kind).sum())) for kind in range(4)
+    )
+    assert found.by_class[3] == (0, 0)
+    together = evaluate(torch.nn.Identity(), batches, compute=compute)
+    assert together == Accuracy(int(right.sum()), 50) == Accuracy(found.correct, found.total)
