@@ -52,10 +52,12 @@ def refused_write(error: BaseException) -> OSError | None:
 
     The disk is full or read-only, or a quota or a limit on file sizes is reached.
     """
+    chain: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and cause not in chain:  # OmegaConf raises an error from itself
         if isinstance(cause, OSError) and cause.errno in _REFUSALS:
             return cause
+        chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     return None
 

@@ -112,6 +112,14 @@ def test_a_refused_write_is_found_among_the_causes_of_an_error() -> None:
     assert refused_write(FileNotFoundError(errno.ENOENT, "No such file")) is None
 
 
+def test_an_error_that_is_its_own_cause_has_an_end() -> None:
+    first, second = KeyError("first"), KeyError("second")
+    first.__cause__, second.__context__ = second, first  # as OmegaConf raises some of its errors
+    assert refused_write(first) is None
+    second.__cause__ = refusal = OSError(errno.ENOSPC, "No space left on device")
+    assert refused_write(first) is refusal
+
+
 def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content")
     assert sha256(tmp_path / "x") == hashlib.sha256(b"content").hexdigest()
