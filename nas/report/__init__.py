@@ -1,4 +1,4 @@
-"""What a run found: a console table, pictures, and an HTML page, all from the files of a run folder."""
+"""Reports of a run: a console table, pictures and an HTML page, all made from the run folder's files."""
 
 from __future__ import annotations
 

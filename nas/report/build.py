@@ -1,4 +1,4 @@
-"""Writes the report page, and the pictures for a README."""
+"""Writes the report page and stand-alone pictures."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PAGE = "report.html"
 
 
 def report(run_dir: Path) -> Path:
-    """Writes ``report.html`` into a run folder: one file that needs no other and no network.
+    """Writes ``report.html`` into a run folder: a single file that works offline.
 
-    Parts whose files are missing are replaced by a line that names the command that makes them, parts whose
-    files cannot be read by a line that says why.
+    If a section's files are missing, the page names the command that makes them; if they cannot be read, it
+    shows the reason.
 
     Args:
         run_dir: The run folder.
@@ -30,7 +30,7 @@ def report(run_dir: Path) -> Path:
         The page's path.
 
     Raises:
-        UserError: If there is no such folder.
+        UserError: If the folder does not exist.
     """
     _check(run_dir)
     name = run_dir.resolve().name
@@ -44,23 +44,23 @@ def report(run_dir: Path) -> Path:
 def _summary(run_dir: Path) -> list[str]:
     if not (run_dir / RESULTS).is_file():
         return []
-    with suppress(UserError):  # what is wrong is said where the table would stand
+    with suppress(UserError):  # the result section reports the error
         return [html.paragraph(summary(read_table(run_dir)))]
     return []
 
 
 def pictures(run_dir: Path, folder: Path) -> list[Path]:
-    """Writes pictures that stand alone, as PNG and SVG: ``comparison``, ``pareto`` and ``network``.
+    """Writes stand-alone pictures as PNG and SVG: ``comparison``, ``pareto`` and ``network``.
 
     Args:
-        run_dir: The run folder; what it lacks is left out.
-        folder: Where they are written.
+        run_dir: The run folder; pictures whose files are missing are left out.
+        folder: Folder of the pictures.
 
     Returns:
-        The files, in the order named above.
+        The files, in the order above.
 
     Raises:
-        UserError: If there is no such run folder, or a file in it cannot be read.
+        UserError: If the run folder does not exist, or a file in it cannot be read.
     """
     _check(run_dir)
     figures = {}
@@ -69,8 +69,8 @@ def pictures(run_dir: Path, folder: Path) -> list[Path]:
         figures["comparison"] = draw_comparison(rows)
     if all((run_dir / path).is_file() for path in (PARETO, WINNER, TRIALS)):
         figures["pareto"] = draw_pareto(read_search(run_dir))
-    if (found := winner_network(run_dir)) is not None:
-        figures["network"] = draw_network(found[1])
+    if (winner := winner_network(run_dir)) is not None:
+        figures["network"] = draw_network(winner[1])
     paths = []
     for name, figure in figures.items():
         for suffix in (".png", ".svg"):

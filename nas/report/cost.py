@@ -1,4 +1,4 @@
-"""What a network costs, block by block, and what bounds it on a device: the logic of ``nas cost``."""
+"""The cost of a network by block, and its bottleneck on a device: the logic of ``nas cost``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from nas.network import NetworkSpec, Place, read_network, reference_names, refer
 @final
 @dataclass(frozen=True, kw_only=True)
 class OpCost:
-    """One operation of a batch on a device, with the elementwise ones that run inside it.
+    """The cost of one operation on a batch, including the elementwise operations fused into it.
 
     Attributes:
         op: The operation.
-        flops: Twice the multiply-accumulates; 0 for what the cost model does not count, e.g. a pool.
-        bytes: Read and written if every tensor between operations crosses memory once.
-        estimated_ms: Roofline bound; ``None`` where the device's peaks are unknown.
-        memory_bound: Whether moving takes longer than computing; ``None`` where the peaks are unknown.
+        flops: Twice the multiply-accumulates; 0 for operations that the cost model does not count, e.g. a
+            pool.
+        bytes: Bytes read and written if every tensor between operations crosses memory once.
+        estimated_ms: Roofline bound; ``None`` if the device's peaks are unknown.
+        memory_bound: Whether memory takes longer than computation; ``None`` if the peaks are unknown.
     """
 
     op: FusedOp
@@ -36,14 +37,14 @@ class OpCost:
 
     @property
     def intensity(self) -> float:
-        """FLOP per byte; 0 for what moves nothing."""
+        """FLOP per byte; 0 for an operation that moves no bytes."""
         return self.flops / self.bytes if self.bytes else 0.0
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class BlockCost:
-    """One block, with its operations."""
+    """The cost of one block, with its operations."""
 
     place: Place
     block: BlockSpec
@@ -59,7 +60,7 @@ class BlockCost:
 
     @property
     def intensity(self) -> float:
-        """FLOP per byte; 0 for a block that does nothing."""
+        """FLOP per byte; 0 for a block that moves no bytes."""
         return self.flops / self.bytes if self.bytes else 0.0
 
     @property
@@ -68,7 +69,7 @@ class BlockCost:
 
     @property
     def memory_share(self) -> float | None:
-        """Share of the estimated time that memory-bound operations take."""
+        """Share of the estimated time in memory-bound operations."""
         total = self.estimated_ms
         if total is None:
             return None
@@ -78,7 +79,7 @@ class BlockCost:
 @final
 @dataclass(frozen=True, kw_only=True)
 class NetworkCost:
-    """A network on a device."""
+    """The cost of a network on a device."""
 
     name: str
     network: NetworkSpec
@@ -87,22 +88,22 @@ class NetworkCost:
 
     @property
     def estimated_ms(self) -> float | None:
-        """Roofline bound of one batch; a real device needs longer."""
+        """Roofline bound of one batch; a real device takes longer."""
         return _total(block.estimated_ms for block in self.blocks)
 
     @property
     def unfused_ms(self) -> float | None:
-        """The same if elementwise operations read and wrote memory as well."""
+        """The bound if elementwise operations read and write memory too."""
         return roofline_ms(self.network.blocks, device=self.device, fuse=False) if self.ridge else None
 
     @property
     def bytes(self) -> int:
-        """Bytes of one batch, elementwise operations fused."""
+        """Bytes moved for one batch, with fused elementwise operations."""
         return sum(block.bytes for block in self.blocks)
 
     @property
     def unfused_bytes(self) -> int:
-        """The same if elementwise operations read and wrote memory as well."""
+        """Bytes moved for one batch if elementwise operations read and write memory too."""
         return self.network.bytes_moved(self.device.precision, batch=self.device.batch)
 
     @cached_property
@@ -111,16 +112,16 @@ class NetworkCost:
 
     @property
     def ridge(self) -> float | None:
-        """The intensity, in FLOP per byte, from which on the device is bound by computing."""
+        """The intensity in FLOP per byte above which the device is compute-bound."""
         return ridge(self.device)
 
     @property
     def slowest_kinds(self) -> tuple[tuple[str, float], ...]:
-        """Share of the estimated time by name of operation, largest first."""
-        total, found = self.estimated_ms or 0.0, dict.fromkeys((op.op.name for op in self.ops), 0.0)
+        """Shares of the estimated time by kind of operation, largest first."""
+        total, shares = self.estimated_ms or 0.0, dict.fromkeys((op.op.name for op in self.ops), 0.0)
         for op in self.ops:
-            found[op.op.name] += (op.estimated_ms or 0.0) / total if total else 0.0
-        return tuple(sorted(found.items(), key=lambda item: -item[1]))
+            shares[op.op.name] += (op.estimated_ms or 0.0) / total if total else 0.0
+        return tuple(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _total(values: Iterable[float | None]) -> float | None:
@@ -133,12 +134,12 @@ def _total(values: Iterable[float | None]) -> float | None:
 
 
 def has_roofline(device: Device) -> bool:
-    """Whether the device's peaks are known in its precision."""
+    """Returns whether the device's peaks are known in its precision."""
     return device.precision in dict(device.peak_flops) and device.bandwidth_bytes_per_s is not None
 
 
 def ridge(device: Device) -> float | None:
-    """Peak FLOP/s by peak bytes/s; ``None`` where they are unknown."""
+    """Returns peak FLOP/s divided by peak bytes/s; ``None`` if the peaks are unknown."""
     if not has_roofline(device):
         return None
     assert device.bandwidth_bytes_per_s is not None
@@ -153,18 +154,20 @@ def find_network(
     classes: int = 1000,
     input_channels: int = 3,
 ) -> NetworkSpec:
-    """A network by name, or from a JSON file.
+    """Returns a reference network by name, or reads a network from a JSON file.
+
+    Only reference networks use the other arguments.
 
     Args:
-        name: A reference network, or the path of a JSON file that holds a network (or one under ``network``,
-            as a run's ``winner.json`` does).
-        resolution: Height and width of the input; only for a reference network, as are the following.
+        name: A reference network, or the path of a JSON file with a network, possibly under the key
+            ``network``, as in a run's ``winner.json``.
+        resolution: Height and width of the input.
         width: Width multiplier.
-        classes: Outputs of the classifier.
+        classes: Number of classes.
         input_channels: Channels of the image.
 
     Raises:
-        UserError: If there is no such network or file, or the file holds none.
+        UserError: If the network or the file does not exist, or the file holds no network.
     """
     if not name.endswith(".json"):
         return reference_network(
@@ -180,7 +183,7 @@ def find_network(
 
 
 def network_cost(network: NetworkSpec, *, name: str, device: Device) -> NetworkCost:
-    """The cost of each operation of one batch on a device."""
+    """Computes the cost of each operation on one batch."""
     blocks = tuple(
         BlockCost(place=place, block=block, ops=tuple(_op_cost(op, device) for op in fused(block.ops)))
         for place, block in network.placed_blocks
@@ -215,7 +218,7 @@ HEADINGS: tuple[tuple[str, str], ...] = (
 
 
 def rows(cost: NetworkCost) -> list[tuple[str, ...]]:
-    """The table of blocks, as text, in the order of ``HEADINGS``; a last row holds the totals."""
+    """Returns the table of blocks as text, in the order of ``HEADINGS``; the last row holds the totals."""
     lines = [
         (
             str(block.place),
@@ -263,7 +266,7 @@ def _bound(memory_share: float | None) -> str:
 
 
 def summary(cost: NetworkCost) -> list[str]:
-    """Where the time goes, in sentences."""
+    """Summarises the cost in sentences."""
     device, network = cost.device, cost.network
     lines = [
         (
@@ -289,25 +292,25 @@ def summary(cost: NetworkCost) -> list[str]:
         (
             f"On {device.name} ({device.precision}, batch {device.batch}): at least {_time(cost)}, "
             f"estimated by roofline, not measured; {100 * memory:.0f} % of it "
-            f"bound by memory. Below {cost.ridge:.1f} FLOP a byte an operation waits for memory."
+            f"bound by memory. Operations below {cost.ridge:.1f} FLOP per byte are memory-bound."
         ),
         (
-            f"Elementwise operations count as fused: {cost.bytes / 1e6:,.2f} MB moved. "
-            f"Unfused, all add up to {cost.unfused_bytes / 1e6:,.2f} MB and {cost.unfused_ms:.3f} ms."
+            f"Moved: {cost.bytes / 1e6:,.2f} MB with elementwise operations fused; "
+            f"{cost.unfused_bytes / 1e6:,.2f} MB in {cost.unfused_ms:.3f} ms unfused."
         ),
-        f"Where the estimated time goes: {parts}.",
+        f"Estimated time by operation: {parts}.",
     ]
 
 
 def _time(cost: NetworkCost) -> str:
-    """The bound, and its share of one image where a batch has more."""
+    """Formats the bound, and the time per image for a batch above 1."""
     assert cost.estimated_ms is not None
     device, text = cost.device, f"{cost.estimated_ms:.3f} {cost.device.latency_unit}"
     return text if device.batch == 1 else f"{text}, {cost.estimated_ms / device.batch:.3f} ms per image"
 
 
 def text_table(cost: NetworkCost) -> str:
-    """The table of blocks with aligned columns, for a terminal."""
+    """Formats the table of blocks with aligned columns, for a terminal."""
     head = tuple(f"{name} ({unit})" if unit else name for name, unit in HEADINGS)
     lines = [head, *rows(cost)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]

@@ -13,7 +13,7 @@ from nas.report.figures.style import save, to_svg
 
 
 def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
-    """Writes ``cost.html``, and ``roofline.svg`` where the device's peaks are known.
+    """Writes ``cost.html``, and ``roofline.svg`` if the device's peaks are known.
 
     Returns:
         The files.
@@ -28,7 +28,7 @@ def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
 
 
 def cost_page(cost: NetworkCost) -> str:
-    """A self-contained page: summary, roofline, blocks and operations."""
+    """Returns a self-contained page: summary, roofline, blocks and operations."""
     title = f"Cost of {cost.name} on {cost.device.name}"
     return html.page(title, _body(title, cost))
 
@@ -41,8 +41,8 @@ def _body(title: str, cost: NetworkCost) -> Iterator[str]:
         svg = to_svg(draw_roofline(cost), name="roofline", title=f"Roofline of {cost.device.name}")
         yield html.figure(
             svg,
-            "Every operation that computes, at the rate that the device allows at most. The larger a mark, "
-            "the larger its share of the estimated time.",
+            "Every operation with FLOPs, at the highest rate that the device allows. The size of a mark is "
+            "its share of the estimated time.",
         )
     yield html.heading("Blocks")
     lines = rows(cost)

@@ -1,4 +1,4 @@
-"""Reads what earlier steps wrote into a run folder."""
+"""Reads the files of a run folder."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ SCALE = Path("scale") / "scale.json"
 TABLE = "table.json"
 
 Point = tuple[float, float]
-"""Accuracy from 0 to 1, and the cost that it was weighed against."""
+"""Accuracy from 0 to 1, and the cost."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A search by accuracy and one cost, as a rule a latency; other objectives are not drawn.
+    """A search by accuracy and one cost, usually a latency; other objectives are not drawn.
 
     Attributes:
-        names: Names of the two objectives that are drawn.
-        units: Units of all objectives, by name; empty for what is no latency.
-        trials: Every evaluation within the bounds.
+        names: Names of the two objectives to draw.
+        units: Units of all objectives, by name; empty unless it is a latency.
+        trials: All evaluations within the bounds.
         outside: Evaluations that break a bound.
-        stopped: Evaluations stopped early; their accuracy rests on a part of the images.
+        stopped: Evaluations stopped early; their accuracy is of part of the images.
         front: The Pareto front.
         winner: The winner.
         bound: The cost's budget, if any.
-        evaluations: How many networks were evaluated.
-        hypervolume: After each evaluation.
-        random: The same of random search with the same budget; empty without a control.
-        reference: The reference point of the hypervolume: a value for each objective, by its name.
-        estimated: Of the winner and the front, in this order: whether the cost rests on estimates.
+        evaluations: Number of networks evaluated.
+        hypervolume: Hypervolume after each evaluation.
+        random: Hypervolume of random search with the same budget; empty without a control.
+        reference: Reference point of the hypervolume: a value for each objective, by name.
+        estimated: Whether the costs of the winner and of the front, in this order, are based on estimates.
     """
 
     names: tuple[str, str]
@@ -66,7 +66,7 @@ class Search:
 
     @property
     def cost(self) -> tuple[str, str]:
-        """What the cost is, and its unit: ``("predicted latency", "ms")`` for a latency."""
+        """The cost's name and unit, such as ``("predicted latency", "ms")`` for a latency."""
         name = self.names[1]
         if self.units[name]:
             return f"{'estimated' if any(self.estimated) else 'predicted'} latency", self.units[name]
@@ -74,10 +74,10 @@ class Search:
 
 
 def read_search(run_dir: Path) -> Search:
-    """What ``nas search`` found.
+    """Reads the results of ``nas search``.
 
     Raises:
-        UserError: If a file is missing or cannot be read, or there was nothing to maximise or to minimise.
+        UserError: If a file is missing or cannot be read, or no objective was maximised or minimised.
     """
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     control = read_json(run_dir / CONTROL) if (run_dir / CONTROL).is_file() else {}
@@ -115,7 +115,7 @@ def read_search(run_dir: Path) -> Search:
 
 
 def units_of(objectives: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The unit of each objective by its name; older searches do not say of how many images a latency is."""
+    """Returns each objective's unit by name; older searches did not record the batch of a latency."""
     return {
         item["name"]: item.get("unit", "ms" if item["name"].startswith(LATENCY) else "")
         for item in objectives
@@ -133,10 +133,10 @@ def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a heading.
+    """Reads the rows of a CSV file with a header.
 
     Raises:
-        UserError: If there is no such file.
+        UserError: If the file does not exist.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
@@ -146,9 +146,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def read_latency_table(run_dir: Path) -> LatencyTable | None:
-    """The latency table of the step that was done last, as later ones add blocks; ``None`` if there is none.
+    """Reads the latency table of the latest step, because later steps add blocks; ``None`` if there is none.
 
-    A run with a finished table has it in ``scale/`` alone.
+    A run that uses an existing table has it only in ``scale/``.
     """
     own = sorted((run_dir / "table").glob("*.json"))
     paths = [
@@ -160,12 +160,12 @@ def read_latency_table(run_dir: Path) -> LatencyTable | None:
 
 
 def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:
-    """The network that ships, from the latest step that names it: what it is, and the network itself."""
+    """Returns the winner from the latest step that has one: its description and the network."""
     if (run_dir / RESULTS).is_file():
         return next(
             (("the trained winner", row.network) for row in read_table(run_dir) if row.role == "winner"), None
         )
-    for path, what in ((SCALE, "the scaled winner"), (WINNER, "the winner of the search")):
+    for path, description in ((SCALE, "the scaled winner"), (WINNER, "the winner of the search")):
         if (run_dir / path).is_file():
-            return what, NetworkSpec.from_dict(read_json(run_dir / path)["network"])
+            return description, NetworkSpec.from_dict(read_json(run_dir / path)["network"])
     return None

@@ -1,4 +1,4 @@
-"""The few pieces of HTML that a page is made of. All text is escaped; nothing is loaded from elsewhere."""
+"""The HTML elements of a page. All text is escaped; no external resources are loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ summary { cursor: pointer; margin: .5rem 0 }
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """A whole page; it is well-formed XML too."""
+    """Returns a whole page, which is also well-formed XML."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -51,35 +51,35 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def heading(text: str, *, level: int = 2) -> str:
-    """A heading."""
+    """Returns a heading."""
     return f"<h{level}>{escape(text)}</h{level}>"
 
 
 def paragraph(text: str, *, kind: str = "") -> str:
-    """A paragraph; ``kind`` is ``"note"``, ``"missing"`` or nothing."""
+    """Returns a paragraph; ``kind`` is ``"note"``, ``"missing"`` or empty."""
     opening = f'<p class="{kind}">' if kind else "<p>"
     return f"{opening}{escape(text)}</p>"
 
 
 def missing(what: str, command: str) -> str:
-    """The line that stands where a part cannot be shown yet."""
+    """Returns the placeholder for a section that cannot be shown yet."""
     return f'<p class="missing">{escape(what)} <code>{escape(command)}</code></p>'
 
 
 def figure(svg: str, caption: str, *, kind: str = "") -> str:
-    """A picture with its caption."""
+    """Returns a picture with its caption."""
     return f'<figure class="{kind}">{svg}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def table(
     headings: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequence[str]]], *, texts: int = 1
 ) -> str:
-    """A table.
+    """Returns a table.
 
     Args:
         headings: Text and unit of each column.
-        rows: The class of each row (or nothing), and its cells.
-        texts: How many columns at the left hold words, which may wrap; the others hold figures.
+        rows: The CSS class of each row, possibly empty, and its cells.
+        texts: Number of columns on the left with text that may wrap; the others hold numbers.
     """
     kinds = [' class="text"' if number < texts else "" for number in range(len(headings))]
     columns = list(zip(kinds, headings, strict=True))
@@ -99,10 +99,10 @@ def _unit(unit: str) -> str:
 
 
 def folded(summary: str, text: str) -> str:
-    """A long text that opens on a click."""
+    """Returns a long text that opens on a click."""
     return opened_on_click(summary, f"<pre>{escape(text)}</pre>")
 
 
 def opened_on_click(summary: str, body: str) -> str:
-    """HTML that opens on a click."""
+    """Returns HTML that opens on a click."""
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"

@@ -1,4 +1,4 @@
-"""The part of the page on the latency table: what it holds, and how far it can be trusted."""
+"""The page's section on the latency table: its content and its error."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from nas.report.results import RESULTS, read_table
 
 
 def kind_of(*, estimated: bool) -> str:
-    """The word for a latency that was not measured itself."""
+    """Returns the word for an unmeasured latency."""
     return "estimated" if estimated else "predicted"
 
 
 def latency(run_dir: Path) -> list[str]:
-    """Predicted against measured, with the table's error on networks that it has not seen."""
+    """Shows predicted against measured latency, and the table's error on unseen networks."""
     table = read_latency_table(run_dir)
     if table is None:
-        return [html.missing("Not there yet; it is measured by", f"nas table run_dir={run_dir.as_posix()}")]
+        command = f"nas table run_dir={run_dir.as_posix()}"
+        return [html.missing("Not available yet; to measure one, run", command)]
     rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
     if not table.probes and not any(row.latency_ms and row.predicted_ms for row in rows):
         return [html.paragraph(_about(table)), *_error(table)]
     title = f"{kind_of(estimated=is_estimated(table)).capitalize()} against measured latency"
     svg = to_svg(draw_latency(table, rows), name="latency", title=title)
-    shown = any(row.latency_ms for row in rows)
-    caption = " ".join([_about(table), *(_elsewhere(table, run_dir) if shown else [])])
+    has_measurements = any(row.latency_ms for row in rows)
+    caption = " ".join([_about(table), *(_elsewhere(table, run_dir) if has_measurements else [])])
     return [html.figure(svg, caption), *_error(table)]
 
 
 def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
-    """Says so if the exported files were measured on another machine than the table is for."""
+    """Notes exported files that were measured on another machine than the table's."""
     if not (run_dir / "deploy" / MANIFEST).is_file():
         return []
     measured = {
@@ -50,7 +51,7 @@ def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
 
 
 def _about(table: LatencyTable) -> str:
-    """What the table is for, and how many of its blocks were measured."""
+    """Describes the table, its device and its blocks."""
     device = table.device
     where = f"{device.machine or device.name}, {device.runtime} {device.runtime_version}".strip()
     text = (
@@ -64,14 +65,14 @@ def _about(table: LatencyTable) -> str:
 
 def _error(table: LatencyTable) -> list[str]:
     if table.accuracy is None:
-        return [html.paragraph("The table's error on networks that it has not seen is unknown.")]
-    judged = table.accuracy
+        return [html.paragraph("The table's error on unseen networks is unknown.")]
+    accuracy = table.accuracy
     plain = "plain sum of its blocks" if table.costs else "the similar device's table, scaled"
     lines = [
-        ("the table", judged.table),
-        (plain, judged.uncorrected),
-        ("noise floor: half of the rounds against the other", judged.noise_floor),
-        ("a line through MACs", judged.macs),
+        ("the table", accuracy.table),
+        (plain, accuracy.uncorrected),
+        ("noise floor: one half of the rounds against the other", accuracy.noise_floor),
+        ("a line through MACs", accuracy.macs),
     ]
     head = [
         ("", ""),
@@ -82,11 +83,11 @@ def _error(table: LatencyTable) -> list[str]:
         ("rank correlation", "Kendall"),
         ("within bands of ± 10 %", "Spearman"),
     ]
-    seen = "each predicted by a model that has not seen it" if judged.cross_validated else "not seen before"
-    known = [("", (name, *_figures(item))) for name, item in lines if item is not None]
+    kind = "cross-validated" if accuracy.cross_validated else "not used for fitting"
+    rows = [("", (name, *_figures(item))) for name, item in lines if item is not None]
     return [
-        html.paragraph(f"Error on {judged.networks} whole networks, {seen}:"),
-        html.table(head, known),
+        html.paragraph(f"Error on {accuracy.networks} whole networks, {kind}:"),
+        html.table(head, rows),
     ]
 
 

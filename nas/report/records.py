@@ -1,4 +1,4 @@
-"""What steps record of themselves: when they were done, and from which files."""
+"""The records of steps: when they finished, and from which files."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ ORIGINS = {
     "deploy": ("trained networks", "final/results.json", "training"),
     "trust": ("supernet's weights", "supernet/weights.safetensors", "supernet"),
 }
-"""By a step's folder: an input by the word of its record, the file, and what that comes from."""
+"""By a step's folder: an input's name in its record, the file, and the name of the step that made it."""
 
 
 def finished(folder: Path) -> str:
-    """When a step was done, in ISO 8601; empty where that is unknown."""
+    """Returns the time when a step finished, in ISO 8601; empty if unknown."""
     return str(_read(folder).get("finished", ""))
 
 
 def is_outdated(run_dir: Path, folder: str) -> bool:
-    """Whether a step has read another file than the one that is there now.
+    """Returns whether a step's input has changed since the step ran.
 
-    Where the record does not say, exported files count as outdated: their figures are never guessed.
+    Exported files without a record of their input count as outdated.
     """
     name, source, _ = ORIGINS[folder]
     if not (run_dir / folder).is_dir() or not (run_dir / source).is_file():
         return False
     record = _read(run_dir / folder)
     if folder == "final" and record.get("settings", {}).get("finish", {}).get("network") is not None:
-        return False  # a network that the user has named
-    read = record.get("inputs", {}).get(name)
-    return folder == "deploy" if read is None else bool(read != sha256(run_dir / source))
+        return False  # the user's own network
+    hash_then = record.get("inputs", {}).get(name)
+    return folder == "deploy" if hash_then is None else bool(hash_then != sha256(run_dir / source))
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """A step's record; empty where it is missing or damaged."""
+    """Reads a step's record; empty if it is missing or damaged."""
     with suppress(UserError):
         value = read_json(folder / RECORD)
         return value if isinstance(value, dict) else {}

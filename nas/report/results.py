@@ -1,4 +1,4 @@
-"""The final comparison: what ``final/results.json`` and ``deploy/manifest.json`` say about each network."""
+"""The final comparison of networks, from ``final/results.json`` and ``deploy/manifest.json``."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ class Row:
     """One network of the final comparison.
 
     Attributes:
-        name: E.g. ``"winner"`` or ``"mobilenet_v2 ×0.5"``.
+        name: Name of the network, e.g. ``"winner"`` or ``"mobilenet_v2 ×0.5"``.
         role: One of ``ROLES``.
         network: The network.
-        code: Its architecture's code, where it is a point of the space.
+        code: Code of its architecture, if it is a point of the space.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.
-        validation_accuracy: 0 to 1, of the trained network.
-        test_correct: Test images classified rightly: by the exported file where there is one.
-        test_total: Test images.
-        by_class: The same for each class; empty in older results.
+        validation_accuracy: Validation accuracy of the trained network, 0 to 1.
+        test_correct: Test images classified correctly, by the exported file if there is one.
+        test_total: Number of test images.
+        by_class: The same counts for each class; empty in older results.
         exported: Whether the test accuracy is the exported file's own.
-        predicted_ms: What the latency table says, if it can.
-        predicted_batch: Images of one inference whose time that is.
-        estimated: Whether that rests on a roofline estimate, and not on measured blocks alone.
-        latency_ms: What was measured of the exported file, if it was.
-        measured_batch: Images of one inference whose time that is.
+        predicted_ms: Latency predicted by the table, if possible.
+        predicted_batch: Images per inference of the predicted latency.
+        estimated: Whether the prediction uses roofline estimates.
+        latency_ms: Measured latency of the exported file, if any.
+        measured_batch: Images per inference of the measured latency.
         best: Whether it is the best baseline.
-        outdated: Whether its exported file is of an earlier training, and therefore left out.
-        reused: Whether ``nas trust`` has judged networks by the test images, too.
+        outdated: Whether its exported file is left out because it is of an earlier training.
+        reused: Whether ``nas trust`` has evaluated networks on the test images too.
     """
 
     name: str
@@ -90,18 +90,18 @@ class Row:
 
     @property
     def test_accuracy(self) -> float:
-        """0 to 1."""
+        """The test accuracy, 0 to 1."""
         return self.test_correct / self.test_total
 
     @property
     def balanced_accuracy(self) -> float | None:
-        """The mean of the classes' accuracies, 0 to 1; ``None`` where they were not counted."""
+        """The mean of the classes' accuracies, 0 to 1; ``None`` if they were not counted."""
         values = [each.accuracy for each in self.by_class if each.accuracy is not None]
         return sum(values) / len(values) if values else None
 
     @property
     def image_ms(self) -> float | None:
-        """Time for one image within a batch: measured, or predicted before that."""
+        """Time per image: measured if available, else predicted."""
         if self.latency_ms is not None:
             return self.latency_ms.value / self.measured_batch
         return None if self.predicted_ms is None else self.predicted_ms / self.predicted_batch
@@ -113,11 +113,11 @@ class Row:
 
 
 def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
-    """The networks of a run, in the order of their roles; baselines from the cheapest.
+    """Reads the networks of a run, ordered by role and MACs.
 
     Args:
         run_dir: The run folder.
-        format: Whose accuracy and latency are shown, of the formats that were exported; the first by default.
+        format: Exported format of the accuracies and latencies; by default, the first.
 
     Raises:
         UserError: If ``final/results.json`` is missing or cannot be read.
@@ -127,7 +127,7 @@ def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
     outdated, reused = is_outdated(run_dir, "deploy"), _trusted_test_images(run_dir)
     artefacts = {} if outdated else _artefacts(run_dir / "deploy", format)
     try:
-        best, batch = value["best_baseline"], value.get("batch", 1)  # older results do not say
+        best, batch = value["best_baseline"], value.get("batch", 1)  # older results have no batch
         rows = [
             _row(item, artefacts.get(item["name"]), best, batch=batch, outdated=outdated, reused=reused)
             for item in value["networks"]
@@ -147,7 +147,7 @@ def _artefacts(folder: Path, format: str | None) -> dict[str, Artefact]:
 
 
 def _trusted_test_images(run_dir: Path) -> bool:
-    with suppress(UserError, KeyError, TypeError):  # what is wrong is said where the comparison would stand
+    with suppress(UserError, KeyError, TypeError):  # the trust section reports the error
         return bool(read_json(run_dir / TRUST)["images"] == "test")
     return False
 

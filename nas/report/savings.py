@@ -1,4 +1,4 @@
-"""What a depthwise separable convolution and an inverted residual save against an ordinary convolution."""
+"""Savings of depthwise separable convolutions and inverted residuals over an ordinary convolution."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ EXPANSIONS = (1, 2, 3, 6)
 @final
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """One way to go from Cin to Cout channels with a K×K neighbourhood.
+    """One way to map Cin to Cout channels with a K×K neighbourhood.
 
     Attributes:
-        name: What it is called.
-        weights: Convolution weights, without biases and BatchNorm.
+        name: Name of the form.
+        weights: Number of convolution weights, without biases and BatchNorm.
         macs: Multiply-accumulates for one image.
     """
 
@@ -28,14 +28,14 @@ class Form:
 
 
 def forms(*, kernel: int, in_channels: int, out_channels: int, height: int, width: int) -> tuple[Form, ...]:
-    """An ordinary convolution, its depthwise separable form, and inverted residuals, all at stride 1.
+    """Returns an ordinary convolution, its depthwise separable form, and inverted residuals, all at stride 1.
 
-    Howard et al. 2017, section 3.1: separating leaves 1/Cout + 1/K² of the multiply-accumulates. An inverted
-    residual (Sandler et al. 2018, table 1) expands first: at expansion t it costs t · Cin · (Cin + K² + Cout)
-    for each pixel; at t = 1 it is the separable convolution.
+    The separable form costs 1/Cout + 1/K² of the multiply-accumulates (Howard et al. 2017, section 3.1). An
+    inverted residual (Sandler et al. 2018, table 1) expands first: at expansion t it costs
+    t · Cin · (Cin + K² + Cout) per pixel; at t = 1 it is the separable convolution.
 
     Raises:
-        UserError: If a number is not a whole one of at least 1, or the kernel is even.
+        UserError: If a number is not an integer of at least 1, or the kernel is even.
     """
     sizes = {
         "kernel": kernel,
@@ -84,11 +84,11 @@ def _form(name: str, net: Lowering) -> Form:
 
 
 def sentences(found: tuple[Form, ...]) -> list[str]:
-    """The forms in words, each beside the ordinary convolution."""
+    """Describes the forms in sentences, compared with the ordinary convolution."""
     first = found[0]
     lines = [f"{first.name}: {first.weights:,} weights, {first.macs:,} MACs"]
     for form in found[1:]:
         factor = first.macs / form.macs
-        compared = f"{factor:.1f}× fewer" if factor >= 1 else f"{1 / factor:.1f}× more"
-        lines.append(f"{form.name}: {form.weights:,} weights, {form.macs:,} MACs, {compared}")
+        difference = f"{factor:.1f}× fewer" if factor >= 1 else f"{1 / factor:.1f}× more"
+        lines.append(f"{form.name}: {form.weights:,} weights, {form.macs:,} MACs, {difference}")
     return lines

@@ -1,4 +1,4 @@
-"""What a search says beside its pictures: winners by budget, images it has not seen, choices that matter."""
+"""A search's results in words: winners by budget, accuracy on unseen images, importance of choices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST = 8
 
 
 def details(folder: Path) -> list[str]:
-    """HTML for a search's folder; what an older search has not written is left out.
+    """Returns HTML for a search's folder; files that an older search did not write are left out.
 
     Raises:
         UserError: If a file cannot be read.
@@ -36,7 +36,7 @@ def details(folder: Path) -> list[str]:
 
 
 def _as_good(winner: dict[str, Any]) -> list[str]:
-    """Why the winner is not the most accurate network, where it is not."""
+    """Explains why the winner is not the most accurate network, if it is not."""
     names = [each["name"] for each in winner["objectives"]]
     best = winner.get("best")
     if best is None or winner["values"][names[0]] == best:
@@ -50,17 +50,15 @@ def _as_good(winner: dict[str, Any]) -> list[str]:
 
 
 def _held_out(winner: dict[str, Any]) -> list[str]:
-    """Seen and unseen accuracy side by side: the best of many is flattered by the images it was chosen on."""
-    kept = winner.get("held_out")
-    if kept is None:
+    """Compares seen and unseen accuracy, because selection biases the accuracy on the search's images."""
+    held_out = winner.get("held_out")
+    if held_out is None:
         return []
-    unseen = f"{_interval(kept)} of {kept['images']} images that the search has not seen"
-    seen = winner["values"].get(_objective(kept))
+    unseen = f"{_interval(held_out)} on {held_out['images']} unseen images"
+    seen = winner["values"].get(_objective(held_out))
     if seen is None:
         return [html.paragraph(f"The winner has {unseen}, not quantised.")]
-    text = (
-        f"the winner has {_share(seen)}{_precision(kept)} of the images that it was chosen by, and {unseen}."
-    )
+    text = f"the winner has {_share(seen)}{_precision(held_out)} on the images of the search and {unseen}."
     return [html.paragraph(f"Selection bias: {text}")]
 
 
@@ -77,12 +75,12 @@ def _winner(value: dict[str, Any]) -> tuple[str, ...]:
     if not value["found"]:
         return budget, "none was found", "", ""
     units = units_of([*value["objectives"], *value["limits"]])
-    found = ", ".join(named(name, number, units[name]) for name, number in value["values"].items())
-    return budget, value["code"], found, _interval(value["held_out"]) if value["held_out"] else "–"
+    values = ", ".join(named(name, number, units[name]) for name, number in value["values"].items())
+    return budget, value["code"], values, _interval(value["held_out"]) if value["held_out"] else "–"
 
 
 def named(name: str, number: float, unit: str) -> str:
-    """A value of an objective, with the objective's name and its unit."""
+    """Formats an objective's value with its name and unit."""
     if name in ACCURACIES:
         return f"{name} {_share(number)}"
     return f"{name.replace('latency_ms', 'latency').strip('_')} {_cost(number, unit)}"
@@ -93,7 +91,7 @@ def _cost(number: float, unit: str) -> str:
 
 
 def dominated(found: Search, unit: str) -> str:
-    """What the hypervolume is: an area for two objectives; for more, it is in the units of all."""
+    """Describes the hypervolume: an area for two objectives, a volume in the units of all for more."""
     if len(found.reference) == 2:
         accuracy, cost = (found.reference[name] for name in found.names)
         return f"Dominated area up to {shown_point((accuracy, cost), unit)}"
@@ -104,20 +102,20 @@ def dominated(found: Search, unit: str) -> str:
 
 
 def shown_point(point: Point, unit: str) -> str:
-    """Accuracy and cost in words."""
+    """Formats accuracy and cost in words."""
     accuracy, cost = point
     return f"{100 * accuracy:.1f} % at {_cost(cost, unit)}"
 
 
-def _importance(found: dict[str, dict[str, float]]) -> list[str]:
-    """The choices that matter most to the first objective."""
-    if not found:
+def _importance(importance: dict[str, dict[str, float]]) -> list[str]:
+    """Shows the choices that affect the first objective most."""
+    if not importance:
         return []
-    name, shares = next(iter(found.items()))
+    name, shares = next(iter(importance.items()))
     rows = [("", (choice, f"{100 * share:.0f}")) for choice, share in list(shares.items())[:_MOST]]
     note = (
-        f"What explains {name} among the networks that were evaluated, by an additive model; what matters "
-        "only together with another choice is not seen."
+        f"Each choice's share of the variation of {name} that an additive model explains among the "
+        "evaluated networks. Interactions between choices are ignored."
     )
     return [html.table([("choice", ""), ("share", "%")], rows), html.paragraph(note, kind="note")]
 
@@ -126,15 +124,15 @@ def _share(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def _interval(kept: dict[str, Any]) -> str:
-    low, high = kept["interval"]
-    return f"{_share(kept['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}){_precision(kept)}"
+def _interval(held_out: dict[str, Any]) -> str:
+    low, high = held_out["interval"]
+    return f"{_share(held_out['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}){_precision(held_out)}"
 
 
-def _objective(kept: dict[str, Any]) -> str:
-    """Which accuracy was measured again; older searches never did so in INT8."""
-    return str(kept.get("objective", "accuracy"))
+def _objective(held_out: dict[str, Any]) -> str:
+    """Returns the accuracy that was measured again; older searches never used INT8."""
+    return str(held_out.get("objective", "accuracy"))
 
 
-def _precision(kept: dict[str, Any]) -> str:
-    return " in INT8" if _objective(kept) == "int8_accuracy" else ""
+def _precision(held_out: dict[str, Any]) -> str:
+    return " in INT8" if _objective(held_out) == "int8_accuracy" else ""

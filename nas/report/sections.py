@@ -1,4 +1,4 @@
-"""The parts of the page, each made of one step's files; without them it says which command makes them."""
+"""The sections of the page, each made from one step's files; without them, it names the command to run."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ ESTIMATES = " Latencies are estimated by the device's roofline, not measured."
 @final
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Attributes:
-        title: Its heading.
-        needs: Files of the run folder without which it cannot be made.
-        command: The command that makes them.
-        make: Gives its HTML for a run folder.
-        optional: Whether the page says nothing where it was not made, as it is no step of ``nas run``.
+        title: Heading of the section.
+        needs: Files of the run folder that it needs.
+        command: The command that makes these files.
+        make: Makes its HTML for a run folder.
+        optional: Whether to omit the section without its files, because its step is not part of ``nas run``.
     """
 
     title: str
@@ -67,31 +67,31 @@ class Section:
     optional: bool = False
 
     def render(self, run_dir: Path) -> list[str]:
-        """The part, or the line that says how to get it, or why it cannot be shown, or nothing."""
+        """Returns the section, or the command that makes it, or the reason why it cannot be shown."""
         is_there = all((run_dir / path).is_file() for path in self.needs)
         if not is_there and self.optional:
             return []
         if not is_there:
             command = f"{self.command} run_dir={run_dir.as_posix()}"
-            body = [html.missing("Not there yet; it is made by", command)]
+            body = [html.missing("Not available yet; to make it, run", command)]
         else:
             try:
                 body = [*self._outdated(run_dir), *self.make(run_dir)]
-            except UserError as error:  # one damaged file does not hide the rest
+            except UserError as error:  # one damaged file must not hide the other sections
                 body = [html.paragraph(f"Cannot be shown: {error}", kind="missing")]
         return ["<section>", html.heading(self.title), *body, "</section>"]
 
     def _outdated(self, run_dir: Path) -> list[str]:
-        """A line where the step before was done again since."""
+        """Returns a note if the previous step has been repeated since."""
         folder = self.needs[0].parts[0] if self.needs else ""
         if folder not in ORIGINS or not is_outdated(run_dir, folder):
             return []
-        text = f"This is of an earlier {ORIGINS[folder][2]}; it is made anew by"
+        text = f"This is from an earlier {ORIGINS[folder][2]}; to update it, run"
         return [html.missing(text, f"{self.command} run_dir={run_dir.as_posix()}")]
 
 
 def result(run_dir: Path) -> list[str]:
-    """The final table, and its picture once latencies are measured."""
+    """Shows the final table, and its picture once latencies are measured."""
     rows = read_table(run_dir)
     table = html.table(
         headings(rows),
@@ -103,77 +103,78 @@ def result(run_dir: Path) -> list[str]:
     parts = [table, html.paragraph(footnote(rows), kind="note"), *classes(rows)]
     if not any(row.latency_ms for row in rows):
         command = f"nas export run_dir={run_dir.as_posix()}"
-        return [*parts, html.missing("Their exported files were not measured yet; that is done by", command)]
+        return [
+            *parts,
+            html.missing("The exported files are not measured yet; to measure them, run", command),
+        ]
     svg = to_svg(draw_comparison(rows), name="comparison", title="Test accuracy against measured latency")
     caption = "Networks trained in the same way. Bars: 95 % intervals. The line joins the baselines."
     return [*parts, html.figure(svg, caption)]
 
 
 def winner(run_dir: Path) -> list[str]:
-    """The network that ships, and where its time goes."""
-    found = winner_network(run_dir)
-    if found is None:
+    """Shows the winner and its time by block."""
+    choice = winner_network(run_dir)
+    if choice is None:
         return [
             html.missing(
-                "No network was chosen yet; it is found by", f"nas search run_dir={run_dir.as_posix()}"
+                "There is no winner yet; to find one, run", f"nas search run_dir={run_dir.as_posix()}"
             )
         ]
-    what, network = found
-    svg = to_svg(draw_network(network), name="network", title=f"The blocks of {what}")
+    description, network = choice
+    svg = to_svg(draw_network(network), name="network", title=f"The blocks of {description}")
     caption = (
-        f"{what[0].upper()}{what[1:]}: {len(network.blocks)} blocks, {network.macs * 1e-6:.2f} million MACs, "
-        f"{network.params * 1e-3:.1f} thousand parameters, resolution {network.resolution}. "
-        "Height: the side of the block's input. Kernel: its side, or sides. Channels and resolution: "
-        "those of the output."
+        f"{description[0].upper()}{description[1:]}: {len(network.blocks)} blocks, "
+        f"{network.macs * 1e-6:.2f} million MACs, {network.params * 1e-3:.1f} thousand parameters, "
+        f"resolution {network.resolution}. Height: side of the input. Kernel: side or sides of the kernels. "
+        "Channels and resolution: of the output."
     )
     return [html.figure(svg, caption, kind="strip"), *_time(run_dir)]
 
 
 def _time(run_dir: Path) -> list[str]:
-    table, found = read_latency_table(run_dir), winner_network(run_dir)
-    if table is None or found is None:
+    table, choice = read_latency_table(run_dir), winner_network(run_dir)
+    if table is None or choice is None:
         command = f"nas table run_dir={run_dir.as_posix()}"
-        return [html.missing("Where its time goes needs a latency table; it is measured by", command)]
-    network = found[1]
+        return [html.missing("The time by block needs a latency table; to measure one, run", command)]
+    network = choice[1]
     if missing := table.missing(network):
-        text = f"The latency table {table.name} lacks {len(missing)} of its blocks; they are measured by"
+        text = f"The latency table {table.name} lacks {len(missing)} of its blocks; to measure them, run"
         return [html.missing(text, f"nas table run_dir={run_dir.as_posix()}")]
     if table.model.parts(network.blocks) is None:
-        return [
-            html.paragraph(f"The latency table {table.name} knows whole networks only, not their blocks.")
-        ]
+        return [html.paragraph(f"The latency table {table.name} has whole networks only, not their blocks.")]
     total, kind = milliseconds(table.predict(network)), kind_of(estimated=table.is_estimate(network))
     svg = to_svg(draw_time(network, table), name="time", title=f"{kind.capitalize()} time of each block")
     caption = (
-        f"Where its {total} {table.device.latency_unit} go, as {kind} by the latency table {table.name}; "
-        "shares of the whole."
+        f"Its {total} {table.device.latency_unit} by block, {kind} by the latency table {table.name}; "
+        "shares of the total."
     )
     return [html.figure(svg, caption)]
 
 
 def search(run_dir: Path) -> list[str]:
-    """The Pareto picture and the hypervolume."""
-    found = read_search(run_dir)
-    what, unit = found.cost
-    note = ESTIMATES if unit and any(found.estimated) else ""
-    pareto = to_svg(draw_pareto(found), name="pareto", title=f"Accuracy against {what}")
-    volume = to_svg(draw_hypervolume(found), name="hypervolume", title="Hypervolume against evaluations")
+    """Shows the Pareto front, the hypervolume and details of the search."""
+    results = read_search(run_dir)
+    cost, unit = results.cost
+    note = ESTIMATES if unit and any(results.estimated) else ""
+    pareto = to_svg(draw_pareto(results), name="pareto", title=f"Accuracy against {cost}")
+    volume = to_svg(draw_hypervolume(results), name="hypervolume", title="Hypervolume against evaluations")
     first = (
-        f"{found.evaluations} networks evaluated with the supernet's weights, {len(found.front)} on the "
-        f"front. Winner: {shown_point(found.winner, unit)}, on the validation images.{note}"
+        f"{results.evaluations} networks evaluated with the supernet's weights, {len(results.front)} on the "
+        f"front. Winner: {shown_point(results.winner, unit)} on the validation images.{note}"
     )
-    second = f"{dominated(found, unit)}: {found.hypervolume[-1]:.4g}; "
+    second = f"{dominated(results, unit)}: {results.hypervolume[-1]:.4g}; "
     second += (
-        f"random search with the same budget: {found.random[-1]:.4g}."
-        if found.random
-        else "no control was run."
+        f"random search with the same budget: {results.random[-1]:.4g}."
+        if results.random
+        else "there is no control."
     )
     figures = [html.figure(pareto, first), html.figure(volume, f"{second}{note}")]
     return [*figures, *details(run_dir / WINNER.parent)]
 
 
 def scaling(run_dir: Path) -> list[str]:
-    """The scaling coefficients that were tried."""
+    """Shows the scaling coefficients that were tried."""
     value = read_json(run_dir / SCALE)
     try:
         return _scaling(value)
@@ -183,7 +184,7 @@ def scaling(run_dir: Path) -> list[str]:
 
 def _scaling(value: dict[str, Any]) -> list[str]:
     budget, kind = value["latency_ms"], kind_of(estimated=value["estimated"])
-    unit = latency_unit(value.get("batch", 1))  # older results do not say
+    unit = latency_unit(value.get("batch", 1))  # older results have no batch
     text = f"φ = {value['phi']:.3g}: {kind} {milliseconds(value['predicted_ms'])} {unit}"
     text += "." if budget is None else f" for a budget of {milliseconds(budget)} {unit}."
     rows = [("", (f"{item['phi']:.3g}", milliseconds(item["predicted_ms"]))) for item in value["tried"]]
@@ -193,7 +194,7 @@ def _scaling(value: dict[str, Any]) -> list[str]:
 
 
 def training(run_dir: Path) -> list[str]:
-    """The supernet's losses, and its extremes' accuracy where that was evaluated."""
+    """Shows the supernet's training losses."""
     history = read_csv(run_dir / HISTORY)
     if not history:
         return [html.missing("Its history is empty; train again:", f"nas train run_dir={run_dir.as_posix()}")]
@@ -202,7 +203,7 @@ def training(run_dir: Path) -> list[str]:
 
 
 def artefacts(run_dir: Path) -> list[str]:
-    """The exported files."""
+    """Shows the exported files."""
     head = [
         ("file", ""),
         ("format", ""),
@@ -229,7 +230,7 @@ def artefacts(run_dir: Path) -> list[str]:
 
 
 def provenance(run_dir: Path) -> list[str]:
-    """Commit, versions, hardware and configuration."""
+    """Shows commit, versions, hardware and configuration."""
     value = read_json(run_dir / PROVENANCE)
     if not isinstance(value, dict):
         raise UserError(f"{run_dir / PROVENANCE} is no record of a run; any command of the run makes it anew")
@@ -277,7 +278,7 @@ SECTIONS = (
 
 
 def summary(rows: list[Row]) -> str:
-    """The outcome in a sentence: the winner, and how it compares with the best baseline."""
+    """Summarises the outcome in a sentence: the winner and the best baseline."""
     winner = next((row for row in rows if row.role == "winner"), None)
     if winner is None:
         return ""

@@ -1,4 +1,4 @@
-"""The final comparison as a table, the same for the console and the page."""
+"""The final comparison as a table, for the console and the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DISTURBED = "*"
 
 
 def headings(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Heading and unit of each column; with a batch above 1, the time for one image stands beside."""
+    """Returns heading and unit of each column; a batch above 1 adds the time per image."""
     predicted_batch, measured_batch = _batches(rows)
     columns = [
         ("network", ""),
@@ -40,12 +40,12 @@ def _in_batches(rows: Sequence[Row]) -> bool:
 
 
 def title(row: Row) -> str:
-    """The network's name and what it is."""
+    """Returns the network's name, marked if it is the best baseline."""
     return f"{row.name} (best)" if row.best else row.name
 
 
 def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """The rows as text, a cell for each of ``headings``."""
+    """Returns the rows as text, with a cell for each of ``headings``."""
     in_batches = _in_batches(rows)
     return [(*_cells(row), milliseconds(row.image_ms)) if in_batches else _cells(row) for row in rows]
 
@@ -63,7 +63,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency with three significant digits, without its unit."""
+    """Formats a latency with three significant digits, without its unit."""
     if value is None:
         return ABSENT
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
@@ -71,14 +71,14 @@ def milliseconds(value: float | None) -> str:
 
 
 def predicted(row: Row) -> str:
-    """The predicted latency; marked where it was estimated."""
+    """Formats the predicted latency, marked if it is estimated."""
     return (
         f"{milliseconds(row.predicted_ms)} {ESTIMATED}" if row.estimated else milliseconds(row.predicted_ms)
     )
 
 
 def measured(row: Row) -> str:
-    """The measured latency and its range; marked where the measurement was disturbed."""
+    """Formats the measured latency and its interval, marked if the measurement was disturbed."""
     if row.latency_ms is None:
         return ABSENT
     spread = row.latency_ms
@@ -88,7 +88,7 @@ def measured(row: Row) -> str:
 
 
 def in_words(row: Row) -> str:
-    """Test accuracy and, once the exported file was measured, its latency."""
+    """Describes the test accuracy and, if measured, the exported file's latency."""
     text = f"{100 * row.test_accuracy:.1f} % test accuracy"
     if row.latency_ms is None:
         return text
@@ -101,17 +101,17 @@ def in_words(row: Row) -> str:
 
 
 def footnote(rows: Sequence[Row]) -> str:
-    """What the columns mean."""
+    """Explains the columns."""
     total = rows[0].test_total if rows else 0
     outdated = any(row.outdated for row in rows)
-    why = "exported files are of an earlier training; run nas export" if outdated else "not yet exported"
+    why = "exported files are from an earlier training; run nas export" if outdated else "not yet exported"
     source = "the exported files" if all(row.exported for row in rows) else f"the trained networks ({why})"
-    readers = "`nas trust` has read, too" if any(row.reused for row in rows) else "nothing else has read"
+    use = "also used by `nas trust`" if any(row.reused for row in rows) else "not used before"
     mark = f"; {ESTIMATED}: estimated by roofline, not measured" if any(row.estimated for row in rows) else ""
     batch = max(_batches(rows))
     unit = f" A latency is the time of one inference, of {batch} images." if batch > 1 else ""
     return (
-        f"Test accuracy: of {source}, on {total} images that {readers}; Wilson interval. "
+        f"Test accuracy: of {source}, on {total} images {use}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
         f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}.{unit}"
     )
@@ -143,8 +143,8 @@ def compared(rows: Sequence[Row]) -> list[Row]:
 def print_table(rows: Sequence[Row], console: Console) -> None:
     """Prints the comparison; the winner is bold, baselines other than the best are dim.
 
-    Where a line for each network is too long, intervals and marks go on in a second one; where that is too
-    long as well, each network is a paragraph.
+    On a narrow console, intervals and marks move to a second line per network; on a narrower one, each
+    network becomes a paragraph.
     """
     whole = [tuple(f"{text}\n{unit}" if unit else text for text, unit in headings(rows)), *cells(rows)]
     folded = [tuple(map(_folded, line)) for line in whole]
@@ -182,12 +182,12 @@ _BREAKS = re.compile(r" (?=[(×±]|est|interval|batch |image)")
 
 
 def _folded(cell: str) -> str:
-    """The cell on more lines: a name's width multiplier, an interval or a mark goes below."""
+    """Breaks a cell into lines: a width multiplier, an interval or a mark moves below."""
     return "\n".join(_BREAKS.sub("\n", line, count=1) for line in cell.split("\n"))
 
 
 def _width(lines: Sequence[tuple[str, ...]]) -> int:
-    """Columns of a terminal that the lines take, two between columns."""
+    """Returns the width of the lines in characters, with two between columns."""
     columns = zip(*lines, strict=True)
     widths = [max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
     return sum(widths) + 2 * (len(widths) - 1)

@@ -1,4 +1,4 @@
-"""The part of the page about the supernet's ranking."""
+"""The page's section on the supernet's ranking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOOKS = {"random": (GREY, "o"), "smallest": (SKY, "v"), "largest": (BLUE, "^")}
 
 
 def trust(run_dir: Path) -> list[str]:
-    """What ``nas trust`` found.
+    """Shows the results of ``nas trust``.
 
     Raises:
         UserError: If a file cannot be read.
@@ -67,7 +67,7 @@ def _table(value: Mapping[str, Any]) -> str:
     lines = {
         "Kendall τ": "kendall_tau",
         "Spearman": "spearman",
-        f"share of the best {top} found": "precision_at_top",
+        f"precision at {top}": "precision_at_top",
         "gain by training alone, points": "gap_points",
         "Kendall τ of MACs": "macs_kendall_tau",
     }

@@ -98,7 +98,7 @@ def test_what_every_runtime_fuses_costs_nothing_and_the_unfused_figure_stands_be
     assert cost.estimated_ms == pytest.approx(0.0555, abs=1e-4)
     text = " ".join(summary(cost))
     assert "at least 0.055 ms" in text
-    assert "107.87 MB moved. Unfused, all add up to 168.38 MB and 0.085 ms" in text
+    assert "107.87 MB with elementwise operations fused; 168.38 MB in 0.085 ms unfused" in text
 
 
 def test_bounds_follow_the_ridge(cost: NetworkCost) -> None:

@@ -106,7 +106,7 @@ def test_the_page_table(estimated: Path) -> None:
 def test_where_the_time_goes(estimated: Path) -> None:
     found = part(estimated, "The winner")
     assert "<title>Estimated time of each block</title>" in found
-    assert "as estimated by the latency table board-estimated" in words(found)
+    assert "by block, estimated by the latency table board-estimated" in words(found)
     assert "redicted" not in found
 
 
@@ -133,7 +133,7 @@ def test_the_latency_table(estimated: Path) -> None:
     assert "Estimated blocks were not measured." in words(found)
     assert "<title>Estimated against measured latency</title>" in found
     assert "The exported files were measured on a laptop, 2 cores, not on board." in words(found)
-    assert "error on networks that it has not seen is unknown" in words(found)
+    assert "error on unseen networks is unknown" in words(found)
 
 
 def test_an_estimated_table_without_measured_networks_has_no_picture(estimated: Path) -> None:

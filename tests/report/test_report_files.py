@@ -38,7 +38,7 @@ def test_a_finished_table_is_shown_with_its_error(run_dir: Path) -> None:
     save(run_dir, "scale", finished="2026-01-01T00:02:00+00:00")
     shutil.rmtree(run_dir / "table")
     page = "\n".join(latency(run_dir))
-    assert "Not there yet" not in page
+    assert "Not available yet" not in page
     assert "Error on 12 whole networks" in page
     shutil.rmtree(run_dir / "scale")
     assert read_latency_table(run_dir) is None

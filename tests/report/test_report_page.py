@@ -125,7 +125,7 @@ def test_unmeasured_blocks_are_named(run_dir: Path) -> None:
 def test_search_without_control_or_latency(run_dir: Path) -> None:
     (run_dir / "search" / "control.json").unlink()
     text = text_of(report(run_dir))
-    assert "no control was run" in text
+    assert "there is no control" in text
     for name in ("pareto.json", "winner.json", "trials.csv"):
         path = run_dir / "search" / name
         path.write_text(path.read_text().replace("latency_ms", "macs").replace('"unit": "ms"', '"unit": ""'))
@@ -145,7 +145,7 @@ def test_search_without_control_or_latency(run_dir: Path) -> None:
 def test_what_is_of_an_earlier_step_is_told(
     run_dir: Path, folder: str, name: str, source: str, what: str, command: str
 ) -> None:
-    line = f"This is of an earlier {what}; it is made anew by nas {command} run_dir="
+    line = f"This is from an earlier {what}; to update it, run nas {command} run_dir="
     (run_dir / "supernet" / "weights.safetensors").write_bytes(b"weights")
     write_json(run_dir / folder / "step.json", {"inputs": {name: sha256(run_dir / source)}})
     assert line not in text_of(report(run_dir))
@@ -157,7 +157,7 @@ def test_what_is_of_an_earlier_step_is_told(
 def test_a_named_network_does_not_come_from_the_scaling(run_dir: Path) -> None:
     record = {"settings": {"finish": {"network": "mine.json"}}, "inputs": {"winner's network": "0" * 64}}
     write_json(run_dir / "final" / "step.json", record)
-    assert "of an earlier" not in text_of(report(run_dir))
+    assert "from an earlier" not in text_of(report(run_dir))
 
 
 @pytest.mark.parametrize(

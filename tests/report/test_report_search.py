@@ -29,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_tells_of_unseen_images_budgets_and_choices(folder: Path) -> None:
     page = "\n".join(details(folder))
     winner = json.loads((folder / "winner.json").read_text())
-    assert f"{100 * winner['values']['accuracy']:.1f} % of the images that it was chosen by" in page
-    assert "80.0 % (67.0 to 88.8) of 50 images that the search has not seen" in page
+    assert f"{100 * winner['values']['accuracy']:.1f} % on the images of the search" in page
+    assert "80.0 % (67.0 to 88.8) on 50 unseen images" in page
     assert "none was found" in page
     assert json.loads((folder / "winners.json").read_text())[1]["code"] in page
     assert next(iter(json.loads((folder / "importance.json").read_text())["accuracy"])) in page
@@ -47,9 +47,7 @@ def test_an_older_search_for_int8_measured_the_winner_again_in_float(folder: Pat
     del winner["held_out"]["objective"], winner["best"]  # of which an older search says nothing
     winner["values"] = {"int8_accuracy": 0.9}
     (tmp_path / "winner.json").write_text(json.dumps(winner))
-    assert "80.0 % (67.0 to 88.8) of 50 images that the search has not seen, not quantised." in "".join(
-        details(tmp_path)
-    )
+    assert "80.0 % (67.0 to 88.8) on 50 unseen images, not quantised." in "".join(details(tmp_path))
 
 
 def test_damaged_files_are_told_of(tmp_path: Path) -> None:

@@ -110,7 +110,8 @@ def test_every_name_is_readable_however_narrow_the_terminal(run_dir: Path, width
     assert max(map(len, lines)) <= width
     assert "…" not in text
     words = " ".join(text.split())
-    assert sum(line.startswith("mobilenet_v2_cifar") for line in lines) == 4
+    table = text.partition("Test accuracy:")[0].splitlines()  # without the notes
+    assert sum(line.startswith("mobilenet_v2_cifar") for line in table) == 4
     assert "1234.57" in words
     assert "25557.0" in words
     for name in ("×0.1", "×0.25", "×0.35 (best)", "×0.5"):
@@ -131,12 +132,12 @@ def test_unknown_values_are_not_invented(run_dir: Path) -> None:
 
 
 def test_test_images_that_trust_has_read_are_not_called_unread(run_dir: Path) -> None:
-    assert "360 images that nothing else has read" in footnote(read_table(run_dir))
+    assert "360 images not used before" in footnote(read_table(run_dir))
     path = run_dir / "trust" / "trust.json"
     write_json(path, {**read_json(path), "images": "test"})
-    assert "360 images that `nas trust` has read, too" in footnote(read_table(run_dir))
+    assert "360 images also used by `nas trust`" in footnote(read_table(run_dir))
     path.write_text("[]")
-    assert "nothing else has read" in footnote(read_table(run_dir))
+    assert "not used before" in footnote(read_table(run_dir))
 
 
 def test_exported_files_of_an_earlier_training_are_left_out(run_dir: Path) -> None:
@@ -147,7 +148,7 @@ def test_exported_files_of_an_earlier_training_are_left_out(run_dir: Path) -> No
     write_json(path, value)
     winner = read_table(run_dir)[0]
     assert (winner.test_correct, winner.exported, winner.latency_ms) == (100, False, None)
-    assert "exported files are of an earlier training; run nas export" in " ".join(printed(run_dir).split())
+    assert "exported files are from an earlier training; run nas export" in " ".join(printed(run_dir).split())
 
 
 def test_exported_files_without_a_record_are_left_out(run_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn with matplotlib; one file a picture."""
+"""The pictures of a run, drawn with matplotlib, one per file."""
 
 from __future__ import annotations
 

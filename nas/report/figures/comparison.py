@@ -1,4 +1,4 @@
-"""Test accuracy against measured latency of the networks that were trained to completion."""
+"""Test accuracy against measured latency of the trained networks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ if TYPE_CHECKING:
 
 @styled
 def draw_comparison(rows: Sequence[Row]) -> Figure:
-    """Draws the networks whose latency was measured; bars are the 95 % intervals of accuracy and latency."""
+    """Draws the networks with measured latency; bars are the 95 % intervals of accuracy and latency."""
     figure, axes = new_figure()
-    shown = [row for row in rows if row.latency_ms is not None]
-    baselines = sorted(_point(row) for row in shown if row.role == "baseline")
+    measured = [row for row in rows if row.latency_ms is not None]
+    baselines = sorted(_point(row) for row in measured if row.role == "baseline")
     if baselines:
         axes.plot(*zip(*baselines, strict=True), color=GREEN, linewidth=1, alpha=0.5)
-    for row in shown:
+    for row in measured:
         _draw(axes, row)
-    unit = latency_unit(shown[0].measured_batch) if shown else "ms"
+    unit = latency_unit(measured[0].measured_batch) if measured else "ms"
     axes.set_xlabel(f"measured latency of the exported file ({unit})")
     axes.set_ylabel("test accuracy (%)")
     axes.margins(0.14)
     last = max(baselines, default=None)
-    labels = [(*_point(row), _name(row, whole=_point(row) == last), ROLE_COLOURS[row.role]) for row in shown]
-    bars = [point for row in shown for point in _bars(row)]
+    labels = [
+        (*_point(row), _name(row, whole=_point(row) == last), ROLE_COLOURS[row.role]) for row in measured
+    ]
+    bars = [point for row in measured for point in _bars(row)]
     label_points(axes, labels, avoid=[*bars, *between(baselines)])
     return figure
 
@@ -50,12 +52,12 @@ def _point(row: Row) -> tuple[float, float]:
 
 
 def _name(row: Row, *, whole: bool) -> str:
-    """Baselines that differ in width only are named in full once, at the slowest of them."""
+    """Returns a label; baselines, which differ in width only, have their full name once, at the slowest."""
     return row.name if whole or row.role != "baseline" else row.name.rsplit(" ", 1)[-1]
 
 
 def _bars(row: Row) -> list[tuple[float, float]]:
-    """Points along the bars of a network."""
+    """Returns points along a network's bars."""
     assert row.latency_ms is not None
     (x, y), spread, (low, high) = _point(row), row.latency_ms, row.test_interval
     return [*between([(x, 100 * low), (x, 100 * high)]), *between([(spread.low, y), (spread.high, y)])]

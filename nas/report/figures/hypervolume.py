@@ -1,4 +1,4 @@
-"""Hypervolume against evaluations: how fast the search found its front, beside random search."""
+"""Hypervolume against evaluations of the search and of random search."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
 
 @styled
 def draw_hypervolume(search: Search) -> Figure:
-    """Draws the curve of the search and, where there is one, that of its control."""
+    """Draws the curve of the search and of its control, if there is one."""
     figure, axes = new_figure(height=3.2)
     curves = [("search", search.hypervolume, BLUE, "-"), ("random search", search.random, GREY, (0, (4, 2)))]
     ends = sorted((curve[-1], name, colour, len(curve)) for name, curve, colour, _ in curves if curve)
     for _, curve, colour, style in curves:
         axes.plot(range(1, len(curve) + 1), curve, color=colour, linestyle=style, linewidth=1.8)
     for number, (value, name, colour, length) in enumerate(ends):
-        side = (
-            0 if len(ends) == 1 else 6 if number else -6
-        )  # the upper one's label upwards, the lower one's down
+        side = 0 if len(ends) == 1 else 6 if number else -6  # moves two labels apart
         axes.annotate(
             name,
             (length, value),

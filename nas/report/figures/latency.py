@@ -19,7 +19,7 @@ Pairs = list[tuple[float, float]]
 
 @styled
 def draw_latency(table: LatencyTable, rows: Sequence[Row] = ()) -> Figure:
-    """Draws the networks that the table was fitted and judged on, and the exported ones among ``rows``."""
+    """Draws the networks used for the table's fit and error, and the exported ones among ``rows``."""
     figure, axes = new_figure(5.2, 4.8)
     fitted, held_out = whole_networks(table, "correction"), whole_networks(table, "validation")
     if fitted:
@@ -57,17 +57,19 @@ def _pair(row: Row) -> tuple[float, float]:
 
 
 def is_estimated(table: LatencyTable) -> bool:
-    """Whether some of the table's costs are estimates."""
+    """Returns whether any of the table's costs is an estimate."""
     return any(cost.estimated for cost in table.costs.values())
 
 
 def whole_networks(table: LatencyTable, role: str) -> Pairs:
-    """Predicted and measured ms of the whole networks of a role, where the table can tell."""
+    """Returns predicted and measured ms of a role's whole networks, if the table can predict them."""
     records = [record for record in table.probes if record.role == role]
-    kept = [(record.predicted_ms, record.mean_ms) for record in records if record.predicted_ms is not None]
+    recorded = [
+        (record.predicted_ms, record.mean_ms) for record in records if record.predicted_ms is not None
+    ]
     chains = [(tuple(map(parse_key, record.blocks)), record.mean_ms) for record in records if record.blocks]
-    known = [(blocks, ms) for blocks, ms in chains if not table.model.missing(blocks)]
-    return kept or [(table.predict_blocks(blocks), ms) for blocks, ms in known]
+    predictable = [(blocks, ms) for blocks, ms in chains if not table.model.missing(blocks)]
+    return recorded or [(table.predict_blocks(blocks), ms) for blocks, ms in predictable]
 
 
 def _draw_diagonal(axes: Axes, low: float, high: float) -> None:

@@ -1,4 +1,4 @@
-"""A network as a strip: one column a block, as high as its feature map, with what distinguishes it below."""
+"""A network as a strip: one column per block, as high as its feature map, with its parameters below."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def draw_network(network: NetworkSpec) -> Figure:
 
 
 def kind_colours(blocks: list[BlockSpec]) -> dict[str, str]:
-    """A colour for each kind of block, in the order in which they come; plain layers are grey."""
+    """Assigns a colour to each kind of block, in order of appearance; plain layers are grey."""
     kinds = list(dict.fromkeys(block.KIND for block in blocks))
     cells = [kind for kind in kinds if kind not in _PLAIN]
     return {kind: _PALETTE[cells.index(kind) % len(_PALETTE)] if kind in cells else GREY for kind in kinds}
 
 
 def facts(block: BlockSpec) -> tuple[str, str, str, str]:
-    """Kernels, expansion, output channels and resolution of a block of any kind, from its operations."""
+    """Returns kernels, expansion, output channels and resolution of any block, from its operations."""
     convolutions = [op for op in block.ops if isinstance(op, ops.Conv2d)]
     spatial = [op.kernel for op in convolutions if op.kernel > 1]
     kernels = "+".join(map(str, spatial)) or ("1" if convolutions else "–")
@@ -65,7 +65,7 @@ def facts(block: BlockSpec) -> tuple[str, str, str, str]:
 
 
 def _draw_sections(axes: Axes, places: list[Place]) -> None:
-    """Brackets below the columns, one a stage."""
+    """Draws brackets below the columns, one per stage."""
     names = [f"stage {place.stage}" if place.section == "stages" else place.section for place in places]
     for name, group in groupby(enumerate(names), key=lambda item: item[1]):
         columns = [x for x, _ in group]

@@ -1,4 +1,4 @@
-"""Accuracy against cost: every network of the search, the front, the winner."""
+"""Accuracy against cost: all networks of a search, the front and the winner."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def draw_pareto(search: Search) -> Figure:
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
     axes.scatter(*_columns(front), s=26, color=BLUE, zorder=3, label="Pareto front")
     axes.scatter(*_columns([search.winner]), s=190, marker="*", color=RED, edgecolors="white", zorder=4)
-    what, unit = search.cost
-    axes.set_xlabel(f"{what} ({unit})" if unit else what)
+    cost_name, unit = search.cost
+    axes.set_xlabel(f"{cost_name} ({unit})" if unit else cost_name)
     axes.set_ylabel("validation accuracy, inherited weights (%)")
     if search.bound is not None:
         axes.axvline(search.bound, color=INK, linewidth=1, linestyle=(0, (4, 3)))
@@ -58,7 +58,7 @@ def draw_pareto(search: Search) -> Figure:
 
 
 def _steps(front: list[Point]) -> list[tuple[float, float]]:
-    """Points along the front's line."""
+    """Returns points along the front's line."""
     corners = [(cost, 100 * left) for (left, _), (_, cost) in pairwise(front)]
     ends = [(cost, 100 * accuracy) for accuracy, cost in front]
     return between([point for pair in zip(ends, [*corners, ends[-1]], strict=True) for point in pair])

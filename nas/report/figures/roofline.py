@@ -1,4 +1,4 @@
-"""The roofline of a device with every operation of a network on it (Williams et al. 2009)."""
+"""The roofline of a device with a network's operations (Williams et al. 2009)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MARKERS = {
 
 @styled
 def draw_roofline(cost: NetworkCost) -> Figure:
-    """Draws what each operation could reach at most; operations without FLOPs, such as a ReLU, are left out.
+    """Draws each operation's highest possible rate; operations without FLOPs, such as a ReLU, are left out.
 
-    Operations lie on the roof: this is an estimate. The size of a mark is its share of the estimated time.
+    All marks lie on the roof because they are estimates. A mark's size shows its share of the estimated time.
     """
     assert cost.ridge is not None and cost.estimated_ms, "a roofline needs the device's peaks"
     figure, axes = new_figure(7.2, 4.6)
@@ -36,7 +36,7 @@ def draw_roofline(cost: NetworkCost) -> Figure:
         _mark(axes, op, cost, peak)
     axes.axvline(cost.ridge, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
     axes.set(xscale="log", yscale="log", xlim=(low, high))
-    axes.set_xlabel("arithmetic intensity (FLOP a byte)")
+    axes.set_xlabel("arithmetic intensity (FLOP per byte)")
     axes.set_ylabel(f"estimated FLOP/s on {cost.device.name}, {cost.device.precision}")
     _legend(axes, counted)
     return figure

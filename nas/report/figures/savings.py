@@ -1,4 +1,4 @@
-"""Multiply-accumulates of an ordinary convolution and of the forms that replace it."""
+"""Multiply-accumulates of an ordinary convolution and of its cheaper forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @styled
 def draw_savings(found: tuple[Form, ...], *, title: str) -> Figure:
-    """Draws one bar a form; the first is the ordinary convolution that the others are compared with."""
+    """Draws one bar per form; the first is the ordinary convolution, the baseline."""
     figure, axes = new_figure(7.2, 0.9 + 0.5 * len(found))
     names = [form.name for form in found]
     macs = [form.macs / 1e6 for form in found]
@@ -24,8 +24,10 @@ def draw_savings(found: tuple[Form, ...], *, title: str) -> Figure:
     axes.grid(visible=False, axis="y")
     for y, form in enumerate(found):
         factor = found[0].macs / form.macs
-        compared = "" if y == 0 else f", {factor:.1f}× fewer" if factor >= 1 else f", {1 / factor:.1f}× more"
-        text = f"{form.macs / 1e6:,.2f} M{compared}; {form.weights:,} weights"
+        difference = (
+            "" if y == 0 else f", {factor:.1f}× fewer" if factor >= 1 else f", {1 / factor:.1f}× more"
+        )
+        text = f"{form.macs / 1e6:,.2f} M{difference}; {form.weights:,} weights"
         axes.annotate(
             text, (macs[y], y), (5, 0), textcoords="offset points", va="center", fontsize=9, color=INK
         )
@@ -38,10 +40,10 @@ def draw_savings(found: tuple[Form, ...], *, title: str) -> Figure:
 def write_savings(
     path: Path, *, kernel: int, in_channels: int, out_channels: int, height: int, width: int
 ) -> Path:
-    """Writes the picture of the savings; the ending of ``path`` says whether as SVG or PNG."""
-    found = forms(
+    """Writes the picture of the savings, as SVG or PNG according to the suffix of ``path``."""
+    variants = forms(
         kernel=kernel, in_channels=in_channels, out_channels=out_channels, height=height, width=width
     )
     title = f"{kernel}×{kernel}, {in_channels} → {out_channels} channels, {height}×{width} pixels"
-    save(draw_savings(found, title=title), path)
+    save(draw_savings(variants, title=title), path)
     return path

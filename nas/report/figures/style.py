@@ -1,4 +1,4 @@
-"""What all pictures share: colours, axes, label placement, and how they become SVG or PNG."""
+"""The style of all pictures: colours, axes, label placement, and output as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 INK = "#1b1d21"
-"""Text and axes. Inside a page it becomes the page's own text colour, which suits light and dark."""
+"""The colour of text and axes. Inside a page, it becomes the page's text colour, light or dark."""
 
-# Okabe and Ito 2008: told apart by colour-blind readers; the blue is lighter, to be read on black too.
+# Okabe and Ito 2008: distinguishable for colour-blind readers; the blue is lighter, to be legible on black
+# too.
 ORANGE, SKY, GREEN, BLUE, RED, PINK = "#e69f00", "#56b4e9", "#009e73", "#1f80c4", "#d55e00", "#cc79a7"
 GREY = "#8a8f98"
 
@@ -47,7 +48,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def _settings(name: str = "") -> Any:
-    """The settings of matplotlib; ``name`` makes the ids in an SVG repeatable."""
+    """Returns matplotlib's settings; ``name`` makes the ids in an SVG reproducible."""
     return {**_SETTINGS, "svg.hashsalt": name or None}
 
 
@@ -55,7 +56,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Decorator of a function that draws a figure: everything in it gets the style of all pictures."""
+    """Decorator that applies the common style to a function that draws a figure."""
 
     @functools.wraps(draw)
     def drawn(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -68,7 +69,7 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 
 def new_figure(width: float = 7.2, height: float = 4.2) -> tuple[Figure, Axes]:
-    """A figure of one pair of axes, with a faint grid; sizes in inches."""
+    """Makes a figure with one pair of axes and a faint grid; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -81,12 +82,12 @@ def new_figure(width: float = 7.2, height: float = 4.2) -> tuple[Figure, Axes]:
 
 
 def to_svg(figure: Figure, *, name: str, title: str) -> str:
-    """The figure as an ``<svg>`` element: no ids that clash, no fixed size, the page's text colour.
+    """Renders the figure as an ``<svg>`` element with unique ids, no fixed size and the page's text colour.
 
     Args:
         figure: The figure.
-        name: A word that no other picture of the page has.
-        title: What it shows, for those who cannot see it.
+        name: A name unique to the page, used as a prefix of ids.
+        title: The picture's title for screen readers.
     """
     import matplotlib
 
@@ -113,7 +114,7 @@ def to_svg(figure: Figure, *, name: str, title: str) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a picture that stands alone, on white; the ending of ``path`` says whether as PNG or SVG."""
+    """Writes a stand-alone picture on white, as PNG or SVG according to the suffix of ``path``."""
     import matplotlib
 
     with matplotlib.rc_context(_settings(path.stem)), atomic(path) as temporary:
@@ -122,15 +123,16 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def error_bar(value: float, low: float, high: float) -> tuple[float, float]:
-    """How far an interval reaches below and above a value; never negative, which matplotlib refuses.
+    """Returns the distances from a value down and up to its interval's ends.
 
-    Rounding can put a value just outside its interval, e.g. a mean of equal numbers.
+    They are never negative, which matplotlib rejects: rounding can put a value, such as a mean of equal
+    numbers, just outside its interval.
     """
     return max(value - low, 0.0), max(high - value, 0.0)
 
 
 def between(corners: Sequence[tuple[float, float]], *, count: int = 24) -> list[tuple[float, float]]:
-    """Points along a line through ``corners``, ``count`` for each piece."""
+    """Returns points along a line through ``corners``, with ``count`` intervals per segment."""
     return [
         (x + part / count * (next_x - x), y + part / count * (next_y - y))
         for (x, y), (next_x, next_y) in pairwise(corners)
@@ -146,12 +148,12 @@ _ALIGNED = {-1: ("right", "top"), 0: ("center", "center"), 1: ("left", "bottom")
 def label_points(
     axes: Axes, labels: Sequence[tuple[float, float, str, str]], *, avoid: Iterable[tuple[float, float]] = ()
 ) -> None:
-    """Writes a label beside each point, where it covers no other label and as little else as can be.
+    """Writes a label beside each point so that it overlaps no other label and covers as little as possible.
 
     Args:
-        axes: With their final limits.
-        labels: x, y, text and colour of each.
-        avoid: Points along lines that are better left uncovered.
+        axes: The axes, with their final limits.
+        labels: x, y, text and colour of each label.
+        avoid: Points along lines that should stay visible.
     """
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     points = axes.transData.transform([(x, y) for x, y, *_ in labels])
@@ -167,7 +169,7 @@ def label_points(
             + 20 * sum(box.contains(*point) for point in points)
             + 15 * (min(_distance(box, point) for point in points) < _distance(box, own))
             + sum(box.contains(*point) for point in lines)
-            + (3 if number >= len(_SIDES) else 0)  # further off is harder to read
+            + (3 if number >= len(_SIDES) else 0)  # distant labels are harder to read
             for number, box in enumerate(boxes)
         ]
         best = costs.index(min(costs))
@@ -178,7 +180,7 @@ def label_points(
 
 
 def _distance(box: Bbox, point: Sequence[float]) -> float:
-    """From the middle of a label's nearer end to a point, in pixels."""
+    """Returns the distance from the middle of a label's nearer end to a point, in pixels."""
     x, y = point
     return math.hypot(max(box.x0 - x, x - box.x1, 0), (box.y0 + box.y1) / 2 - y)
 

@@ -1,4 +1,4 @@
-"""Where a network's predicted time goes, block by block."""
+"""A network's predicted time by block."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @styled
 def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
-    """Draws a bar a block, in ms, in the order of execution; every block must be in the table."""
+    """Draws one bar per block, in ms, in the order of execution; the table must have every block."""
     placed = network.placed_blocks
     total = table.predict(network)
     parts = table.model.parts(network.blocks)
-    assert parts is not None, "where only whole networks were measured, nothing is known of their blocks"
+    assert parts is not None, "a table of whole networks has no latencies of blocks"
     figure, axes = new_figure(7.2, 0.24 * len(placed) + 1.2)
     colours = kind_colours([block for _, block in placed])
     bars = [
         (str(place), part, colours[block.KIND]) for (place, block), part in zip(placed, parts, strict=True)
     ]
-    bars.append(("once a network", total - sum(parts), GREY))
+    bars.append(("once per network", total - sum(parts), GREY))
     names, values, shades = zip(*bars, strict=True)
     axes.barh(range(len(bars)), values, color=shades, height=0.72)
     for y, value in enumerate(values):

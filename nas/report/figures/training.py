@@ -1,4 +1,4 @@
-"""The supernet's training: losses, and the accuracy of its extremes where it was evaluated."""
+"""The losses of the supernet's training."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_training(history: Sequence[Mapping[str, str]]) -> Figure:
 
 
 def spread(axes: Axes, values: Sequence[float], *, gap: float = 0.06) -> list[float]:
-    """Heights for labels of rising ``values``, so far apart that they do not touch."""
+    """Returns heights for labels at increasing ``values``, spaced so that they do not touch."""
     low, high = axes.get_ylim()
     result: list[float] = []
     for value in values:

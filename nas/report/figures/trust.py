@@ -1,4 +1,4 @@
-"""Inherited against stand-alone accuracy: does the supernet rank networks as training alone does?"""
+"""Inherited against stand-alone accuracy of the networks of ``nas trust``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class TrustPoint:
     """A network with both accuracies.
 
     Attributes:
-        inherited_correct: Images that it gets right with the supernet's weights.
-        alone_correct: Images that it gets right when trained alone.
-        images: Of how many.
+        inherited_correct: Images classified correctly with the supernet's weights.
+        alone_correct: Images classified correctly when trained alone.
+        images: Number of images.
     """
 
     inherited_correct: int
@@ -33,12 +33,12 @@ class TrustPoint:
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrustGroup:
-    """Networks that look alike in the picture.
+    """Networks with the same marker in the picture.
 
     Attributes:
-        name: Stands in the legend.
-        colour: Of the markers and bars.
-        marker: Of matplotlib.
+        name: Name in the legend.
+        colour: Colour of markers and bars.
+        marker: Matplotlib's marker.
         points: The networks.
     """
 
@@ -80,7 +80,7 @@ def _draw(axes: Axes, group: TrustGroup) -> None:
 
 
 def _bars(counts: Sequence[tuple[int, int]]) -> tuple[list[float], list[float]]:
-    """How far the intervals reach below and above, in percentage points."""
+    """Returns the lengths of the bars below and above the accuracies, in percentage points."""
     bars = [error_bar(correct / total, *wilson(correct, total)) for correct, total in counts]
     return [100 * below for below, _ in bars], [100 * above for _, above in bars]
 

@@ -154,7 +154,7 @@ def test_the_report_knows_what_each_step_was_made_of(finished: Run) -> None:
         record = json.loads((finished.run_dir / step / "step.json").read_text())
         assert record["inputs"][name] == sha256(finished.run_dir / source)
         assert not is_outdated(finished.run_dir, step)
-    assert "of an earlier" not in (finished.run_dir / "report.html").read_text()
+    assert "from an earlier" not in (finished.run_dir / "report.html").read_text()
 
 
 def test_a_run_ends_with_the_table(finished: Run) -> None:

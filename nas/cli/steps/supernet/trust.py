@@ -159,14 +159,14 @@ def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None
         say(f"trust: {line}")
 
 
-def summary(rows: Sequence[Compared], agreement: Agreement, *, top: int) -> list[str]:
+def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str]:
     """Summarises the comparison in a few lines."""
     extremes = [row for row in rows if row.role != "random"]
     gaps = ", ".join(f"{row.role} {100 * (row.alone - row.inherited):+.1f}" for row in extremes)
     return [
-        f"{agreement.networks} networks on {rows[0].images} images, with 95 % intervals over networks",
-        f"Kendall τ {agreement.kendall_tau} (MACs alone {agreement.macs_kendall_tau})",
-        f"Spearman ρ {agreement.spearman}",
-        f"precision at {top}: {agreement.precision_at_top} of the supernet's best are also the best alone",
-        f"trained alone, a network gains {agreement.gap_points} points ({gaps})",
+        f"{found.networks} networks on {rows[0].images} images, with 95 % intervals over networks",
+        f"Kendall τ {found.kendall_tau} (MACs alone {found.macs_kendall_tau})",
+        f"Spearman ρ {found.spearman}",
+        f"precision at {top}: {found.precision_at_top} of the supernet's best are also the best alone",
+        f"trained alone, a network gains {found.gap_points} points ({gaps})",
     ]
