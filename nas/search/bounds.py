@@ -1,4 +1,4 @@
-"""Whether bounds can be met at all, found before anything dear is evaluated."""
+"""Checks that bounds can be met, before any expensive evaluation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Losses = Callable[[Sequence[Candidate]], FloatArray]
 
 
 def check_bounds(problem: Problem, goals: Goals, *, seed: int = 0) -> None:
-    """Makes sure that some network of the space keeps within all bounds on what is predicted.
+    """Checks that some network of the space meets all bounds on predicted quantities.
 
     Raises:
-        UserError: If none was found; the message says what can be met.
+        UserError: If none is found; the message gives values that can be met.
     """
     for objective in goals.bounded:
-        best, found = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
-        value = -found if objective.direction == "maximize" else found
+        best, loss = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
+        value = -loss if objective.direction == "maximize" else loss
         if objective.violation(value) > 0:
             raise _unmet(problem, objective, value, best)
     if len(goals.bounded) > 1:
@@ -34,7 +34,7 @@ def check_bounds(problem: Problem, goals: Goals, *, seed: int = 0) -> None:
 
 
 def violations(goals: Goals, candidates: Sequence[Candidate]) -> FloatArray:
-    """The sum of each candidate's violations of predicted bounds, (N,); 0 where all hold."""
+    """Returns each candidate's sum of violations of predicted bounds, (N,); 0 if it meets all."""
     total = np.zeros(len(candidates))
     for objective in goals.bounded:
         values = evaluate_many(objective, candidates)
@@ -45,10 +45,10 @@ def violations(goals: Goals, candidates: Sequence[Candidate]) -> FloatArray:
 def find_best(
     problem: Problem, losses: Losses, *, seed: int = 0, samples: int = 1000
 ) -> tuple[Candidate, float]:
-    """The network of least loss that is found by sampling and then changing one choice at a time.
+    """Finds the network of lowest loss, with its loss, by sampling and a descent over single choices.
 
     The descent starts from the best of the samples, the smallest and the largest network. It is exact for
-    losses that are sums over blocks whose choices do not interact, and near to it for latency.
+    losses that are sums over blocks without interactions between choices, and nearly exact for latency.
     """
     rng = np.random.default_rng(seed)
     space = problem.space
@@ -65,12 +65,12 @@ def find_best(
 
 
 def _numbers(values: FloatArray) -> FloatArray:
-    """Losses with infinity for what is not a number, which is then never the least."""
+    """Replaces NaN losses by infinity, so that they are never the lowest."""
     return np.where(np.isnan(values), np.inf, values)
 
 
 def neighbour_rows(problem: Problem, candidate: Candidate) -> IntArray:
-    """All rows that differ from a candidate in one choice; what is then read anew takes its first choice."""
+    """Returns all rows that differ from a candidate in one choice; new genes start at their first choice."""
     base = np.array(candidate.row, np.int64)
     rows = [
         np.where(np.arange(len(base)) == column, position, np.maximum(base, 0))
@@ -105,7 +105,7 @@ def _unmet_together(bounded: Sequence[Objective], best: Candidate) -> UserError:
 
 
 def _shown(value: float, objective: Objective) -> str:
-    """Four digits, rounded so that asking for the value shown succeeds."""
+    """Formats four digits, rounded so that the shown value can be met as a bound."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - 3)

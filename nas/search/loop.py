@@ -1,4 +1,4 @@
-"""The loop of a search: what is proposed, what is evaluated, and what has been seen."""
+"""The loop of a search: proposes and evaluates networks, and remembers those it has seen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from nas.search.trials.store import CODE, DIED, LOST, Ledger, has_ended
 from nas.statistics import Count
 
 PATIENCE = 20
-"""After so many rejected proposals in a row, a network that breaks no bound is put in their place."""
+"""Number of rejected proposals in a row after which a network that breaks no bound is proposed instead."""
 
 
 @final
@@ -57,15 +57,15 @@ class Proposal:
 
 @final
 class Loop:
-    """The state of a running search: the study in memory, and what has been seen."""
+    """The state of a running search: the study in memory and the networks seen."""
 
     def __init__(self, study: Study, ledger: Ledger, *, salt: tuple[int, ...] = ()) -> None:
-        """Begins with an empty memory; ``sync`` fills it.
+        """Starts with an empty memory, which ``sync`` fills.
 
         Args:
             study: The search.
-            ledger: Where its trials are kept.
-            salt: Numbers by which one of several processes differs from the others; empty for one alone.
+            ledger: The store of its trials.
+            salt: Numbers unique to this process among several; empty for a single process.
         """
         self.study, self._ledger, self._salt = study, ledger, salt
         self._problem, self._goals = study.problem, study.goals
@@ -81,11 +81,11 @@ class Loop:
 
     @property
     def running(self) -> int:
-        """Evaluations that other processes are at."""
+        """Number of evaluations running in other processes."""
         return self._mirror.running
 
     def sync(self) -> None:
-        """Takes over what other processes have done, and at first what was done before."""
+        """Adds the results of other processes and, on the first call, of earlier runs."""
         for trial in self._mirror.update(self._ledger.read()):
             candidate = self._parameters.candidate(trial.params)
             if has_ended(trial):
@@ -97,7 +97,7 @@ class Loop:
                 self._again.append((candidate, trial.user_attrs["origin"]))
 
     def ordered(self) -> list[Evaluation]:
-        """All entries in the ledger's order, which is the same for all processes."""
+        """Returns all entries in the ledger's order, which is the same for all processes."""
         entries: dict[Candidate, Evaluation] = {}
         for trial in filter(has_ended, self._ledger.read()):
             candidate = self._parameters.candidate(trial.params)
@@ -107,7 +107,7 @@ class Loop:
     # -- proposals ----------------------------------------------------------------------------------------
 
     def propose(self) -> Proposal | None:
-        """A network not seen before; ``None`` if none is left."""
+        """Proposes a network not seen before; ``None`` if none is left."""
         self._asked += 1
         while self._again:
             candidate, origin = self._again.pop()
@@ -138,21 +138,21 @@ class Loop:
         return fresh(self._problem, seen=self._seen, feasible=feasible, violations=broken, rng=rng)
 
     def _given(self, candidate: Candidate, origin: str, *, purpose: int) -> Proposal:
-        """Gives the sampler a candidate as its own proposal."""
+        """Enqueues a candidate as the sampler's own proposal."""
         seed = self._seeds(purpose)
         self._trials.enqueue_trial(self._parameters.params(candidate, np.random.default_rng(seed)))
         return Proposal(trial=self._ask(seed), candidate=candidate, origin=origin)
 
     def _ask(self, seed: int) -> Trial:
-        """The sampler's proposal."""
+        """Asks the sampler for a proposal."""
         inner = self.study.sampler.build(self._problem, goals=self._goals, seed=seed)
         self._trials.sampler = FixedSpace(inner, self._parameters.distributions)
         return self._trials.ask(self._parameters.distributions)
 
     def _seeds(self, purpose: int) -> int:
-        """A seed that follows from the journal's length: a resumed search does the same as another.
+        """Returns a seed derived from the journal's length, so that a resumed search gives the same result.
 
-        Several processes never do the same, so there each attempt draws anew.
+        Several processes are never reproducible, so each of their attempts gets a new seed.
         """
         salt = (*self._salt, self._asked) if self._salt else ()
         sequence = np.random.SeedSequence([self.study.seed, len(self.entries), purpose, *salt])
@@ -187,10 +187,10 @@ class Loop:
     def _claim(self, proposal: Proposal) -> int | None:
         proposal.trial.set_user_attr(CODE, proposal.candidate.code)
         proposal.trial.set_user_attr("origin", proposal.origin)
-        asked = self._mirror.trial(proposal.trial.number)
-        number = self._ledger.claim(asked, budget=self.study.trials)
+        claimed = self._mirror.trial(proposal.trial.number)
+        number = self._ledger.claim(claimed, budget=self.study.trials)
         if number is not None:
-            self._mirror.adopt(number, asked)
+            self._mirror.adopt(number, claimed)
         return number
 
     def _tell(self, trial: Trial, evaluation: Evaluation) -> FrozenTrial:
@@ -199,8 +199,8 @@ class Loop:
         outcome = evaluation.outcome
         for quantity, value in zip(self._goals.quantities, outcome.quantities, strict=True):
             if quantity.bound is not None:
-                # Optuna's GP wants every constraint of every trial. What was not evaluated breaks none by
-                # itself: the trial is infeasible by the bound for which it was rejected, or failed.
+                # Optuna's GP requires every constraint of every trial. Quantities that were not evaluated
+                # break none: the trial is infeasible by the bound that rejected it, or it failed.
                 broken = quantity.violation(value) if math.isfinite(value) else 0.0
                 trial.set_constraint(quantity.name, broken)
         if outcome.state is State.FAILED:
@@ -208,10 +208,10 @@ class Loop:
         return self._trials.tell(trial, self._filled(outcome))
 
     def _filled(self, outcome: Outcome) -> list[float]:
-        """Values for Optuna, which wants a number for every objective of an infeasible trial too.
+        """Fills missing values for Optuna, which requires a number for every objective, even if infeasible.
 
-        Samplers rank infeasible trials by their violation, so it does not matter which number stands for what
-        was not evaluated; it is the worst that was found. The journal keeps the true values beside it.
+        Samplers rank infeasible trials by their violation, so the number does not matter; it is the worst so
+        far. The journal also keeps the true values.
         """
         return [
             value if math.isfinite(value) else self._worst(position)
@@ -219,12 +219,12 @@ class Loop:
         ]
 
     def _worst(self, position: int) -> float:
-        found = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
+        values = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
         worst = min if self._goals.directions[position] == "maximize" else max
-        return worst(found, default=0.0)
+        return worst(values, default=0.0)
 
     def _rival(self, values: Sequence[float], position: int) -> Count | None:
-        """The best accuracy of the networks that are as good in all other objectives, if these are known."""
+        """Returns the best accuracy of the networks that are as good in all other objectives, if known."""
         objectives = range(len(self._goals.objectives))
         others = [other for other in objectives if other != position]
         if position not in objectives or any(math.isnan(values[other]) for other in others):
@@ -253,5 +253,5 @@ class Loop:
 
 
 def salt_of(worker: int, identity: str) -> tuple[int, ...]:
-    """The numbers by which one of several processes draws differently from the others."""
+    """Returns numbers unique to one of several processes, for its seeds."""
     return worker, int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16)

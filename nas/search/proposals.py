@@ -1,4 +1,4 @@
-"""Networks that stand in for the sampler: to start with, and where its proposals cannot be used."""
+"""Proposals besides the sampler's: initial networks, and replacements for unusable proposals."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ROUNDS, _DRAWS = 5, 500
 
 
 def default_initial(space: SearchSpace) -> tuple[Architecture, ...]:
-    """The smallest, the largest, and the network with the middle of every list of choices."""
+    """Returns the smallest, the largest, and the network with the middle of every list of choices."""
     middle = np.array([[_middle(d.choices) for d in space.dimensions]], np.int64)
     rows = space.canonical_rows(middle.reshape(1, len(space.dimensions)))
     return tuple(dict.fromkeys((space.smallest(), space.largest(), *space.decode(rows))))
 
 
 def _middle(choices: Sequence[object]) -> int:
-    """The position of the median; words keep their order."""
+    """Returns the position of the median; words keep their order."""
     order = sorted(range(len(choices)), key=lambda i: choices[i] if not isinstance(choices[i], str) else i)  # type: ignore[arg-type,return-value]
     return order[len(order) // 2]
 
@@ -32,7 +32,7 @@ def _middle(choices: Sequence[object]) -> int:
 def mutant(
     candidate: Candidate, seen: Container[Candidate], rng: np.random.Generator, *, tries: int = 30
 ) -> Candidate | None:
-    """A network near to ``candidate`` that has not been seen; changes grow with each try."""
+    """Returns an unseen network near ``candidate``; mutations grow with each try."""
     problem = candidate.problem
     genes = max(1, len(candidate.row))
     for number in range(tries):
@@ -53,22 +53,22 @@ def fresh(
     violations: Violations,
     rng: np.random.Generator,
 ) -> Candidate | None:
-    """A network that has not been seen and breaks no predicted bound.
+    """Returns an unseen network that breaks no predicted bound.
 
-    It is drawn uniformly where such networks are not too rare; otherwise it is a neighbour of a known one.
+    It is sampled uniformly or, if such networks are rare, a neighbour of a known one.
 
     Returns:
-        The network, or ``None`` if there is none: the space, as far as the bounds leave it, is used up.
+        The network, or ``None`` if the space within the bounds is exhausted.
     """
     for _ in range(_ROUNDS):
-        found = _first(problem, problem.space.sample_many(_DRAWS, rng), seen, violations)
-        if found is not None:
-            return found
+        network = _first(problem, problem.space.sample_many(_DRAWS, rng), seen, violations)
+        if network is not None:
+            return network
     for position in rng.permutation(len(feasible)).tolist():
         rows = rng.permutation(neighbour_rows(problem, feasible[position]), axis=0)
-        found = _first(problem, rows, seen, violations)
-        if found is not None:
-            return found
+        network = _first(problem, rows, seen, violations)
+        if network is not None:
+            return network
     return None
 
 

@@ -1,4 +1,4 @@
-"""Runs a search: proposals by an Optuna sampler, evaluated, recorded, and continued after a crash."""
+"""Runs a search: an Optuna sampler proposes networks, which are evaluated and recorded; it can resume."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from nas.search.trials.workers import identity
 @final
 @dataclass(frozen=True)
 class Progress:
-    """What a search tells while it runs.
+    """The progress that a search reports.
 
     Attributes:
         evaluation: The newest entry.
-        evaluated: Evaluations so far, rejected candidates not counted.
+        evaluated: Number of evaluations so far, without rejected candidates.
         trials: The budget.
-        control: Whether this is the random search that serves as control.
+        control: Whether this is the control, a random search.
         entries: All entries so far; a list that grows.
     """
 
@@ -56,50 +56,50 @@ def search(
 ) -> SearchResult:
     """Searches a space and writes journal, trials, Pareto front and winners into a folder.
 
-    A search that was killed goes on where it was: finished evaluations are read from the journal, and those
-    that follow are the same as without the interruption. No network is evaluated twice, and only evaluations
-    use up the budget: repeated proposals are replaced, and candidates that break a bound on a predicted
-    objective are reported to the sampler as infeasible without being evaluated.
+    An interrupted search resumes: finished evaluations are read from the journal, and the following ones are
+    the same as without the interruption. No network is evaluated twice, and only evaluations use up the
+    budget: repeated proposals are replaced, and candidates that break a bound on a predicted objective are
+    reported to the sampler as infeasible without an evaluation.
 
-    With ``shared``, any number of processes, on one machine or many, do one search together: whoever calls
-    this function, or ``work``, with the same study joins. Each one that calls this function writes the
+    With ``shared``, any number of processes on any number of machines search together: each process that
+    calls this function, or ``work``, with the same study joins. Each caller of this function writes the
     results when the budget is spent.
 
     Args:
         study: The search.
-        folder: Where the files are written.
-        shared: Where several processes search together; by default this one does it alone, with a journal in
-            the folder.
-        progress: Is called after each proposal, of other processes too.
-        remeasure: Gives a winner's accuracy on images that the search has not seen.
+        folder: Folder of the results.
+        shared: Storage for several processes; by default, this process searches alone, with a journal in the
+            folder.
+        progress: Called after each proposal, including those of other processes.
+        remeasure: Returns a winner's accuracy on images hidden from the search.
 
     Raises:
-        UserError: If bounds cannot be met (before anything is evaluated), the folder or the storage belongs
+        UserError: If bounds cannot be met (checked before any evaluation), the folder or the storage belongs
             to another search or cannot be used, or no evaluation gave a usable result.
     """
     _check(study)
     with only_searcher(folder, shared=shared is not None), quiet():
         done, control = _run_both(study, folder, shared, progress)
         result = summarise(study.problem, study.goals, done, others=control, reference=study.reference)
-        chosen = winners(result, budgets_ms=study.budgets_ms, remeasure=remeasure)
-        write_results(folder, result, chosen, importances(result))
+        selection = winners(result, budgets_ms=study.budgets_ms, remeasure=remeasure)
+        write_results(folder, result, selection, importances(result))
         if study.control:
             write_control(folder, result, control)
     return result
 
 
 def work(study: Study, *, shared: Shared, progress: Report = lambda _: None) -> None:
-    """Helps with a search that another process has begun, or begins, until its budget is spent.
+    """Joins a search as a worker until its budget is spent, whether or not another process has started it.
 
-    It writes nothing but the storage.
+    It writes to the storage only.
 
     Args:
         study: The search.
-        shared: Where the processes search together.
-        progress: Is called after each proposal, of other processes too.
+        shared: The shared storage.
+        progress: Called after each proposal, including those of other processes.
 
     Raises:
-        UserError: As ``search`` does.
+        UserError: As in ``search``.
     """
     _check(study)
     with quiet():
@@ -107,15 +107,15 @@ def work(study: Study, *, shared: Shared, progress: Report = lambda _: None) -> 
 
 
 def _check(study: Study) -> None:
-    """Raises a ``UserError`` if the study's bounds or first networks cannot be."""
+    """Raises a ``UserError`` if the study's bounds or initial networks are invalid."""
     check_bounds(study.problem, study.goals, seed=study.seed)
-    study.first  # noqa: B018 - checks itself
+    study.first  # noqa: B018 - checks itself when made
 
 
 def _run_both(
     study: Study, folder: Path, shared: Shared | None, progress: Report
 ) -> tuple[list[Evaluation], list[Evaluation]]:
-    """The search, and then random search with the same budget if it is wanted."""
+    """Runs the search and, if configured, random search with the same budget."""
     if shared is not None:
         check_places(
             shared,
@@ -128,7 +128,7 @@ def _run_both(
     done = _run(Loop(study, ledger, salt=_salt(shared)), known={}, control=False, progress=progress)
     if not study.control:
         return done, []
-    # What was stopped was compared with the search's front; the control has its own.
+    # Stopped evaluations were compared with the search's front; the control has its own.
     known = {each.candidate: each.outcome for each in done if each.outcome.state is not State.STOPPED}
     ledger = _ledger(study, folder, shared, control=True)
     random = replace(study, sampler=make_sampler("random"))
@@ -136,7 +136,7 @@ def _run_both(
 
 
 def _ledger(study: Study, folder: Path, shared: Shared | None, *, control: bool) -> Ledger:
-    """Where the trials are kept; search and control have the same facts."""
+    """Opens the store of the trials; search and control have the same facts."""
     facts, directions = study.facts, study.goals.directions
     if shared is None:
         path = folder / ("control.log" if control else "journal.log")
@@ -146,12 +146,12 @@ def _ledger(study: Study, folder: Path, shared: Shared | None, *, control: bool)
 
 
 def _salt(shared: Shared | None) -> tuple[int, ...]:
-    """Numbers by which one of several processes draws differently from the others; none for one alone."""
+    """Returns numbers unique to one of several processes; empty for a single process."""
     return () if shared is None else salt_of(shared.worker, identity())
 
 
 def _run(loop: Loop, *, known: Known, control: bool, progress: Report) -> list[Evaluation]:
-    """One search with one sampler and one ledger: all its entries, old and new."""
+    """Runs one search with one sampler and one ledger; returns all its entries, old and new."""
     loop.sync()
     reported, trials = len(loop.entries), loop.study.trials
     while loop.evaluated < trials:
@@ -160,16 +160,16 @@ def _run(loop: Loop, *, known: Known, control: bool, progress: Report) -> list[E
         if proposal is not None:
             loop.evaluate(proposal, known)
         elif loop.running:
-            time.sleep(0.1)  # others are at the last evaluations, and may die
+            time.sleep(0.1)  # other processes run the last evaluations, and may die
         else:
-            break  # the space is used up
+            break  # the space is exhausted
         loop.sync()
         reported = _report(loop, reported, control, progress)
     return loop.ordered()
 
 
 def _report(loop: Loop, reported: int, control: bool, progress: Report) -> int:
-    """Reports entries from a position on; returns the position after the last."""
+    """Reports the entries from a position onwards; returns the position after the last."""
     new = loop.entries[reported:]
     evaluated = loop.evaluated - sum(entry.counts for entry in new)
     for entry in new:

@@ -1,4 +1,4 @@
-"""What describes a search: all that its processes, and a search that goes on later, have in common."""
+"""The description of a search, shared by its processes and by a resumed search."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Study:
 
     Attributes:
         problem: The space, and the classes and channels of its networks.
-        goals: What is improved and what is bounded; the first objective decides the winner, see
+        goals: Objectives and bounds; the first objective decides the winner, see
             ``nas.search.results.results.choose_winner``.
         sampler: Proposes networks, see ``nas.search.make_sampler``.
         trials: Number of evaluations.
         seed: Seed of all random choices.
-        initial: Networks to evaluate first; smallest, largest and middle by default.
-        context: Further facts that must be the same for a search to go on, such as hashes of the weights and
-            of the latency table.
-        control: Whether to run random search with the same budget and the same initial networks too.
+        initial: Networks to evaluate first; by default, the smallest, the largest and the middle one.
+        context: Further facts that must match for a search to resume, such as hashes of the weights and of
+            the latency table.
+        control: Whether to run random search too, with the same budget and initial networks.
         reference: The reference point of the hypervolume, one value for each objective; by default a bound,
             or the worst value of all evaluations.
-        budgets_ms: Latencies; the best network within each is a winner too.
+        budgets_ms: Latency budgets; the best network within each is a winner too.
 
     Raises:
-        UserError: If the trials, the seed or a budget cannot be.
+        UserError: If the trials, the seed or a budget is invalid.
     """
 
     problem: Problem
@@ -72,7 +72,7 @@ class Study:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What must be the same for a search to go on, as JSON values."""
+        """What must match for a search to resume, as JSON values."""
         problem, space = self.problem, self.problem.space
         parts = (space.resolutions, space.stages, space.stem, space.head, space.rounding)
         return {
@@ -87,6 +87,6 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Its name in a database, which follows from what its workers must have in common."""
+        """Its name in a database, derived from the facts that its workers must share."""
         text = json.dumps(self.facts, sort_keys=True)
         return f"{self.problem.space.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,1 +1,1 @@
-"""What a search looks for: the problem, its objectives and the Pareto front."""
+"""The goals of a search: the problem, its objectives and the Pareto front."""

@@ -1,4 +1,4 @@
-"""The goals of a search: what it improves, and what it keeps within bounds."""
+"""The goals of a search: objectives and limits."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Goals:
     """Objectives and limits.
 
     Attributes:
-        objectives: What is improved; the first one decides the winner.
-        limits: What is kept within its bound and not improved beyond it.
+        objectives: Quantities to optimise; the first one decides the winner.
+        limits: Quantities to keep within a bound but not to optimise.
 
     Raises:
         UserError: If there is no objective, two names are equal, or a limit has no bound.
@@ -41,12 +41,12 @@ class Goals:
 
     @cached_property
     def quantities(self) -> tuple[Objective, ...]:
-        """Objectives, then limits: the order of all values of a network."""
+        """Objectives, then limits: the order of a network's values."""
         return (*self.objectives, *self.limits)
 
     @cached_property
     def bounded(self) -> tuple[Objective, ...]:
-        """Predicted quantities with a bound: a network that breaks one is never evaluated."""
+        """Predicted quantities with a bound; a network that breaks one is never evaluated."""
         return tuple(each for each in self.quantities if each.predicted and each.bound is not None)
 
     @cached_property
@@ -55,11 +55,11 @@ class Goals:
         return tuple(each.direction for each in self.objectives)
 
     def losses(self, values: ArrayLike) -> FloatArray:
-        """Values (N, objectives) with the sign of maximised ones turned: less is better everywhere."""
+        """Returns values (N, objectives) with maximised ones negated, so that lower is always better."""
         return as_losses(values, self.directions)
 
     def violations(self, values: FloatArray) -> FloatArray:
-        """The sums (N,) of how far values (N, quantities) break their bounds; NaN breaks none."""
+        """Returns the sums (N,) of the bound violations of values (N, quantities); NaN breaks none."""
         total = np.zeros(len(values))
         for quantity, column in zip(self.quantities, values.T, strict=True):
             if quantity.bound is not None:

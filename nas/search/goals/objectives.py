@@ -1,4 +1,4 @@
-"""Objectives: what a search makes large or small, or keeps within a bound."""
+"""Objectives: quantities that a search optimises or keeps within a bound."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from nas.space import SearchSpace
 from nas.statistics import Count
 
 Evaluator = Callable[[Networks], Sequence[float]]
-"""Gives one number for each network of a batch."""
+"""Returns one number for each network of a batch."""
 
 Stages = Callable[[NetworkSpec], Iterator[Count]]
-"""Counts on more and more images; the last one is on all of them."""
+"""Yields counts on increasing numbers of images; the last one is on all."""
 
 LATENCY = "latency_ms"
-"""What the name of every latency begins with."""
+"""The prefix of every latency's name."""
 
 _LONGEST = 80
-"""Characters of a value that a message shows."""
+"""Characters of a value to show in a message."""
 
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
@@ -41,23 +41,23 @@ def _never(_: NetworkSpec) -> bool:
 @final
 @dataclass(frozen=True)
 class Objective:
-    """A quantity of a network, the direction in which it improves, and how to get it for many networks.
+    """A quantity of a network, its direction, and the function that evaluates it for many networks.
 
-    A search asks for one network at a time, and for thousands where a quantity is predicted:
+    A search evaluates one network at a time, but thousands at once if the quantity is predicted:
 
         Objective("depth", "minimize", lambda networks: [len(n.blocks) for n in networks], predicted=True)
 
     Attributes:
-        name: A name with its unit, e.g. ``latency_ms``; it is a column of ``trials.csv``.
+        name: A name with its unit, e.g. ``latency_ms``; a column of ``trials.csv``.
         direction: ``"maximize"`` or ``"minimize"``.
-        evaluate: Gives one number for each network of a batch; NaN where a network is broken.
-        bound: The worst value that is allowed, if any.
-        predicted: The value follows from the architecture alone, at no cost. Predicted objectives come first:
-            a candidate that breaks one of their bounds is never evaluated for the others.
-        estimated: Whether a network's value rests on estimates where a measurement was wanted.
-        unit: The unit of a latency; empty for everything else.
-        images: The number of images that an accuracy is found on, where it is known.
-        stages: Gives an accuracy on growing parts of the images, so that an evaluation can be stopped early.
+        evaluate: Returns one number for each network of a batch; NaN for a broken network.
+        bound: The worst value allowed, if any.
+        predicted: Whether the value follows from the architecture alone, at no cost. Predicted objectives
+            come first: a candidate that breaks one of their bounds is never evaluated for the others.
+        estimated: Returns whether a network's value uses estimates in place of measurements.
+        unit: The unit of a latency; empty for other quantities.
+        images: The number of images behind an accuracy, if known.
+        stages: Yields an accuracy on growing parts of the images, so that an evaluation can stop early.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Objective:
             raise UserError(f"the bound of {self.name} is {self.bound}; give a finite number, or no bound")
 
     def violation(self, value: float) -> float:
-        """By how much ``value`` breaks the bound, as a share of the bound; at most 0 where it holds.
+        """Returns the violation of the bound by ``value``, as a share of the bound; at most 0 if it holds.
 
-        Shares make the violations of several bounds comparable, as Optuna's samplers add them up.
+        Optuna's samplers add up the violations of several bounds; shares make them comparable.
         """
         if self.bound is None:
             return 0.0
@@ -88,20 +88,20 @@ class Objective:
 
     @property
     def facts(self) -> dict[str, str | float | None]:
-        """What must be the same for a search to go on."""
+        """What must match for a search to resume."""
         return {"name": self.name, "direction": self.direction, "bound": self.bound}
 
 
 class LatencyPredictor(Protocol):
-    """What a search needs of a latency table; ``nas.latency.LatencyTable`` is one."""
+    """The interface that a search needs of a latency table; ``nas.latency.LatencyTable`` has it."""
 
     def predict_many(
         self, space: SearchSpace, rows: IntArray, *, classes: int, input_channels: int | None
     ) -> FloatArray:
-        """Predicted latencies in ms, (N,), of canonical rows (N, genes)."""
+        """Returns the predicted latencies in ms, (N,), of canonical rows (N, genes)."""
 
     def is_estimate(self, network: NetworkSpec) -> bool:
-        """Whether the prediction for a network rests on estimates instead of measurements."""
+        """Returns whether a network's prediction uses estimates instead of measurements."""
 
 
 def accuracy(
@@ -112,15 +112,15 @@ def accuracy(
     images: int | None = None,
     stages: Stages | None = None,
 ) -> Objective:
-    """Accuracy to maximise, of the network as it is or after quantisation: ``score`` decides.
+    """Makes an objective of an accuracy to maximise, in float or after quantisation, depending on ``score``.
 
     Args:
-        score: Gives the accuracy, from 0 to 1, of each network on data kept for the search.
+        score: Returns the accuracy, from 0 to 1, of each network on the search's images.
         name: The objective's name.
-        bound: The least accuracy that is allowed, if any.
-        images: The number of these data, for confidence intervals.
-        stages: Gives the same accuracy in parts: an evaluation ends early where the network is clearly worse
-            than one that is as good in all else.
+        bound: The lowest accuracy allowed, if any.
+        images: The number of images, for confidence intervals.
+        stages: Yields the same accuracy on growing parts of the images: an evaluation stops early if the
+            network is clearly worse than one that is as good in all other objectives.
     """
     return Objective(name, "maximize", score, bound=bound, images=images, stages=stages)
 
@@ -128,13 +128,13 @@ def accuracy(
 def latency(
     table: LatencyPredictor, *, name: str = LATENCY, bound_ms: float | None = None, unit: str = "ms"
 ) -> Objective:
-    """Predicted latency to minimise; one such objective for each device.
+    """Makes an objective of the predicted latency on one device, to minimise.
 
     Args:
         table: The device's latency table.
         name: The objective's name; with several devices, e.g. ``latency_ms_pixel_4``.
         bound_ms: The budget, if any.
-        unit: The unit as it is shown: ``"ms"``, or ``"ms per batch of 8"``.
+        unit: The unit to show: ``"ms"``, or ``"ms per batch of 8"``.
     """
 
     def evaluate(networks: Networks) -> Sequence[float]:
@@ -156,17 +156,17 @@ def latency(
 
 
 def macs(*, bound: float | None = None) -> Objective:
-    """Multiply-accumulates for one image, to minimise."""
+    """Makes an objective of the multiply-accumulates for one image, to minimise."""
     return _cost("macs", bound)
 
 
 def params(*, bound: float | None = None) -> Objective:
-    """Trainable parameters, to minimise."""
+    """Makes an objective of the number of trainable parameters, to minimise."""
     return _cost("params", bound)
 
 
 def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
-    """Bytes of the weights in a precision, BatchNorm folded, to minimise."""
+    """Makes an objective of the bytes of the weights in a precision, BatchNorm folded, to minimise."""
 
     def evaluate(networks: Networks) -> Sequence[float]:
         values, index = _by_block(networks, lambda block: block_weight_bytes(block, precision))
@@ -176,7 +176,7 @@ def size(*, precision: str = "fp32", bound: float | None = None) -> Objective:
 
 
 def memory(*, precision: str = "fp32", bound: float | None = None) -> Objective:
-    """Bytes of feature maps that are alive at once, at the worst moment, to minimise."""
+    """Makes an objective of the peak bytes of simultaneously live feature maps, to minimise."""
 
     def evaluate(networks: Networks) -> Sequence[float]:
         values, index = _by_block(networks, lambda block: block_activation_bytes(block, precision))
@@ -186,9 +186,9 @@ def memory(*, precision: str = "fp32", bound: float | None = None) -> Objective:
 
 
 def _by_block(networks: Networks, cost: Callable[[BlockSpec], int]) -> tuple[FloatArray, IntArray]:
-    """A cost of each block that occurs, and each network's blocks as positions in it, (N, places).
+    """Returns the cost of each distinct block, and each network's blocks as positions in it, (N, places).
 
-    Position -1 stands for a block that is not there, and has the last value, 0.
+    Position -1 stands for an absent block and refers to the last value, 0.
     """
     problem = networks.problem
     lowered = problem.space.lower_many(
@@ -208,15 +208,15 @@ def _cost(name: str, bound: float | None) -> Objective:
 
 
 def evaluate_one(objective: Objective, candidate: Candidate) -> float:
-    """One candidate's value."""
+    """Evaluates one candidate."""
     return float(evaluate_many(objective, [candidate])[0])
 
 
 def evaluate_many(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray:
-    """The values of candidates, (N,).
+    """Evaluates candidates; returns their values, (N,).
 
     Raises:
-        UserError: If the objective gives anything but one number for each.
+        UserError: If the objective does not return one number for each candidate.
     """
     if not candidates:
         return np.zeros(0)

@@ -14,17 +14,17 @@ Direction = Literal["maximize", "minimize"]
 
 
 def as_losses(values: ArrayLike, directions: Sequence[Direction]) -> FloatArray:
-    """Values (N, objectives) with the sign of maximised ones turned, so that less is better everywhere."""
+    """Returns values (N, objectives) with maximised ones negated, so that lower is always better."""
     signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
     losses: FloatArray = np.asarray(values, np.float64).reshape(-1, len(signs)) * signs
     return losses
 
 
 def front(values: ArrayLike, directions: Sequence[Direction]) -> list[int]:
-    """Positions of the non-dominated points, sorted by the first objective, best first.
+    """Returns positions of the non-dominated points, sorted by the first objective, best first.
 
-    A point dominates another if it is nowhere worse and somewhere better. Of equal points only the first is
-    kept. Points with a value that is not a number are left out.
+    A point dominates another if it is no worse in any objective and better in one. Among equal points, only
+    the first is kept. Points with NaN are left out.
 
     Args:
         values: Values of shape (N, objectives).
@@ -34,24 +34,24 @@ def front(values: ArrayLike, directions: Sequence[Direction]) -> list[int]:
     valid = np.flatnonzero(~np.isnan(losses).any(axis=1))
     if not len(valid):
         return []
-    # Sorted lexicographically, a point can only be dominated by one that comes before it.
+    # In lexicographic order, a point can only be dominated by an earlier one.
     order = valid[np.lexsort((valid, *losses[valid].T[::-1]))]
-    kept: list[int] = []
+    positions: list[int] = []
     for position in order.tolist():
-        if not kept or not (losses[kept] <= losses[position]).all(axis=1).any():
-            kept.append(position)
-    return kept
+        if not positions or not (losses[positions] <= losses[position]).all(axis=1).any():
+            positions.append(position)
+    return positions
 
 
 def hypervolume(values: ArrayLike, reference: ArrayLike, directions: Sequence[Direction]) -> float:
-    """The volume that points dominate, up to a reference point (Zitzler and Thiele 1999).
+    """Computes the volume that points dominate, up to a reference point (Zitzler and Thiele 1999).
 
-    Exact in any number of dimensions: points are sorted by the last objective and the slices between them are
-    summed, which is fast for two and three objectives.
+    The result is exact in any number of dimensions: points are sorted by the last objective and the slices
+    between them are summed, which is fast for two and three objectives.
 
     Args:
         values: Values of shape (N, objectives).
-        reference: The worst point that counts, (objectives,); points not better in every objective add
+        reference: The reference point, (objectives,); points that are not better in every objective add
             nothing.
         directions: Whether each objective is maximised or minimised.
 
@@ -86,14 +86,14 @@ def _area(losses: FloatArray, corner: FloatArray) -> float:
 
 
 def hypervolume_curve(values: ArrayLike, reference: ArrayLike, directions: Sequence[Direction]) -> FloatArray:
-    """The hypervolume after each evaluation, (N,); rows of NaN (failed, infeasible) leave it as it was."""
+    """Returns the hypervolume after each evaluation, (N,); NaN rows (failed, infeasible) do not change it."""
     losses = as_losses(values, directions)
     corner = as_losses(reference, directions)[0]
-    kept = np.empty((0, losses.shape[1]))
+    current = np.empty((0, losses.shape[1]))
     curve = np.zeros(len(losses))
     for number, point in enumerate(losses):
-        counts = bool((point < corner).all()) and not bool((kept <= point).all(axis=1).any())
+        counts = bool((point < corner).all()) and not bool((current <= point).all(axis=1).any())
         if counts:
-            kept = np.vstack([kept[~(point <= kept).all(axis=1)], point])
-        curve[number] = _volume(kept, corner) if counts else (curve[number - 1] if number else 0.0)
+            current = np.vstack([current[~(point <= current).all(axis=1)], point])
+        curve[number] = _volume(current, corner) if counts else (curve[number - 1] if number else 0.0)
     return curve

@@ -1,4 +1,4 @@
-"""What is searched, and a candidate: one architecture of it."""
+"""The problem of a search, and its candidates."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nas.space import Architecture, SearchSpace
 @final
 @dataclass(frozen=True)
 class Problem:
-    """What is searched: a space, and what its networks read and tell apart.
+    """The problem of a search: a space, and the classes and channels of its networks.
 
     Attributes:
         space: The search space.
-        classes: Outputs of the classifier.
+        classes: Number of classes.
         input_channels: Channels of the image; ``None`` for the space's own.
     """
 
@@ -30,11 +30,11 @@ class Problem:
     input_channels: int | None = None
 
     def candidates(self, rows: IntArray) -> list[Candidate]:
-        """Candidates of canonical rows (N, genes)."""
+        """Returns the candidates of canonical rows (N, genes)."""
         return [Candidate(tuple(row), self) for row in np.asarray(rows).tolist()]
 
     def candidate(self, arch: Architecture) -> Candidate:
-        """The candidate of an architecture.
+        """Returns the candidate of an architecture.
 
         Raises:
             UserError: If the architecture is not of this space.
@@ -45,11 +45,11 @@ class Problem:
 @final
 @dataclass(frozen=True)
 class Candidate:
-    """One architecture. Its canonical row is its identity; the rest is made when it is asked for.
+    """One architecture, identified by its canonical row; everything else is computed on demand.
 
     Attributes:
-        row: The positions of its choices, one for each dimension of the space; -1 where nothing reads it.
-        problem: The space, and with what heads and inputs its networks are built.
+        row: The positions of its choices, one for each dimension of the space; -1 for inactive dimensions.
+        problem: The problem that it belongs to.
     """
 
     row: tuple[int, ...]
@@ -73,10 +73,10 @@ class Candidate:
 @final
 @dataclass(frozen=True)
 class Networks(Sequence[NetworkSpec]):
-    """The networks of candidates, each made when it is first looked at.
+    """The networks of candidates, each made on first access.
 
     Attributes:
-        candidates: At least one, all of the same problem.
+        candidates: At least one candidate, all of the same problem.
     """
 
     candidates: Sequence[Candidate]
@@ -87,7 +87,7 @@ class Networks(Sequence[NetworkSpec]):
 
     @cached_property
     def rows(self) -> IntArray:
-        """The canonical rows, (N, genes), for what need not look at the networks."""
+        """The canonical rows, (N, genes), for evaluations that do not need the networks."""
         return np.array([each.row for each in self.candidates], np.int64).reshape(len(self.candidates), -1)
 
     def __len__(self) -> int:

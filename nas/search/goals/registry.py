@@ -1,4 +1,4 @@
-"""Objectives of the user's own, by name, for ``search.objectives`` and ``search.bounds``."""
+"""Registry of the user's own objectives, for ``search.objectives`` and ``search.bounds``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nas.registry import Registry
 from nas.search.goals.objectives import Objective
 
 OURS = ("accuracy", "int8_accuracy", "latency", "macs", "memory", "params", "size")
-"""The objectives that the command line makes itself."""
+"""The built-in objectives."""
 
 _OBJECTIVES: Registry[Objective] = Registry("objective")
 
 
 def register(objective: Objective) -> Objective:
-    """Makes an objective known by its name.
+    """Registers an objective by its name.
 
     Raises:
         UserError: If the name is taken.
@@ -28,12 +28,12 @@ def register(objective: Objective) -> Objective:
 
 
 def objective_names() -> tuple[str, ...]:
-    """The names of all objectives, ours first."""
+    """Returns the names of all objectives, built-in ones first."""
     return (*OURS, *_OBJECTIVES.names())
 
 
 def registered(bounds: Mapping[str, float]) -> dict[str, Objective]:
-    """The objectives that were registered, by name, with their bounds."""
+    """Returns the registered objectives by name, with their bounds."""
     return {
         name: replace(_OBJECTIVES.find(name), bound=bounds.get(name, _OBJECTIVES.find(name).bound))
         for name in _OBJECTIVES

@@ -1,1 +1,1 @@
-"""What a search has found: the front, the winners, and the files that hold them."""
+"""Results of a search: the front, the winners, and their files."""

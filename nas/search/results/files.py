@@ -1,4 +1,4 @@
-"""The files in which a search says what it found."""
+"""The result files of a search."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def write_results(
     chosen: Sequence[Chosen],
     importances: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Writes what was found, each file atomically.
+    """Writes the results, each file atomically.
 
-    ``trials.csv`` has every evaluation, ``pareto.json`` the front, ``winner.json`` the winner,
-    ``winners.json`` the best network within each budget, ``importance.json`` how much each choice matters.
+    ``trials.csv`` holds every evaluation, ``pareto.json`` the front, ``winner.json`` the winner,
+    ``winners.json`` the best network within each budget, ``importance.json`` the importance of each choice.
     """
     files.write_text(folder / "trials.csv", _table(result))
     files.write_json(folder / "pareto.json", _pareto(result))
@@ -35,14 +35,14 @@ def write_results(
 
 
 def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluation]) -> None:
-    """Writes ``control.json``: the hypervolume of random search beside that of the search."""
-    found = curve(result.goals, control, result.reference)
+    """Writes ``control.json``: the hypervolumes of random search and of the search."""
+    points = curve(result.goals, control, result.reference)
     value = {
         "sampler": "random",
-        "evaluations": len(found),
+        "evaluations": len(points),
         "reference": _by_name(result, result.reference),
-        "hypervolume": found[-1] if len(found) else 0.0,
-        "hypervolume_curve": found.tolist(),
+        "hypervolume": points[-1] if len(points) else 0.0,
+        "hypervolume_curve": points.tolist(),
         "search_hypervolume": result.hypervolume[-1],
         "search_hypervolume_curve": result.hypervolume.tolist(),
     }
@@ -75,7 +75,7 @@ def _pareto(result: SearchResult) -> dict[str, Any]:
 
 
 def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
-    """A winner; of a budget that nothing keeps, the budget alone."""
+    """Returns a winner's record; only the budget if no network is within it."""
     value: dict[str, Any] = {**_head(result), "budget_ms": chosen.budget_ms}
     if chosen.choice is None:
         return {**value, "found": False}
@@ -116,7 +116,7 @@ def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _count(count: Count | None, name: str) -> dict[str, Any] | None:
-    """An accuracy on held-out images with its 95 % interval, and the objective that it is of."""
+    """Returns the record of an accuracy on held-out images: objective, value and 95 % interval."""
     if count is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""How much each choice of the space matters to each objective."""
+"""The importance of each choice of the space for each objective."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nas.search.results.results import SearchResult
 from nas.search.trials.evaluation import State
 
 LEAST = 10
-"""With fewer evaluations nothing is said."""
+"""The lowest number of evaluations for which importances are computed."""
 
 _RIDGE = 1.0
 
 
 def importances(result: SearchResult) -> dict[str, dict[str, float]]:
-    """For each objective the share of each choice in what can be explained of it, the largest first.
+    """Returns each dimension's share of the explained variation of each objective, the largest first.
 
-    An additive model, in which each choice of each dimension adds its own amount, is fitted by ridge
-    regression to what was evaluated. A dimension's share is the covariance of its amounts with the model's
-    value, over the variance of that value. Being absent counts as a choice of its own. What matters only
-    together with another choice is not seen, and a search looks at good networks more than at others: the
-    shares tell of the networks that were evaluated.
+    An additive model, with one amount per choice of each dimension, is fitted to the evaluations by ridge
+    regression. A dimension's share is the covariance of its amounts with the model's value, divided by the
+    variance of that value. Being absent counts as a choice of its own. Interactions between choices are
+    ignored, and a search evaluates good networks more often than others: the shares describe the evaluated
+    networks only.
     """
     entries = [each for each in result.evaluations if each.outcome.state is State.COMPLETE]
     if len(entries) < LEAST:
@@ -39,14 +39,14 @@ def importances(result: SearchResult) -> dict[str, dict[str, float]]:
 
 
 def _one_hot(positions: IntArray) -> FloatArray:
-    """A centred column for each choice that occurs, (N, choices)."""
+    """Returns a centred column for each choice that occurs, (N, choices)."""
     hot = (positions[:, None] == np.unique(positions)[None, :]).astype(np.float64)
     centred: FloatArray = hot - hot.mean(axis=0)
     return centred
 
 
 def _shares(columns: Sequence[FloatArray], values: Sequence[float]) -> FloatArray:
-    """Each dimension's share, (dimensions,); all 0 if nothing varies."""
+    """Returns each dimension's share, (dimensions,); all 0 if nothing varies."""
     x, y = np.hstack(columns), np.asarray(values) - np.mean(values)
     weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ y)
     ends = np.cumsum([column.shape[1] for column in columns])[:-1]

@@ -1,4 +1,4 @@
-"""What a search found: Pareto front, hypervolume, winner."""
+"""The result of a search: Pareto front, hypervolume and winner."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture
 from nas.statistics import Count
 
-_ROUNDING = 1e-9  # of accuracies that are compared with one another
+_ROUNDING = 1e-9  # tolerance in comparisons of accuracies
 
 
 @final
 @dataclass(frozen=True)
 class Choice:
-    """The network that wins among several, and how clearly.
+    """The winner among several networks, and how clearly it wins.
 
     Attributes:
         evaluation: The winner.
-        best: The best value of the first objective among them.
-        noise: Networks that come within so much of ``best`` are as good as the best.
-        equals: How many are as good, the winner included.
+        best: The best value of the first objective.
+        noise: Networks within this distance of ``best`` are as good as the best.
+        equals: Number of networks that are as good, including the winner.
     """
 
     evaluation: Evaluation
@@ -48,11 +48,11 @@ class SearchResult:
     """The result of a search.
 
     Attributes:
-        problem: What was searched.
+        problem: The problem.
         goals: Objectives and limits, in the order of all values.
-        evaluations: Every entry of the journal, failed and rejected ones included.
+        evaluations: Every entry of the journal, including failed and rejected ones.
         front: The non-dominated usable evaluations, best in the first objective first.
-        choice: The winner, and how it was chosen.
+        choice: The winner, and how clearly it wins.
         reference: The reference point of the hypervolume.
         hypervolume: The hypervolume after each evaluation that counts.
     """
@@ -67,7 +67,7 @@ class SearchResult:
 
     @property
     def winner(self) -> Evaluation:
-        """The evaluation that was chosen."""
+        """The winner's evaluation."""
         return self.choice.evaluation
 
     @property
@@ -84,11 +84,11 @@ def summarise(
     others: Sequence[Evaluation] = (),
     reference: Sequence[float] | None = None,
 ) -> SearchResult:
-    """Front, winner and hypervolume of a search.
+    """Computes front, winner and hypervolume of a search.
 
     Args:
-        problem: What was searched.
-        goals: The first objective decides the winner.
+        problem: The problem.
+        goals: The goals; the first objective decides the winner.
         evaluations: The search's entries.
         others: Entries of a control, which share the reference point.
         reference: The reference point; by default a bound, or the worst value among all usable entries.
@@ -112,12 +112,12 @@ def summarise(
 
 
 def choose_winner(goals: Goals, evaluations: Sequence[Evaluation]) -> Choice:
-    """The best usable evaluation.
+    """Selects the best usable evaluation.
 
-    Where the first objective is an accuracy on a known number of images, all networks within one standard
-    error of the best accuracy are as good as the best (the one-standard-error rule of Breiman et al. 1984,
-    "Classification and Regression Trees"). The best of them in the second objective wins, then in the third,
-    and so on: as a rule the fastest.
+    If the first objective is an accuracy on a known number of images, all networks within one standard error
+    of the best accuracy are as good as the best (the one-standard-error rule of Breiman et al. 1984,
+    "Classification and Regression Trees"). Among them, the best in the second objective wins, then in the
+    third, and so on: usually the fastest.
 
     Raises:
         UserError: If no evaluation is usable.
@@ -135,7 +135,7 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation]) -> Choice:
 
 
 def _noise(objective: Objective, best: float) -> float:
-    """By how much a value may be worse than the best one by chance; 0 for what is no accuracy."""
+    """Returns the standard error of the best value; 0 unless it is an accuracy."""
     if objective.images is None:
         return 0.0
     return Count(round(best * objective.images), objective.images).noise
@@ -151,7 +151,7 @@ def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:
 
 
 def reference_point(goals: Goals, evaluations: Sequence[Evaluation]) -> list[float]:
-    """The reference point of the hypervolume: bounds, or the worst value among all usable entries."""
+    """Returns the hypervolume's reference point: bounds, or the worst values among all usable entries."""
     values = np.array([evaluation.outcome.values for evaluation in evaluations if evaluation.usable])
     return [
         objective.bound
@@ -162,7 +162,7 @@ def reference_point(goals: Goals, evaluations: Sequence[Evaluation]) -> list[flo
 
 
 def curve(goals: Goals, evaluations: Sequence[Evaluation], reference: Sequence[float]) -> FloatArray:
-    """The hypervolume after each evaluation that counts."""
+    """Returns the hypervolume after each evaluation that counts."""
     nothing = (float("nan"),) * len(goals.objectives)
     values = [e.outcome.values if e.usable else nothing for e in evaluations if e.counts]
     return hypervolume_curve(np.array(values, np.float64), reference, goals.directions)
@@ -171,13 +171,13 @@ def curve(goals: Goals, evaluations: Sequence[Evaluation], reference: Sequence[f
 @final
 @dataclass(frozen=True)
 class Winner:
-    """What later steps read of a search.
+    """The winner of a search, for later steps.
 
     Attributes:
         architecture: The winner in its space.
         network: The winner as a network.
-        values: By objective; latencies are predictions.
-        estimated: By objective: whether the value rests on estimates where measurements were wanted.
+        values: Values by objective; latencies are predictions.
+        estimated: Whether a value uses estimates in place of measurements, by objective.
     """
 
     architecture: Architecture

@@ -1,4 +1,4 @@
-"""Where a search stands, for people who watch it."""
+"""The status of a running search."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Status:
     """A search in a few numbers.
 
     Attributes:
-        best: The first objective of the network that would win now; ``None`` as long as nothing is usable.
+        best: The first objective of the current winner; ``None`` while no network is usable.
         best_within: The same for each budget in ms.
-        front: Networks on the Pareto front.
-        hypervolume: What they dominate, up to the bounds, or where there are none to the worst values so far.
+        front: Number of networks on the Pareto front.
+        hypervolume: Hypervolume of the front, up to the bounds or else the worst values so far.
     """
 
     best: float | None
@@ -31,28 +31,28 @@ class Status:
     hypervolume: float
 
     def metrics(self, prefix: str) -> dict[str, float]:
-        """The numbers by name, for a tracker."""
-        found = {"best": self.best, "front": float(self.front), "hypervolume": self.hypervolume}
-        found |= {f"best_within_{budget:g}_ms": best for budget, best in self.best_within.items()}
-        return {f"{prefix}/{name}": value for name, value in found.items() if value is not None}
+        """Returns the numbers by name, for a tracker."""
+        numbers = {"best": self.best, "front": float(self.front), "hypervolume": self.hypervolume}
+        numbers |= {f"best_within_{budget:g}_ms": best for budget, best in self.best_within.items()}
+        return {f"{prefix}/{name}": value for name, value in numbers.items() if value is not None}
 
 
 def status(goals: Goals, entries: Sequence[Evaluation], budgets_ms: Sequence[float] = ()) -> Status:
-    """The status after some entries.
+    """Computes the status from the entries.
 
     Args:
-        goals: Those of the search.
+        goals: The goals of the search.
         entries: All entries so far.
-        budgets_ms: Latencies for which the best network within is asked for.
+        budgets_ms: Latency budgets.
     """
     usable = [entry for entry in entries if entry.usable]
     values = [entry.outcome.values for entry in usable]
-    kept = [values[position] for position in front(values, goals.directions)]
+    points = [values[position] for position in front(values, goals.directions)]
     return Status(
         best=_best(goals, usable),
         best_within={budget: _best(goals, within(goals, usable, budget)) for budget in budgets_ms},
-        front=len(kept),
-        hypervolume=hypervolume(kept, reference_point(goals, usable), goals.directions) if kept else 0.0,
+        front=len(points),
+        hypervolume=hypervolume(points, reference_point(goals, usable), goals.directions) if points else 0.0,
     )
 
 

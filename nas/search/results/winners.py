@@ -1,4 +1,4 @@
-"""The winners of a search, one for each budget, and their accuracy on images that it has not seen."""
+"""The winners of a search, one for each budget, and their accuracy on unseen images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.search.trials.evaluation import Evaluation
 from nas.statistics import Count
 
 Remeasure = Callable[[NetworkSpec], Count]
-"""A network's accuracy, of the kind that ``remeasured`` names, on images that were kept from the search."""
+"""Returns a network's accuracy, of the kind that ``remeasured`` names, on images hidden from the search."""
 
 ACCURACIES = ("accuracy", "int8_accuracy")
 
@@ -27,9 +27,9 @@ class Chosen:
     """The best network within a budget.
 
     Attributes:
-        budget_ms: The latency that it keeps on every device; ``None`` for the search's own bounds.
-        choice: The network, and how it was chosen; ``None`` if no usable network keeps the budget.
-        held_out: Its accuracy on images that the search has not seen, if there are any.
+        budget_ms: Its latency budget on every device; ``None`` for the search's own bounds.
+        choice: The network, and how clearly it wins; ``None`` if no usable network is within the budget.
+        held_out: Its accuracy on unseen images, if there are any.
     """
 
     budget_ms: float | None
@@ -45,7 +45,7 @@ def check_budgets(names: Sequence[str], budgets_ms: Sequence[float]) -> None:
         budgets_ms: Latencies in ms.
 
     Raises:
-        UserError: If a budget is not a positive number, or nothing that is searched is a latency.
+        UserError: If a budget is not a positive number, or the search has no latency.
     """
     if not all(math.isfinite(budget) and budget > 0 for budget in budgets_ms):
         raise UserError(f"the budgets {list(budgets_ms)} are latencies in ms; give positive numbers")
@@ -57,17 +57,17 @@ def check_budgets(names: Sequence[str], budgets_ms: Sequence[float]) -> None:
 
 
 def is_latency(objective: Objective) -> bool:
-    """Whether an objective is the latency on a device."""
+    """Returns whether an objective is the latency on a device."""
     return objective.name.startswith(LATENCY)
 
 
 def remeasured(goals: Goals) -> str:
-    """The accuracy that is measured again: the first one that the winners were chosen by."""
+    """Returns the accuracy to measure again: the first one among the objectives."""
     return next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")
 
 
 def within(goals: Goals, evaluations: Sequence[Evaluation], budget_ms: float) -> list[Evaluation]:
-    """The usable evaluations whose latency keeps the budget on every device."""
+    """Returns the usable evaluations whose latency is within the budget on every device."""
     latencies = [i for i, each in enumerate(goals.quantities) if is_latency(each)]
 
     def keeps(evaluation: Evaluation) -> bool:
@@ -79,7 +79,7 @@ def within(goals: Goals, evaluations: Sequence[Evaluation], budget_ms: float) ->
 def winners(
     result: SearchResult, *, budgets_ms: Sequence[float], remeasure: Remeasure | None
 ) -> tuple[Chosen, ...]:
-    """The winner, and the winner of each budget in rising order; each network is measured again once."""
+    """Returns the winner, and the winner of each budget in increasing order; remeasures each network once."""
     choices: dict[float | None, Choice | None] = {None: result.choice}
     for budget in sorted(set(budgets_ms)):
         usable = within(result.goals, result.evaluations, budget)

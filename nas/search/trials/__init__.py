@@ -1,1 +1,1 @@
-"""Trials: the evaluation of one network, and where trials are stored."""
+"""Trials: the evaluation of one network, and the storage of trials."""

@@ -1,4 +1,4 @@
-"""One evaluation: what became of a candidate."""
+"""The evaluation of one candidate and its outcome."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class State(StrEnum):
     COMPLETE = "complete"
     """Every objective has a value."""
     STOPPED = "stopped"
-    """An accuracy was clearly below the front on a part of the images, which is all that it rests on."""
+    """An accuracy was clearly below the front on part of the images; its value is of that part only."""
     FAILED = "failed"
-    """An objective gave no number; the network counts as evaluated."""
+    """An objective gave no finite number; the network counts as evaluated."""
     REJECTED = "rejected"
-    """A predicted value breaks its bound; nothing else was evaluated, and it does not count."""
+    """A predicted value breaks its bound; nothing else was evaluated, and the candidate does not count."""
 
 
 @final
@@ -37,11 +37,11 @@ class Outcome:
 
     Attributes:
         state: How the evaluation ended.
-        values: One for each objective, NaN where it was not evaluated or is not a number.
+        values: One value for each objective; NaN if it was not evaluated or is not a number.
         feasible: Whether all bounds hold.
         reason: Why it was rejected, stopped or failed; empty otherwise.
         limits: One value for each limit, as for objectives.
-        images: The number of images that the accuracy rests on, where it is known.
+        images: The number of images behind the accuracy, if known.
     """
 
     state: State
@@ -53,7 +53,7 @@ class Outcome:
 
     @property
     def quantities(self) -> tuple[float, ...]:
-        """The values of objectives, then of limits, as the goals' quantities have them."""
+        """The values of objectives, then of limits, in the order of the goals' quantities."""
         return (*self.values, *self.limits)
 
 
@@ -65,8 +65,8 @@ class Evaluation:
     Attributes:
         number: Its position in the journal, from 0.
         candidate: The network.
-        outcome: What came out.
-        origin: ``"initial"``, ``"sampler"``, or ``"replacement"`` for a proposal that could not be used.
+        outcome: The outcome.
+        origin: ``"initial"``, ``"sampler"``, or ``"replacement"`` of an unusable proposal.
         seconds: Wall time of the evaluation.
     """
 
@@ -78,27 +78,27 @@ class Evaluation:
 
     @property
     def counts(self) -> bool:
-        """Whether it used up a part of the budget."""
+        """Whether it counts towards the budget."""
         return self.outcome.state is not State.REJECTED
 
     @property
     def usable(self) -> bool:
-        """Whether it has all values and keeps within all bounds."""
+        """Whether it has all values and meets all bounds."""
         return self.outcome.state is State.COMPLETE and self.outcome.feasible
 
 
 Known = Mapping[Candidate, Outcome]
 
 Rival = Callable[[Sequence[float], int], Count | None]
-"""From a candidate's values, and the position that is evaluated, to the count that it must come up to."""
+"""Maps a candidate's values, and the position under evaluation, to the count that it has to reach."""
 
 
 def predict(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
-    """Evaluates what is predicted, which costs nothing.
+    """Evaluates the predicted quantities, which costs nothing.
 
     Returns:
-        An outcome, if the candidate breaks a bound or has no number; otherwise the values so far, limits
-        behind objectives, for ``complete``.
+        An outcome if the candidate breaks a bound or a value is not finite; otherwise the values so far,
+        limits after objectives, for ``complete``.
     """
     values = [NAN] * len(goals.quantities)
     for position, quantity in enumerate(goals.quantities):
@@ -113,13 +113,13 @@ def predict(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
 
 
 def complete(candidate: Candidate, goals: Goals, predicted: Sequence[float], *, rival: Rival) -> Outcome:
-    """Evaluates the rest.
+    """Evaluates the remaining quantities.
 
     Args:
         candidate: The network.
-        goals: Their quantities are in the order of the values.
-        predicted: What ``predict`` gave.
-        rival: Tells what an accuracy must come up to, to be completed.
+        goals: The goals, whose quantities are in the order of the values.
+        predicted: The values from ``predict``.
+        rival: Returns the count that an accuracy has to reach for its evaluation to be completed.
     """
     values, images = list(predicted), None
     for position, quantity in enumerate(goals.quantities):
@@ -144,7 +144,7 @@ def complete(candidate: Candidate, goals: Goals, predicted: Sequence[float], *, 
 
 
 def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> tuple[Count, Count | None]:
-    """The count so far, and the rival, if it stopped the evaluation before the last stage."""
+    """Returns the count so far, and the rival if it stopped the evaluation before the last stage."""
     assert quantity.stages is not None and quantity.images is not None
     count = Count(0, 0)
     for count in quantity.stages(candidate.network):
@@ -166,7 +166,7 @@ def _outcome(
 
 
 def to_attributes(evaluation: Evaluation) -> dict[str, Any]:
-    """What the journal keeps of an evaluation beside its parameters, as JSON values."""
+    """Returns an evaluation's record in the journal besides its parameters, as JSON values."""
     outcome = evaluation.outcome
     return {
         "code": evaluation.candidate.code,
@@ -195,7 +195,7 @@ def from_attributes(kept: Mapping[str, Any], number: int, candidate: Candidate) 
 
 
 def numbered(evaluation: Evaluation, number: int) -> Evaluation:
-    """The same entry at another position."""
+    """Returns the same entry at another position."""
     return replace(evaluation, number=number)
 
 

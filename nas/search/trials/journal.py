@@ -1,7 +1,7 @@
-"""The journal of a search by one process: every finished trial, on disk the moment it is finished.
+"""The journal of a search by one process: each trial is on disk as soon as it has finished.
 
 It is an ordinary Optuna journal storage, which Optuna's dashboard and plots can open. The search itself runs
-on a study in memory, which is ten times as fast, and copies each finished trial here.
+on a study in memory, which is ten times as fast, and copies each finished trial to the journal.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from nas.search.trials.store import STUDY, Ledger
 
 @final
 class Journal(Ledger):
-    """The finished trials of one search, in the order in which they finished; nobody else writes to it."""
+    """The finished trials of one search, in the order in which they finished, written by one process only."""
 
     def __init__(self, path: Path, *, facts: Mapping[str, Any], directions: Sequence[Direction]) -> None:
-        """Opens a journal, or starts one.
+        """Opens or creates a journal.
 
         Args:
-            path: The file, in a folder that exists.
-            facts: What a search must have in common with the one that it continues, as JSON values.
+            path: The file, in an existing folder.
+            facts: What must match for a search to resume, as JSON values.
             directions: ``"maximize"`` or ``"minimize"`` for each objective.
 
         Raises:
@@ -59,11 +59,11 @@ class Journal(Ledger):
 
 @contextmanager
 def only_searcher(folder: Path, *, shared: bool = False) -> Iterator[None]:
-    """Holds a folder for one search; the system lets go of it however the process ends.
+    """Locks a folder for one search; the system releases the lock when the process ends, in any way.
 
     Args:
-        folder: The search's folder; it is made if it is missing.
-        shared: Whether other processes may share it that say the same.
+        folder: The search's folder; it is created if missing.
+        shared: Whether to share the folder with other processes that also share it.
 
     Raises:
         UserError: If another process is searching in the folder.

@@ -1,4 +1,4 @@
-"""A ledger's trials as a study in memory, on which samplers are ten times as fast."""
+"""A study in memory with a ledger's trials, on which samplers are ten times as fast."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nas.search.trials.store import has_ended
 
 @final
 class Mirror:
-    """The study, and what is known of each of the ledger's trials.
+    """The study, and the state of each of the ledger's trials.
 
-    Numbers in the ledger and in the study may differ: what a sampler proposed and nobody evaluated is in the
-    study only, and what was withdrawn is in the ledger only.
+    Numbers in the ledger and in the study may differ: proposals that were not evaluated are in the study
+    only, and withdrawn trials are in the ledger only.
     """
 
     def __init__(self, directions: Sequence[Direction]) -> None:
@@ -30,11 +30,11 @@ class Mirror:
 
     @property
     def running(self) -> int:
-        """Trials that are under way, as far as is known."""
+        """Number of trials known to be running."""
         return len(self._ids.keys() - self._ended)
 
     def update(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
-        """Takes over what is new in the ledger, and gives each trial that began or ended."""
+        """Copies new trials from the ledger, and yields each trial that has started or ended."""
         for trial in trials:
             if trial.number in self._ended or not trial.params:
                 continue
@@ -51,7 +51,7 @@ class Mirror:
             yield trial
 
     def adopt(self, number: int, trial: FrozenTrial) -> None:
-        """Says that a trial of the study is known as ``number`` in the ledger; ended if the trial is."""
+        """Links a trial of the study to ``number`` in the ledger, as ended if the trial is finished."""
         self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
             self._study_id, trial.number
         )
@@ -59,14 +59,14 @@ class Mirror:
             self._ended.add(number)
 
     def trial(self, number: int) -> FrozenTrial:
-        """A trial by its number in the study."""
-        found = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        return self._storage.get_trial(found)
+        """Returns a trial by its number in the study."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        return self._storage.get_trial(trial_id)
 
     def _settle(self, trial_id: int, trial: FrozenTrial) -> None:
         """Ends a trial that another process has ended."""
-        known = self._storage.get_trial(trial_id)
-        if known.state.is_finished():
+        own = self._storage.get_trial(trial_id)
+        if own.state.is_finished():
             return
         for key, value in trial.user_attrs.items():
             self._storage.set_trial_user_attr(trial_id, key, value)

@@ -1,7 +1,7 @@
-"""Genes as Optuna parameters, and back: one categorical parameter for each dimension of the space.
+"""Converts between genes and Optuna parameters: one categorical parameter for each dimension of the space.
 
-Optuna always draws every parameter, also those that nothing reads in the network at hand; the canonical row
-drops these afterwards. So the search space is the same for all trials, which every sampler can work with.
+Optuna always samples every parameter, including those inactive in the network at hand, which the canonical
+row then drops. The search space is therefore the same for all trials, as every sampler requires.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from nas.space import ABSENT, Choice
 @final
 @dataclass(frozen=True)
 class Parameters:
-    """The translation for one problem."""
+    """The conversion for one problem."""
 
     problem: Problem
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """By the dimension's name, e.g. ``stage 0 block 1 kernel``; the choices are integers or strings."""
+        """Distributions by the dimension's name, e.g. ``stage 0 block 1 kernel``, of integers or strings."""
         return {
             str(d): CategoricalDistribution([_plain(c) for c in d.choices])
             for d in self.problem.space.dimensions
         }
 
     def candidate(self, params: Mapping[str, Any]) -> Candidate:
-        """The canonical candidate of a trial's parameters."""
+        """Returns the canonical candidate of a trial's parameters."""
         return self.problem.candidates(self.rows([params]))[0]
 
     def rows(self, params: Sequence[Mapping[str, Any]]) -> IntArray:
-        """The canonical rows (N, genes) of the parameters of many trials."""
+        """Returns the canonical rows (N, genes) of the parameters of many trials."""
         positions = self._positions
         rows = [[positions[name][each[name]] for name in positions] for each in params]
         return self.problem.space.canonical_rows(
@@ -47,11 +47,11 @@ class Parameters:
         )
 
     def params(self, candidate: Candidate, rng: np.random.Generator) -> dict[str, int | str]:
-        """Parameters that stand for a candidate; those that nothing reads are drawn by chance."""
+        """Returns a candidate's parameters; inactive ones are random."""
         result: dict[str, int | str] = {}
         for d, position in zip(self.problem.space.dimensions, candidate.row, strict=True):
-            chosen = int(rng.integers(len(d.choices))) if position == ABSENT else position
-            result[str(d)] = _plain(d.choices[chosen])
+            gene = int(rng.integers(len(d.choices))) if position == ABSENT else position
+            result[str(d)] = _plain(d.choices[gene])
         return result
 
     @cached_property
@@ -63,5 +63,5 @@ class Parameters:
 
 
 def _plain(choice: Choice) -> int | str:
-    """Optuna's categorical choices are integers or strings."""
+    """Converts a choice to an integer or a string, as Optuna's categorical choices are."""
     return str(choice) if isinstance(choice, float) else choice

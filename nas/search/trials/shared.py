@@ -1,9 +1,9 @@
-"""A search by any number of processes, on one machine or many, over one Optuna storage.
+"""A search by any number of processes, on one machine or many, with one Optuna storage.
 
-Each network is claimed before it is evaluated: a running trial with the network's code is added to the study,
-which is one operation that every storage does at once or not at all, and then the study is read again. If
-another trial has the same network, the one with the lower number has it; the other one is withdrawn. The same
-rule decides who does the last evaluation of the budget. Trials of workers that have died are set free again.
+Each network is claimed before it is evaluated: the worker adds a running trial with the network's code to the
+study, which is atomic in every storage, and reads the study again. If another trial has the same network, the
+one with the lower number keeps it and the other is withdrawn. The same rule assigns the last evaluation of
+the budget. Trials of dead workers are released.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ WITHDRAWN = "withdrawn: another worker was first"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """Where several processes search together.
+    """The shared storage of several processes.
 
     Attributes:
         storage: See ``nas.search.trials.storage.open_storage``.
-        study: The study's name, for a storage with a URL; by default it follows from what is searched.
-        worker: The number of this process, from 0; workers with the same seed draw differently by it.
-        beat_s: So often a worker says that it still works on its trial.
-        grace_s: After so long a silence, a worker on another machine is taken for dead.
+        study: The study's name, for a storage with a URL; by default, it is derived from the search's inputs.
+        worker: The number of this process, from 0; it makes workers with the same seed sample differently.
+        beat_s: Interval of a worker's heartbeats.
+        grace_s: Time without a heartbeat after which a worker on another machine counts as dead.
     """
 
     storage: str
@@ -49,12 +49,12 @@ class Shared:
 
 
 def place_of(shared: Shared, *, name: str, control: bool) -> Shared:
-    """The storage and study of a search, or of its control.
+    """Returns the storage and study of a search, or of its control.
 
     Args:
-        shared: As it was configured.
-        name: The study's name where none was configured.
-        control: Whether to return the place of the control.
+        shared: The configured storage.
+        name: The study's name if none is configured.
+        control: Whether to return those of the control.
     """
     if is_address(shared.storage):
         study = shared.study or name
@@ -71,13 +71,13 @@ def check_places(
     facts: Mapping[str, Any],
     directions: Sequence[Direction],
 ) -> None:
-    """Checks, before anything is written, that the studies of a search can be created or continued.
+    """Checks, without writing, that the studies of a search can be created or continued.
 
     Args:
-        shared: As it was configured.
-        name: The study's name where none was configured.
+        shared: The configured storage.
+        name: The study's name if none is configured.
         control: Whether the search has a control, with a study of its own.
-        facts: What all its workers must have in common, as JSON values.
+        facts: What must match between all workers, as JSON values.
         directions: ``"maximize"`` or ``"minimize"`` for each objective.
 
     Raises:
@@ -100,11 +100,11 @@ class SharedLedger(Ledger):
     """One process's view of a shared study."""
 
     def __init__(self, shared: Shared, *, facts: Mapping[str, Any], directions: Sequence[Direction]) -> None:
-        """Opens the study, or starts it.
+        """Opens or creates the study.
 
         Args:
-            shared: Where it is.
-            facts: What all its workers must have in common, as JSON values.
+            shared: The storage and the study's name.
+            facts: What must match between all workers, as JSON values.
             directions: ``"maximize"`` or ``"minimize"`` for each objective.
 
         Raises:
@@ -170,7 +170,7 @@ class SharedLedger(Ledger):
         return Heartbeat(beat, every_s=self._shared.beat_s)
 
     def _is_mine(self, number: int, code: str, budget: int) -> bool:
-        """Whether no trial with a lower number has the network, nor all that are left of the budget."""
+        """Returns whether no trial with a lower number has the network or used up the budget."""
         counted = 0
         for other in self.read():
             if other.number == number or not (_is_active(other) or has_ended(other)):
@@ -189,7 +189,7 @@ class SharedLedger(Ledger):
         return self._watch.is_silent(trial.number, trial.user_attrs.get(BEAT))
 
     def _release(self, trial: FrozenTrial) -> None:
-        """Ends the trial of a worker that has died; its result counts if it had been written."""
+        """Ends a dead worker's trial; its result counts if it was written completely."""
         attributes = trial.user_attrs
         with suppress(UpdateFinishedTrialError):  # another worker was first
             if attributes.get(OUTCOME) == State.COMPLETE:
@@ -204,7 +204,7 @@ class SharedLedger(Ledger):
         attributes: Mapping[str, Any],
         values: Sequence[float] | None = None,
     ) -> None:
-        """Writes attributes, the outcome last, and then the state, so that an outcome is always whole."""
+        """Writes attributes, the outcome last, and then the state, so that an outcome is always complete."""
         for key in sorted(attributes, key=lambda name: name == OUTCOME):
             self._storage.set_trial_user_attr(trial_id, key, attributes[key])
         self._storage.set_trial_state_values(trial_id, state, values)

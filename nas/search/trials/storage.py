@@ -1,4 +1,4 @@
-"""Where studies are kept: a journal file, a database by its URL, or a gRPC proxy in front of one.
+"""Storages of studies: a journal file, a database by its URL, or a gRPC proxy in front of one.
 
 All are ordinary Optuna storages, which Optuna's dashboard and plots can open.
 """
@@ -42,15 +42,15 @@ _TRIES = 3
 class JournalFile(BaseJournalBackend):
     """Optuna's journal file, safe against workers that are killed while they write or hold the lock.
 
-    Attributes of a trial reach the disk together with the state that ends it, so one evaluation waits for the
-    disk twice and not ten times.
+    A trial's attributes are flushed together with its final state, so one evaluation waits for the disk twice
+    instead of ten times.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         _require_journal(path)
         drop_partial_line(path)
-        self._reader = JournalFileBackend(str(path))  # makes the file; its own lock is never taken
+        self._reader = JournalFileBackend(str(path))  # creates the file; its own lock is never used
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         return self._reader.read_logs(log_number_from)
@@ -61,50 +61,50 @@ class JournalFile(BaseJournalBackend):
 
 
 def _require_journal(path: Path) -> None:
-    """Raises a ``UserError`` for a file that does not begin as a journal does, before it is repaired."""
+    """Raises a ``UserError`` for a file that does not start like a journal, before it is repaired."""
     if path.is_file():
         with path.open("rb") as stream:
             head = stream.read(len(_BEGINNING))
-        if not _BEGINNING.startswith(head):  # a worker that was killed leaves a part of it
+        if not _BEGINNING.startswith(head):  # a killed worker may leave part of the first line
             raise _no_journal(path, "it begins otherwise")
 
 
 def is_address(storage: str) -> bool:
-    """Whether a storage is given by a URL, and not by the path of a journal file."""
+    """Returns whether a storage is a URL rather than the path of a journal file."""
     return "://" in storage
 
 
 def open_storage(storage: str) -> BaseStorage:
-    """A storage.
+    """Opens a storage.
 
     Args:
-        storage: The path of a journal file, in a folder that exists; a database's URL for SQLAlchemy, such as
+        storage: The path of a journal file, in an existing folder; a database's URL for SQLAlchemy, such as
             ``postgresql://user@host/name``; or ``grpc://host:port``.
 
     Raises:
-        UserError: If it cannot be reached, used or understood, or a package is missing.
+        UserError: If the storage cannot be reached, used or parsed, or a package is missing.
     """
     scheme = urlsplit(storage).scheme if is_address(storage) else ""
-    opened = {"": _open_file, "grpc": _open_proxy}.get(scheme, _open_database)
+    opener = {"": _open_file, "grpc": _open_proxy}.get(scheme, _open_database)
     with storage_faults(storage, opening=True):
-        return opened(storage)
+        return opener(storage)
 
 
 def open_study(
     storage: BaseStorage, name: str, *, directions: Sequence[Direction], facts: Mapping[str, Any], place: str
 ) -> Study:
-    """The study of that name; it is created if there is none.
+    """Opens or creates the study of that name.
 
     Args:
         storage: The storage.
         name: The study's name.
         directions: ``"maximize"`` or ``"minimize"`` for each objective.
-        facts: What a search must have in common with the one that it continues, as JSON values.
-        place: The storage for messages.
+        facts: What must match for a search to resume, as JSON values.
+        place: The storage's name in messages.
 
     Raises:
-        UserError: If it cannot be read or written, or the study belongs to another search or program; such a
-            study is left as it is.
+        UserError: If the storage cannot be read or written, or the study belongs to another search or
+            program; such a study is not changed.
     """
     check_study(storage, name, directions=directions, facts=facts, place=place)
     with storage_faults(place, opening=True), warnings.catch_warnings():
@@ -117,14 +117,14 @@ def open_study(
             if names := [objective["name"] for objective in facts.get("objectives", ())]:
                 study.set_metric_names(names)
         written = study.user_attrs[FACTS]
-    _check_facts(_where(name, place), written, facts)  # another worker may have been first
+    _check_facts(_where(name, place), written, facts)  # another worker may have written them first
     return study
 
 
 def check_study(
     storage: BaseStorage, name: str, *, directions: Sequence[Direction], facts: Mapping[str, Any], place: str
 ) -> None:
-    """Checks, without writing anything, that a search may create or continue a study.
+    """Checks, without writing, that a search may create or continue a study.
 
     The arguments are those of ``open_study``.
 
@@ -136,8 +136,8 @@ def check_study(
         if all(study.study_name != name for study in storage.get_all_studies()):
             return
         study = optuna.load_study(study_name=name, storage=storage)
-        # A worker writes facts, names and trials in this order: read backwards, a study that another worker
-        # is just creating never seems to hold trials without facts.
+        # A worker writes facts, names and trials in this order. Read in reverse, a study that another worker
+        # is creating never appears to have trials without facts.
         is_used = bool(study.get_trials(deepcopy=False)) or bool(study.metric_names)
         attributes = study.user_attrs
         is_unlike = [each.name.lower() for each in study.directions] != list(directions)
@@ -154,11 +154,11 @@ def _where(name: str, place: str) -> str:
     return masked(place if name == STUDY else f"study {name} in {place}")
 
 
-def _check_facts(where: str, found: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def _check_facts(where: str, written: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     for name, value in json.loads(json.dumps(dict(facts))).items():
-        if name not in found or found[name] != value:
+        if name not in written or written[name] != value:
             raise UserError(
-                f"{where} belongs to a search with {name} {found.get(name)!r}, not {value!r}; "
+                f"{where} belongs to a search with {name} {written.get(name)!r}, not {value!r}; "
                 "continue it as it was begun, or choose another run_dir or study"
             )
 
@@ -174,11 +174,11 @@ def _foreign(name: str, place: str) -> UserError:
 
 @contextmanager
 def storage_faults(place: str, *, opening: bool = False) -> Iterator[None]:
-    """Turns what storages raise into one line that says which storage, what is wrong and what to do.
+    """Turns a storage's errors into one line: the storage, the fault and the remedy.
 
     Args:
         place: The storage.
-        opening: Whether the body reads it for the first time, and may find a file that is no journal.
+        opening: Whether the body reads it for the first time, and may find a file that is not a journal.
 
     Raises:
         UserError: In place of the storage's own error.
@@ -224,14 +224,14 @@ def _no_journal(place: str | Path, reason: str) -> UserError:
 
 
 def _reason(error: Exception) -> str:
-    details = getattr(error, "details", None)  # of gRPC's errors, whose text is a page long
+    details = getattr(error, "details", None)  # of gRPC's errors, whose full text is a page long
     texts = (details() if callable(details) else "", error.__cause__, error)
     lines = (line.strip() for text in texts for line in str(text or "").splitlines())
     return next((line for line in lines if line), type(error).__name__)
 
 
 def _is_fault(error: Exception, *, damaged: bool) -> bool:
-    """Whether an error comes from a storage: from its driver, the network or a damaged file."""
+    """Returns whether an error comes from a storage: its driver, the network or a damaged file."""
     if isinstance(error, OSError | optuna.exceptions.StorageInternalError):
         return True
     if {cls.__module__.partition(".")[0] for cls in type(error).__mro__} & _LIBRARIES:
@@ -274,7 +274,7 @@ def _database(url: str) -> BaseStorage:
 
 
 def _again(make: Callable[[], BaseStorage]) -> BaseStorage:
-    """Tries again: of several workers that create the tables at once, the database lets only one."""
+    """Retries, because only one of several workers that create the tables at once succeeds."""
     from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     for _ in range(_TRIES):

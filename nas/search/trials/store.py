@@ -1,4 +1,4 @@
-"""Where the trials of a search are kept, by one process alone or by several together."""
+"""The store of a search's trials, for one process or several."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STUDY = "search"
 FACTS = "facts"
 CODE, LOST, DIED = "code", "lost", "its worker died"
 OUTCOME = "state"
-"""The attribute that a trial has once its evaluation has ended."""
+"""The attribute that marks a trial whose evaluation has ended."""
 
 
 class Ledger(ABC):
@@ -20,43 +20,43 @@ class Ledger(ABC):
 
     @abstractmethod
     def read(self) -> Sequence[FrozenTrial]:
-        """All trials, those of other processes and those under way included."""
+        """Returns all trials, including running ones and those of other processes."""
 
     @abstractmethod
     def claim(self, trial: FrozenTrial, *, budget: int) -> int | None:
-        """Announces that this process evaluates a trial's network.
+        """Claims a trial's network for this process.
 
         Args:
             trial: A running trial; its attribute ``code`` is the network's identity.
-            budget: How many evaluations the search has.
+            budget: Number of evaluations of the search.
 
         Returns:
             The trial's number, or ``None`` if the network or the last evaluation belongs to another process.
 
         Raises:
-            UserError: If it cannot be written.
+            UserError: If the trial cannot be written.
         """
 
     @abstractmethod
     def working(self, number: int) -> AbstractContextManager[object]:
-        """Shows others that this process still works on the trial, while the body runs."""
+        """Shows other processes that this one is working on the trial, while the body runs."""
 
     @abstractmethod
     def finish(self, number: int | None, trial: FrozenTrial) -> int | None:
         """Writes a finished trial.
 
         Args:
-            number: What ``claim`` gave; ``None`` for a trial that needed no claim.
+            number: The number from ``claim``; ``None`` for a trial that needs no claim.
             trial: The trial with all its attributes.
 
         Returns:
-            Its number, or ``None`` if it has been given to another process, as this one seemed to be dead.
+            Its number, or ``None`` if another process took it over because this one seemed dead.
 
         Raises:
-            UserError: If it cannot be written.
+            UserError: If the trial cannot be written.
         """
 
 
 def has_ended(trial: FrozenTrial) -> bool:
-    """Whether a trial is an entry of the search, and not under way, withdrawn or lost."""
+    """Returns whether a trial is an entry of the search, not running, withdrawn or lost."""
     return trial.state.is_finished() and OUTCOME in trial.user_attrs

@@ -1,4 +1,4 @@
-"""Who works on a shared search, and whether they still live."""
+"""The workers of a shared search, and how to detect dead ones."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pathlib import Path
 from typing import final
 
 BEAT_S = 10.0
-"""So often a worker says that it still works on its trial."""
+"""Interval of a worker's heartbeats."""
 
 GRACE_S = 60.0
-"""A worker on another machine that has said nothing for so long is taken for dead."""
+"""Time without a heartbeat after which a worker on another machine counts as dead."""
 
 
 @cache
 def machine() -> str:
-    """A short name for where process numbers mean the same: this boot of a machine or container."""
+    """Returns a short name for the scope of process IDs: this boot of a machine or container."""
     parts = [platform.node()]
     for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
         try:
             parts.append(str(path.readlink()) if path.is_symlink() else path.read_text(encoding="utf-8"))
-        except OSError:  # no Linux
+        except OSError:  # not Linux
             continue
     return f"{parts[0]}-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]}"
 
 
 def identity() -> str:
-    """This process, told apart from all others, also from later ones of the same number."""
+    """Returns an identity unique to this process, even among later ones with the same ID."""
     return f"{machine()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def is_gone(worker: str) -> bool:
-    """Whether a worker is a process of this machine that has ended."""
+    """Returns whether a worker is a process of this machine that has ended."""
     place, process, started = worker.split("/")
     if place != machine():
         return False
@@ -56,13 +56,13 @@ def _lives(process: int) -> bool:
 
 
 def _started(process: int) -> str:
-    """When a process started, in the system's ticks; empty where the system does not tell."""
+    """Returns the start time of a process in the system's ticks; empty if unavailable."""
     fields = _stat(process)
     return fields[19] if len(fields) > 19 else ""
 
 
 def _stat(process: int) -> list[str]:
-    """The fields of ``/proc/PID/stat`` behind the name, which may itself hold blanks and brackets."""
+    """Returns the fields of ``/proc/PID/stat`` after the name, which may contain spaces and brackets."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -73,17 +73,17 @@ def _stat(process: int) -> list[str]:
 @final
 @dataclass
 class Watch:
-    """Finds workers that have fallen silent, by this machine's clock alone.
+    """Detects workers without a heartbeat, by this machine's clock alone.
 
     Attributes:
-        grace_s: How long a worker may say nothing.
+        grace_s: Longest time allowed without a heartbeat.
     """
 
     grace_s: float = GRACE_S
     _heard: dict[int, tuple[object, float]] = field(default_factory=dict)
 
     def is_silent(self, trial: int, beat: object) -> bool:
-        """Whether a trial's beat has not changed for too long; it is looked at again and again."""
+        """Returns whether a trial's beat has not changed for too long; to be called repeatedly."""
         now = time.monotonic()
         last, since = self._heard.get(trial, (None, now))
         if trial not in self._heard or last != beat:
@@ -94,7 +94,7 @@ class Watch:
 
 @final
 class Heartbeat:
-    """Calls a function again and again, in a thread of its own, while the body runs."""
+    """Calls a function periodically, in its own thread, while the body runs."""
 
     def __init__(self, beat: Callable[[int], None], *, every_s: float = BEAT_S) -> None:
         self._beat, self._every_s = beat, every_s
