@@ -40,11 +40,13 @@ def test_without_a_comparison_the_page_says_nothing_of_it(run_dir: Path) -> None
 def test_what_is_not_alike_and_what_is_unknown_is_said(run_dir: Path) -> None:
     path = run_dir / "trust" / "trust.json"
     value = read_json(path)
-    value["differs_from_the_supernet"] = ["networks are trained with epochs=1, the supernet was with 2"]
+    value["differs_from_the_supernet"] = [
+        "networks are trained with epochs=1, the supernet was trained with 2"
+    ]
     value["agreement"]["without_extremes"]["spearman"] = {"value": None, "low": None, "high": None}
     write_json(path, value)
     text = page(run_dir)
-    assert "But networks are trained with epochs=1, the supernet was with 2." in text
+    assert "But networks are trained with epochs=1, the supernet was trained with 2." in text
     assert re.search(r"Spearman</td><td>[^<]+</td><td>unknown", text)
 
 

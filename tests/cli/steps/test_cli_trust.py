@@ -50,7 +50,7 @@ def test_from_the_supernet_to_the_page(nas: Nas, own_folder: Path) -> None:
     assert value["differs_from_the_supernet"] == []
     assert value["agreement"]["all"]["networks"] == 4
     assert value["agreement"]["without_extremes"]["networks"] == 2
-    for words in ("4 networks on 288 images", "Kendall τ", "best 1", "a network gains"):
+    for words in ("4 networks on 288 images", "Kendall τ", "precision at 1", "a network gains"):
         assert words in done.out
 
     assert "trust: done already, skipped" in nas("trust", *TINY).out
@@ -78,7 +78,7 @@ def test_it_goes_on_where_it_was_interrupted(
     done = nas("trust", *settings)
     assert done.code == 0, done.err
     assert "trust: goes on where it was interrupted" in done.out
-    assert "networks are trained with epochs=2, the supernet was with 1" in done.out
+    assert "networks are trained with epochs=2, the supernet was trained with 1" in done.out
     assert [name.split()[0] for name in calls] == ["smallest", "largest", "largest", "random", "random"]
     found = rows(own_folder / "run" / "trust")
     assert found[0] == kept

@@ -165,8 +165,7 @@ def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str
     gaps = ", ".join(f"{row.role} {100 * (row.alone - row.inherited):+.1f}" for row in extremes)
     return [
         f"{found.networks} networks on {rows[0].images} images, with 95 % intervals over networks",
-        f"Kendall τ {found.kendall_tau} (MACs alone {found.macs_kendall_tau})",
-        f"Spearman ρ {found.spearman}",
-        f"precision at {top}: {found.precision_at_top} of the supernet's best are also the best alone",
+        f"Kendall τ {found.kendall_tau}, Spearman {found.spearman}; τ of MACs {found.macs_kendall_tau}",
+        f"precision at {top} {found.precision_at_top}: share of the supernet's best also best when alone",
         f"trained alone, a network gains {found.gap_points} points ({gaps})",
     ]
