@@ -48,7 +48,7 @@ def test_a_network_on_a_device(nas: Nas, own_folder: Path) -> None:
     out = succeed(nas("cost", "network=resnet50", "device=a100", "run_dir=out"))
     assert "25,557,032 parameters, 4,089,184,256 MACs" in out
     assert "estimated by roofline, not measured" in out
-    assert "Where the estimated time goes: " in out
+    assert "Estimated time by operation: " in out
     blocks = re.findall(r"^(?:stem|stage|head|classifier)\b.*(?:memory|compute)", out, re.MULTILINE)
     assert len(blocks) == len(reference_network("resnet50").blocks)
     page, picture = written(out)

@@ -513,7 +513,7 @@ def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
         out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=120")
         files = [path for path in (folder / "final").iterdir() if path.suffix == ".safetensors"]
         found.append({path.name: sha256(path) for path in files})
-    assert "at the same time: " in out, "the other worker has trained one of the two"
+    assert " in parallel: " in out, "the other worker has trained one of the two"
     assert found[0] == found[1]
     assert len(found[0]) == 2
     out = finish(f"run_dir={folder}", "finish.workers=1", "finish.epochs=120")
