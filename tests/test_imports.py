@@ -59,18 +59,25 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | CORE | {"nn"},
     # A search: what it looks for, what can be met, how trials are kept, what proposes, and what runs it.
     "search.goals": GROUND | CORE,
-    "search.bounds": GROUND | CORE | {"search.goals"},
-    "search.proposals": GROUND | CORE | {"search.goals", "search.bounds"},
+    "search.feasibility": GROUND | CORE | {"search.goals"},
+    "search.proposals": GROUND | CORE | {"search.goals", "search.feasibility"},
     "search.predictors": GROUND | {"gaussian"},
     "search.trials": GROUND | CORE | {"search.goals"},
     "search.results": GROUND | CORE | {"search.goals", "search.trials"},
     "search.samplers": GROUND
     | CORE
-    | {"search.goals", "search.bounds", "search.predictors", "search.trials"},
+    | {"search.goals", "search.feasibility", "search.predictors", "search.trials"},
     "search.study": GROUND | CORE | {"search.goals", "search.proposals", "search.results", "search.samplers"},
     "search": GROUND
     | CORE
-    | {"search.goals", "search.bounds", "search.proposals", "search.trials", "search.results"}
+    | {
+        "search.goals",
+        "search.feasibility",
+        "search.bounds",
+        "search.proposals",
+        "search.trials",
+        "search.results",
+    }
     | {"search.samplers", "search.study"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
     "scoring": GROUND | CORE | {"quantization", "training", "search", "deploy"},
@@ -230,7 +237,7 @@ def test_imports_follow_the_order(module: str, file: Path) -> None:
         ("nas.latency.models.blocks", "from nas.latency.table import LatencyTable"),
         ("nas.latency.plan.plan", "from nas.latency.kit.kit import Kit"),
         ("nas.latency.table", "from nas.latency import load_table"),
-        ("nas.cli.screen", "from nas.cli.hydra import app"),
+        ("nas.cli.screen", "from nas.cli.hydra import command"),
         ("nas.cli.steps.final.export", "from nas.cli import commands"),
     ],
 )

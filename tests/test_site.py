@@ -18,7 +18,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from nas.cli.commands import COMMANDS
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.config import Config
 from tests.documents import ROOT
 
@@ -88,9 +88,9 @@ def leaves(values: Any, prefix: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def settings() -> list[str]:
-    compose.register()
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        return list(leaves(hydra_compose(compose.CONFIG_NAME, ["tracker=wandb"])))
+    schema.register()
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        return list(leaves(hydra_compose(schema.CONFIG_NAME, ["tracker=wandb"])))
 
 
 def test_the_reference_has_every_setting(site: Path, settings: list[str]) -> None:

@@ -15,7 +15,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from nas.cli.commands import COMMANDS
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.cli.hydra.help import explanations
 from nas.config import Config, DeviceConfig, WandbConfig
 from nas.resources import shipped
@@ -62,9 +62,9 @@ def settings() -> dict[str, list[Setting]]:
 
 
 def _composed(*overrides: str) -> DictConfig:
-    compose.register()
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        return hydra_compose(compose.CONFIG_NAME, list(overrides))
+    schema.register()
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        return hydra_compose(schema.CONFIG_NAME, list(overrides))
 
 
 def _settings(cls: type, values: DictConfig, prefix: str) -> Iterator[Setting]:
@@ -152,7 +152,7 @@ def _range(values: Sequence[int]) -> str:
 def _devices() -> str:
     def rows() -> Iterator[Sequence[str]]:
         for path in sorted((shipped("conf") / "device").glob("*.yaml")):
-            device = compose.load(DeviceConfig, path)
+            device = schema.load(DeviceConfig, path)
             comment = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
             yield f"`{path.stem}`", device.runtime, device.precision, f"{device.threads}", comment
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.cli.steps.context import Context
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError
@@ -123,9 +123,9 @@ def read_rows(path: Path) -> list[Evaluated]:
 
 def make_context(settings: Sequence[str]) -> Context:
     """The run with settings in the form of ``nas train``."""
-    compose.register()
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        config = compose.typed(hydra_compose(compose.CONFIG_NAME, list(settings)))
+    schema.register()
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        config = schema.typed(hydra_compose(schema.CONFIG_NAME, list(settings)))
     return Context(config, Path(config.run_dir), make_tracker(dataclasses.asdict(config.tracker)))
 
 

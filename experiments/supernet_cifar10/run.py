@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.supernet.trust import judging_images, subjects, train_and_judge
@@ -110,10 +110,10 @@ def follow(parent: int) -> None:
 @functools.cache
 def context(settings: tuple[str, ...], variant: str = "") -> Context:
     """The run, or one variant of it. A process reads its images once."""
-    compose.register()
+    schema.register()
     overrides = [f"experiment={EXPERIMENT}", f"run_dir=runs/{EXPERIMENT}", *settings]
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        config = compose.typed(hydra_compose(compose.CONFIG_NAME, overrides))
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        config = schema.typed(hydra_compose(schema.CONFIG_NAME, overrides))
     if variant:
         config = replace(config, train=VARIANTS[variant](config.train))
     tracker = make_tracker(dataclasses.asdict(config.tracker))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nas import resources
-from nas.cli.hydra.app import Command, Job
+from nas.cli.hydra.command import Command, Job
 from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.context import Context

@@ -20,7 +20,7 @@ from nas.search.run import Progress, search, work
 from nas.search.samplers import Sampler, make_sampler, sampler_names
 from nas.search.study import Study
 from nas.search.trials.evaluation import Evaluation, Outcome, State
-from nas.search.trials.shared import Shared
+from nas.search.trials.shared_ledger import Shared
 from nas.statistics import Count, wilson
 
 __all__ = [

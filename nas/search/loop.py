@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.search.bounds import find_best, violations
+from nas.search.feasibility import find_best, violations
 from nas.search.goals.pareto import as_losses
 from nas.search.goals.problem import Candidate
 from nas.search.proposals import fresh, mutant
@@ -30,9 +30,9 @@ from nas.search.trials.evaluation import (
     predict,
     to_attributes,
 )
+from nas.search.trials.ledger import CODE, DIED, LOST, Ledger, has_ended
 from nas.search.trials.memory import Mirror
 from nas.search.trials.parameters import Parameters
-from nas.search.trials.store import CODE, DIED, LOST, Ledger, has_ended
 from nas.statistics import Count
 
 PATIENCE = 20

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Sequence
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.bounds import neighbour_rows
+from nas.search.feasibility import neighbour_rows
 from nas.search.goals.problem import Candidate, Problem
 from nas.space import Architecture, SearchSpace
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from nas.search.bounds import check_bounds
+from nas.search.feasibility import check_bounds
 from nas.search.loop import Loop, salt_of
 from nas.search.results.files import write_control, write_results
 from nas.search.results.importance import importances
@@ -18,8 +18,8 @@ from nas.search.samplers import make_sampler
 from nas.search.study import Study
 from nas.search.trials.evaluation import Evaluation, Known, State
 from nas.search.trials.journal import Journal, only_searcher, quiet
-from nas.search.trials.shared import Shared, SharedLedger, check_places, place_of
-from nas.search.trials.store import Ledger
+from nas.search.trials.ledger import Ledger
+from nas.search.trials.shared_ledger import Shared, SharedLedger, check_places, place_of
 from nas.search.trials.workers import identity
 
 

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 
 _VALUE_WIDTH = 44
 
@@ -31,8 +31,8 @@ def command_help(name: str, summary: str, *, reads: Sequence[str], overrides: Se
         reads: The parts of the configuration that the command reads.
         overrides: The overrides of the command line.
     """
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        cfg = hydra_compose(compose.CONFIG_NAME, list(overrides), return_hydra_config=True)
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        cfg = hydra_compose(schema.CONFIG_NAME, list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
         groups = list(_groups(GlobalHydra.instance().config_loader(), cfg, reads))
         settings = list(_settings(cfg, reads))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from nas import resources
-from nas.cli.hydra.app import Job
+from nas.cli.hydra.command import Job
 from nas.cli.screen import say
 from nas.cli.steps.table.table import known_peaks
 from nas.config import Config, CostConfig, SavingsConfig

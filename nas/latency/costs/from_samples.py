@@ -13,7 +13,7 @@ import numpy as np
 from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.costs.blocks import Derived, derive_costs
+from nas.latency.costs.block_costs import Derived, derive_costs
 from nas.latency.costs.validation import networks_of, validate_table
 from nas.latency.costs.windows import Latency, disturbance, latencies
 from nas.latency.models.blocks import BlockCost, BlockModel

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial
 from nas.errors import UserError
 from nas.files import locked
 from nas.search.goals.pareto import Direction
-from nas.search.trials.storage import open_storage, open_study, storage_faults
-from nas.search.trials.store import STUDY, Ledger
+from nas.search.trials.ledger import STUDY, Ledger
+from nas.search.trials.optuna_storage import open_storage, open_study, storage_faults
 
 
 @final

@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.goals.pareto import Direction
-from nas.search.trials.store import has_ended
+from nas.search.trials.ledger import has_ended
 
 
 @final

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas.blocks import Shape
-from nas.latency.costs.blocks import derive_costs
+from nas.latency.costs.block_costs import derive_costs
 from nas.latency.plan.probes import Probe, plan_probes
 from nas.latency.plan.usage import block_usage
 

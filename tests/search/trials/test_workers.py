@@ -19,9 +19,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.search import Shared, search, work
-from nas.search.trials.shared import SharedLedger
-from nas.search.trials.storage import open_storage
-from nas.search.trials.store import CODE
+from nas.search.trials.ledger import CODE
+from nas.search.trials.optuna_storage import open_storage
+from nas.search.trials.shared_ledger import SharedLedger
 from nas.search.trials.workers import Watch, identity, is_gone, machine
 from tests.search.problems import Scorer, tiny_study, two_goals
 from tests.search.trials.postgresql import postgresql
@@ -123,7 +123,7 @@ def proxy(storage: str) -> Iterator[str]:
         port = probe.getsockname()[1]
     code = (
         "import sys; from optuna.storages import run_grpc_proxy_server; "
-        "from nas.search.trials.storage import open_storage; "
+        "from nas.search.trials.optuna_storage import open_storage; "
         "run_grpc_proxy_server(open_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
     )
     server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, storage, str(port)], cwd=ROOT)

@@ -26,7 +26,7 @@ from nas.search import Objective, Problem, Progress, SearchResult, Study, search
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, is_latency
 from nas.search.samplers import Sampler, make_sampler
-from nas.search.trials.shared import Shared
+from nas.search.trials.shared_ledger import Shared
 
 if TYPE_CHECKING:
     from nas.scoring import Scorer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 from nas import resources
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table import checking, missing
@@ -123,7 +123,7 @@ def _target(context: Context, name: str, tables: Mapping[str, str]) -> Target:
 
 def _peaks(name: str, standard: str) -> Device:
     """Reads the device from ``conf/device/``."""
-    config = compose.load(DeviceConfig, resources.find("conf/device", name, ".yaml", what="device"))
+    config = schema.load(DeviceConfig, resources.find("conf/device", name, ".yaml", what="device"))
     device = Device(**dataclasses.asdict(config))
     if not device.peak_flops or device.bandwidth_bytes_per_s is None:
         raise UserError(

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from nas.arrays import IntArray
-from nas.search.bounds import violations
+from nas.search.feasibility import violations
 from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History, Row

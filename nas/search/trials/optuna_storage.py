@@ -21,7 +21,7 @@ from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from nas.errors import UserError, unknown
 from nas.files import append_lines, drop_partial_line
 from nas.masking import masked
-from nas.search.trials.store import FACTS, STUDY
+from nas.search.trials.ledger import FACTS, STUDY
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.errors import UserError
 from nas.search.goals.pareto import Direction
 from nas.search.trials.evaluation import State
-from nas.search.trials.storage import check_study, is_address, open_storage, open_study, storage_faults
-from nas.search.trials.store import CODE, DIED, LOST, OUTCOME, STUDY, Ledger, has_ended
+from nas.search.trials.ledger import CODE, DIED, LOST, OUTCOME, STUDY, Ledger, has_ended
+from nas.search.trials.optuna_storage import check_study, is_address, open_storage, open_study, storage_faults
 from nas.search.trials.workers import BEAT_S, GRACE_S, Heartbeat, Watch, identity, is_gone
 
 WORKER, BEAT = "worker", "beat"
@@ -34,7 +34,7 @@ class Shared:
     """The shared storage of several processes.
 
     Attributes:
-        storage: See ``nas.search.trials.storage.open_storage``.
+        storage: See ``nas.search.trials.optuna_storage.open_storage``.
         study: The study's name, for a storage with a URL; by default, it is derived from the search's inputs.
         worker: The number of this process, from 0; it makes workers with the same seed sample differently.
         beat_s: Interval of a worker's heartbeats.

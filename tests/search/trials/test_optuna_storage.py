@@ -15,7 +15,7 @@ from nas.errors import UserError
 from nas.files import append_lines, drop_partial_line
 from nas.masking import masked, masked_values
 from nas.search import Goals, Objective, Problem, Shared, Study, make_sampler, search
-from nas.search.trials.storage import open_storage, storage_faults
+from nas.search.trials.optuna_storage import open_storage, storage_faults
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, objectives, tiny
 from tests.search.trials.postgresql import PASSWORD, postgresql

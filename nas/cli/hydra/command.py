@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.cli.hydra.errors import is_fault, make_user_error, unwritable
 from nas.cli.hydra.help import command_help
 from nas.cli.processes import place
@@ -108,19 +108,19 @@ class Command:
             return USER_ERROR
 
     def _run(self, arguments: list[str]) -> int:
-        compose.register()
+        schema.register()
         flags, overrides = split_flags(arguments)
         if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
             return 0
         _check_flags(flags)
         entry = hydra.main(
-            config_path=compose.conf_dir(),
-            config_name=compose.CONFIG_NAME,
-            version_base=compose.VERSION_BASE,
+            config_path=schema.conf_dir(),
+            config_name=schema.CONFIG_NAME,
+            version_base=schema.VERSION_BASE,
         )(self._task())
         if {"-m", "--multirun"} & set(flags):
-            overrides = [*overrides, compose.name_jobs(overrides)]
+            overrides = [*overrides, schema.name_jobs(overrides)]
         with _command_line([sys.argv[0], *flags, *overrides]):
             entry()
         return 0
@@ -149,7 +149,7 @@ def _run_job(command: Command, cfg: DictConfig) -> None:
                 f"nas {command.name} is one process, and {count} were started; start it alone "
                 "(`nas train` is what several can do together)"
             )
-        config = compose.typed(cfg)
+        config = schema.typed(cfg)
         load_plugins(config.modules)
         _check_writable(run_dir)
     if sweep and place().leads:

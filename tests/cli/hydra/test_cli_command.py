@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.hydra.app import Body, Command, Job, split_flags
+from nas.cli.hydra.command import Body, Command, Job, split_flags
 from nas.cli.screen import progress_bar, say
 from nas.config import Config
 from nas.errors import UserError

@@ -11,18 +11,18 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-from nas.cli.hydra import compose
+from nas.cli.hydra import schema
 from nas.config import Config, TrackerConfig, WandbConfig
 from nas.errors import UserError
 
 
 def composed(*overrides: str) -> Config:
     """The configuration that a command would get."""
-    compose.register()
-    with initialize_config_dir(compose.conf_dir(), version_base=compose.VERSION_BASE):
-        cfg = hydra_compose(compose.CONFIG_NAME, list(overrides), return_hydra_config=True)
+    schema.register()
+    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+        cfg = hydra_compose(schema.CONFIG_NAME, list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        return compose.typed(without_hydra(cfg))
+        return schema.typed(without_hydra(cfg))
 
 
 def without_hydra(cfg):  # type: ignore[no-untyped-def]
@@ -94,9 +94,9 @@ def test_a_key_that_nothing_reads_cannot_be_added(own_folder: Path) -> None:
         composed("+data.augment.flipp=true")
 
 
-@pytest.mark.parametrize("path", sorted(Path(compose.conf_dir()).rglob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(Path(schema.conf_dir()).rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_that_ships_composes(path: Path, own_folder: Path) -> None:
-    group = path.parent.relative_to(compose.conf_dir()).as_posix()
+    group = path.parent.relative_to(schema.conf_dir()).as_posix()
     composed(*([] if group == "." else [f"{group}={path.stem}"]))
 
 
@@ -110,7 +110,7 @@ def test_every_file_that_ships_composes(path: Path, own_folder: Path) -> None:
 )
 def test_jobs_are_named_after_what_differs(arguments: Sequence[str], excluded: set[str]) -> None:
     found = re.fullmatch(
-        r"hydra\.job\.config\.override_dirname\.exclude_keys=\[(.*)\]", compose.name_jobs(arguments)
+        r"hydra\.job\.config\.override_dirname\.exclude_keys=\[(.*)\]", schema.name_jobs(arguments)
     )
     assert found is not None
     assert set(found[1].split(",")) == excluded | {"experiment", "run_dir"}
@@ -121,10 +121,10 @@ def test_jobs_are_named_after_what_differs(arguments: Sequence[str], excluded: s
     [("seed=1", "seed-1"), ("data.root=/a b/c,seed=1", "data.root-a-b-c+seed-1"), ("", "")],
 )
 def test_a_jobs_folder_has_a_name_that_every_system_takes(overrides: str, folder: str) -> None:
-    assert compose.folder_name(overrides) == folder
+    assert schema.folder_name(overrides) == folder
 
 
 def test_long_names_of_jobs_are_cut_and_stay_different() -> None:
-    first, second = (compose.folder_name("x" * 300 + end) for end in "ab")
+    first, second = (schema.folder_name("x" * 300 + end) for end in "ab")
     assert first != second
     assert len(first) < 150
