@@ -63,6 +63,7 @@ ROOMS: dict[str, set[str]] = {
     "search.proposals": GROUND | CORE | {"search.goals", "search.feasibility"},
     "search.predictors": GROUND | {"gaussian"},
     "search.trials": GROUND | CORE | {"search.goals"},
+    "search.bounds": GROUND | CORE | {"search.goals", "search.trials"},
     "search.results": GROUND | CORE | {"search.goals", "search.trials"},
     "search.samplers": GROUND
     | CORE

@@ -13,6 +13,7 @@ from typing import final
 import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from nas.search.bounds import predict_or_reject
 from nas.search.feasibility import find_best, violations
 from nas.search.goals.pareto import as_losses
 from nas.search.goals.problem import Candidate
@@ -27,7 +28,6 @@ from nas.search.trials.evaluation import (
     complete,
     from_attributes,
     numbered,
-    predict,
     to_attributes,
 )
 from nas.search.trials.ledger import CODE, DIED, LOST, Ledger, has_ended
@@ -163,7 +163,7 @@ class Loop:
     def evaluate(self, proposal: Proposal, known: Known) -> Evaluation | None:
         """Evaluates a proposal and records it; ``None`` if it belongs to another process."""
         candidate, start = proposal.candidate, time.perf_counter()
-        outcome = known[candidate] if candidate in known else predict(candidate, self._goals)
+        outcome = known[candidate] if candidate in known else predict_or_reject(candidate, self._goals)
         number = None
         if not (isinstance(outcome, Outcome) and outcome.state is State.REJECTED):
             number = self._claim(proposal)

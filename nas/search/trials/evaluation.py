@@ -93,32 +93,13 @@ Rival = Callable[[Sequence[float], int], Count | None]
 """Maps a candidate's values, and the position under evaluation, to the count that it has to reach."""
 
 
-def predict(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
-    """Evaluates the predicted quantities, which costs nothing.
-
-    Returns:
-        An outcome if the candidate breaks a bound or a value is not finite; otherwise the values so far,
-        limits after objectives, for ``complete``.
-    """
-    values = [NAN] * len(goals.quantities)
-    for position, quantity in enumerate(goals.quantities):
-        if quantity.predicted:
-            value = values[position] = evaluate_one(quantity, candidate)
-            if not math.isfinite(value):
-                return _outcome(State.FAILED, values, goals, False, f"{quantity.name} is {value}")
-            if quantity.violation(value) > 0:
-                reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
-                return _outcome(State.REJECTED, values, goals, False, reason)
-    return values
-
-
 def complete(candidate: Candidate, goals: Goals, predicted: Sequence[float], *, rival: Rival) -> Outcome:
     """Evaluates the remaining quantities.
 
     Args:
         candidate: The network.
         goals: The goals, whose quantities are in the order of the values.
-        predicted: The values from ``predict``.
+        predicted: The values from ``bounds.predict_or_reject``.
         rival: Returns the count that an accuracy has to reach for its evaluation to be completed.
     """
     values, images = list(predicted), None
@@ -136,11 +117,11 @@ def complete(candidate: Candidate, goals: Goals, predicted: Sequence[float], *, 
                     f"{quantity.name} {count.correct}/{count.total} is clearly below "
                     f"{better.correct}/{better.total}"
                 )
-                return _outcome(State.STOPPED, values, goals, False, reason, images)
+                return outcome_of(State.STOPPED, values, goals, False, reason, images)
         if not math.isfinite(values[position]):
-            return _outcome(State.FAILED, values, goals, False, f"{quantity.name} is {values[position]}")
+            return outcome_of(State.FAILED, values, goals, False, f"{quantity.name} is {values[position]}")
     feasible = all(q.violation(v) <= 0 for q, v in zip(goals.quantities, values, strict=True))
-    return _outcome(State.COMPLETE, values, goals, feasible, "", images)
+    return outcome_of(State.COMPLETE, values, goals, feasible, "", images)
 
 
 def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> tuple[Count, Count | None]:
@@ -153,7 +134,7 @@ def _staged(quantity: Objective, candidate: Candidate, rival: Count | None) -> t
     return count, None
 
 
-def _outcome(
+def outcome_of(
     state: State,
     values: Sequence[float],
     goals: Goals,
@@ -161,6 +142,7 @@ def _outcome(
     reason: str,
     images: int | None = None,
 ) -> Outcome:
+    """The outcome of values (objectives, then limits)."""
     count = len(goals.objectives)
     return Outcome(state, tuple(values[:count]), feasible, reason, tuple(values[count:]), images)
 

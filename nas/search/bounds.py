@@ -1,0 +1,29 @@
+"""Bounds on predicted quantities: a network that breaks one is rejected without an evaluation."""
+
+from __future__ import annotations
+
+import math
+
+from nas.search.goals.goals import Goals
+from nas.search.goals.objectives import evaluate_one
+from nas.search.goals.problem import Candidate
+from nas.search.trials.evaluation import Outcome, State, outcome_of
+
+
+def predict_or_reject(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
+    """Evaluates the predicted quantities, which costs nothing.
+
+    Returns:
+        An outcome if the candidate breaks a bound or a value is not finite; otherwise the values so far,
+        limits after objectives, for ``complete``.
+    """
+    values = [math.nan] * len(goals.quantities)
+    for position, quantity in enumerate(goals.quantities):
+        if quantity.predicted:
+            value = values[position] = evaluate_one(quantity, candidate)
+            if not math.isfinite(value):
+                return outcome_of(State.FAILED, values, goals, False, f"{quantity.name} is {value}")
+            if quantity.violation(value) > 0:
+                reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
+                return outcome_of(State.REJECTED, values, goals, False, reason)
+    return values
