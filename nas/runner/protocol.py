@@ -212,7 +212,7 @@ def student_t(freedom: int) -> float:
 
 
 def is_enough(rounds_us: Sequence[float], protocol: Protocol) -> bool:
-    """Whether an entry with these windows needs no further window."""
+    """Returns whether an entry with these windows needs no more."""
     if len(rounds_us) >= protocol.max_rounds:
         return True
     if len(rounds_us) < protocol.min_rounds:
