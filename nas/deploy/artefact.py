@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.deploy.formats import Format, Source, find_format, open_artefact
+from nas.deploy.interface import OPSET
 from nas.deploy.manifest import Artefact
-from nas.deploy.onnx import OPSET, export_onnx
+from nas.deploy.onnx import export_onnx
 from nas.deploy.parity import check_parity
 from nas.files import sha256
 

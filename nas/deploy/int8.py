@@ -1,20 +1,19 @@
 """The accuracy of a network in INT8 without exporting it, because a search evaluates hundreds of networks.
 
-The graph is written from the network's lowering and weights in milliseconds; tracing would take seconds. It
-has the operations of the exported graph, gets its QDQ pairs from the same ``quantize``, and runs in ONNX
-Runtime with the rounding of the exported file. A test checks that both graphs agree.
+The graph is that of the exported file, with a fixed batch. It gets its QDQ pairs from the same ``quantize``
+and runs in ONNX Runtime with the rounding of the exported file. A test checks that both agree.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.latency.kit.graphs import GraphWriter
+from nas.deploy.interface import INPUT
+from nas.deploy.lowered import write_network
 from nas.quantization import quantize, target_here
 
 if TYPE_CHECKING:
@@ -51,54 +50,17 @@ def int8_accuracy(
     from nas.training.evaluation import Accuracy
 
     quantised = quantize(
-        written(model, batch=BATCH),
+        write_network(model, batch=BATCH),
         target=target or target_here(),
-        batches=({"input": x} for x, _ in _chunks(calibration)),
+        batches=({INPUT: x} for x, _ in _chunks(calibration)),
         calibration=method,
     )
     session, correct, total = _session(quantised), 0, 0
     for x, y in _chunks(images):
-        answers = session.run(None, {"input": x})[0][: len(y)].argmax(1)
+        answers = session.run(None, {INPUT: x})[0][: len(y)].argmax(1)
         correct += int(np.count_nonzero(answers == y))
         total += len(y)
     return Accuracy(correct, total)
-
-
-def written(model: StaticNetwork, *, batch: int) -> onnx.ModelProto:
-    """Writes a network in ONNX with folded BatchNorm.
-
-    Its input ``input`` is (batch, C, H, W), its output ``output`` (batch, classes).
-    """
-    from nas.deploy.onnx import fold_norms
-
-    folded = fold_norms(copy.deepcopy(model).cpu())
-    values = (parameter.detach().float().numpy() for parameter in folded.parameters())
-    blocks = model.network.blocks
-    writer, x = _TrainedWriter(blocks[0].in_shape, batch=batch, values=values), "input"
-    for block in blocks:
-        x = writer.add_block(block, x)
-    assert next(values, None) is None, "the lowering has used every parameter"
-    return writer.model(x, blocks[-1].out_shape)
-
-
-@final
-class _TrainedWriter(GraphWriter):
-    """Uses trained weights, in the order of the operations, instead of the base's random ones."""
-
-    def __init__(self, in_shape: Any, *, batch: int, values: Iterator[FloatArray]) -> None:
-        super().__init__(in_shape, batch=batch, rng=np.random.default_rng(0))
-        self._values = values
-
-    def weights(self, *shape: int, fan_in: int) -> str:
-        return self._next(shape)
-
-    def factors(self, *shape: int) -> str:
-        return self._next(shape)
-
-    def _next(self, shape: tuple[int, ...]) -> str:
-        value = next(self._values)
-        assert value.size == np.prod(shape), f"a parameter of shape {value.shape} where {shape} belongs"
-        return self.constant(value.reshape(shape))
 
 
 def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:

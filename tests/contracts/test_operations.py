@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from nas.blocks import INPUT, BlockSettings, BlockSpec, Lowering, Op, Rounding, Shape, make_settings, ops
-from nas.deploy.int8 import written
+from nas.deploy.lowered import write_network
 from nas.hardware import Device
 from nas.latency.kit.precision import float_convolutions
 from nas.network import NetworkSpec
@@ -126,7 +126,7 @@ def images() -> torch.Tensor:
 
 def run_onnx(proto: onnx.ModelProto, x: torch.Tensor) -> np.ndarray:
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {"input": x.numpy()})[0]  # type: ignore[no-any-return]
+    return session.run(None, {"images": x.numpy()})[0]  # type: ignore[no-any-return]
 
 
 def relative_error(values: np.ndarray, exact: np.ndarray) -> float:
@@ -159,16 +159,16 @@ def test_the_pytorch_form_has_the_shape_and_the_parameters_of_the_operation(
 @BY_CASE
 def test_the_onnx_form_computes_what_the_pytorch_form_does(kind: type[Op], number: int) -> None:
     static, x = model(kind, number), images()
-    assert relative_error(run_onnx(written(static, batch=BATCH), x), static(x).detach().numpy()) < 1e-4
+    assert relative_error(run_onnx(write_network(static, batch=BATCH), x), static(x).detach().numpy()) < 1e-4
 
 
 @BY_CASE
 def test_every_onnx_operation_has_an_int8_rule(kind: type[Op], number: int) -> None:
-    proto, x = written(model(kind, number), batch=BATCH), images()
+    proto, x = write_network(model(kind, number), batch=BATCH), images()
     rules = SCHEMES["x86"].kinds | pairs._CLAMPS | pairs._PASSING | FLOAT
     unknown = {node.op_type for node in proto.graph.node} - rules
     assert not unknown, f"quantise {unknown} in nas/quantization, or add them to FLOAT here"
-    quantised = quantize(proto, target=target_here(), batches=[{"input": x.numpy()}])
+    quantised = quantize(proto, target=target_here(), batches=[{"images": x.numpy()}])
     assert float_convolutions(quantised) == []
     assert relative_error(run_onnx(quantised, x), run_onnx(proto, x)) < 0.2
 

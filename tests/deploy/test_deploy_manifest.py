@@ -49,7 +49,7 @@ def test_artefact_is_described(deployed: tuple[Path, tuple[Artefact, ...]]) -> N
     assert artefact.sha256 == sha256(path)
     assert artefact.size_bytes == path.stat().st_size
     assert artefact.parity.largest_relative_error < 1e-4
-    assert set(artefact.versions) == {"torch", "onnx", "onnxscript", "onnxruntime"}
+    assert set(artefact.versions) == {"torch", "onnx", "onnxruntime"}
     assert artefact.test_correct is None and artefact.latency_ms is None
 
 

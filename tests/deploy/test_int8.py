@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nas.deploy import export_onnx
-from nas.deploy.int8 import int8_accuracy, written
+from nas.deploy.int8 import int8_accuracy
+from nas.deploy.lowered import write_network
 from nas.errors import UserError
 from nas.nn import StaticNetwork
 from nas.quantization import quantize
@@ -56,7 +57,7 @@ def test_the_written_graph_computes_the_network(space: str) -> None:
     with torch.no_grad():
         expected = model(x).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-3 * np.abs(expected).max(), "outputs differ between images"
-    assert np.abs(run(written(model, batch=2), x) - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(run(write_network(model, batch=2), x) - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -68,7 +69,7 @@ def test_it_rounds_as_the_exported_file_does(seed: int, tmp_path: Path) -> None:
         export_onnx(model, tmp_path / "net.onnx", classes=list("abcde"), normalize=normalize)
     )
     batches = [x.numpy()]
-    own = quantize(written(model, batch=16), target="x86", batches=({"input": x} for x in batches))
+    own = quantize(write_network(model, batch=16), target="x86", batches=({"images": x} for x in batches))
     other = quantize(exported, target="x86", batches=({"images": x} for x in batches))
     first, second = run(own, x), run(other, x)
     with torch.no_grad():

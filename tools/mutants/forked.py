@@ -20,7 +20,6 @@ LIBRARIES: tuple[str, ...] = (
     "torchvision",
     "optuna",
     "onnxruntime",
-    "onnxscript",
     "hydra",
     "sklearn.datasets",
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.deploy.formats import FloatImages, Format, Predict, Source, register
-from nas.deploy.onnx import INPUT, OUTPUT
+from nas.deploy.interface import INPUT, OUTPUT
 from nas.errors import UserError
 from nas.files import atomic
 
@@ -34,7 +34,7 @@ class Onnx(Format):
         return open_onnx(path)
 
     def versions(self) -> dict[str, str]:
-        return {name: metadata.version(name) for name in ("torch", "onnx", "onnxscript", "onnxruntime")}
+        return {name: metadata.version(name) for name in ("torch", "onnx", "onnxruntime")}
 
 
 def open_onnx(path: Path, *, threads: int | None = None) -> Predict:

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from nas.deploy.formats import Format, Predict, Source, register
 from nas.deploy.formats.onnx import Onnx, open_onnx
-from nas.deploy.onnx import INPUT
+from nas.deploy.interface import INPUT
 from nas.files import atomic
 
 _BATCH = 64

@@ -32,6 +32,7 @@ from nas.network import NetworkSpec
 
 OPSET = 20
 IR_VERSION = 10
+_GELU_SINCE = 20
 _PATTERN = 4093  # prime, so that rows differ; 16 KB, so that a zipped kit stays small
 
 
@@ -40,11 +41,23 @@ class GraphWriter:
 
     Args:
         in_shape: Shape of one input image.
-        batch: Images of one inference.
+        batch: Images of one inference, or a name for a batch of any size.
         rng: Draws the weights.
+        opset: Version of ONNX's operator set.
+        names: Names of the model's input and output.
     """
 
-    def __init__(self, in_shape: Shape, *, batch: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        in_shape: Shape,
+        *,
+        batch: int | str,
+        rng: np.random.Generator,
+        opset: int = OPSET,
+        names: tuple[str, str] = ("input", "output"),
+    ) -> None:
+        self.opset = opset
+        self._names = names
         self._batch = batch
         self._in_shape = in_shape
         self._pattern = np.clip(rng.standard_normal(_PATTERN), -3, 3).astype(np.float32)
@@ -78,7 +91,8 @@ class GraphWriter:
         """``x`` as (N, C, H, W)."""
         if x not in self._flat:
             return x
-        sizes = self.constant(np.array([self._batch, shape.channels, 1, 1], np.int64))
+        count = self._batch if isinstance(self._batch, int) else 0  # 0 keeps the input's
+        sizes = self.constant(np.array([count, shape.channels, 1, 1], np.int64))
         self._nodes.append(helper.make_node("Reshape", [x, sizes], [f"{x}i"]))
         return f"{x}i"
 
@@ -98,28 +112,30 @@ class GraphWriter:
         return values[-1] if values else x
 
     def model(self, output: str, out_shape: Shape) -> onnx.ModelProto:
-        """The finished model, from ``input`` to ``output``."""
-        if output == "input":
+        """The finished model."""
+        first, last = self._names
+        if output == first:
             output = self.node("Identity", output)
-        _rename(self._nodes, output, "output")
+        _rename(self._nodes, output, last)
         sizes = [self._batch, out_shape.channels, out_shape.height, out_shape.width]
         graph = helper.make_graph(
             self._nodes,
             "network",
             [
                 _value(
-                    "input",
+                    first,
                     [self._batch, self._in_shape.channels, self._in_shape.height, self._in_shape.width],
                 )
             ],
-            [_value("output", sizes[:2] if output in self._flat else sizes)],
+            [_value(last, sizes[:2] if output in self._flat else sizes)],
             self._weights,
         )
-        opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[opset], producer_name="hwnas")
+        imports = [helper.make_opsetid("", self.opset)]
+        version = max(IR_VERSION, helper.find_min_ir_version_for(imports))
+        return helper.make_model(graph, ir_version=version, opset_imports=imports, producer_name="hwnas")
 
 
-def _value(name: str, sizes: list[int]) -> onnx.ValueInfoProto:
+def _value(name: str, sizes: list[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes)
 
 
@@ -198,12 +214,21 @@ def _relu6(writer: GraphWriter, x: str) -> str:
     )
 
 
+def _gelu(writer: GraphWriter, x: str) -> str:
+    """Gelu, which is an operator since opset 20; before, x/2 · (1 + erf(x/√2))."""
+    if writer.opset >= _GELU_SINCE:
+        return writer.node("Gelu", x)
+    half, one, root = (writer.constant(np.array(value, np.float32)) for value in (0.5, 1, math.sqrt(0.5)))
+    error = writer.node("Erf", writer.node("Mul", x, root))
+    return writer.node("Mul", writer.node("Mul", x, half), writer.node("Add", error, one))
+
+
 _ACTIVATIONS: dict[str, Callable[[GraphWriter, str], str]] = {
     "relu": lambda writer, x: writer.node("Relu", x),
     "relu6": _relu6,
     "hard_swish": lambda writer, x: writer.node("HardSwish", x),
     "silu": lambda writer, x: writer.node("Mul", x, writer.node("Sigmoid", x)),
-    "gelu": lambda writer, x: writer.node("Gelu", x),
+    "gelu": _gelu,
     "hard_sigmoid": lambda writer, x: writer.node("HardSigmoid", x, alpha=1 / 6, beta=0.5),
     "sigmoid": lambda writer, x: writer.node("Sigmoid", x),
 }

@@ -279,7 +279,7 @@ def test_evaluations_are_stopped_where_they_are_clearly_worse(project: Path) -> 
         (["search.workers=0"], "there must be at least one"),
         (["search.holdout_fraction=1"], "it is a share of images"),
         (["search.halving=[2]"], "give shares between 0 and 1"),
-        (["search.options={sped: 1}"], "unknown option of sampler nsga2 'sped'"),
+        (["search.options={sped: 1}"], "unknown option of sampler predictor 'sped'"),
         (["search.bounds={memory: 1}"], "meets memory_bytes 1; the smallest"),
         (["search.holdout_fraction=0.999"], "leaves the search none of 288 images"),
         ([f"search.storage=postgresql://me:{SECRET}@127.0.0.1:1/x"], "Connection refused"),

@@ -1,0 +1,102 @@
+"""Writes a trained network in ONNX, operation by operation from its lowering.
+
+The graph is, node for node, the one that a latency table measures: ``nas.latency.kit.graphs`` writes both.
+It takes milliseconds, where tracing the network takes seconds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.blocks import Shape
+from nas.deploy.interface import INPUT, OPSET, OUTPUT
+from nas.latency.kit.graphs import GraphWriter
+
+if TYPE_CHECKING:
+    import onnx
+
+    from nas.nn import StaticNetwork
+
+FloatArray = NDArray[np.float32]
+
+
+def write_network(model: StaticNetwork, *, batch: int | str, opset: int = OPSET) -> onnx.ModelProto:
+    """Writes a network in ONNX with folded BatchNorm; the same weights give the same bytes.
+
+    Its input ``images`` is (batch, C, H, W), its output ``logits`` (batch, classes).
+
+    Args:
+        model: The network in evaluation mode; on any device.
+        batch: Images of one inference, or a name for a batch of any size.
+        opset: Version of ONNX's operator set.
+    """
+    folded = fold_norms(copy.deepcopy(model).cpu())
+    values = (parameter.detach().float().numpy() for parameter in folded.parameters())
+    blocks = model.network.blocks
+    writer, x = _TrainedWriter(blocks[0].in_shape, batch=batch, opset=opset, values=values), INPUT
+    for block in blocks:
+        x = writer.add_block(block, x)
+    assert next(values, None) is None, "the lowering has used every parameter"
+    proto = writer.model(x, blocks[-1].out_shape)
+    proto.producer_version = _version()
+    return proto
+
+
+def fold_norms(model: StaticNetwork) -> StaticNetwork:
+    """Folds every BatchNorm into the convolution before it, in place; for evaluation only."""
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    from nas.nn.layers import ConvNorm
+
+    for module in model.modules():
+        if isinstance(module, ConvNorm) and module.norm is not None:
+            conv, norm = module.conv, module.norm
+            assert norm.running_mean is not None and norm.running_var is not None
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight,
+                conv.bias,
+                norm.running_mean,
+                norm.running_var,
+                norm.eps,
+                norm.weight,
+                norm.bias,
+            )
+            module.norm = None
+    return model
+
+
+@final
+class _TrainedWriter(GraphWriter):
+    """Uses trained weights, in the order of the operations, instead of the base's random ones."""
+
+    def __init__(
+        self, in_shape: Shape, *, batch: int | str, opset: int, values: Iterator[FloatArray]
+    ) -> None:
+        super().__init__(
+            in_shape, batch=batch, opset=opset, rng=np.random.default_rng(0), names=(INPUT, OUTPUT)
+        )
+        self._values = values
+
+    def weights(self, *shape: int, fan_in: int) -> str:
+        return self._next(shape)
+
+    def factors(self, *shape: int) -> str:
+        return self._next(shape)
+
+    def _next(self, shape: tuple[int, ...]) -> str:
+        value = next(self._values)
+        assert value.size == np.prod(shape), f"a parameter of shape {value.shape} where {shape} belongs"
+        return self.constant(value.reshape(shape))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("hwnas")
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
+        return ""
