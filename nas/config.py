@@ -305,7 +305,7 @@ class TableConfig:
             machine); null is this machine.
         remote: Connection to the device at table.host, and the program that measures there.
         check: NAME or PATH of a table to compare with a few whole networks, which are measured here or on
-            table.host in half a minute; the run's table is a copy, corrected by one factor.
+            table.host in half a minute; the run's table is a corrected copy.
         from_networks: A CSV file of measured whole networks to fit the table to; columns architecture and
             latency_ms (of one inference of device.batch images).
         sibling: NAME or PATH of the table of a similar device, which reduces the networks needed.

@@ -1,20 +1,20 @@
-"""Checking a table with a few whole networks: how far off is it here, and does one factor correct it?
+"""Checking a table with a few whole networks: how far off is it here, and do they correct it?
 
 A table of another machine, even of the same processor, is usually off by a factor: clock rates, memory and
-neighbours differ. A few whole networks show the factor, and the error that remains after it.
+neighbours differ. A few whole networks show the factor, and fit a correction.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nas.arrays import FloatArray, IntArray
+from nas.arrays import FloatArray
 from nas.blocks import parse_key
 from nas.errors import UserError
 from nas.hardware import Device
@@ -23,6 +23,7 @@ from nas.latency.costs.validation import noise_floor
 from nas.latency.costs.windows import Latency
 from nas.latency.kit.kit import write_kit
 from nas.latency.models.accuracy import Accuracy, Figures, compare, fit_line
+from nas.latency.models.blocks import BlockModel
 from nas.latency.plan.entries import KitNetwork
 from nas.latency.table import LatencyTable
 from nas.latency.targets import Target
@@ -50,12 +51,12 @@ class Check:
     """The result of a check.
 
     Attributes:
-        table: The corrected table: all latencies times ``ratio``. Its accuracy is that of the check.
+        table: The corrected table. Its accuracy is that of the check.
         ratio: Measured latency over predicted latency: the geometric mean over the networks.
         low: Lower end of the ratio's 95 % confidence interval.
         high: Its upper end.
         before: Figures of the table as it was.
-        after: Figures after the correction. The factor of each network comes from the other networks.
+        after: Figures after the correction. Each network is predicted by a correction that the others gave.
     """
 
     table: LatencyTable
@@ -80,7 +81,7 @@ class Check:
         return (
             f"{len(self.table.probes)} whole networks take {self.ratio:.3f} of the predicted latency (95 %: "
             f"{self.low:.3f} to {self.high:.3f}); error {self.before.mape:.1%} as it is, "
-            f"{self.after.mape:.1%} corrected by this factor; rank correlation {self.after.spearman:.2f}"
+            f"{self.after.mape:.1%} corrected; rank correlation {self.after.spearman:.2f}"
         )
 
 
@@ -195,49 +196,48 @@ def judge(table: LatencyTable, sample: Sequence[KitNetwork], measured: Sequence[
         measured: Their latencies, (N,).
     """
     networks = [each.network for each in sample if isinstance(each.network, NetworkSpec)]
+    blocks, macs = [network.blocks for network in networks], np.array([float(n.macs) for n in networks])
     truth = np.array([latency.mean_ms for latency in measured])
-    predicted = np.array([table.predict(network) for network in networks])
-    macs = np.array([float(network.macs) for network in networks])
-    ratios = truth / predicted
-    ratio, (low, high) = float(np.exp(np.log(ratios).mean())), _interval(ratios)
-    before = compare(predicted, truth)
-    corrected = _by_the_others(lambda others: predicted * np.exp(np.log(ratios[others]).mean()), len(truth))
-    after = compare(corrected, truth)
-    line = _by_the_others(lambda others: fit_line(macs[others], truth[others])(macs), len(truth))
-    records = network_records(sample, {each.id: found for each, found in zip(sample, measured, strict=True)})
+    model = table.model.without_correction() if isinstance(table.model, BlockModel) else table.model
+    predicted = np.array([model.predict(each) for each in blocks])
+
+    def by_others(i: int) -> tuple[float, float]:
+        """The predictions for a network, by the table and by MACs, that the other networks give."""
+        others = np.delete(np.arange(len(truth)), i)
+        refitted = model.refitted([blocks[j] for j in others], truth[others])
+        return refitted.predict(blocks[i]), float(fit_line(macs[others], truth[others])(macs[i]))
+
+    corrected, line = np.array([by_others(i) for i in range(len(truth))]).T
+    accuracy = Accuracy(
+        networks=len(truth),
+        table=compare(corrected, truth),
+        macs=compare(line, truth),
+        uncorrected=compare(predicted, truth),
+        noise_floor=noise_floor(measured),
+        cross_validated=True,
+    )
+    records = network_records(
+        sample, {each.id: latency for each, latency in zip(sample, measured, strict=True)}
+    )
+    probes = [
+        dataclasses.replace(record, predicted_ms=round(value, 6))
+        for record, value in zip(records, corrected.tolist(), strict=True)
+    ]
+    ratio, low, high = _mean_ratio(truth / predicted)
     return Check(
         table=dataclasses.replace(
-            table,
-            model=table.model.scaled(ratio),
-            accuracy=Accuracy(
-                networks=len(truth),
-                table=after,
-                macs=compare(line, truth),
-                uncorrected=before,
-                noise_floor=noise_floor(measured),
-                cross_validated=True,
-            ),
-            probes=tuple(
-                dataclasses.replace(record, predicted_ms=round(value, 6))
-                for record, value in zip(records, corrected.tolist(), strict=True)
-            ),
+            table, model=model.refitted(blocks, truth), accuracy=accuracy, probes=tuple(probes)
         ),
         ratio=ratio,
         low=low,
         high=high,
-        before=before,
-        after=after,
+        before=compare(predicted, truth),
+        after=accuracy.table,
     )
 
 
-def _by_the_others(predict: Callable[[IntArray], FloatArray], count: int) -> FloatArray:
-    """The prediction for each network, (N,), by what the other networks show."""
-    numbers = np.arange(count)
-    return np.array([predict(np.delete(numbers, i))[i] for i in numbers])
-
-
-def _interval(ratios: FloatArray) -> tuple[float, float]:
-    """The 95 % confidence interval of the factor: its logarithm is taken as normal."""
+def _mean_ratio(ratios: FloatArray) -> tuple[float, float, float]:
+    """The geometric mean of ratios with its 95 % confidence interval; the logarithms count as normal."""
     logs = np.log(ratios)
-    half = student_t(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    return math.exp(float(logs.mean()) - half), math.exp(float(logs.mean()) + half)
+    mean, half = float(logs.mean()), student_t(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)

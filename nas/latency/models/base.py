@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.registry import Registry
@@ -49,6 +51,14 @@ class LatencyModel(ABC):
     @abstractmethod
     def scaled(self, factor: float) -> LatencyModel:
         """The model of a device on which everything takes ``factor`` times as long."""
+
+    def refitted(self, networks: Sequence[Sequence[BlockSpec]], measured_ms: FloatArray) -> LatencyModel:
+        """The model of a similar device that takes ``measured_ms``, (N,), for networks of these blocks.
+
+        By default, all latencies change by one factor.
+        """
+        ratios = measured_ms / np.array([self.predict(blocks) for blocks in networks])
+        return self.scaled(float(np.exp(np.log(ratios).mean())))
 
     @abstractmethod
     def keys(self) -> tuple[str, ...]:

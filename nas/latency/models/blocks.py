@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from nas.arrays import FloatArray
-from nas.blocks import BlockSpec
+from nas.blocks import BlockSpec, parse_key
 from nas.latency.models.base import LatencyModel, register
-from nas.latency.models.correction import Correction
+from nas.latency.models.correction import Correction, fit_correction
 
 if TYPE_CHECKING:
     from nas.space.lowering import Lowered
@@ -85,6 +85,23 @@ class BlockModel(LatencyModel):
             for key, cost in self.costs.items()
         }
         return BlockModel(costs, self.correction.scaled(factor))
+
+    def refitted(self, networks: Sequence[Sequence[BlockSpec]], measured_ms: FloatArray) -> BlockModel:
+        """Scales all latencies by one factor, then fits a correction of the scaled costs."""
+        scaled = LatencyModel.refitted(self, networks, measured_ms)
+        assert isinstance(scaled, BlockModel)
+        cost_ms = {key: cost.ms for key, cost in scaled.costs.items()}
+        constant_ms = scaled.correction.constant_ms
+        fitted = fit_correction(networks, measured_ms, cost_ms=cost_ms, constant_ms=constant_ms)
+        return BlockModel(scaled.costs, fitted)
+
+    def without_correction(self) -> BlockModel:
+        """The same predictions as a plain sum: each cost is what its block adds to a network."""
+        costs = {
+            key: dataclasses.replace(cost, ms=self._block_ms(parse_key(key)))
+            for key, cost in self.costs.items()
+        }
+        return BlockModel(costs, Correction(constant_ms=self.correction.constant_ms))
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self.costs)

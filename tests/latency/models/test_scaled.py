@@ -45,3 +45,10 @@ def test_every_latency_grows_by_the_factor(models, networks, tiny_space, factor,
         assert scaled.is_estimate(network.blocks) == model.is_estimate(network.blocks)
     lowered = tiny_space.lower_many(tiny_space.sample_many(5, np.random.default_rng(1)), classes=10)
     assert scaled.predict_many(lowered) == pytest.approx(factor * model.predict_many(lowered), rel=1e-6)
+
+
+def test_a_plain_sum_predicts_what_the_corrected_costs_do(made_up_table, networks):
+    plain = made_up_table.model.without_correction()
+    for network in networks[:5]:
+        assert plain.predict(network.blocks) == pytest.approx(made_up_table.predict(network))
+        assert plain.parts(network.blocks) == pytest.approx(made_up_table.model.parts(network.blocks))

@@ -71,4 +71,6 @@ def _verdict(result: Check, *, name: str) -> str:
         return f"{name} fits this device as it is; this run uses the corrected copy"
     if result.is_correctable:
         return f"{name} does not fit this device, but its corrected copy does; this run uses the copy"
-    return f"warning: {name} does not fit this device, and one factor cannot correct it; measure a new table"
+    return (
+        f"warning: {name} does not fit this device, and these networks cannot correct it; measure a new table"
+    )
