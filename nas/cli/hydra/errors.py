@@ -77,6 +77,8 @@ def _fault_of_settings(error: BaseException, overrides: Sequence[str]) -> UserEr
     if missing := re.search(r"missing mandatory value: (\S+)", str(cause), re.IGNORECASE):
         name = cause.full_key if isinstance(cause, MissingMandatoryValue) else missing[1]
         return UserError(f"{name} has no value; give it one: {name}=VALUE")
+    if absent := re.search(r"__init__\(\) missing \d+ required keyword-only arguments?: (.+)", str(error)):
+        return UserError(f"{absent[1]} cannot be removed; every setting needs a value")
     if isinstance(cause, OmegaConfBaseException):
         return _wrong_value(cause, where=_place(error))
     reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
@@ -135,6 +137,8 @@ def _no_package(where: str) -> UserError:
 def _wrong_value(cause: OmegaConfBaseException, *, where: str) -> UserError:
     reason = str(cause).splitlines()[0]
     name = cause.full_key or "the configuration"
+    if "does not support deletion" in reason:
+        return UserError(f"{where}{name!r} cannot be removed; every setting needs a value")
     return UserError(f"{where}{name}: {reason}; `--help` shows what each setting takes")
 
 

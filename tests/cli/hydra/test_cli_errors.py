@@ -31,7 +31,8 @@ FAULTS = {
     "seed=${nope}": "seed: Interpolation key 'nope' not found",
     "device.peak_flops={fp32: 1e11}": r"device.peak_flops has no 'fp32' yet; .* \+device.peak_flops.fp32=",
     "seed=-1": "seed is -1; give a whole number from 0 to 4294967295",
-    "~seed": ".*missing .*'seed'",
+    "~seed": "'seed' cannot be removed; every setting needs a value",
+    "~train.epochs": "'train.epochs' cannot be removed; every setting needs a value",
     "space=tiny32": "unknown search space 'tiny32'; did you mean tiny_32",
     "space=no/such.yaml": "search space file no/such.yaml does not exist; give an existing path, or a name: ",
 }
