@@ -34,6 +34,7 @@ LOG_FILE = "nas.log"
 
 _BY_NAME = ("search.bounds", "search.options", "search.tables")
 
+_FULL_ERROR = "HYDRA_FULL_ERROR"
 _INFO = ("--info", "-i")
 _WITH_VALUE = frozenset(
     (
@@ -265,9 +266,14 @@ def _check_flags(flags: Sequence[str]) -> None:
 @contextmanager
 def _command_line(arguments: list[str]) -> Iterator[None]:
     """Sets Hydra's command line and makes Hydra raise errors instead of printing them."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    before = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
     sys.argv, argv = arguments, sys.argv
     try:
         yield
     finally:
         sys.argv = argv
+        if before is None:
+            os.environ.pop(_FULL_ERROR, None)
+        else:
+            os.environ[_FULL_ERROR] = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import warnings
@@ -152,6 +153,18 @@ def test_each_job_of_a_multirun_has_its_own_folder(own_folder: Path, flag: str) 
 
     assert run(body, flag, "seed=0,1", "train.epochs=3", "run_dir=out") == 0
     assert seen == {0: "out/seed-0", 1: "out/seed-1"}
+
+
+def test_a_command_leaves_command_line_and_environment_as_they_were(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    before = sys.argv, dict(os.environ)
+    assert run(lambda config, job: None, "run_dir=out") == 0
+    assert (sys.argv, dict(os.environ)) == before
+    monkeypatch.delenv("HYDRA_FULL_ERROR")
+    run(lambda config, job: None, "run_dir=out")
+    assert "HYDRA_FULL_ERROR" not in os.environ
 
 
 @pytest.mark.parametrize(
