@@ -7,7 +7,7 @@ import math
 from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
-from nas.search.trials.evaluation import Outcome, State, outcome_of
+from nas.search.trials.evaluation import NAN, Outcome, State, outcome_of
 
 
 def predict_or_reject(candidate: Candidate, goals: Goals) -> Outcome | list[float]:
@@ -17,7 +17,7 @@ def predict_or_reject(candidate: Candidate, goals: Goals) -> Outcome | list[floa
         An outcome if the candidate breaks a bound or a value is not finite; otherwise the values so far,
         limits after objectives, for ``complete``.
     """
-    values = [math.nan] * len(goals.quantities)
+    values = [NAN] * len(goals.quantities)
     for position, quantity in enumerate(goals.quantities):
         if quantity.predicted:
             value = values[position] = evaluate_one(quantity, candidate)

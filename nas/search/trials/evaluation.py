@@ -14,6 +14,7 @@ from nas.search.goals.problem import Candidate
 from nas.statistics import Count
 
 NAN = float("nan")
+"""The value of a quantity that was not evaluated. One object, so that outcomes which hold it can be equal."""
 
 
 @final
