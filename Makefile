@@ -53,7 +53,7 @@ types: install-dev
 
 # Types, formatting and the order of imports are checked on all of nas/; tests/test_imports.py does the last.
 tests: install-dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
