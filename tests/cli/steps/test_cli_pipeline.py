@@ -408,8 +408,9 @@ def lacking(finished: Run) -> Iterator[Path]:
 
 
 def test_blocks_that_the_table_lacks_are_an_error_if_it_is_asked_for(finished: Run, lacking: Path) -> None:
-    code, _, err = finished.nas("search", "experiment=mini", "table=lacking.json", "table.missing=error")
+    code, out, err = finished.nas("search", "experiment=mini", "table=lacking.json", "table.missing=error")
     assert code == 2
+    assert "nas table table.check=lacking.json" in out
     assert "(space mini, device this_machine) lacks 1 block of this network:" in err
     assert "measure them on the device: nas table device=this_machine space=mini" in err
 
@@ -422,6 +423,9 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     code, out, err = finished.nas("search", *given)
     assert code == 0, err
     assert f"table: 1 block that mini-this_machine lacks is {said}" in out
+    assert (
+        "check it in half a minute: nas table table.check=lacking.json space=mini device=this_machine" in out
+    )
     [added] = set(load_table(finished.run_dir / "search" / "table.json").costs) - set(
         load_table(lacking).costs
     )

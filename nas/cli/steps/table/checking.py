@@ -12,6 +12,7 @@ from nas.errors import UserError
 from nas.hardware import describe_machine
 from nas.latency import LatencyTable, load_table
 from nas.latency.compatible import require_fit
+from nas.latency.estimate.roofline import ROOFLINE
 from nas.latency.measure.check import CHECKED, FEWEST, LONGEST_S, Check, check_table
 
 
@@ -33,7 +34,7 @@ def offer(context: Context, table: LatencyTable) -> str:
     """How to check a table that this run did not measure; empty where there is no need or no way."""
     given = context.config.table.name
     elsewhere = context.device.machine not in ("", describe_machine())
-    if given is None or elsewhere or CHECKED in table.provenance or not table.accuracy:
+    if given in (None, ROOFLINE) or elsewhere or CHECKED in table.provenance:
         return ""
     return (
         f"table: {table.name} was measured earlier, perhaps elsewhere; check it in half a minute: "
