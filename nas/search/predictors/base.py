@@ -1,4 +1,4 @@
-"""What an accuracy predictor is, and the registry of predictors."""
+"""The interface of accuracy predictors, and their registry."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nas.registry import Registry
 
 
 class Fitted(ABC):
-    """A regression that was fitted."""
+    """A fitted regression."""
 
     @abstractmethod
     def mean(self, inputs: FloatArray) -> FloatArray:
-        """The values to expect, (N,), of features (N, features)."""
+        """Expected values, (N,), of features (N, features)."""
 
     @abstractmethod
     def std(self, inputs: FloatArray) -> FloatArray:
-        """How uncertain these are, as standard deviations, (N,); the noise of labels is not part of it."""
+        """Their standard deviations, (N,), without the noise of labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Predictor(ABC):
     def fit(self, inputs: FloatArray, values: FloatArray, *, seed: int) -> Fitted:
         """Fits features (N, features) to values (N,), for any N of at least 2.
 
-        Equal arguments must give equal regressions. Columns may be constant, and of any scale.
+        Equal arguments must give equal regressions. Columns may be constant and of any scale.
         """
 
 
@@ -47,7 +47,7 @@ _PREDICTORS: Registry[type[Predictor]] = Registry(
     replaced=dict.fromkeys(("auto", "boosting", "mlp", "ridge"), "gaussian_process"),
 )
 register = _PREDICTORS.register
-"""Class decorator that makes a predictor known by its ``NAME``."""
+"""Class decorator that registers a predictor under its ``NAME``."""
 
 
 def predictor_names() -> tuple[str, ...]:
@@ -56,10 +56,10 @@ def predictor_names() -> tuple[str, ...]:
 
 
 def make_predictor(name: str) -> Predictor:
-    """A predictor by its name, with its defaults.
+    """Makes a predictor by its name, with its defaults.
 
     Raises:
-        UserError: If there is none of that name.
+        UserError: If the name is unknown.
     """
     return _PREDICTORS.find(name)()
 
@@ -67,14 +67,14 @@ def make_predictor(name: str) -> Predictor:
 @final
 @dataclass(frozen=True)
 class Scaling:
-    """Features and values with mean 0 and deviation 1, which most regressions start from.
+    """Standardises features and values to mean 0 and deviation 1.
 
     Attributes:
         columns: Positions of the features that are not constant.
         center: Their means, (columns,).
         width: Their deviations, (columns,).
         offset: Mean of the values.
-        unit: Deviation of the values; 0 if they are all the same, and then only that one is predicted.
+        unit: Deviation of the values; 0 if all are equal, and then that value is predicted.
     """
 
     columns: np.ndarray
@@ -85,7 +85,7 @@ class Scaling:
 
     @classmethod
     def of(cls, inputs: FloatArray, values: FloatArray) -> Scaling:
-        """The scaling of the labelled networks."""
+        """Computes the scaling from labelled networks."""
         center, width = inputs.mean(axis=0), inputs.std(axis=0)
         columns = np.flatnonzero(width > 1e-9 * np.maximum(1.0, np.abs(center)))
         return cls(columns, center[columns], width[columns], float(values.mean()), float(values.std()))

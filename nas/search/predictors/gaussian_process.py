@@ -19,12 +19,12 @@ _PRIOR = Prior(Hyper(linear=0.5, smooth=0.5, length=1.6, noise=0.1), Hyper(1.0, 
 @register
 @dataclass(frozen=True, kw_only=True)
 class GaussianProcess(Predictor):
-    """A linear kernel, for what costs explain, plus a squared exponential one, for what is left.
+    """A linear kernel for the effect of costs plus a squared exponential kernel for the rest.
 
-    For speed the hyperparameters are fitted to at most ``subset`` of the labels; the process then uses all.
+    For speed, the hyperparameters are fitted to at most ``subset`` labels; the process then uses all.
 
     Attributes:
-        subset: Labels that decide the hyperparameters.
+        subset: Number of labels for the hyperparameters.
     """
 
     NAME: ClassVar[str] = "gaussian_process"

@@ -1,4 +1,4 @@
-"""Samplers: what proposes the next network. A new sampler is a new file in this folder."""
+"""Samplers propose the next network. A new sampler is a new file in this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sampler is, and the registry of samplers."""
+"""The interface of samplers, and their registry."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ class Sampler(ABC):
     def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         """Optuna's sampler for a problem.
 
-        It is built anew for every proposal, with a seed of its own. Equal seeds must propose equal points for
-        equal studies: all that a sampler knows stands in the study, so that a search which was killed can go
-        on.
+        A new sampler is built for each proposal, with its own seed. Equal seeds must propose equal points for
+        equal studies: the study holds all state, so that a killed search can resume.
 
         Args:
-            problem: The space, and what its networks read and tell apart.
-            goals: Objectives, then limits, in the order of the values; predicted ones can be had for any
+            problem: The space, with the classes and input channels of its networks.
+            goals: Objectives, then limits, in the order of the values. Predicted ones can be computed for any
                 network.
-            seed: Seed of the proposal that is asked for next.
+            seed: Seed of the next proposal.
         """
 
 
@@ -48,20 +47,20 @@ _SAMPLERS: Registry[type[Sampler]] = Registry(
     "sampler", package="nas.search.samplers", replaced=MappingProxyType({"evolution": "nsga2"})
 )
 register = _SAMPLERS.register
-"""Class decorator that makes a sampler known by its ``NAME``."""
+"""Class decorator that registers a sampler under its ``NAME``."""
 
 
 def sampler_names() -> tuple[str, ...]:
-    """The names of all registered samplers."""
+    """Returns the names of all registered samplers."""
     return _SAMPLERS.names()
 
 
 def make_sampler(name: str, options: Mapping[str, Any] | None = None) -> Sampler:
-    """A sampler by its name.
+    """Makes a sampler by its name.
 
     Args:
         name: A registered name.
-        options: Values for its fields; those left out keep their defaults.
+        options: Values of its fields; omitted fields keep their defaults.
 
     Raises:
         UserError: If the name or an option is unknown, or a value does not fit.
@@ -78,7 +77,7 @@ def check_at_least(sampler: Sampler, option: str, value: object, least: int) -> 
     """Checks a whole number.
 
     Raises:
-        UserError: If it is not one, or too small.
+        UserError: If it is no whole number, or too small.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(

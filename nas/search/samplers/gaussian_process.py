@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Gp(Sampler):
-    """Optuna's sampler: the improvement of the hypervolume to expect, times the probability that bounds hold.
+    """Optuna's sampler: expected hypervolume improvement times the probability that the bounds hold.
 
-    One process is fitted to each objective and each bound, those that are predicted included. Its time for a
-    proposal grows with the cube of the trials: it is meant for 100 to 200 of them.
+    One process is fitted to each objective and each bound, predicted ones included. The time per proposal
+    grows with the cube of the trials: use it for 100 to 200 trials.
 
     Attributes:
-        startup: Networks drawn by chance before the processes are used.
+        startup: Random networks before the processes are used.
     """
 
     NAME: ClassVar[str] = "gp"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Nsga2(Sampler):
-    """Generations whose parents are the best fronts so far, mutated by block and crossed over by stage.
+    """Generations bred from the best fronts so far, by mutation of blocks and crossover of stages.
 
     Attributes:
         population: Networks in a generation.

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Nsga3(Sampler):
-    """As ``nsga2``, but parents are spread over niches around evenly spaced directions.
+    """As ``nsga2``, with parents spread over niches around evenly spaced directions.
 
     Attributes:
-        population: Networks in a generation; there are at least as many directions.
+        population: Networks in a generation; at least as many directions are used.
     """
 
     NAME: ClassVar[str] = "nsga3"

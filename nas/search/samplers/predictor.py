@@ -22,9 +22,9 @@ class PredictorGuided(Sampler):
 
     Attributes:
         predictor: Name of the predictor.
-        startup: Networks that are drawn by chance before there is a predictor.
-        batch: Networks that are evaluated before the predictor is fitted anew; later on a fifth of all.
-        candidates: Networks that are predicted for each batch.
+        startup: Random networks before the first predictor is fitted.
+        batch: Networks evaluated before the predictor is fitted again; later a fifth of all evaluations.
+        candidates: Networks predicted for each batch.
     """
 
     NAME: ClassVar[str] = "predictor"

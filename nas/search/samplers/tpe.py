@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Tpe(Sampler):
-    """Optuna's TPE; its time for a proposal grows with the number of trials.
+    """Optuna's TPE; the time per proposal grows with the number of trials.
 
     Attributes:
-        startup: Networks drawn by chance before the estimator is used.
+        startup: Random networks before the estimator is used.
     """
 
     NAME: ClassVar[str] = "tpe"

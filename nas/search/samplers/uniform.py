@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @register
 @dataclass(frozen=True, kw_only=True)
 class Random(Sampler):
-    """Every choice drawn uniformly, whatever was found before."""
+    """Every choice is drawn uniformly, regardless of earlier results."""
 
     NAME: ClassVar[str] = "random"
 

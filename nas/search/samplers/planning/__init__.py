@@ -1,1 +1,1 @@
-"""Samplers of our own: evolution and predictor-guided search on top of one planning interface."""
+"""Our own samplers: NSGA-II, NSGA-III and predictor-guided search on one planning interface."""

@@ -24,13 +24,13 @@ Select = Callable[[FloatArray, FloatArray, int, np.random.Generator], IntArray]
 @final
 @dataclass(frozen=True)
 class Generations(Planner):
-    """Each plan is a generation; its parents are selected from all that was evaluated.
+    """Each plan is a generation; its parents are selected from all evaluated networks.
 
     Attributes:
         problem: The space.
-        goals: Those of the search.
+        goals: The goals of the search.
         population: Parents, and children of a generation.
-        select: How parents are selected.
+        select: Selects the parents.
     """
 
     problem: Problem
@@ -50,7 +50,7 @@ class Generations(Planner):
 
 
 def _ranked(history: History) -> FloatArray:
-    """Losses that can be compared: what was not evaluated is as bad as the worst that was found."""
+    """Losses without NaN: a missing loss counts as the worst known one."""
     worst = np.where(np.isnan(history.losses), -np.inf, history.losses).max(axis=0, initial=-np.inf)
     worst = np.where(np.isfinite(worst), worst, 0.0)
     return np.where(np.isnan(history.losses), worst, history.losses)

@@ -1,4 +1,4 @@
-"""What an accuracy predictor sees of a network: numbers that follow from its row, for any search space."""
+"""The inputs of accuracy predictors: numbers derived from a network's row, for any search space."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from nas.space import Dimension
 class Features:
     """The features of the networks of one problem.
 
-    They are each choice as a number, 0 where nothing reads it (words become one column for each word); the
-    sum of what a stage's blocks choose alike, such as all its kernels; the logarithms of all
-    multiply-accumulates and of all parameters; and the logarithm of the multiply-accumulates at each place.
-    The last ones know how choices act together, which is why few labelled networks are enough.
+    They are: each choice as a number, 0 where it is inactive (categorical choices are one-hot); sums over a
+    stage's blocks, e.g. of its kernel sizes; the logarithms of total multiply-accumulates and parameters; and
+    the logarithm of the multiply-accumulates at each place. The last ones capture interactions of choices, so
+    that few labelled networks are enough.
     """
 
     problem: Problem

@@ -1,4 +1,4 @@
-"""A sampler over parameters that are known beforehand."""
+"""A sampler over a fixed set of parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 @final
 class FixedSpace(BaseSampler):
-    """Passes everything on to another sampler, and spares it the search for the parameters in use.
+    """Delegates to another sampler and supplies the parameters in use.
 
-    Optuna's samplers go through all earlier trials to find the parameters that these have in common. Here all
-    trials have the same. This makes a new sampler cheap enough to be built for every trial, each with a seed
-    of its own, so that what is proposed depends on the trials alone and not on when a search was killed.
+    Optuna's samplers search all earlier trials for their common parameters. Here all trials have the same
+    ones. A new sampler is then cheap enough to be built for every trial, each with its own seed, so that
+    proposals depend on the trials alone and not on when a search was killed.
     """
 
     def __init__(self, inner: BaseSampler, parameters: dict[str, BaseDistribution]) -> None:

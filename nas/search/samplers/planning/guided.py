@@ -1,8 +1,8 @@
 """Search guided by an accuracy predictor.
 
-Train it on what was evaluated, search it with thousands of networks, evaluate the most promising and the most
-uncertain ones for real, and begin again (LINAS in DyNAS-T, Cummings et al. 2022; the choice by hypervolume
-follows Bayesian optimisation, Emmerich et al. 2006).
+Train the predictor on the evaluated networks, search it with thousands of networks, evaluate the most
+promising and the most uncertain ones, and repeat (LINAS in DyNAS-T, Cummings et al. 2022; selection by
+hypervolume follows Bayesian optimisation, Emmerich et al. 2006).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _GROWTH = 5
 @final
 @dataclass(frozen=True)
 class Guided(Planner):
-    """Each plan is what the predictor, fitted anew, finds worth an evaluation.
+    """Each plan holds the networks that a newly fitted predictor recommends for evaluation.
 
     Attributes:
         problem: The space.
-        goals: Those of the search; only what is not predicted anyway needs the predictor.
-        predictor: Its name.
-        startup: Networks that are drawn by chance before there is a predictor.
-        batch: Networks of the first plans; a plan is at least a fifth of what is known, so that the time for
-            plans stays small.
-        candidates: Networks whose scores are predicted for each plan.
+        goals: The goals of the search; the predictor serves those that must be evaluated.
+        predictor: Name of the predictor.
+        startup: Random networks before the first predictor is fitted.
+        batch: Networks of the first plans; a plan is at least a fifth of the evaluations so far, which
+            limits the time for planning.
+        candidates: Networks scored for each plan.
     """
 
     problem: Problem
@@ -68,7 +68,7 @@ class Guided(Planner):
 
 
 def _worthwhile(surrogate: Surrogate, rows: IntArray, history: History, count: int) -> IntArray:
-    """The most promising of ``rows``, and after every fourth of them the most uncertain one."""
+    """The most promising of ``rows``; after every fourth one follows the most uncertain."""
     scores = surrogate.score(rows)
     allowed = np.flatnonzero(scores.violations <= 0)
     rows, losses = rows[allowed], scores.losses[allowed]
@@ -94,7 +94,7 @@ def _total(deviations: FloatArray, losses: FloatArray) -> FloatArray:
 
 
 def _known(surrogate: Surrogate, history: History) -> FloatArray:
-    """Losses of what keeps within its bounds, and the expected ones of what is under way."""
+    """Losses of the feasible networks, and expected losses of the running ones."""
     good = history.complete[history.violations[history.complete] <= 0]
     running = surrogate.score(history.running).losses if len(history.running) else history.losses[:0]
     return np.concatenate([history.losses[good], running])

@@ -1,4 +1,4 @@
-"""What a study holds, as arrays: all that a sampler knows."""
+"""The content of a study as arrays, the only input of our samplers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class History:
     """The networks of a study, in the order of their trials.
 
     Attributes:
-        rows: Canonical rows of networks that were evaluated, or rejected for a predicted bound, (N, genes).
-        values: What was found, (N, quantities): of each objective, then of each limit. NaN stands where a
-            rejected network was not evaluated.
-        losses: Those of objectives, (N, objectives), negated where they are maximised.
-        violations: The sum of their violations of bounds, (N,); 0 where all hold.
+        rows: Canonical rows of evaluated networks and of those rejected for a predicted bound, (N, genes).
+        values: Values of objectives, then limits, (N, quantities). NaN where a rejected network was not
+            evaluated.
+        losses: Losses of the objectives, (N, objectives): values, negated where they are maximised.
+        violations: Sum of violations of bounds, (N,); 0 where all hold.
         running: Rows of networks that are being evaluated, (M, genes).
-        seen: The rows of all, failed ones included.
+        seen: The rows of all networks, failed ones included.
     """
 
     rows: IntArray
@@ -47,7 +47,7 @@ class History:
 
 
 def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: Goals) -> History:
-    """The history of trials; those that have no parameters yet are left out."""
+    """The history of trials, without those that have no parameters yet."""
     trials = [trial for trial in trials if trial.params.keys() == parameters.distributions.keys()]
     rows = parameters.rows([trial.params for trial in trials])
     outcomes = [_outcome(trial, row, parameters) for trial, row in zip(trials, rows, strict=True)]
@@ -65,7 +65,7 @@ def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: G
 
 
 def _outcome(trial: FrozenTrial, row: IntArray, parameters: Parameters) -> Outcome | None:
-    """What a finished trial has found; ``None`` where it has failed or is under way."""
+    """The outcome of a finished trial; ``None`` if it failed or is running."""
     if trial.state is not TrialState.COMPLETE:
         return None
     candidate = parameters.problem.candidates(row[None])[0]

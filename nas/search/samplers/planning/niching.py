@@ -1,4 +1,4 @@
-"""Who survives where objectives are many: niches around directions (NSGA-III, Deb and Jain 2014)."""
+"""Selection for many objectives: niches around directions (NSGA-III, Deb and Jain 2014)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def reference_directions(objectives: int, count: int) -> FloatArray:
 def niched_survivors(
     losses: FloatArray, violations: FloatArray, count: int, rng: np.random.Generator
 ) -> IntArray:
-    """Positions of ``count`` points: whole fronts, and of the last one those in the emptiest niches.
+    """Selects ``count`` points: whole fronts, and from the last front the points in the emptiest niches.
 
     Args:
         losses: Losses (N, objectives).
         violations: Sums of broken bounds, (N,).
-        count: How many survive.
-        rng: Decides between niches and points that are alike.
+        count: Number of survivors.
+        rng: Breaks ties between niches and points.
 
     Returns:
         Positions, front by front.
@@ -83,7 +83,7 @@ def _associate(points: FloatArray, directions: FloatArray) -> tuple[IntArray, Fl
 def _fill(
     settled: IntArray, niche: IntArray, distance: FloatArray, count: int, rng: np.random.Generator
 ) -> list[int]:
-    """Chooses one point after another, each from a niche with the fewest members that has points left."""
+    """Selects points one by one, each from a niche with the fewest members that has points left."""
     members = dict.fromkeys(niche.tolist(), 0)
     for number in settled.tolist():
         if number in members:

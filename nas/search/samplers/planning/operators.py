@@ -23,26 +23,26 @@ CROSSOVER = 0.9
 class Operators:
     """The operators of one space. Rows are canonical, (N, genes).
 
-    What belongs together is changed together: the choices of one block, those of a whole stage (kind, depth,
-    width, …), the resolution. These are the *groups* of a row's genes.
+    Related genes change together: the choices of one block, those of a whole stage (kind, depth, width, …),
+    the resolution. These are the *groups* of a row's genes.
     """
 
     space: SearchSpace
 
     def crossover(self, first: IntArray, second: IntArray, rng: np.random.Generator) -> IntArray:
-        """Children that have each stage, and the resolution, from one of their parents."""
+        """Children that take each stage, and the resolution, from one of their parents."""
         stages = np.array([d.stage for d in self.space.dimensions], np.int64)  # -1 is the resolution
         from_first = rng.random((len(first), len(self.space.stages) + 1)) < 0.5
         return np.where(from_first[:, stages], first, second)
 
     def mutate(self, rows: IntArray, rng: np.random.Generator) -> IntArray:
-        """Rows of which one group, or a few, has changed; what is then read anew is drawn by chance."""
+        """Rows with one or a few changed groups; genes that become active are drawn at random."""
         if not rows.shape[1]:
             return rows
         radices = self.space.coding.radices
         chosen = self._groups_to_change(rows, rng)[:, self._group]
         weight = np.where(chosen & (rows != ABSENT), rng.random(rows.shape), 0.0)
-        # Of a group that changes, each choice does with probability one half; the first one certainly.
+        # In a changing group, each choice changes with probability 1/2, and at least one does.
         change = (weight > 0.5) | ((weight > 0) & (weight == self._most_of_group(weight)))
         other = rng.integers(1, np.maximum(radices, 2), size=rows.shape)
         anew = rng.integers(0, radices, size=rows.shape)
@@ -52,7 +52,7 @@ class Operators:
     def offspring(self, parents: IntArray, count: int, rng: np.random.Generator) -> IntArray:
         """Children (count, genes) of parents that are sorted, best first.
 
-        Each parent is the better one of two that are drawn by chance. All children are mutants.
+        Each parent is the better of two random ones. All children are mutated.
         """
         first, second = (
             parents[rng.integers(0, len(parents), size=(2, count)).min(axis=0)] for _ in range(2)
@@ -62,7 +62,7 @@ class Operators:
         return self.mutate(children, rng)
 
     def _groups_to_change(self, rows: IntArray, rng: np.random.Generator) -> BoolArray:
-        """Which groups change, (N, groups): one on average, and at least one, of those that are read."""
+        """The groups to change, (N, groups): one on average, at least one, among the active ones."""
         count = int(self._group.max()) + 1
         read = np.zeros((len(rows), count), bool)
         for group in range(count):

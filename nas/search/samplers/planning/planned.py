@@ -1,8 +1,8 @@
-"""Samplers that plan several networks at once: a generation, or what a predictor finds promising.
+"""Samplers that plan several networks at once: a generation, or a predictor's recommendations.
 
-A plan stands in the study, on the trial that asked for it. The trials that follow take its networks one by
-one. A search that was killed finds the plan again and goes on with what is left of it, and workers that share
-a study share its plans. Between two plans a proposal costs nearly nothing.
+A plan is stored in the study, on the trial that requested it. The following trials take its networks one by
+one. A killed search resumes with the rest of the plan, and workers that share a study share its plans.
+Between two plans a proposal costs nearly nothing.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Planner(ABC):
 
         Args:
             history: All trials so far.
-            rng: The source of all chance.
+            rng: The random source.
 
         Returns:
-            Their canonical rows, (N, genes), in order, none of them seen before; no rows if nothing is left.
+            Their canonical rows, (N, genes), in order, none seen before; no rows if the space is exhausted.
         """
 
 
@@ -69,7 +69,7 @@ class PlannedSampler(BaseSampler):
         if code is None:
             code = self._new_plan(study, trial, others)
         if code is None:
-            return {}  # nothing is left to propose; every parameter is drawn by chance
+            return {}  # nothing is left to propose; every parameter is drawn at random
         _write(study, trial, {_CODE: code})
         candidate = self._parameters.problem.candidates(np.array([self._row(code)], np.int64))[0]
         return dict(self._parameters.params(candidate, self._rng))
@@ -80,7 +80,7 @@ class PlannedSampler(BaseSampler):
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
     def _next_of_plan(self, others: Sequence[FrozenTrial]) -> int | None:
-        """The first network of the newest plan that no trial has taken."""
+        """The first network of the newest plan that no trial has taken yet."""
         position = _newest_plan(others)
         if position is None:
             return None
@@ -100,7 +100,7 @@ class PlannedSampler(BaseSampler):
         return codes[0]
 
     def _code(self, row: Sequence[int]) -> int:
-        """One number that stands for a row: short in a storage, and quick to compare."""
+        """A number that encodes a row: short in a storage, and fast to compare."""
         code = 0
         for position, radix in zip(row, self._radices, strict=True):
             code = code * radix + position + 1
@@ -115,12 +115,12 @@ class PlannedSampler(BaseSampler):
 
 
 def _newest_plan(trials: Sequence[FrozenTrial]) -> int | None:
-    """The position of the last trial that carries a plan."""
+    """The position of the last trial with a plan."""
     positions = range(len(trials) - 1, -1, -1)
     return next((i for i in positions if _PLAN in trials[i].system_attrs), None)
 
 
 def _write(study: Study, trial: FrozenTrial, attributes: Mapping[str, Any]) -> None:
-    """Writes to a trial that is under way, as Optuna's own samplers do; there is no public way."""
+    """Writes to a running trial, as Optuna's own samplers do; there is no public API for it."""
     for name, value in attributes.items():
         study._storage.set_trial_system_attr(trial._trial_id, name, value)  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Networks that have not been seen and break no predicted bound, drawn from whatever makes them."""
+"""New networks within all predicted bounds, filtered from any generator."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _ROUNDS = 6
 @final
 @dataclass(frozen=True)
 class Pool:
-    """Where proposals come from.
+    """The source of proposals.
 
     Attributes:
         problem: The space.
-        goals: Predicted bounds decide what may be proposed.
+        goals: Their predicted bounds restrict the proposals.
     """
 
     problem: Problem
     goals: Goals
 
     def new(self, make: Make, count: int, seen: frozenset[Row]) -> IntArray:
-        """Rows (at most ``count``, genes) out of those that ``make`` gives, without repeats.
+        """Filters the rows of ``make`` to new, distinct and feasible ones, at most (``count``, genes).
 
         Args:
-            make: Gives the number of canonical rows that it is asked for.
-            count: How many are wanted; fewer come back if ``make`` hardly finds any.
-            seen: What must not come back.
+            make: Returns the requested number of canonical rows.
+            count: Number of rows; fewer are returned if ``make`` yields too few.
+            seen: Rows to exclude.
         """
         found: dict[Row, None] = {}
         asked = count
@@ -53,7 +53,7 @@ class Pool:
         return self._array(list(found)[:count])
 
     def random(self, count: int, history: History, rng: np.random.Generator) -> IntArray:
-        """Networks drawn uniformly, and mutants of known ones where such are too rare."""
+        """Uniformly drawn networks; if too few are feasible, also mutants of feasible ones."""
         rows = self.new(partial(self.problem.space.sample_many, rng=rng), count, history.seen)
         known = history.rows[history.violations <= 0]
         if len(rows) == count or not len(known):

@@ -1,7 +1,7 @@
-"""Who survives: non-dominated sorting with crowding (NSGA-II, Deb et al. 2002, section III).
+"""Selection by non-dominated sorting and crowding (NSGA-II, Deb et al. 2002, section III).
 
-All functions take losses (N, objectives), of which less is better, and violations (N,), 0 where all bounds
-hold. What breaks a bound is worse than what does not, and the more so the more it breaks it.
+All functions take losses (N, objectives), lower is better, and violations (N,), 0 where all bounds hold.
+Infeasible points are worse than feasible ones, and the worse the larger the violation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from nas.arrays import FloatArray, IntArray
 
 
 def ranks(losses: FloatArray, violations: FloatArray) -> IntArray:
-    """The number of each point's front, (N,); 0 for what nothing dominates."""
+    """The front of each point, (N,); 0 for non-dominated points."""
     result = np.zeros(len(losses), np.int64)
     feasible = np.flatnonzero(violations <= 0)
     result[feasible] = _fronts(losses[feasible])
@@ -46,7 +46,7 @@ def _dominates(losses: FloatArray) -> np.ndarray:
 
 
 def crowding(losses: FloatArray, fronts: IntArray) -> FloatArray:
-    """How much room each point has within its front, (N,); infinite at the ends."""
+    """The crowding distance of each point within its front, (N,); infinite at the ends."""
     room = np.zeros(len(losses))
     for number in np.unique(fronts):
         members = np.flatnonzero(fronts == number)
@@ -61,7 +61,7 @@ def crowding(losses: FloatArray, fronts: IntArray) -> FloatArray:
 
 
 def survivors(losses: FloatArray, violations: FloatArray, count: int) -> IntArray:
-    """Positions of the ``count`` best by front and then by room, best first."""
+    """Positions of the ``count`` best by front, then by crowding distance, best first."""
     fronts = ranks(losses, violations)
     order: IntArray = np.lexsort((-crowding(losses, fronts), fronts))
     return order[:count]

@@ -1,4 +1,4 @@
-"""Stand-ins for objectives: predictors fitted to what was evaluated, exact values where these are free."""
+"""Surrogate objectives: predictors fitted to evaluations, exact values of predicted quantities."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from nas.search.samplers.planning.selection import survivors
 @final
 @dataclass(frozen=True)
 class Scores:
-    """What many networks are expected to be.
+    """Expected scores of many networks.
 
     Attributes:
-        losses: (N, objectives), as ``nas.search.samplers.planning.history.History`` has them.
+        losses: (N, objectives), as in ``nas.search.samplers.planning.history.History``.
         violations: Sums of broken bounds, (N,).
     """
 
@@ -36,12 +36,12 @@ class Scores:
 @final
 @dataclass(frozen=True)
 class Surrogate:
-    """All objectives and limits of a search, at the price of arithmetic.
+    """Cheap estimates of all objectives and limits of a search.
 
     Attributes:
-        features: What predictors see.
-        goals: Those of the search.
-        fitted: For each objective and each limit its regression; ``None`` where it is predicted anyway.
+        features: The predictors' inputs.
+        goals: The goals of the search.
+        fitted: The regression of each objective and limit; ``None`` where it is predicted anyway.
     """
 
     features: Features
@@ -50,7 +50,7 @@ class Surrogate:
 
     @classmethod
     def fit(cls, problem: Problem, goals: Goals, history: History, *, predictor: str, seed: int) -> Surrogate:
-        """Fits the networks that have all values; there must be at least two of them."""
+        """Fits the regressions to the networks with all values, at least two."""
         features = Features(problem)
         inputs, values = features(history.rows[history.complete]), history.values[history.complete]
         fitted = [
@@ -71,7 +71,7 @@ class Surrogate:
         return Scores(losses, self.goals.violations(values))
 
     def deviations(self, rows: IntArray) -> FloatArray:
-        """How uncertain the losses are, (N, objectives); 0 where they are exact."""
+        """Standard deviations of the losses, (N, objectives); 0 where they are exact."""
         inputs = self.features(rows)
         fitted = self.fitted[: len(self.goals.objectives)]
         return np.stack([np.zeros(len(rows)) if f is None else f.std(inputs) for f in fitted], axis=1)
@@ -79,13 +79,13 @@ class Surrogate:
     def evolve(
         self, start: IntArray, *, population: int, candidates: int, rng: np.random.Generator
     ) -> IntArray:
-        """Searches by NSGA-II: the last generation's rows, best first.
+        """Searches the surrogate with NSGA-II; returns the last generation's rows, best first.
 
         Args:
-            start: Rows to begin with.
+            start: Initial rows.
             population: Networks of a generation.
-            candidates: Networks that are scored in all.
-            rng: The source of all chance.
+            candidates: Total number of networks to score.
+            rng: The random source.
         """
         operators = Operators(self.features.problem.space)
         rows, scores = start, self.score(start)
@@ -106,7 +106,7 @@ class Surrogate:
 
 
 def _distinct(rows: IntArray, others: IntArray) -> IntArray:
-    """Those of ``rows`` that are not among ``others``, each once."""
+    """The distinct ``rows`` that are not in ``others``."""
     known = set(map(tuple, others.tolist()))
     distinct = [row for row in dict.fromkeys(map(tuple, rows.tolist())) if row not in known]
     return np.array(distinct, np.int64).reshape(len(distinct), rows.shape[1])
