@@ -107,6 +107,7 @@ def test_a_mutant_is_written_and_taken_back(tree: Path) -> None:
     assert (path.read_text(), path.stat().st_mtime_ns) == (SOURCE, before)
 
 
+@pytest.mark.long  # forks this process, which may hold threads of torch after other tests
 def test_recorded_tests_kill_what_they_notice_and_nothing_else(tree: Path, tmp_path: Path) -> None:
     covering.record(tree, tmp_path / "record", package="sample", tests=["tests"], workers=1)
     covered = covering.read(tree, tmp_path / "record")
@@ -118,6 +119,7 @@ def test_recorded_tests_kill_what_they_notice_and_nothing_else(tree: Path, tmp_p
     assert lane.Lane(tree, Covering({}, {})).outcome(mutant("(a >= b)"))["outcome"] == "uncovered"
 
 
+@pytest.mark.long  # forks this process, which may hold threads of torch after other tests
 def test_a_test_that_fails_anyway_kills_nothing(tree: Path) -> None:
     path = tree / "tests" / "test_sample.py"
     path.write_text(path.read_text() + "\ndef test_wrong():\n    assert least(1, 2) == 2\n")
