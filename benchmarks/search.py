@@ -12,8 +12,8 @@ NSGA-II (the better of population 20 and 50) has after 540; both beat random sea
 signed-rank test of Wilcoxon over the seeds, one-sided).
 
 Searches run through ``nas.search.search``, journal included. Optuna's ``tpe`` and ``gp`` take most of the
-time, so they get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are compared with ours in two
-forms: unchanged, and with our mutation and crossover (the two-sided test). The script writes ``search.csv``
+time and therefore get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are compared with ours in
+two forms: unchanged, and with our mutation and crossover (the two-sided test). The script writes ``search.csv``
 and ``search.svg`` beside this file.
 """
 

@@ -55,7 +55,7 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
 def precision_at_top(first: ArrayLike, second: ArrayLike, *, top: int) -> float:
     """The share of the ``top`` largest by ``first`` that are also among the ``top`` largest by ``second``.
 
-    The result is the expectation over all ways of breaking ties at the last place, so it does not depend on
+    The result is the expectation over all ways of breaking ties at the last place, and does not depend on
     the order of the items.
 
     Args:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +101,16 @@ def mutant(new: str) -> Mutant:
     return found
 
 
+def outcome(tree: Path, covered: Covering, mutant: Mutant) -> dict[str, Any]:
+    """The outcome of a mutant in a new process: a lane forks, and this one may hold threads of torch."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_outcome, tree, covered, mutant).result(timeout=120)
+
+
+def _outcome(tree: Path, covered: Covering, mutant: Mutant) -> dict[str, Any]:
+    return lane.Lane(tree, covered).outcome(mutant)
+
+
 def test_a_mutant_is_written_and_taken_back(tree: Path) -> None:
     path = tree / "sample" / "code.py"
     before = path.stat().st_mtime_ns
@@ -107,19 +120,16 @@ def test_a_mutant_is_written_and_taken_back(tree: Path) -> None:
     assert (path.read_text(), path.stat().st_mtime_ns) == (SOURCE, before)
 
 
-@pytest.mark.long  # forks this process, which may hold threads of torch after other tests
 def test_recorded_tests_kill_what_they_notice_and_nothing_else(tree: Path, tmp_path: Path) -> None:
     covering.record(tree, tmp_path / "record", package="sample", tests=["tests"], workers=1)
     covered = covering.read(tree, tmp_path / "record")
     [test] = covered.cpu_s
     assert covered.lines["sample/code.py"][2] == {test}
-    runs = lane.Lane(tree, covered)
-    assert runs.outcome(mutant("(a >= b)")) == {"outcome": "killed", "tests": 1, "by": test}
-    assert runs.outcome(mutant("(a <= b)"))["outcome"] == "survived"
-    assert lane.Lane(tree, Covering({}, {})).outcome(mutant("(a >= b)"))["outcome"] == "uncovered"
+    assert outcome(tree, covered, mutant("(a >= b)")) == {"outcome": "killed", "tests": 1, "by": test}
+    assert outcome(tree, covered, mutant("(a <= b)"))["outcome"] == "survived"
+    assert outcome(tree, Covering({}, {}), mutant("(a >= b)"))["outcome"] == "uncovered"
 
 
-@pytest.mark.long  # forks this process, which may hold threads of torch after other tests
 def test_a_test_that_fails_anyway_kills_nothing(tree: Path) -> None:
     path = tree / "tests" / "test_sample.py"
     path.write_text(path.read_text() + "\ndef test_wrong():\n    assert least(1, 2) == 2\n")
@@ -127,8 +137,8 @@ def test_a_test_that_fails_anyway_kills_nothing(tree: Path) -> None:
         f"tests/test_sample.py::{name}": cost for name, cost in (("test_wrong", 0.1), ("test_least", 0.2))
     }
     covered = Covering(names, {"sample/code.py": {2: set(names)}})
-    assert lane.Lane(tree, covered).outcome(mutant("(a >= b)"))["by"] == "tests/test_sample.py::test_least"
-    assert lane.Lane(tree, covered).outcome(mutant("(a <= b)"))["outcome"] == "survived"
+    assert outcome(tree, covered, mutant("(a >= b)"))["by"] == "tests/test_sample.py::test_least"
+    assert outcome(tree, covered, mutant("(a <= b)"))["outcome"] == "survived"
 
 
 def test_cheap_and_near_tests_run_first() -> None:

@@ -70,14 +70,9 @@ def table_from_samples(
     fitted = fit_correction(
         *networks_of(networks, "correction", measured), cost_ms=derived.cost_ms, constant_ms=constant
     )
-    device = Device.from_dict(manifest["device"])
     table = LatencyTable(
         name=manifest["table"]["name"],
-        device=dataclasses.replace(
-            device,
-            machine=device.machine or header["machine"],
-            runtime_version=device.runtime_version or header["runtime_version"],
-        ),
+        device=measured_device(manifest, header),
         space=manifest["table"]["space"],
         model=BlockModel(costs(derived), fitted),
         probes=(*probe_records(probes, measured), *network_records(networks, measured)),
@@ -87,6 +82,16 @@ def table_from_samples(
     )
     return dataclasses.replace(
         table, accuracy=validate_table(table, networks, measured, plain_constant_ms=constant)
+    )
+
+
+def measured_device(manifest: Mapping[str, Any], header: Mapping[str, Any]) -> Device:
+    """The device of a kit; the header of its samples fills in machine and version if they are empty."""
+    device = Device.from_dict(manifest["device"])
+    return dataclasses.replace(
+        device,
+        machine=device.machine or header["machine"],
+        runtime_version=device.runtime_version or header["runtime_version"],
     )
 
 

@@ -18,7 +18,13 @@ from nas.arrays import FloatArray
 from nas.blocks import parse_key
 from nas.errors import UserError
 from nas.hardware import Device
-from nas.latency.costs.from_samples import entry_latencies, network_records, provenance, references
+from nas.latency.costs.from_samples import (
+    entry_latencies,
+    measured_device,
+    network_records,
+    provenance,
+    references,
+)
 from nas.latency.costs.validation import noise_floor
 from nas.latency.costs.windows import Latency
 from nas.latency.kit.kit import write_kit
@@ -55,16 +61,24 @@ class Check:
         ratio: Measured latency over predicted latency: the geometric mean over the networks.
         low: Lower end of the ratio's 95 % confidence interval.
         high: Its upper end.
-        before: Figures of the table as it was.
-        after: Figures after the correction. Each network is predicted by a correction that the others gave.
     """
 
     table: LatencyTable
     ratio: float
     low: float
     high: float
-    before: Figures
-    after: Figures
+
+    @property
+    def before(self) -> Figures:
+        """Figures of the table as it was."""
+        assert self.table.accuracy is not None and self.table.accuracy.uncorrected is not None
+        return self.table.accuracy.uncorrected
+
+    @property
+    def after(self) -> Figures:
+        """Figures after the correction. Each network is predicted by a correction that the others gave."""
+        assert self.table.accuracy is not None
+        return self.table.accuracy.table
 
     @property
     def fits(self) -> bool:
@@ -117,12 +131,12 @@ def check_table(
     Raises:
         UserError: If the table lacks the blocks of the space, or the measurement fails.
     """
-    known = _sizes(table, space)
+    known_classes, known_channels = _sizes(table, space)
     sample = _sample(
         table,
         space,
-        classes=known[0] if classes is None else classes,
-        input_channels=known[1] if input_channels is None else input_channels,
+        classes=classes or known_classes,
+        input_channels=input_channels or known_channels,
         count=networks,
         seed=seed,
     )
@@ -138,15 +152,9 @@ def check_table(
     )
     header, windows = run_kit(kit, folder / SAMPLES, target=target, progress=progress)
     measured = entry_latencies(kit.manifest, windows)
-    found = Device.from_dict(kit.manifest["device"])
-    base = dataclasses.replace(
+    base = dataclasses.replace(  # the protocol stays, for blocks that are added later
         table,
-        device=dataclasses.replace(
-            found,
-            machine=found.machine or header["machine"],
-            runtime_version=found.runtime_version or header["runtime_version"],
-        ),
-        protocol=kit.manifest["protocol"],
+        device=measured_device(kit.manifest, header),
         references_ms=references(measured),
         provenance={**provenance(header, windows), CHECKED: table.name},
     )
@@ -231,8 +239,6 @@ def judge(table: LatencyTable, sample: Sequence[KitNetwork], measured: Sequence[
         ratio=ratio,
         low=low,
         high=high,
-        before=compare(predicted, truth),
-        after=accuracy.table,
     )
 
 

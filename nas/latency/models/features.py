@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEVELS = 8  # the last one is for vectors
 ROOFLINE = ("operations", "macs", "moved", "depthwise_macs")
-"""Launches, arithmetic and traffic, for each of which a device has roughly one rate. Depthwise arithmetic is
+"""Launches, arithmetic and traffic: a device has roughly one rate for each. Depthwise arithmetic is
 separate, since no device runs it at the rate of the rest."""
 
 KINDS = (

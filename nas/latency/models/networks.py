@@ -176,7 +176,7 @@ class NetworkModel(LatencyModel):
 
     @cached_property
     def _usual_ms(self) -> float:
-        """The rough latency of a usual network, of which features are shares."""
+        """The rough latency of a usual network, the unit of the features."""
         return float(self._rough_ms(self.features, self.sibling_ms).mean())
 
     @cached_property

@@ -205,7 +205,7 @@ _Item = tuple[list[str], Tensor | None]
 
 @dataclass(frozen=True)
 class _Files:
-    """The files and crops of each read. Workers get them with the task, so they need no copy of all paths."""
+    """The files and crops of each read. Workers receive them with the task and need no copy of all paths."""
 
     paths: tuple[str, ...]
     reads: Sequence[Read]

@@ -80,6 +80,7 @@ def test_the_networks_are_measured_here(small_space, measured_table, tmp_path):
     assert 0.3 < check.ratio < 3
     table = check.table
     assert table.device == Device(name="local").here()
+    assert table.protocol == measured_table.protocol  # so later blocks take turns too
     assert table.provenance[CHECKED] == measured_table.name
     assert table.accuracy.cross_validated and table.accuracy.networks == len(table.probes) == 5
     assert set(table.references_ms) == set(measured_table.references_ms)
