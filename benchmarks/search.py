@@ -13,8 +13,8 @@ signed-rank test of Wilcoxon over the seeds, one-sided).
 
 Searches run through ``nas.search.search``, journal included. Optuna's ``tpe`` and ``gp`` take most of the
 time and therefore get fewer evaluations and seeds. Optuna's NSGA-II and NSGA-III are compared with ours in
-two forms: unchanged, and with our mutation and crossover (the two-sided test). The script writes ``search.csv``
-and ``search.svg`` beside this file.
+two forms: unchanged, and with our mutation and crossover (the two-sided test). The script writes
+``search.csv`` and ``search.svg`` beside this file.
 """
 
 from __future__ import annotations
