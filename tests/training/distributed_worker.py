@@ -28,7 +28,7 @@ from nas.training.recipes import Trainee, make_recipe
 from nas.training.state import Randomness
 from tests.training.recipes.digits import small_space
 
-STEPS = 20
+STEPS = 8
 BATCH = 17  # odd: two processes have different numbers of images
 
 

@@ -48,10 +48,10 @@ def hyper(epochs: int, **changes: float) -> Hyperparameters:
 
 def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp_path: Path) -> None:
     rule = make_recipe("sandwich", {"random_subnets": 1})
-    recipe = SupernetRecipe(hyper=hyper(5), rule=rule, calibration_images=256)
+    recipe = SupernetRecipe(hyper=hyper(3), rule=rule, calibration_images=256)
     rows: list[dict[str, float]] = []
     supernet = train_supernet(space, data=data, recipe=recipe, seed=0, folder=tmp_path, on_epoch=rows.append)
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=0)
     network = space.network(space.largest())
     trained = evaluator.accuracy(network).value

@@ -502,25 +502,25 @@ def test_a_device_of_fp16_is_refused_before_anything_is_trained(finished: Run) -
     assert not (finished.folder / "runs" / "half").exists()
 
 
-def test_networks_are_trained_at_the_same_time(finished: Run) -> None:
-    def finish(*settings: str) -> str:
-        command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
-        done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "workers failed" not in done.stdout
-        return done.stdout
+FINISH_FOR_LONGER = ("experiment=mini", "finish.epochs=120")  # so long that a worker can start meanwhile
 
-    found = []
-    for workers in (1, 2):
-        folder = finished.folder / "runs" / f"with_{workers}"
-        shutil.copytree(finished.run_dir, folder)
-        out = finish(f"run_dir={folder}", f"finish.workers={workers}", "finish.epochs=120")
-        files = [path for path in (folder / "final").iterdir() if path.suffix == ".safetensors"]
-        found.append({path.name: sha256(path) for path in files})
+
+@pytest.fixture(scope="module")
+def in_parallel(finished: Run) -> tuple[Path, str]:
+    """A run whose two networks two workers have trained, and what they printed."""
+    folder = finished.folder / "runs" / "in_parallel"
+    shutil.copytree(finished.run_dir, folder)
+    code, out, err = finished.nas("finish", *FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=2")
+    assert code == 0, err
+    return folder, out
+
+
+def test_networks_are_trained_at_the_same_time(finished: Run, in_parallel: tuple[Path, str]) -> None:
+    folder, out = in_parallel
+    assert "workers failed" not in out
     assert " in parallel: " in out, "the other worker has trained one of the two"
-    assert found[0] == found[1]
-    assert len(found[0]) == 2
-    out = finish(f"run_dir={folder}", "finish.workers=1", "finish.epochs=120")
+    code, out, err = finished.nas("finish", *FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=1")
+    assert code == 0, err
     assert "final: done already" in out, "how many at a time does not change what is trained"
 
 
@@ -538,11 +538,13 @@ def helpers_of(parent: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="finds the worker in Linux's /proc")
-def test_what_a_killed_worker_leaves_is_trained_by_the_first(finished: Run) -> None:
+def test_what_a_killed_worker_leaves_is_trained_by_the_first(
+    finished: Run, in_parallel: tuple[Path, str]
+) -> None:
     folder = finished.folder / "runs" / "killed"
     shutil.copytree(finished.run_dir, folder)
-    settings = [f"run_dir={folder}", "finish.workers=2", "finish.epochs=120"]
-    command = [sys.executable, "-m", "nas.cli", "finish", "experiment=mini", *settings]
+    settings = [*FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=2"]
+    command = [sys.executable, "-m", "nas.cli", "finish", *settings]
     with subprocess.Popen(command, cwd=finished.folder, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None and len(list(folder.glob(".final.partial/claims/*"))) < 2:
             time.sleep(0.02)
@@ -555,6 +557,11 @@ def test_what_a_killed_worker_leaves_is_trained_by_the_first(finished: Run) -> N
     results = json.loads((folder / "final" / "results.json").read_text())
     assert [each["role"] for each in results["networks"]] == ["winner", "baseline"]
     assert not (folder / "final" / "claims").exists()
+    weights, of_two = (
+        {path.name: sha256(path) for path in run.glob("final/*.safetensors")}
+        for run in (folder, in_parallel[0])
+    )
+    assert weights == of_two and len(weights) == 2, "who trains a network does not change it"
 
 
 def test_a_command_whose_inputs_are_missing_says_so(tmp_path: Path) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from nas.cli.__main__ import main
 from nas.report.search_section import details
 from tests.cli.steps.test_cli_pipeline import SPACE
 
-ROOT = Path(__file__).resolve().parents[3]
 SECRET = "not-to-be-shown"
 
 EXPERIMENT = """
@@ -209,11 +205,8 @@ def test_another_search_on_the_same_weights_evaluates_nothing_again(project: Pat
 
 
 def test_two_workers_search_together(project: Path) -> None:
-    command = [sys.executable, "-m", "nas.cli", "search", "experiment=mini", "search.workers=2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, check=False, cwd=project, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "workers failed" not in done.stdout
+    out, _ = search(project, "search.workers=2")
+    assert "workers failed" not in out
     assert len([row for row in trials(project) if row["state"] != "rejected"]) == 12
     _, alone = search(project)
     assert "done already" in _, "how many workers there are does not change what is searched"
