@@ -59,21 +59,21 @@ ROOMS: dict[str, set[str]] = {
     "training": GROUND | CORE | {"nn"},
     # A search: what it looks for, what can be met, how trials are kept, what proposes, and what runs it.
     "search.goals": GROUND | CORE,
-    "search.feasibility": GROUND | CORE | {"search.goals"},
-    "search.proposals": GROUND | CORE | {"search.goals", "search.feasibility"},
+    "search.reachable": GROUND | CORE | {"search.goals"},
+    "search.proposals": GROUND | CORE | {"search.goals", "search.reachable"},
     "search.predictors": GROUND | {"gaussian"},
     "search.trials": GROUND | CORE | {"search.goals"},
     "search.bounds": GROUND | CORE | {"search.goals", "search.trials"},
     "search.results": GROUND | CORE | {"search.goals", "search.trials"},
     "search.samplers": GROUND
     | CORE
-    | {"search.goals", "search.feasibility", "search.predictors", "search.trials"},
+    | {"search.goals", "search.reachable", "search.predictors", "search.trials"},
     "search.study": GROUND | CORE | {"search.goals", "search.proposals", "search.results", "search.samplers"},
     "search": GROUND
     | CORE
     | {
         "search.goals",
-        "search.feasibility",
+        "search.reachable",
         "search.bounds",
         "search.proposals",
         "search.trials",

@@ -14,10 +14,10 @@ import numpy as np
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.search.bounds import predict_or_reject
-from nas.search.feasibility import find_best, violations
 from nas.search.goals.pareto import as_losses
 from nas.search.goals.problem import Candidate
 from nas.search.proposals import fresh, mutant
+from nas.search.reachable import find_best, violations
 from nas.search.samplers.planning.fixed_space import FixedSpace
 from nas.search.study import Study
 from nas.search.trials.evaluation import (

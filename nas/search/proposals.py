@@ -7,8 +7,8 @@ from collections.abc import Callable, Container, Sequence
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.search.feasibility import neighbour_rows
 from nas.search.goals.problem import Candidate, Problem
+from nas.search.reachable import neighbour_rows
 from nas.space import Architecture, SearchSpace
 
 Violations = Callable[[Sequence[Candidate]], FloatArray]

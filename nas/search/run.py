@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from nas.search.feasibility import check_bounds
 from nas.search.loop import Loop, salt_of
+from nas.search.reachable import check_bounds_reachable
 from nas.search.results.files import write_control, write_results
 from nas.search.results.importance import importances
 from nas.search.results.results import SearchResult, summarise
@@ -108,7 +108,7 @@ def work(study: Study, *, shared: Shared, progress: Report = lambda _: None) -> 
 
 def _check(study: Study) -> None:
     """Raises a ``UserError`` if the study's bounds or initial networks are invalid."""
-    check_bounds(study.problem, study.goals, seed=study.seed)
+    check_bounds_reachable(study.problem, study.goals, seed=study.seed)
     study.first  # noqa: B018 - checks itself when made
 
 

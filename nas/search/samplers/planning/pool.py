@@ -10,9 +10,9 @@ from typing import final
 import numpy as np
 
 from nas.arrays import IntArray
-from nas.search.feasibility import violations
 from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
+from nas.search.reachable import violations
 from nas.search.samplers.planning.history import History, Row
 from nas.search.samplers.planning.operators import Operators
 

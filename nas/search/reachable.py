@@ -1,4 +1,4 @@
-"""Checks that bounds can be met, before any expensive evaluation."""
+"""Checks before a search that some network of the space can meet the bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas.search.goals.problem import Candidate, Problem
 Losses = Callable[[Sequence[Candidate]], FloatArray]
 
 
-def check_bounds(problem: Problem, goals: Goals, *, seed: int = 0) -> None:
+def check_bounds_reachable(problem: Problem, goals: Goals, *, seed: int = 0) -> None:
     """Checks that some network of the space meets all bounds on predicted quantities.
 
     Raises:
