@@ -10,17 +10,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from .protocol import (
-    Clock,
-    Model,
-    Progress,
-    Protocol,
-    Window,
-    is_enough,
-    quieter_half,
-    time_in_turns,
-    time_window,
-)
+from .protocol import Clock, Model, Progress, Protocol, Window, is_enough, quieter_half
+from .timing import time_in_turns, time_window
 from .watch import Watch
 
 _WORTHIEST = 4  # 1 in 4 entries is timed again, once all have their minimum rounds
