@@ -16,7 +16,7 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
-from nas.cli.hydra.own import shadow_note
+from nas.cli.hydra.user_conf import shadow_note
 from nas.config import Config
 from nas.errors import UserError, unknown, yaml_fault
 from nas.files import is_full, refused_write

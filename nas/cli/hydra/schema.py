@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nas.cli.hydra.own import OwnConf, TextFiles
+from nas.cli.hydra.user_conf import OwnConf, TextFiles
 from nas.config import Config, WandbConfig
 from nas.errors import UserError, unknown, yaml_fault
 from nas.files import read_text
