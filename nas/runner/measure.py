@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunnerError
-from .load import OtherPrograms
 from .machine import describe_machine
+from .other_load import OtherPrograms
 from .protocol import Model, Progress, Protocol
 from .runtimes import Runtime, open_runtime, takes_turns
 from .samples import SampleFile

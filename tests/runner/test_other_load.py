@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.runner.load import OtherPrograms, busy_seconds
+from nas.runner.other_load import OtherPrograms, busy_seconds
 from tests.runner.busy import busy_program
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="the system does not say; Linux does")
