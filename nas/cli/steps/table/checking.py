@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
-from nas.cli.steps.table.places import check_here, check_target, target
+from nas.cli.steps.table.targets import check_here, check_target, target
 from nas.config import seconds
 from nas.errors import UserError
 from nas.hardware import describe_machine

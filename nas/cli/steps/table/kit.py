@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
-from nas.cli.steps.table.places import check_plan
 from nas.cli.steps.table.sources import plan
+from nas.cli.steps.table.targets import check_plan
 from nas.config import seconds
 from nas.errors import UserError
 from nas.hardware import check_runtime

@@ -11,7 +11,7 @@ from nas import resources
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table import checking
-from nas.cli.steps.table.places import check_here, check_plan, check_target, target
+from nas.cli.steps.table.targets import check_here, check_plan, check_target, target
 from nas.config import TableConfig, seconds
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine

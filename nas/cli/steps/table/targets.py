@@ -1,4 +1,4 @@
-"""Where a table is measured: on this machine, or on the device behind ``table.host``."""
+"""The target that a table is measured on: this machine, or the device behind ``table.host``."""
 
 from __future__ import annotations
 
