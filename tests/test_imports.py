@@ -279,7 +279,7 @@ def graph() -> dict[str, set[str]]:
     return edges
 
 
-FACADES = {"nas.space.checks", "nas.space.enumeration", "nas.space.many", "nas.space.restrict"}
+FACADES = {"nas.space.checks", "nas.space.enumeration", "nas.space.lower_many", "nas.space.restrict"}
 """Parts of ``SearchSpace`` in files of their own, which name it in their annotations."""
 
 

@@ -1,4 +1,4 @@
-"""Lowering many architectures at once: integer rows to block numbers.
+"""Tables of lowered blocks: a block's number, by the genes that decide it and the shape of its input.
 
 A block depends on few genes, those of its stage and its own, and on the shape of its input. Each combination
 is lowered once by ``nas.network.lower``, as in a single network, and its number is stored in a table. After

@@ -19,8 +19,8 @@ from nas.network import NetworkSpec, Place
 from nas.space.architecture import Architecture, Choice
 from nas.space.checks import find_warnings
 from nas.space.enumeration import enumerate_blocks
+from nas.space.lower_many import ManyLowering
 from nas.space.lowering import Lowered
-from nas.space.many import ManyLowering
 from nas.space.reading import read_yaml
 from nas.space.restrict import Limits, restrict
 from nas.space.rows import ABSENT, Dimension, RowCoding

@@ -1,4 +1,4 @@
-"""Lowering many architectures of a space at once, from integer rows."""
+"""Lowers many architectures of a space at once, from integer rows, with the tables of ``lowering.py``."""
 
 from __future__ import annotations
 
