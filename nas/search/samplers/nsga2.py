@@ -33,7 +33,7 @@ class Nsga2(Sampler):
 
     def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.evolution import Generations
-        from nas.search.samplers.planning.planned import PlannedSampler
+        from nas.search.samplers.planning.sampler import PlannedSampler
         from nas.search.samplers.planning.selection import survivors
 
         planner = Generations(

@@ -34,7 +34,7 @@ class Nsga3(Sampler):
     def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.evolution import Generations
         from nas.search.samplers.planning.niching import niched_survivors
-        from nas.search.samplers.planning.planned import PlannedSampler
+        from nas.search.samplers.planning.sampler import PlannedSampler
 
         planner = Generations(problem, goals, self.population, niched_survivors)
         return PlannedSampler(problem, planner, goals=goals, seed=seed)

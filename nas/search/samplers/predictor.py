@@ -44,7 +44,7 @@ class PredictorGuided(Sampler):
 
     def build(self, problem: Problem, *, goals: Goals, seed: int) -> BaseSampler:
         from nas.search.samplers.planning.guided import Guided
-        from nas.search.samplers.planning.planned import PlannedSampler
+        from nas.search.samplers.planning.sampler import PlannedSampler
 
         planner = Guided(problem, goals, self.predictor, self.startup, self.batch, self.candidates)
         return PlannedSampler(problem, planner, goals=goals, seed=seed)

@@ -14,8 +14,8 @@ from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
-from nas.search.samplers.planning.planned import Planner
 from nas.search.samplers.planning.pool import Pool
+from nas.search.samplers.planning.sampler import Planner
 
 Select = Callable[[FloatArray, FloatArray, int, np.random.Generator], IntArray]
 """From losses, violations, a count and chance to the positions of the parents, best first."""

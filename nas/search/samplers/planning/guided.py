@@ -17,8 +17,8 @@ from nas.search.goals.goals import Goals
 from nas.search.goals.improvement import most_improving
 from nas.search.goals.problem import Problem
 from nas.search.samplers.planning.history import History
-from nas.search.samplers.planning.planned import Planner
 from nas.search.samplers.planning.pool import Pool
+from nas.search.samplers.planning.sampler import Planner
 from nas.search.samplers.planning.selection import survivors
 from nas.search.samplers.planning.surrogate import Surrogate
 

@@ -15,8 +15,8 @@ from nas.search import Problem, Sampler, make_sampler
 from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
 from nas.search.samplers.planning.history import History, read_history
-from nas.search.samplers.planning.planned import PlannedSampler, Planner
 from nas.search.samplers.planning.pool import Pool
+from nas.search.samplers.planning.sampler import PlannedSampler, Planner
 from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
 from nas.search.trials.parameters import Parameters
 from tests.search.problems import CLASSES, objectives, rng, tiny, two_goals
