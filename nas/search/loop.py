@@ -31,7 +31,7 @@ from nas.search.trials.evaluation import (
     to_attributes,
 )
 from nas.search.trials.ledger import CODE, DIED, LOST, Ledger, has_ended
-from nas.search.trials.memory import Mirror
+from nas.search.trials.mirror import Mirror
 from nas.search.trials.parameters import Parameters
 from nas.statistics import Count
 

@@ -1,4 +1,4 @@
-"""A study in memory with a ledger's trials, on which samplers are ten times as fast."""
+"""A mirror of a ledger: its trials in a study in memory, on which samplers are ten times as fast."""
 
 from __future__ import annotations
 
