@@ -427,19 +427,22 @@ class ExportConfig:
     """The exported files.
 
     Attributes:
-        formats: Formats to write: onnx (becomes onnx_int8 if device.precision is int8) or onnx_int8, which is
-            calibrated on training images.
+        formats: A format, a list of formats, or all for every one that is installed (nas export --help lists
+            them). null is ONNX in the device's precision; on a processor in fp32, also onnx_int8.
         opset: Operator set of the ONNX files.
+        batch: Images of one inference in the files; null for any number.
         parity_images: Images on which the exported outputs are compared with the trained network's.
-        tolerance: Largest difference allowed, relative to the largest output.
+        tolerance: Largest difference allowed in fp32, relative to the largest output; null uses the
+            format's own.
         measure_budget: Time for measuring the exported files.
         enforce: Whether a measured latency above scale.latency_ms is an error.
     """
 
-    formats: list[str]
+    formats: Any  # a name, a list of names or null
     opset: int
+    batch: int | None
     parity_images: int
-    tolerance: float
+    tolerance: float | None
     measure_budget: str
     enforce: bool
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,16 +36,45 @@ def atomic(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp creates files that only their owner can read
-        temporary.replace(path)
+        with _refusals(path):
+            yield temporary
+            temporary.chmod(0o644)  # mkstemp creates files that only their owner can read
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside ``path`` and renames it to ``path`` if the body succeeds.
+
+    The temporary folder has the same suffix. A folder of that name is replaced.
+
+    Raises:
+        OSError: As ``atomic``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent))
+    try:
+        with _refusals(path):
+            yield temporary
+            temporary.chmod(0o755)  # mkdtemp creates folders that only their owner can read
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turns a library's report of a refused write into an ``OSError`` with ``path``."""
+    try:
+        yield
     except Exception as error:
         for code in _REFUSALS:
             if os.strerror(code) in str(error):
                 raise OSError(code, os.strerror(code), str(path)) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def refused_write(error: BaseException) -> OSError | None:
@@ -134,6 +164,25 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def content_sha256(path: Path) -> str:
+    """The hash of a file, or of a folder: of the names and hashes of all files below it."""
+    if path.is_file():
+        return sha256(path)
+    return hashlib.sha256(
+        "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in _files(path)).encode()
+    ).hexdigest()
+
+
+def content_bytes(path: Path) -> int:
+    """The size of a file, or of all files below a folder."""
+    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in _files(path))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Lists the files below a folder in a fixed order, without Python's caches."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
 @contextmanager

@@ -40,7 +40,8 @@ class Step:
         settings: Everything that affects the result besides the inputs; JSON values.
         inputs: Files that the step reads, by a name for messages. Their content matters, not their path.
         outputs: Names or patterns of the files that the step writes: ``"*"`` is every file in the folder
-            itself. The step is repeated if one is missing or was changed.
+            itself; a pattern with ``"**"`` may match none. The step is repeated if one is missing or was
+            changed.
         run: Does the work in a given folder. It may resume from files there that an interrupted attempt left.
     """
 
@@ -108,7 +109,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
         raise
     took_s = time.perf_counter() - start
     written = {output: _matches(step.partial, output) for output in step.outputs}
-    missing = [output for output, names in written.items() if not names]
+    missing = [output for output, names in written.items() if not names and "**" not in output]
     assert not missing, f"step {step.name} did not write {missing}"
     result = {
         "outputs": {name: sha256(step.partial / name) for names in written.values() for name in names},

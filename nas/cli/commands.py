@@ -16,6 +16,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.cost import cost
 from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
+from nas.cli.steps.final import formats as _formats
 from nas.cli.steps.final import scale as _scale
 from nas.cli.steps.search import search as _search
 from nas.cli.steps.supernet import supernet as _supernet
@@ -254,6 +255,7 @@ _ALL = (
         summary="exports the trained winner, checks parity and measures the exported files",
         reads=("compute", "data", "device", "finish", "export"),
         body=export,
+        notes=_formats.described,
     ),
     Command(
         name="report",

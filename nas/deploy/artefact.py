@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.deploy.formats import Format, Source, find_format, open_artefact
+from nas.deploy.formats import (
+    CannotRunError,
+    ConverterError,
+    Format,
+    Source,
+    find_format,
+    open_artefact,
+)
 from nas.deploy.interface import OPSET
 from nas.deploy.manifest import Artefact
 from nas.deploy.onnx import export_onnx
-from nas.deploy.parity import check_parity
-from nas.files import sha256
+from nas.deploy.parity import Parity, ParityError, check_parity
+from nas.files import content_bytes, content_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from nas.nn import StaticNetwork
     from nas.training.data import Normalization
     from nas.training.evaluation import Accuracy
+
+Skip = Callable[[str, ConverterError], None]
 
 
 def file_stem(name: str) -> str:
@@ -39,9 +48,13 @@ def write_artefacts(
     images: Tensor,
     formats: Sequence[str] = ("onnx",),
     opset: int = OPSET,
+    batch: int | None = None,
+    crop: float = 1.0,
+    run: str = "",
     tolerance: float | None = None,
     calibration: Tensor | None = None,
     int8_target: str = "x86",
+    skip: Skip | None = None,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
 
@@ -49,44 +62,87 @@ def write_artefacts(
 
     Args:
         model: The network, in evaluation mode.
-        folder: Folder of the files.
+        folder: Folder of the files. The output of converters goes to its folder ``logs``.
         name: The network's name, used in the file names.
         classes: Name of each output.
         normalize: Normalisation of the training images.
         images: Real, normalised images (N, C, H, W) for the parity check, none of them from the test set.
         formats: Names of formats.
         opset: Operator set of the ONNX file that every format starts from.
-        tolerance: Largest error allowed, relative to the largest output; by default, the format's own.
+        batch: Images of one inference; ``None`` for any number.
+        crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
+        run: Name of the run that trained the network.
+        tolerance: Largest error allowed for formats in FP32, relative to the largest output; by default, the
+            format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
             ``images``.
         int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
+        skip: Called with the file's name and the error if a converter fails, and the format is left out;
+            ``None`` raises the error.
 
     Raises:
-        UserError: If a format is unknown or cannot be written, or parity fails.
+        UserError: If a format is unknown, its packages are missing, it cannot be written, or parity fails.
     """
     targets = [find_format(name) for name in formats]  # all names are checked before any work
+    for target in targets:
+        target.require()
     base = folder / f"{file_stem(name)}.onnx"
-    export_onnx(model, base, classes=classes, normalize=normalize, opset=opset)
-    few = images if calibration is None else calibration
-    source = Source(model=model, onnx=base, calibration=few.cpu().float().numpy(), int8_target=int8_target)
-    artefacts = tuple(_write(format, source, images, name=name, tolerance=tolerance) for format in targets)
+    export_onnx(
+        model, base, classes=classes, normalize=normalize, opset=opset, batch=batch, crop=crop, run=run
+    )
+    source = Source(
+        model=model,
+        onnx=base,
+        calibration=(images if calibration is None else calibration).cpu().float().numpy(),
+        int8_target=int8_target,
+        batch=batch,
+        logs=folder / "logs",
+    )
+    artefacts = []
+    for target in targets:
+        try:
+            artefacts.append(_write(target, source, images, name=name, tolerance=tolerance))
+        except ConverterError as error:
+            if skip is None:
+                raise
+            skip(file_stem(name) + target.SUFFIX, error)
     if base.name not in {artefact.file for artefact in artefacts}:
         base.unlink()  # keep the configured formats only
-    return artefacts
+    return tuple(artefacts)
 
 
 def _write(format: Format, source: Source, images: Tensor, *, name: str, tolerance: float | None) -> Artefact:
     path = source.onnx.with_name(file_stem(name) + format.SUFFIX)
-    format.write(source, path)
+    try:
+        format.write(source, path)
+    except ConverterError as error:
+        raise ConverterError(f"{path.name} was not written: {error}") from None
+    parity, note = _parity(format, source, path, images, tolerance=tolerance)
     return Artefact(
         name=name,
         format=format.NAME,
         file=path.name,
-        sha256=sha256(path),
-        size_bytes=path.stat().st_size,
-        parity=check_parity(source.model, path, images, tolerance=tolerance, format=format.NAME),
+        sha256=content_sha256(path),
+        size_bytes=content_bytes(path),
+        parity=parity,
         versions=format.versions(),
+        note=note,
     )
+
+
+def _parity(
+    format: Format, source: Source, path: Path, images: Tensor, *, tolerance: float | None
+) -> tuple[Parity | None, str]:
+    """Returns the parity of an artefact and the note for its users; a wrong file is renamed."""
+    try:
+        parity = check_parity(source.model, path, images, tolerance=tolerance, format=format.NAME)
+    except CannotRunError as error:
+        return None, f"could not be run here: {error}"
+    except ParityError as error:
+        aside = path.with_name(f"{path.name}.rejected")
+        path.replace(aside)
+        raise ParityError(f"{error} The file is kept as {aside.name}") from None
+    return parity, format.NOTE
 
 
 def evaluate_artefact(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from importlib import metadata
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.blocks import Shape
-from nas.deploy.interface import INPUT, OPSET, OUTPUT
+from nas.deploy.interface import INPUT, OPSET, OUTPUT, package_version
 from nas.latency.kit.graphs import GraphWriter
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def write_network(model: StaticNetwork, *, batch: int | str, opset: int = OPSET)
         x = writer.add_block(block, x)
     assert next(values, None) is None, "the lowering has used every parameter"
     proto = writer.model(x, blocks[-1].out_shape)
-    proto.producer_version = _version()
+    proto.producer_version = package_version()
     return proto
 
 
@@ -93,10 +92,3 @@ class _TrainedWriter(GraphWriter):
         value = next(self._values)
         assert value.size == np.prod(shape), f"a parameter of shape {value.shape} where {shape} belongs"
         return self.constant(value.reshape(shape))
-
-
-def _version() -> str:
-    try:
-        return metadata.version("hwnas")
-    except metadata.PackageNotFoundError:  # a source tree that is not installed
-        return ""

@@ -10,7 +10,7 @@ from typing import Any, final
 
 from nas.deploy.parity import Parity
 from nas.errors import UserError
-from nas.files import read_json, sha256, write_json
+from nas.files import content_sha256, read_json, write_json
 
 MANIFEST = "manifest.json"
 
@@ -46,16 +46,17 @@ class Artefact:
     Attributes:
         name: Name of its network.
         format: Name of its format.
-        file: File name within the manifest's folder.
-        sha256: Hash of the file.
-        size_bytes: Size of the file.
-        parity: Its difference from the trained network.
+        file: Name of its file or folder within the manifest's folder.
+        sha256: Hash of its content.
+        size_bytes: Its size.
+        parity: Its difference from the trained network; ``None`` if it could not be run here.
         test_correct: Number of test images that the file itself classifies correctly; ``None`` until counted.
         test_total: Number of test images; ``None`` until counted.
         test_by_class: Both counts of each class; empty in older manifests.
         latency_ms: Measured time of one inference; ``None`` until measured.
         device: The device of the measurement, in the form of ``Device.to_dict``.
         versions: Versions of the packages that wrote and ran it.
+        note: What users of the file have to know; empty for nothing.
     """
 
     name: str
@@ -63,13 +64,14 @@ class Artefact:
     file: str
     sha256: str
     size_bytes: int
-    parity: Parity
+    parity: Parity | None
     test_correct: int | None = None
     test_total: int | None = None
     test_by_class: tuple[tuple[int, int], ...] = ()
     latency_ms: Spread | None = None
     device: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def batch(self) -> int:
@@ -83,11 +85,11 @@ class Artefact:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Artefact:
         """The inverse of ``to_dict``."""
-        latency = value["latency_ms"]
+        latency, parity = value["latency_ms"], value["parity"]
         return cls(
             **{
                 **value,
-                "parity": Parity(**value["parity"]),
+                "parity": None if parity is None else Parity(**parity),
                 "test_by_class": tuple((right, images) for right, images in value.get("test_by_class", ())),
                 "latency_ms": None if latency is None else Spread(**latency),
             }
@@ -121,7 +123,7 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> tuple[Artefact,
         ) from None
     for artefact in artefacts if check_files else ():
         file = folder / artefact.file
-        if not file.is_file() or sha256(file) != artefact.sha256:
+        if not file.exists() or content_sha256(file) != artefact.sha256:
             raise UserError(
                 f"{file} is missing or was changed after {MANIFEST} was written; export again: nas export"
             )

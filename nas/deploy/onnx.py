@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from nas.deploy.interface import OPSET
+from nas.deploy.interface import OPSET, package_version
 from nas.errors import UserError
 from nas.files import atomic
 from nas.network import NetworkSpec
@@ -28,12 +28,31 @@ class Metadata:
         mean: Mean of each input channel, for pixels scaled to 0..1.
         std: Standard deviation of each input channel, for pixels scaled to 0..1.
         network: The network in the file; its resolution and channels are those of the input.
+        crop: Side of the image's centre square that is resized to the resolution, relative to the image's
+            shorter side.
+        run: Name of the run that trained the network; empty if unknown.
     """
 
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     network: NetworkSpec
+    crop: float = 1.0
+    run: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the metadata as JSON values, with what a user of the file has to know."""
+        return {
+            "classes": list(self.classes),
+            "layout": "NCHW",
+            "resolution": self.network.resolution,
+            "crop": self.crop,
+            "resize": "bilinear, antialiased",
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "provenance": {"hwnas": package_version(), "run": self.run},
+            "network": self.network.to_dict(),
+        }
 
 
 def export_onnx(
@@ -43,12 +62,15 @@ def export_onnx(
     classes: Sequence[str],
     normalize: Normalization,
     opset: int = OPSET,
+    batch: int | None = None,
+    crop: float = 1.0,
+    run: str = "",
 ) -> Path:
     """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
 
-    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised; its dynamic N
-    costs ONNX Runtime nothing. The output ``logits`` is (N, classes). The file's metadata hold class names,
-    mean, standard deviation, resolution and the network itself.
+    BatchNorm is folded into the convolutions. The input ``images`` is (N, C, H, W), normalised; a free N
+    costs ONNX Runtime nothing. The output ``logits`` is (N, classes). The file's metadata are those of
+    ``Metadata``, each value in JSON.
 
     Args:
         model: The network, in evaluation mode, on any device.
@@ -56,6 +78,9 @@ def export_onnx(
         classes: Name of each output.
         normalize: Normalisation of the training images.
         opset: Version of ONNX's operator set, 18 to 23.
+        batch: Images of one inference; ``None`` for any number.
+        crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
+        run: Name of the run that trained the network.
 
     Raises:
         UserError: If the number of classes or channels does not fit, or the opset is out of range.
@@ -66,9 +91,18 @@ def export_onnx(
 
     from nas.deploy.lowered import write_network
 
-    proto = write_network(model, batch="batch", opset=opset)
+    proto = write_network(model, batch=batch or "batch", opset=opset)
     onnx.checker.check_model(proto)
-    onnx.helper.set_model_props(proto, _metadata(model.network, classes, normalize))
+    about = Metadata(
+        classes=tuple(classes),
+        mean=normalize.mean,
+        std=normalize.std,
+        network=model.network,
+        crop=crop,
+        run=run,
+    )
+    props = {name: json.dumps(value) for name, value in about.to_dict().items()}
+    onnx.helper.set_model_props(proto, props)
     with atomic(path) as temporary:
         onnx.save(proto, str(temporary))
     return path
@@ -95,16 +129,6 @@ def check_opset(opset: int) -> None:
         )
 
 
-def _metadata(network: NetworkSpec, classes: Sequence[str], normalize: Normalization) -> dict[str, str]:
-    return {
-        "classes": json.dumps(list(classes)),
-        "mean": json.dumps(list(normalize.mean)),
-        "std": json.dumps(list(normalize.std)),
-        "resolution": str(network.resolution),
-        "network": json.dumps(network.to_dict()),
-    }
-
-
 def read_metadata(path: Path) -> Metadata:
     """Reads the metadata that ``export_onnx`` wrote into the file.
 
@@ -118,6 +142,7 @@ def read_metadata(path: Path) -> Metadata:
             item.key: item.value for item in onnx.load(str(path), load_external_data=False).metadata_props
         }
         value: dict[str, Any] = {key: json.loads(props[key]) for key in ("classes", "mean", "std", "network")}
+        crop, provenance = json.loads(props.get("crop", "1.0")), json.loads(props.get("provenance", "{}"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…") from None
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError shares no base with the others
@@ -129,4 +154,6 @@ def read_metadata(path: Path) -> Metadata:
         mean=tuple(value["mean"]),
         std=tuple(value["std"]),
         network=NetworkSpec.from_dict(value["network"]),
+        crop=crop,
+        run=provenance.get("run", ""),
     )

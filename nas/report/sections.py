@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from nas.deploy.manifest import MANIFEST, read_manifest
+from nas.deploy.manifest import MANIFEST, Artefact, read_manifest
 from nas.errors import UserError
 from nas.files import read_json
 from nas.hardware import latency_unit
@@ -38,7 +38,7 @@ from nas.report.latency_section import kind_of, latency
 from nas.report.records import ORIGINS, is_outdated
 from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.search_section import details, dominated, shown_point
-from nas.report.table import cells, footnote, headings, in_words, milliseconds
+from nas.report.table import ABSENT, cells, footnote, headings, in_words, milliseconds
 from nas.report.trust_section import TRUST_ROWS, trust
 
 DEPLOYED = Path("deploy") / MANIFEST
@@ -204,29 +204,37 @@ def training(run_dir: Path) -> list[str]:
 
 def artefacts(run_dir: Path) -> list[str]:
     """Shows the exported files."""
+    items = read_manifest(run_dir / DEPLOYED.parent)
     head = [
         ("file", ""),
         ("format", ""),
         ("size", "kB"),
         ("parity error", "of the largest output"),
+        ("SQNR", "dB"),
         ("same class", "%"),
+        ("test accuracy", "%"),
+        ("measured", latency_unit(max((item.batch for item in items), default=1))),
         ("SHA-256", ""),
     ]
-    rows = [
-        (
-            "",
-            (
-                item.file,
-                item.format,
-                f"{item.size_bytes * 1e-3:.1f}",
-                f"{item.parity.largest_relative_error:.1e}",
-                f"{100 * item.parity.top1_agreement:.1f}",
-                item.sha256[:16] + "…",
-            ),
-        )
-        for item in read_manifest(run_dir / DEPLOYED.parent)
-    ]
-    return [html.table(head, rows, texts=2)]
+    rows = [("", _artefact_cells(item)) for item in items]
+    notes = [f"{item.file}: {item.note}." for item in items if item.note]
+    return [html.table(head, rows, texts=2), *map(html.paragraph, notes)]
+
+
+def _artefact_cells(item: Artefact) -> tuple[str, ...]:
+    parity, latency = item.parity, item.latency_ms
+    accuracy = f"{100 * (item.test_correct or 0) / item.test_total:.1f}" if item.test_total else ABSENT
+    return (
+        item.file,
+        item.format,
+        f"{item.size_bytes * 1e-3:.1f}",
+        ABSENT if parity is None else f"{parity.largest_relative_error:.1e}",
+        ABSENT if parity is None or parity.sqnr_db is None else f"{parity.sqnr_db:.1f}",
+        ABSENT if parity is None else f"{100 * parity.top1_agreement:.1f}",
+        accuracy,
+        "not measured" if latency is None else milliseconds(latency.value),
+        item.sha256[:16] + "…",
+    )
 
 
 def provenance(run_dir: Path) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,7 @@ class Command:
         reads: Parts of the configuration that the command reads; ``--help`` shows them.
         body: The function that runs a job.
         joins: Whether several processes can run the command together.
+        notes: Lines that ``--help`` adds.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Command:
     reads: tuple[str, ...]
     body: Body
     joins: bool = False
+    notes: Callable[[], Iterable[str]] = tuple
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Runs the command and returns its exit code.
@@ -113,6 +115,7 @@ class Command:
         flags, overrides = split_flags(arguments)
         if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
+            print("".join(f"\n{line}" for line in self.notes()), end="")
             return 0
         _check_flags(flags)
         entry = hydra.main(

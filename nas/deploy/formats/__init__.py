@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.errors import UserError
 from nas.registry import Registry
 
 if TYPE_CHECKING:
@@ -21,6 +25,14 @@ Predict = Callable[[FloatImages], NDArray[np.float32]]
 """Maps normalised images (N, C, H, W) to logits (N, classes)."""
 
 
+class CannotRunError(UserError):
+    """This machine cannot run an artefact that may be correct; the message says why."""
+
+
+class ConverterError(UserError):
+    """A converter failed; the message names the network's file, the reason and the converter's log."""
+
+
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Source:
@@ -28,15 +40,33 @@ class Source:
 
     Attributes:
         model: The trained network, in evaluation mode.
-        onnx: The same network in FP32 ONNX.
+        onnx: The same network in FP32 ONNX; its metadata describe classes and images.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; may be empty.
         int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
+        batch: Images of one inference; ``None`` for any number.
+        logs: Folder for the output of converters.
     """
 
     model: StaticNetwork
     onnx: Path
     calibration: FloatImages
     int8_target: str = "x86"
+    batch: int | None = None
+    logs: Path
+
+    @contextmanager
+    def saved_calibration(self) -> Iterator[Path]:
+        """Gives a temporary file with the calibration images.
+
+        Raises:
+            UserError: If there are none.
+        """
+        if not len(self.calibration):
+            raise UserError("no images to calibrate INT8 on; give at least one")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "images.npy"
+            np.save(path, self.calibration)
+            yield path
 
 
 class Format(ABC):
@@ -44,23 +74,35 @@ class Format(ABC):
 
     Attributes:
         NAME: Its name in ``export.formats``.
-        SUFFIX: Suffix of its files, e.g. ``".onnx"`` or ``".int8.onnx"``.
+        SUMMARY: What it is, in one line.
+        SUFFIX: Suffix of its files or folders, e.g. ``".onnx"`` or ``".int8.onnx"``.
+        PRECISION: Precision of the weights: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        PACKAGES: Distributions that write and run it.
+        EXTRA: The extra of ``hwnas`` that installs them; empty if ``hwnas`` itself does.
+        RUNTIMES: Runtimes of devices that measure its files.
         TOLERANCE: Largest error allowed against PyTorch, relative to the largest output.
         AGREEMENT: Lowest top-1 agreement allowed, for formats that round; it replaces the tolerance. ``None``
             for other formats.
+        NOTE: What users of its files have to know; empty for nothing.
     """
 
     NAME: ClassVar[str]
+    SUMMARY: ClassVar[str] = ""
     SUFFIX: ClassVar[str]
+    PRECISION: ClassVar[str] = "fp32"
+    PACKAGES: ClassVar[tuple[str, ...]] = ()
+    EXTRA: ClassVar[str] = ""
+    RUNTIMES: ClassVar[frozenset[str]] = frozenset()
     TOLERANCE: ClassVar[float]
     AGREEMENT: ClassVar[float | None] = None
+    NOTE: ClassVar[str] = ""
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:
-        """Writes the artefact to ``path``, atomically.
+        """Writes the artefact to ``path``, a file or a folder, atomically.
 
         Raises:
-            UserError: If a required package is missing; the message names the extra to install.
+            ConverterError: If a converter fails.
         """
 
     @abstractmethod
@@ -68,12 +110,44 @@ class Format(ABC):
         """Loads an artefact to run it on this machine.
 
         Raises:
-            UserError: If the file is missing or damaged, or this machine cannot run it.
+            UserError: If the file is missing or damaged.
+            CannotRunError: If this machine has no runtime for it.
         """
 
-    @abstractmethod
     def versions(self) -> dict[str, str]:
         """Returns the versions of the packages that write and run it."""
+        return {name: version for name in self.PACKAGES if (version := _version(name))}
+
+    @final
+    def missing(self) -> tuple[str, ...]:
+        """Returns the names of its packages that are not installed."""
+        return tuple(name for name in self.PACKAGES if _version(name) is None)
+
+    @final
+    def require(self) -> None:
+        """Checks that its packages are installed.
+
+        Raises:
+            UserError: If one is not; the message names the extra to install.
+        """
+        if missing := self.missing():
+            raise UserError(
+                f"export format {self.NAME} needs {', '.join(missing)}; install with: {self.install_command}"
+            )
+
+    @property
+    @final
+    def install_command(self) -> str:
+        """The command that installs its packages."""
+        extra = f"hwnas[{self.EXTRA}]" if self.EXTRA else " ".join(self.PACKAGES)
+        return f"pip install '{extra}'"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 _FORMATS: Registry[type[Format]] = Registry("export format", package=__name__)
@@ -99,6 +173,25 @@ def open_artefact(path: Path, *, format: str = "onnx") -> Predict:
     """Loads an artefact of ``format``: normalised images (N, C, H, W) in, logits (N, classes) out.
 
     Raises:
-        UserError: If the format is unknown, or the file cannot be run.
+        UserError: If the format is unknown, its packages are missing, or the file cannot be run.
     """
-    return find_format(format).open(path)
+    kind = find_format(format)
+    kind.require()
+    if not path.exists():
+        raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…")
+    return kind.open(path)
+
+
+def in_batches(predict: Predict, size: int) -> Predict:
+    """Lets a network with a fixed batch predict any number of images; the last batch is padded."""
+
+    def predict_all(images: FloatImages) -> NDArray[np.float32]:
+        parts = [images[start : start + size] for start in range(0, len(images), size)]
+        return np.concatenate([predict(filled(part, size))[: len(part)] for part in parts])
+
+    return predict_all
+
+
+def filled(images: FloatImages, size: int) -> FloatImages:
+    """Repeats the last image until there are ``size`` images."""
+    return np.concatenate([images, np.repeat(images[-1:], size - len(images), axis=0)])

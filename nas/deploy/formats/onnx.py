@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from importlib import metadata
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.deploy.formats import FloatImages, Format, Predict, Source, register
+from nas.deploy.formats import FloatImages, Format, Predict, Source, in_batches, register
 from nas.deploy.interface import INPUT, OUTPUT
 from nas.errors import UserError
 from nas.files import atomic
+
+READERS = frozenset({"onnxruntime", "openvino", "tensorrt", "torch"})
+"""Runtimes that read ONNX files."""
 
 
 @final
@@ -22,7 +24,10 @@ class Onnx(Format):
     """FP32 ONNX."""
 
     NAME: ClassVar[str] = "onnx"
+    SUMMARY: ClassVar[str] = "ONNX in FP32"
     SUFFIX: ClassVar[str] = ".onnx"
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxruntime")
+    RUNTIMES: ClassVar[frozenset[str]] = READERS
     TOLERANCE: ClassVar[float] = 1e-4
 
     def write(self, source: Source, path: Path) -> None:
@@ -32,9 +37,6 @@ class Onnx(Format):
 
     def open(self, path: Path) -> Predict:
         return open_onnx(path)
-
-    def versions(self) -> dict[str, str]:
-        return {name: metadata.version(name) for name in ("torch", "onnx", "onnxruntime")}
 
 
 def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
@@ -57,7 +59,7 @@ def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  ONNX Runtime raises its own types and RuntimeError
         raise UserError(
             f"ONNX Runtime cannot load {path} ({error}); export it again: nas export run_dir=…"
@@ -67,4 +69,5 @@ def open_onnx(path: Path, *, threads: int | None = None) -> Predict:
         logits: NDArray[np.float32] = session.run([OUTPUT], {INPUT: np.ascontiguousarray(images)})[0]
         return logits
 
-    return predict
+    batch = session.get_inputs()[0].shape[0]
+    return in_batches(predict, batch) if isinstance(batch, int) else predict

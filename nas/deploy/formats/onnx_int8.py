@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, final
 
-from nas.deploy.formats import Format, Predict, Source, register
+from nas.deploy.formats import Format, Predict, Source, filled, register
 from nas.deploy.formats.onnx import Onnx, open_onnx
 from nas.deploy.interface import INPUT
 from nas.files import atomic
@@ -19,7 +19,11 @@ class OnnxInt8(Format):
     """INT8 ONNX. Rounding changes logits, so parity requires that most images keep their top-1 class."""
 
     NAME: ClassVar[str] = "onnx_int8"
+    SUMMARY: ClassVar[str] = "ONNX in INT8 (static, QDQ pairs), calibrated on training images"
     SUFFIX: ClassVar[str] = ".int8.onnx"
+    PRECISION: ClassVar[str] = "int8"
+    PACKAGES: ClassVar[tuple[str, ...]] = Onnx.PACKAGES
+    RUNTIMES: ClassVar[frozenset[str]] = Onnx.RUNTIMES - {"torch"}
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = 0.5
 
@@ -28,14 +32,12 @@ class OnnxInt8(Format):
 
         from nas.quantization import quantize
 
-        images = source.calibration
-        batches = ({INPUT: images[start : start + _BATCH]} for start in range(0, len(images), _BATCH))
+        images, size = source.calibration, source.batch or _BATCH
+        parts = (images[start : start + size] for start in range(0, len(images), size))
+        batches = ({INPUT: filled(part, size) if source.batch else part} for part in parts)
         quantised = quantize(onnx.load(str(source.onnx)), target=source.int8_target, batches=batches)
         with atomic(path) as temporary:
             onnx.save(quantised, str(temporary))
 
     def open(self, path: Path) -> Predict:
         return open_onnx(path)
-
-    def versions(self) -> dict[str, str]:
-        return Onnx().versions()

@@ -33,12 +33,7 @@ def open_device(device: dict[str, Any]) -> Runtime:
     Raises:
         RunnerError: If OpenVINO is not installed, or finds no such device.
     """
-    # OpenVINO's import sends usage data from a thread that disturbs measurements, if it can import this.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise RunnerError("openvino is not installed here; pip install openvino") from None
+    openvino = load_library()
     core, provider = openvino.Core(), device["provider"]
     if provider.split(".")[0] not in {name.split(".")[0] for name in core.available_devices}:
         raise RunnerError(
@@ -46,6 +41,21 @@ def open_device(device: dict[str, Any]) -> Runtime:
             f"{', '.join(core.available_devices)}"
         )
     return _OpenVino(openvino, core, device)
+
+
+def load_library() -> Any:
+    """The package ``openvino``, which sends no usage data and writes nothing into the home folder.
+
+    Raises:
+        RunnerError: If it is not installed.
+    """
+    # OpenVINO's import sends usage data from a thread that disturbs measurements, if it can import this.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise RunnerError("openvino is not installed here; pip install openvino") from None
+    return openvino
 
 
 class _OpenVino(Runtime):

@@ -109,6 +109,7 @@ def load_data(
         classes=source.classes,
         channels=parts[0].channels,
         notes=notes,
+        crop_fraction=test.crop_fraction if isinstance(test, FileImages) else 1.0,
     )
 
 

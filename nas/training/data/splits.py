@@ -24,6 +24,7 @@ class Splits:
         classes: Names by label.
         channels: 1 (grey) or 3 (RGB).
         notes: Notes for the user, such as the classes without test images.
+        crop_fraction: Side of the centre square that is evaluated, as a fraction of the shorter side.
     """
 
     train: Images
@@ -32,6 +33,7 @@ class Splits:
     classes: tuple[str, ...]
     channels: int
     notes: tuple[str, ...] = ()
+    crop_fraction: float = 1.0
 
 
 MOST_LISTED = 5

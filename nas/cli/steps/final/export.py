@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
+from nas.cli.steps.final import formats
 from nas.cli.steps.upstream import check_kind
 from nas.config import seconds
+from nas.deploy.formats import find_format
 from nas.errors import UserError
 from nas.files import fields_of, read_json
 from nas.latency import load_table
@@ -21,7 +23,10 @@ from nas.pipeline import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nas.deploy import Artefact
+    from nas.deploy import Artefact, Parity
+    from nas.deploy.formats import ConverterError
+    from nas.hardware import Device
+    from nas.latency.measure.networks import Measurement
 
 
 def step(context: Context) -> Step:
@@ -38,7 +43,7 @@ def step(context: Context) -> Step:
             **context.data_settings(),
         },
         inputs=inputs,
-        outputs=("manifest.json", "*"),
+        outputs=("manifest.json", "*", "*.*/**/*"),
         run=lambda folder: _deploy(context, folder),
     )
 
@@ -50,33 +55,24 @@ def _is_scaled(context: Context) -> bool:
 
 def check(context: Context) -> None:
     """Checks the settings before any work is done."""
-    from nas.deploy.formats import find_format
     from nas.deploy.onnx import check_opset
+    from nas.latency.kit.precision import require_precision
 
     context.check_data()
     config = context.config.export
-    if not config.formats:
-        raise UserError("export.formats is empty; name at least one format: export.formats=[onnx]")
-    for name in config.formats:
-        find_format(name)
+    require_precision(context.device)
+    formats.choose(config.formats, device=context.device)
     check_opset(config.opset)
-    _check_precision(context)
+    if config.batch is not None and config.batch < 1:
+        raise UserError(f"export.batch is {config.batch}; give at least 1 image, or null for any number")
+    if config.batch not in (None, context.device.batch):
+        raise UserError(
+            f"export.batch is {config.batch}, but device.batch is {context.device.batch}, and files with a "
+            "fixed batch are measured with it; set both to the same number"
+        )
     seconds(config.measure_budget, setting="export.measure_budget")
     if config.parity_images < 1:
         raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
-
-
-def _check_precision(context: Context) -> None:
-    """Rejects a device whose precision has to be in the file but cannot be exported."""
-    from nas.latency.kit.precision import require_precision
-
-    device = context.device
-    require_precision(device)
-    if device.precision == "fp16":
-        raise UserError(
-            f"device {device.name} is one of fp16, but files are exported in fp32 or int8; choose another "
-            "device or device.precision, or leave the export out: nas train, table, search, scale, finish"
-        )
 
 
 def _deploy(context: Context, folder: Path) -> None:
@@ -85,6 +81,8 @@ def _deploy(context: Context, folder: Path) -> None:
     networks = _networks(context.path("final", "results.json"))
     if _is_scaled(context):
         _check_device(context)
+    if formats.is_all(context.config.export.formats):
+        formats.report_missing()
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
         for item in networks:
@@ -93,20 +91,48 @@ def _deploy(context: Context, folder: Path) -> None:
             bar.step()
     artefacts = _measured(context, artefacts, folder)
     write_manifest(folder, artefacts)
-    winner = next(artefact for artefact in artefacts if artefact.name == networks[0]["name"])
+    files = [artefact for artefact in artefacts if artefact.name == networks[0]["name"]]
     if _is_scaled(context):
-        _check_budget(context, winner)
-    assert winner.latency_ms is not None
-    say(
-        f"deploy: {winner.file}, parity {winner.parity.largest_relative_error:.1e}, "
-        f"{winner.latency_ms.value:.3f} {context.device.latency_unit} measured on "
-        f"{context.device.here().machine}"
-    )
-    if winner.latency_ms.disturbed:
+        _check_budget(context, _shipped(context, files))
+    for artefact in files:
+        _report(context, artefact)
+
+
+def _shipped(context: Context, files: list[Artefact]) -> Artefact:
+    """Returns the winner's file in the precision of the device, or else its first."""
+    right = (each for each in files if formats.ships(find_format(each.format), device=context.device))
+    return next(right, files[0])
+
+
+def _report(context: Context, artefact: Artefact) -> None:
+    """Reports one file of the winner."""
+    parts = [f"{artefact.size_bytes * 1e-3:.0f} kB"]
+    if artefact.parity is not None:
+        parts.append(_parity_in_words(artefact.parity))
+    latency = artefact.latency_ms
+    if latency is None:
+        parts.append("latency not measured")
+    else:
+        unit, machine = context.device.latency_unit, context.device.here().machine
+        parts.append(f"{latency.value:.3f} {unit} measured on {machine}")
+    note = f"; {artefact.note}" if artefact.note else ""
+    say(f"deploy: {artefact.file}, {', '.join(parts)}{note}")
+    if latency is not None and latency.disturbed:
         say(
-            f"deploy: warning: the measurement was disturbed: {winner.latency_ms.disturbed}; to repeat it "
+            f"deploy: warning: the measurement was disturbed: {latency.disturbed}; to repeat it "
             f"while nothing else runs, delete {context.path('deploy')} and export again"
         )
+
+
+def _parity_in_words(parity: Parity) -> str:
+    noise = "" if parity.sqnr_db is None else f", {parity.sqnr_db:.0f} dB"
+    return (
+        f"parity {parity.largest_relative_error:.1e}{noise}, same class {100 * parity.top1_agreement:.1f} %"
+    )
+
+
+def _report_skipped(file: str, error: ConverterError) -> None:
+    say(f"deploy: warning: {error}")
 
 
 def _check_device(context: Context) -> None:
@@ -116,7 +142,6 @@ def _check_device(context: Context) -> None:
         say(f"deploy: warning: this measurement differs from that of the latency table: {other}")
 
 
-_INT8 = "int8"
 _CALIBRATION = 256
 _OF_A_NETWORK = ("name", "network", "weights", "classes")
 
@@ -154,14 +179,22 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         classes=data.splits.classes,
         normalize=data.normalize,
         images=images,
-        formats=_formats(context),
+        formats=formats.choose(config.formats, device=context.device),
         opset=config.opset,
+        batch=config.batch,
+        crop=data.splits.crop_fraction,
+        run=context.run_dir.name,
         tolerance=config.tolerance,
         calibration=_calibration(context, resolution),
         int8_target=_int8_target(context),
+        skip=_report_skipped if formats.is_all(config.formats) else None,
     )
     result = []
     for artefact in artefacts:
+        if artefact.parity is None:
+            say(f"deploy: {artefact.file} {artefact.note}")
+            result.append(artefact)
+            continue
         accuracy = evaluate_artefact(
             folder / artefact.file,
             data.plain(data.splits.test, resolution=resolution),
@@ -170,13 +203,6 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         counts = {f"test_{name}": value for name, value in dataclasses.asdict(accuracy).items()}
         result.append(dataclasses.replace(artefact, **counts))
     return result
-
-
-def _formats(context: Context) -> list[str]:
-    """Returns the formats to write; on an INT8 device, ``onnx`` becomes INT8, the precision of the search."""
-    in_int8 = context.device.precision == _INT8
-    names = ["onnx_int8" if in_int8 and name == "onnx" else name for name in context.config.export.formats]
-    return list(dict.fromkeys(names))
 
 
 def _calibration(context: Context, resolution: int) -> Tensor:
@@ -199,34 +225,49 @@ def _int8_target(context: Context) -> str:
 
 
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
-    """Returns the artefacts with their latencies, all measured in the same shuffled rounds."""
-    from nas.deploy import Spread
+    """Returns the artefacts; those that the device's runtime reads have their latencies.
+
+    All are measured in the same shuffled rounds.
+    """
     from nas.latency.measure.networks import measure_networks
 
+    device = context.device
+    files = {
+        artefact.file: folder / artefact.file
+        for artefact in artefacts
+        if artefact.parity is not None and formats.is_measured(find_format(artefact.format), device=device)
+    }
+    if not files:
+        return artefacts
     with progress_bar("measuring the exported files") as bar:
         measured = measure_networks(
-            {artefact.file: folder / artefact.file for artefact in artefacts},
-            device=context.device,
+            files,
+            device=device,
             folder=folder / "measured",
             budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
             seed=context.config.seed,
             progress=bar.measured,
         )
-    device = context.device.here().to_dict()
-    result = []
-    for artefact in artefacts:
-        measurement = measured[artefact.file]
-        latency = Spread(
-            value=measurement.latency_ms,
-            low=measurement.low_ms,
-            high=measurement.high_ms,
-            median=measurement.median_ms,
-            samples=len(measurement.samples_ms),
-            disturbed=measurement.disturbed,
-        )
-        precision = {"precision": _INT8} if artefact.format == "onnx_int8" else {}
-        result.append(dataclasses.replace(artefact, latency_ms=latency, device={**device, **precision}))
-    return result
+    return [
+        _with_latency(artefact, measured[artefact.file], device) if artefact.file in files else artefact
+        for artefact in artefacts
+    ]
+
+
+def _with_latency(artefact: Artefact, measurement: Measurement, device: Device) -> Artefact:
+    from nas.deploy import Spread
+
+    latency = Spread(
+        value=measurement.latency_ms,
+        low=measurement.low_ms,
+        high=measurement.high_ms,
+        median=measurement.median_ms,
+        samples=len(measurement.samples_ms),
+        disturbed=measurement.disturbed,
+    )
+    kind = find_format(artefact.format)
+    precision = {} if formats.ships(kind, device=device) else {"precision": kind.PRECISION}
+    return dataclasses.replace(artefact, latency_ms=latency, device={**device.here().to_dict(), **precision})
 
 
 def _check_budget(context: Context, winner: Artefact) -> None:
@@ -235,8 +276,7 @@ def _check_budget(context: Context, winner: Artefact) -> None:
     A budget for another machine or batch cannot be checked here.
     """
     budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
-    assert winner.latency_ms is not None
-    if budget is None:
+    if budget is None or winner.latency_ms is None:
         return
     target = load_table(context.path("scale", "table.json")).device
     unit = target.latency_unit

@@ -1,0 +1,217 @@
+"""What every export format must do: write a trained network, load it, and answer as the network does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nas.blocks import BlockSettings, make_settings
+from nas.deploy import Artefact, evaluate_artefact, format_names, open_artefact, write_artefacts
+from nas.deploy.formats import find_format
+from nas.errors import UserError
+from nas.network import NetworkSpec
+from nas.nn import StaticNetwork
+from nas.training.data import Augment, load_data
+from nas.training.optimization import Compute
+from nas.training.prepared import Prepared
+
+FAST = ("onnx", "onnx_fp16", "onnx_int8", "pytorch")
+"""Formats that are written within this process; the others start a converter of some seconds."""
+
+FORMATS = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.long]) for name in format_names()]
+BY_FORMAT = pytest.mark.parametrize("name", FORMATS)
+
+LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.97}
+LEAST_SQNR_DB = {"fp32": 90.0, "fp16": 45.0, "int8": 12.0}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that knows digits, and the digits."""
+
+    model: StaticNetwork
+    data: Prepared
+
+    @property
+    def resolution(self) -> int:
+        return self.model.network.resolution
+
+    def images(self, count: int) -> Tensor:
+        x, _ = next(iter(self.data.plain(self.data.splits.validation, resolution=self.resolution)))
+        return x[:count]
+
+
+def block(kind: str, **fields: Any) -> BlockSettings:
+    return make_settings(kind, fields)
+
+
+NETWORK = NetworkSpec(
+    resolution=16,
+    input_channels=1,
+    classes=10,
+    stem=(block("conv", width=16, stride=2, activation="hard_swish"),),
+    stages=(
+        (block("inverted_residual", width=16, expand=2, activation="relu"),),
+        (
+            block("inverted_residual", width=24, expand=3, stride=2, kernel=5, squeeze=0.25),
+            block("inverted_residual", width=24, expand=3, activation="hard_swish"),
+        ),
+    ),
+    head=(block("pool"),),
+)
+"""A small network with depthwise convolutions, shortcuts, squeeze-excite and three activations."""
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    """The network after some seconds of training."""
+    torch.manual_seed(0)
+    splits = load_data("digits", seed=0, validation_fraction=0.2, test_fraction=0.2)
+    data = Prepared.of(splits, augment=Augment(flip=False), compute=Compute.choose("cpu"))
+    model = StaticNetwork(NETWORK)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=5)
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        for x, y in data.training(batch_size=32, resolution=NETWORK.resolution, rng=rng):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        schedule.step()
+    return Trained(model.eval(), data)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A format's artefact of the trained network, and its folder."""
+
+    folder: Path
+    artefact: Artefact
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.artefact.file
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Written]:
+    """The artefacts that are written already, by format."""
+    return {}
+
+
+@pytest.fixture
+def written(
+    name: str,
+    trained: Trained,
+    files: dict[str, Written],
+    tmp_path_factory: pytest.TempPathFactory,
+    capfd: pytest.CaptureFixture[str],
+) -> Iterator[Written]:
+    kind = find_format(name)
+    if missing := kind.missing():
+        pytest.skip(f"needs {', '.join(missing)}: {kind.install_command}")
+    if name not in files:
+        folder = tmp_path_factory.mktemp(name)
+        files[name] = Written(folder, write(trained, folder, name)[0])
+    yield files[name]
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", ""), "converters print into their log"
+
+
+def write(trained: Trained, folder: Path, name: str, *, batch: int | None = None) -> tuple[Artefact, ...]:
+    return write_artefacts(
+        trained.model,
+        folder,
+        name="net",
+        classes=trained.data.splits.classes,
+        normalize=trained.data.normalize,
+        images=trained.images(128),
+        formats=[name],
+        batch=batch,
+        run="pictures",
+    )
+
+
+def test_the_network_is_trained(trained: Trained) -> None:
+    x, y = next(iter(trained.data.plain(trained.data.splits.test, resolution=trained.resolution)))
+    with torch.no_grad():
+        answers = trained.model(x).argmax(1)
+    assert (answers == y).float().mean() > 0.9
+    assert len(answers.unique()) == 10
+
+
+@BY_FORMAT
+def test_it_computes_what_the_network_computes(name: str, written: Written) -> None:
+    parity, kind = written.artefact.parity, find_format(name)
+    assert parity is not None
+    assert parity.images == 128
+    assert parity.top1_agreement >= LEAST_AGREEMENT[kind.PRECISION]
+    if parity.largest_relative_error > 0:
+        assert parity.sqnr_db is not None and parity.sqnr_db > LEAST_SQNR_DB[kind.PRECISION]
+    if kind.AGREEMENT is None:
+        assert parity.largest_relative_error < kind.TOLERANCE
+
+
+@BY_FORMAT
+def test_only_its_files_remain(name: str, written: Written) -> None:
+    left = {path.name for path in written.folder.iterdir()} - {"logs"}
+    assert left == {written.artefact.file}
+    assert written.artefact.file == f"net{find_format(name).SUFFIX}"
+    assert written.artefact.size_bytes > 1000
+    assert set(written.artefact.versions) == set(find_format(name).PACKAGES)
+
+
+@BY_FORMAT
+def test_it_predicts_any_number_of_images(name: str, written: Written, trained: Trained) -> None:
+    predict, x = open_artefact(written.path, format=name), trained.images(5).numpy()
+    together = predict(x)
+    assert together.shape == (5, 10)
+    assert predict(x[:1]) == pytest.approx(together[:1], abs=1e-3)
+
+
+@BY_FORMAT
+def test_its_accuracy_is_counted(name: str, written: Written, trained: Trained) -> None:
+    test = trained.data.plain(trained.data.splits.test, resolution=trained.resolution)
+    accuracy = evaluate_artefact(written.path, test, format=name)
+    assert accuracy.total == len(trained.data.splits.test)
+    assert accuracy.value > 0.85
+
+
+@BY_FORMAT
+def test_a_fixed_batch(name: str, written: Written, trained: Trained, tmp_path: Path) -> None:
+    [artefact] = write(trained, tmp_path, name, batch=3)
+    assert artefact.parity is not None and artefact.parity.top1_agreement > 0.95
+    assert open_artefact(tmp_path / artefact.file, format=name)(trained.images(4).numpy()).shape == (4, 10)
+
+
+@BY_FORMAT
+def test_a_missing_or_damaged_file_is_a_user_error(name: str, written: Written, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist; export the network first"):
+        open_artefact(tmp_path / written.artefact.file, format=name)
+    damaged = tmp_path / "damaged" / written.artefact.file
+    if written.path.is_dir():
+        damaged.mkdir(parents=True)
+        for file in written.path.iterdir():
+            (damaged / file.name).write_bytes(b"damaged")
+    else:
+        damaged.parent.mkdir()
+        damaged.write_bytes(written.path.read_bytes()[:200])
+    with pytest.raises(UserError, match="export it again: nas export"):
+        open_artefact(damaged, format=name)
+
+
+def test_metadata_say_how_an_image_becomes_an_input(trained: Trained, tmp_path: Path) -> None:
+    write(trained, tmp_path, "pytorch")
+    about = json.loads((tmp_path / "net.pytorch" / "metadata.json").read_text())
+    assert about["classes"] == list("0123456789")
+    assert (about["layout"], about["resolution"], about["crop"]) == ("NCHW", trained.resolution, 1.0)
+    assert about["resize"] == "bilinear, antialiased"
+    assert about["provenance"]["run"] == "pictures"
