@@ -80,7 +80,7 @@ ROOMS: dict[str, set[str]] = {
         "search.results",
     }
     | {"search.samplers", "search.study"},
-    "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "training"},
+    "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "runner", "training"},
     "scoring": GROUND | CORE | {"quantization", "training", "search", "deploy"},
     "report": GROUND | CORE | {"hardware", "latency", "search", "deploy"},
     "tracking": GROUND,

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from nas.deploy.formats import FloatImages, Format, Predict, Source, in_batches, register
 from nas.deploy.formats.torch_export import plain_module, traced
-from nas.deploy.isolated import convert
-from nas.errors import UserError
+from nas.deploy.isolated import convert, predict_apart
 from nas.files import atomic
 
 
@@ -32,24 +31,15 @@ class ExecuTorch(Format):
             convert(to_executorch, module, source.batch, temporary, log=source.logs / f"{path.name}.log")
 
     def open(self, path: Path) -> Predict:
-        return open_executorch(path)
+        return predict_apart(load, path)
 
 
-def open_executorch(path: Path) -> Predict:
-    """Loads a program into ExecuTorch's runtime.
-
-    Raises:
-        UserError: If the runtime cannot load it.
-    """
+def load(path: Path) -> Predict:
+    """Loads a program into ExecuTorch's runtime, which prints, and may end the process."""
     import torch
     from executorch.runtime import Runtime
 
-    try:
-        method: Any = Runtime.get().load_program(path.read_bytes()).load_method("forward")
-    except RuntimeError as error:
-        raise UserError(
-            f"ExecuTorch cannot load {path} ({error}); export it again: nas export run_dir=…"
-        ) from None
+    method: Any = Runtime.get().load_program(path.read_bytes()).load_method("forward")
 
     def predict(images: FloatImages) -> NDArray[np.float32]:
         [logits] = method.execute([torch.from_numpy(np.ascontiguousarray(images))])

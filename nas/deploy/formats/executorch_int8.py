@@ -8,9 +8,9 @@ from typing import ClassVar, final
 import numpy as np
 
 from nas.deploy.formats import Format, Predict, Source, register
-from nas.deploy.formats.executorch import ExecuTorch, open_executorch, save
+from nas.deploy.formats.executorch import ExecuTorch, load, save
 from nas.deploy.formats.torch_export import plain_module, traced
-from nas.deploy.isolated import convert
+from nas.deploy.isolated import convert, predict_apart
 from nas.files import atomic
 
 
@@ -34,7 +34,7 @@ class ExecuTorchInt8(Format):
             convert(quantise, module, images, source.batch, temporary, log=log)
 
     def open(self, path: Path) -> Predict:
-        return open_executorch(path)
+        return predict_apart(load, path)
 
 
 def quantise(module: str, images: str, batch: int | None, path: str) -> None:

@@ -494,12 +494,42 @@ def test_an_int8_device_ships_an_int8_file(finished: Run) -> None:
     assert all(row.exported and row.latency_ms for row in rows)
 
 
-def test_a_device_of_fp16_is_refused_before_anything_is_trained(finished: Run) -> None:
-    given = ("experiment=mini", "run_dir=runs/half", "device=h200", "table=roofline")
-    code, _, err = finished.nas("run", *given)
+def test_a_device_that_is_not_here_gets_files_in_its_precision(finished: Run) -> None:
+    folder = finished.folder / "runs" / "half"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.rmtree(folder / "deploy")
+    given = ("experiment=mini", f"run_dir={folder}", "device=h200")
+    code, out, err = finished.nas("export", *given)
+    assert code == 0, err
+    assert "deploy: warning: the files were exported but not measured: " in out
+    assert re.search(r"deploy: winner\.fp16\.onnx, .* latency not measured", out)
+    artefacts = read_manifest(folder / "deploy", check_files=True)
+    assert {artefact.format for artefact in artefacts} == {"onnx_fp16"}
+    assert all(artefact.test_total and artefact.latency_ms is None for artefact in artefacts)
+    code, _, err = finished.nas("export", *given, "export.enforce=true")
     assert code == 2
-    assert "device h200 is one of fp16, but files are exported in fp32 or int8" in err
-    assert not (finished.folder / "runs" / "half").exists()
+    assert "CUDAExecutionProvider" in err or "h200" in err
+
+
+def test_formats_of_a_list_and_of_folders(finished: Run) -> None:
+    folder = finished.folder / "runs" / "listed"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.rmtree(folder / "deploy")
+    given = ("experiment=mini", f"run_dir={folder}", "export.formats=[pytorch,onnx]")
+    code, out, err = finished.nas("export", *given)
+    assert code == 0, err
+    assert re.search(r"deploy: winner\.pytorch, .* latency not measured", out)
+    measured = {each.format: each.latency_ms for each in read_manifest(folder / "deploy", check_files=True)}
+    assert measured["pytorch"] is None and measured["onnx"] is not None
+    code, out, _ = finished.nas("export", *given)
+    assert "deploy: done already, skipped" in out
+    (folder / "deploy" / "winner.pytorch" / "network.py").write_text("")
+    code, out, err = finished.nas("export", *given)
+    assert code == 0, err
+    assert "winner.pytorch/network.py is missing or was changed" in out
+    code, _, err = finished.nas("report", f"run_dir={folder}")
+    assert code == 0, err
+    assert "not measured" in (folder / "report.html").read_text()
 
 
 FINISH_FOR_LONGER = ("experiment=mini", "finish.epochs=120")  # so long that a worker can start meanwhile

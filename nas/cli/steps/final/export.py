@@ -39,13 +39,21 @@ def step(context: Context) -> Step:
         folder=context.path("deploy"),
         settings={
             **context.settings("export"),
-            "device": context.device.here().to_dict(),
+            "device": _device(context).to_dict(),
             **context.data_settings(),
         },
         inputs=inputs,
         outputs=("manifest.json", "*", "*.*/**/*"),
         run=lambda folder: _deploy(context, folder),
     )
+
+
+def _device(context: Context) -> Device:
+    """Returns the device with this machine's name and versions, or as it is configured if it is not here."""
+    try:
+        return context.device.here()
+    except UserError:
+        return context.device
 
 
 def _is_scaled(context: Context) -> bool:
@@ -239,15 +247,21 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
     }
     if not files:
         return artefacts
-    with progress_bar("measuring the exported files") as bar:
-        measured = measure_networks(
-            files,
-            device=device,
-            folder=folder / "measured",
-            budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
-            seed=context.config.seed,
-            progress=bar.measured,
-        )
+    try:
+        with progress_bar("measuring the exported files") as bar:
+            measured = measure_networks(
+                files,
+                device=device,
+                folder=folder / "measured",
+                budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
+                seed=context.config.seed,
+                progress=bar.measured,
+            )
+    except UserError as error:  # the device is not here, or lacks the runtime
+        if context.config.export.enforce:
+            raise
+        say(f"deploy: warning: the files were exported but not measured: {error}")
+        return artefacts
     return [
         _with_latency(artefact, measured[artefact.file], device) if artefact.file in files else artefact
         for artefact in artefacts
