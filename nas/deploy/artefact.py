@@ -53,7 +53,7 @@ def write_artefacts(
     run: str = "",
     tolerance: float | None = None,
     calibration: Tensor | None = None,
-    int8_target: str = "x86",
+    int8_target: str | None = None,
     skip: Skip | None = None,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
@@ -76,13 +76,15 @@ def write_artefacts(
             format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
             ``images``.
-        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
+        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``; by default, this machine's.
         skip: Called with the file's name and the error if a converter fails, and the format is left out;
             ``None`` raises the error.
 
     Raises:
         UserError: If a format is unknown, its packages are missing, it cannot be written, or parity fails.
     """
+    from nas.quantization import target_here
+
     targets = [find_format(name) for name in formats]  # all names are checked before any work
     for target in targets:
         target.require()
@@ -94,7 +96,7 @@ def write_artefacts(
         model=model,
         onnx=base,
         calibration=(images if calibration is None else calibration).cpu().float().numpy(),
-        int8_target=int8_target,
+        int8_target=int8_target or target_here(),
         batch=batch,
         logs=folder / "logs",
     )

@@ -192,4 +192,7 @@ def _serve(load: Callable[[Path], Predict], path: str) -> None:
 if __name__ == "__main__":
     _task, _module, _function, _argument = sys.argv[1:]
     _called = getattr(importlib.import_module(_module), _function)
-    {"convert": _convert, "serve": _serve}[_task](_called, _argument)
+    if _task == "convert":
+        _convert(_called, _argument)
+    else:
+        _serve(_called, _argument)

@@ -50,7 +50,7 @@ class Source:
     model: StaticNetwork
     onnx: Path
     calibration: FloatImages
-    int8_target: str = "x86"
+    int8_target: str
     batch: int | None = None
     logs: Path
 

@@ -50,8 +50,8 @@ def quantise(module: str, images: str, batch: int | None, path: str) -> None:
     program = traced(module, batch=size)
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(program.module(), quantizer)
-    calibration = torch.from_numpy(np.load(images))
-    parts = [part for part in calibration.split(size) if len(part) == size]
-    for part in parts:
-        prepared(part)
-    save(torch.export.export(convert_pt2e(prepared), (parts[0],)), path)
+    calibration = np.load(images)
+    for start in range(0, len(calibration) - size + 1, size):
+        prepared(torch.from_numpy(calibration[start : start + size]))
+    example = torch.zeros(size, *calibration.shape[1:])
+    save(torch.export.export(convert_pt2e(prepared), (example,)), path)

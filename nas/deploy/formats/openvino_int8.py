@@ -31,17 +31,29 @@ class OpenVinoInt8(Format):
     def write(self, source: Source, path: Path) -> None:
         log = source.logs / f"{path.name}.log"
         with atomic_folder(path) as folder, source.saved_calibration() as images:
-            convert(quantise, source.onnx, images, source.batch, folder / MODEL, log=log)
+            narrow = int(source.int8_target == "x86_without_vnni")
+            convert(quantise, source.onnx, images, source.batch, narrow, folder / MODEL, log=log)
 
     def open(self, path: Path) -> Predict:
         return open_openvino(path)
 
 
-def quantise(source: str, images: str, batch: int | None, path: str) -> None:
-    """Writes an ONNX file as OpenVINO IR in INT8."""
+def quantise(source: str, images: str, batch: int | None, narrow: int, path: str) -> None:
+    """Writes an ONNX file as OpenVINO IR in INT8.
+
+    Without VNNI, two products are added in 16 bits, which saturate unless weights have 7 bits: ``narrow``.
+    """
     model = read(source)
     import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
     calibration, size = np.load(images), batch or 1
     parts = [calibration[start : start + size] for start in range(0, len(calibration) - size + 1, size)]
-    save(nncf.quantize(model, nncf.Dataset(parts), subset_size=len(parts)), path)
+    advanced = AdvancedQuantizationParameters(
+        overflow_fix=OverflowFix.ENABLE if narrow else OverflowFix.DISABLE
+    )
+    dataset = nncf.Dataset(parts)
+    save(
+        nncf.quantize(model, dataset, subset_size=len(parts), advanced_parameters=advanced),
+        path,
+    )
