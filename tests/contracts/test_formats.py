@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,10 @@ from torch.nn import functional
 
 from nas.blocks import BlockSettings, make_settings
 from nas.deploy import Artefact, evaluate_artefact, format_names, open_artefact, write_artefacts
-from nas.deploy.formats import find_format
+from nas.deploy.formats import ConverterError, Format, Predict, Source, find_format
+from nas.deploy.formats.pytorch import load_module
+from nas.deploy.isolated import convert
+from nas.deploy.parity import ParityError
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
@@ -126,7 +134,9 @@ def written(
     assert (captured.out, captured.err) == ("", ""), "converters print into their log"
 
 
-def write(trained: Trained, folder: Path, name: str, *, batch: int | None = None) -> tuple[Artefact, ...]:
+def write(
+    trained: Trained, folder: Path, name: str, *, batch: int | None = None, tolerance: float | None = None
+) -> tuple[Artefact, ...]:
     return write_artefacts(
         trained.model,
         folder,
@@ -136,6 +146,7 @@ def write(trained: Trained, folder: Path, name: str, *, batch: int | None = None
         images=trained.images(128),
         formats=[name],
         batch=batch,
+        tolerance=tolerance,
         run="pictures",
     )
 
@@ -215,3 +226,84 @@ def test_metadata_say_how_an_image_becomes_an_input(trained: Trained, tmp_path: 
     assert (about["layout"], about["resolution"], about["crop"]) == ("NCHW", trained.resolution, 1.0)
     assert about["resize"] == "bilinear, antialiased"
     assert about["provenance"]["run"] == "pictures"
+
+
+def test_a_backbone_has_a_map_for_each_stage(trained: Trained, tmp_path: Path) -> None:
+    write(trained, tmp_path, "pytorch")
+    backbone = load_module(tmp_path / "net.pytorch", features_only=True)
+    maps = backbone(torch.zeros(2, 1, 32, 48))  # another size than the classifier's
+    info = backbone.feature_info
+    assert [tuple(each.shape) for each in maps] == [(2, 16, 16, 24), (2, 24, 8, 12)]
+    assert (info.channels(), info.reduction()) == ([16, 24], [2, 4])
+    assert info[1] == {"num_chs": 24, "reduction": 4, "module": "stages_1_1"}
+
+
+def test_the_python_file_needs_no_nas(trained: Trained, tmp_path: Path) -> None:
+    write(trained, tmp_path, "pytorch")
+    code = "import sys, network; network.load(); print('nas' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "net.pytorch",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def crash(path: str) -> None:
+    print("half a page")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def fail(path: str) -> None:
+    print("half a page", flush=True)
+    raise RuntimeError("operator Gelu is unknown")
+
+
+def hang(path: str) -> None:
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (crash, r"the converter failed \(it crashed with SIGSEGV\)"),
+        (fail, r"the converter failed \(RuntimeError: operator Gelu is unknown\); its output is in .*c\.log"),
+        (hang, "did not finish within 3 s"),
+    ],
+)
+def test_a_converter_that_does_not_finish_is_reported_in_one_line(
+    function: Callable[[str], None], message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConverterError, match=message) as error:
+        convert(function, tmp_path, log=tmp_path / "c.log", timeout_s=3 if function is hang else 60)
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
+    assert function is not fail or "half a page" in (tmp_path / "c.log").read_text()
+
+
+def test_a_format_whose_packages_are_missing_names_the_extra(trained: Trained, tmp_path: Path) -> None:
+    class Other(Format):
+        NAME = "other"
+        SUFFIX = ".other"
+        PACKAGES = ("torch", "no-such-package")
+        EXTRA = "mobile"
+        TOLERANCE = 0.0
+
+        def write(self, source: Source, path: Path) -> None:
+            raise AssertionError
+
+        def open(self, path: Path) -> Predict:
+            raise AssertionError
+
+    with pytest.raises(
+        UserError, match=r"other needs no-such-package; install with: pip install 'hwnas\[mob"
+    ):
+        Other().require()
+
+
+def test_a_file_that_answers_otherwise_is_kept_aside(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match=r"does not compute .* The file is kept as net\.onnx\.rejected"):
+        write(trained, tmp_path, "onnx", tolerance=1e-12)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx.rejected"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +16,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from nas.blocks import INPUT, BlockSettings, BlockSpec, Lowering, Op, Rounding, Shape, make_settings, ops
+from nas.deploy.formats.pytorch import load_module
 from nas.deploy.lowered import write_network
+from nas.deploy.onnx import Metadata
+from nas.deploy.python_source import write_python
 from nas.hardware import Device
 from nas.latency.kit.precision import float_convolutions
 from nas.network import NetworkSpec
@@ -160,6 +165,20 @@ def test_the_pytorch_form_has_the_shape_and_the_parameters_of_the_operation(
 def test_the_onnx_form_computes_what_the_pytorch_form_does(kind: type[Op], number: int) -> None:
     static, x = model(kind, number), images()
     assert relative_error(run_onnx(write_network(static, batch=BATCH), x), static(x).detach().numpy()) < 1e-4
+
+
+@BY_CASE
+def test_the_python_code_computes_what_the_pytorch_form_does(
+    kind: type[Op], number: int, tmp_path: Path
+) -> None:
+    static, x = model(kind, number), images()
+    about = Metadata(
+        classes=("a", "b", "c"), mean=(0.0,) * CHANNELS, std=(1.0,) * CHANNELS, network=static.network
+    )
+    code, state = write_python(static, name="example", about=about)
+    (tmp_path / "network.py").write_text(code)
+    save_file(state, tmp_path / "weights.safetensors")
+    assert torch.equal(load_module(tmp_path)(x), static(x))
 
 
 @BY_CASE
