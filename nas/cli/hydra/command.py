@@ -115,7 +115,8 @@ class Command:
         flags, overrides = split_flags(arguments)
         if {"-h", "--help"} & set(flags):
             print(command_help(self.name, self.summary, reads=self.reads, overrides=overrides))
-            print("".join(f"\n{line}" for line in self.notes()), end="")
+            for line in self.notes():
+                print(line)
             return 0
         _check_flags(flags)
         entry = hydra.main(

@@ -82,6 +82,7 @@ def ships(kind: Format, *, device: Device) -> bool:
 
 def described() -> Iterator[str]:
     """Yields a line for each format, for ``nas export --help``."""
+    yield ""
     yield "Formats (export.formats=[NAME,...], or export.formats=all for all that are installed):"
     for name in format_names():
         kind = find_format(name)
