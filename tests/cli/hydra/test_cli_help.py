@@ -7,6 +7,7 @@ import pytest
 
 from nas.cli.commands import COMMANDS
 from nas.cli.hydra.errors import setting_names
+from nas.deploy.formats import find_format, format_names
 
 
 def test_run_trust_kit_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
@@ -29,9 +30,19 @@ def test_values_are_those_of_the_command_line(nas: Callable) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_shows_what_it_reads(nas: Callable, name: str) -> None:
-    shown = nas(name, "-h").out.partition("Settings")[2].splitlines()
+    settings, _, notes = nas(name, "-h").out.partition("Settings")[2].partition("\n\n")
+    shown = settings.splitlines()
     parts = [line.split(":")[0] for line in shown[1:] if line and not line.startswith(" ")]
     assert parts == ["space", "seed", "name", "run_dir", "modules", *COMMANDS[name].reads]
+    assert notes.splitlines() == list(COMMANDS[name].notes())[1:]
+
+
+def test_export_lists_the_formats_and_what_each_needs(nas: Callable) -> None:
+    shown = nas("export", "--help").out
+    for name in format_names():
+        kind = find_format(name)
+        assert f"\n  {name}: {kind.SUMMARY}" in shown
+        assert not kind.missing() or kind.install_command in shown
 
 
 def test_groups_and_their_options_are_listed_ones_own_too(nas: Callable, own_folder: Path) -> None:
