@@ -80,7 +80,7 @@ def execute(step: Step) -> bool:
         wanted = _fingerprint(step)
         reasons = _reasons(step, wanted)
         if not reasons:
-            LOG.info(f"{step.name}: done already, skipped")
+            LOG.info(f"{step.name}: already done, skipped")
             return False
         if step.folder.exists():
             LOG.info(f"{step.name}: done again, because {'; '.join(reasons)}")
@@ -95,7 +95,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
     """Runs the step in its partial folder and records its outputs; returns its duration in seconds."""
     resumed = _read_record(step.partial) == wanted
     if resumed:
-        LOG.info(f"{step.name}: goes on where it was interrupted")
+        LOG.info(f"{step.name}: resumes where it was interrupted")
     else:
         shutil.rmtree(step.partial, ignore_errors=True)
         step.partial.mkdir()

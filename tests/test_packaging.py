@@ -75,4 +75,4 @@ def test_the_installed_wheel_runs_the_quickstart_from_an_empty_folder(wheel: Pat
     for name in ("config.yaml", "provenance.json", "report.html", "nas.log", "deploy/manifest.json"):
         assert (run_dir / name).is_file(), name
     again = run([str(binaries / "nas"), "run", "experiment=quickstart"], empty)
-    assert "supernet: done already, skipped" in again
+    assert "supernet: already done, skipped" in again

@@ -74,7 +74,7 @@ def test_a_step_writes_its_outputs_and_a_record(tmp_path: Path) -> None:
 
 def test_a_finished_step_is_skipped(tmp_path: Path) -> None:
     execute(make_step(tmp_path))
-    assert said(make_step(tmp_path, never)) == ["supernet: done already, skipped"]
+    assert said(make_step(tmp_path, never)) == ["supernet: already done, skipped"]
     assert not execute(make_step(tmp_path, never))
 
 
@@ -223,7 +223,7 @@ def test_an_interrupted_step_goes_on_where_it_was(tmp_path: Path) -> None:
         found.append((folder / "checkpoint").read_text())
         write()(folder)
 
-    assert said(make_step(tmp_path, resume))[0] == "supernet: goes on where it was interrupted"
+    assert said(make_step(tmp_path, resume))[0] == "supernet: resumes where it was interrupted"
     assert found == ["epoch 3"]
 
 
@@ -303,7 +303,7 @@ def test_a_killed_process_leaves_no_lock_and_no_half_result(tmp_path: Path) -> N
         os.kill(process.pid, signal.SIGKILL)
     assert not (tmp_path / "supernet").exists()
     start = time.monotonic()
-    assert said(make_step(tmp_path))[0] == "supernet: goes on where it was interrupted"
+    assert said(make_step(tmp_path))[0] == "supernet: resumes where it was interrupted"
     assert time.monotonic() - start < 5
     assert (tmp_path / "supernet" / "out.txt").read_text() == "result"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt", "supernet"]

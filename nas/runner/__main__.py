@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        print("\ninterrupted; the same command resumes from here", file=sys.stderr)
         return 130
     except OSError as error:
         if error.errno not in _REFUSED_WRITES:

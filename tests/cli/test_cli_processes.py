@@ -36,7 +36,7 @@ def test_two_processes_train_and_one_of_them_keeps_the_books(
     assert json.loads((run / "provenance.json").read_text())["earlier"] == []
     assert (run / "nas.log").read_text().count("supernet: done in") == 1
     alone = nas("train", *SETTINGS)
-    assert alone.code == 0 and "supernet: done already, skipped" in alone.out, "their number decides nothing"
+    assert alone.code == 0 and "supernet: already done, skipped" in alone.out, "their number decides nothing"
 
 
 @pytest.mark.long  # half a minute: two more pairs of processes that import everything
@@ -57,7 +57,7 @@ def test_two_processes_go_on_from_a_checkpoint_and_one_alone_can_too(own_folder:
             path.unlink()
         done = torchrun("-m", "nas.cli", "train", *settings, cwd=own_folder, processes=processes)
         assert done.returncode == 0, done.stderr
-        assert "goes on where it was interrupted" in done.stdout
+        assert "resumes where it was interrupted" in done.stdout
         if processes == 2:
             assert (own_folder / "run/supernet/weights.safetensors").read_bytes() == whole
 

@@ -14,13 +14,13 @@ def test_what_a_library_logs_is_shown_once_and_logged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with log_to(tmp_path / "nas.log"):
-        logging.getLogger("nas.pipeline").info("supernet: done already, skipped")
+        logging.getLogger("nas.pipeline").info("supernet: already done, skipped")
         logging.getLogger("nas.training").warning("postgresql://me:secret@host is slow")
         logging.getLogger("other").info("nothing to see")
         say("hello")
     shown = capsys.readouterr().out
     assert shown.splitlines() == [
-        "supernet: done already, skipped",
+        "supernet: already done, skipped",
         "warning: postgresql://me:***@host is slow",
         "hello",
     ]

@@ -57,7 +57,7 @@ def test_one_without_samples_of_an_entry_is_refused(result, tmp_path):
         found["windows"] = [window for window in found["windows"] if window[0] != gone]
 
     path = changed(result, tmp_path, drop, keep_hash=True)
-    with pytest.raises(UserError, match=r"1 of the kit's \d+ entries have no samples; .* it goes on where"):
+    with pytest.raises(UserError, match=r"1 of the kit's \d+ entries have no samples; .* it resumes where"):
         load_table(path)
 
 

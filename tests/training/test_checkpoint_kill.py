@@ -116,7 +116,7 @@ def test_nas_train_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> No
         kill_after(step, checkpoints, pid=process.pid, is_alive=lambda p=process: p.poll() is None)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    assert "goes on where it was interrupted" in finish(start(killed))
+    assert "resumes where it was interrupted" in finish(start(killed))
     assert_equal(killed / "supernet", whole / "supernet")
 
 

@@ -100,7 +100,7 @@ class Command:
             return self._run(arguments)
         except KeyboardInterrupt:
             again = shlex.join(["nas", self.name, *arguments])
-            error(f"interrupted; the same command goes on from here: {again}", prefix="")
+            error(f"interrupted; the same command resumes from here: {again}", prefix="")
             return INTERRUPTED
         except _ReportedError:
             return USER_ERROR

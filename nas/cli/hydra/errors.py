@@ -89,7 +89,7 @@ def unwritable(error: OSError) -> UserError:
     """The message for a folder or a disk that cannot be written to."""
     place = f" to {error.filename}" if error.filename else ""
     reason = (error.strerror or str(error)).lower()
-    room = "make room and repeat the command, which goes on from here, or " if is_full(error) else ""
+    room = "make room and repeat the command, which resumes from here, or " if is_full(error) else ""
     return UserError(f"cannot write{place} ({reason}); {room}name another folder: run_dir=FOLDER")
 
 

@@ -105,7 +105,7 @@ def entry_latencies(manifest: Mapping[str, Any], windows: Sequence[Window]) -> d
     if missing := names - {window.entry for window in windows}:
         raise UserError(
             f"{len(missing)} of the kit's {len(names)} entries have no samples; the measurement was cut off: "
-            "repeat it with the same files, and it goes on where it stopped"
+            "repeat it with the same files, and it resumes where it stopped"
         )
     shown = [entry["id"] for entry in manifest["entries"] if entry["role"] == _REFERENCE]
     return latencies(windows, references=shown)

@@ -62,4 +62,4 @@ def _message(errors: IO[bytes], code: int) -> str:
     if faults:
         return faults[-1]
     last = f": {lines[-1].strip()}" if lines else ""
-    return f"the process that measures ended with exit code {code}{last}; the same command goes on from here"
+    return f"the process that measures ended with exit code {code}{last}; the same command resumes from here"

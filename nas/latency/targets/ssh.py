@@ -52,7 +52,7 @@ class Ssh(Transport):
         if code == _NO_CONNECTION:
             return (
                 f"No connection, or it broke: check that `ssh {self._address}` works by itself; the same "
-                "command goes on where it stopped"
+                "command resumes where it stopped"
             )
         if code == _NO_COMMAND:
             return "Install it there, or name the command: table.remote.python=PATH"

@@ -139,7 +139,7 @@ def test_an_interruption_says_how_to_go_on(own_folder: Path, capsys: pytest.Capt
 
     assert run(body, "run_dir=my run") == 130
     assert capsys.readouterr().err == (
-        "interrupted; the same command goes on from here: nas train 'run_dir=my run'\n"
+        "interrupted; the same command resumes from here: nas train 'run_dir=my run'\n"
     )
 
 

@@ -213,7 +213,7 @@ def assert_full(outcome: Outcome, reason: str) -> None:
     assert outcome.code == 2
     assert re.fullmatch(
         rf"error: cannot write to \S+ \({reason}\); make room and repeat the command, "
-        "which goes on from here, or name another folder: run_dir=FOLDER\n",
+        "which resumes from here, or name another folder: run_dir=FOLDER\n",
         outcome.err,
     ), outcome.err
 

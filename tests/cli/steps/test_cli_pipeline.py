@@ -185,7 +185,7 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
     code, out, _ = finished.nas("run", "experiment=mini")
     assert code == 0
     assert [line for line in out.splitlines() if "skipped" in line] == [
-        f"{step}: done already, skipped" for step in STEPS
+        f"{step}: already done, skipped" for step in STEPS
     ]
     assert finished.results() == before
 
@@ -207,7 +207,7 @@ def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: st
 def test_new_images_are_trained_on(tmp_path: Path) -> None:
     write_project(tmp_path)
     run = Run(tmp_path, "")
-    for expected in ("supernet: done in ", "supernet: done already, skipped"):
+    for expected in ("supernet: done in ", "supernet: already done, skipped"):
         code, out, err = run.nas("train", "experiment=mini")
         assert code == 0, err
         assert expected in out
@@ -453,7 +453,7 @@ def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(fin
     assert not (own / "scale").exists()
     code, out, _ = finished.nas("export", *given)
     assert code == 0
-    assert "deploy: done already, skipped" in out
+    assert "deploy: already done, skipped" in out
 
 
 def test_a_file_measured_beside_another_program_says_so(finished: Run) -> None:
@@ -551,7 +551,7 @@ def test_networks_are_trained_at_the_same_time(finished: Run, in_parallel: tuple
     assert " in parallel: " in out, "the other worker has trained one of the two"
     code, out, err = finished.nas("finish", *FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=1")
     assert code == 0, err
-    assert "final: done already" in out, "how many at a time does not change what is trained"
+    assert "final: already done" in out, "how many at a time does not change what is trained"
 
 
 def helpers_of(parent: int) -> list[int]:

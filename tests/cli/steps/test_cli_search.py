@@ -209,7 +209,7 @@ def test_two_workers_search_together(project: Path) -> None:
     assert "workers failed" not in out
     assert len([row for row in trials(project) if row["state"] != "rejected"]) == 12
     _, alone = search(project)
-    assert "done already" in _, "how many workers there are does not change what is searched"
+    assert "already done" in _, "how many workers there are does not change what is searched"
     assert alone["space"] == "mini"
 
 
@@ -235,7 +235,7 @@ def test_a_search_with_halving_takes_nothing_over_from_one_without(project: Path
 def test_what_is_read_of_the_device_and_of_missing_blocks_decides_a_search(project: Path) -> None:
     base = ["search.trials=4", "search.respect_device=true", "search.objectives=[accuracy,latency,size]"]
     search(project, *base)
-    assert "done already" in search(project, *base)[0]
+    assert "already done" in search(project, *base)[0]
     for setting, name in (
         ("device.max_width=64", "device.max_width: 560 -> 64"),
         ("table.missing=error", 'missing: "measure" -> "error"'),

@@ -160,9 +160,9 @@ def test_a_table_of_a_device_that_is_reached_from_here(space: SearchSpace, nas: 
     assert "measuring on local: as device board" in outcome.out
     table = load_table("run/table/mini-board.json")
     assert (table.device.threads, table.device.machine) == (2, describe_machine())
-    # How it was reached does not decide the table: with another folder it is done already.
+    # How it was reached does not decide the table: with another folder it is already done.
     again = nas("table", *QUICK, *remote[:2], "device.name=board", "device.threads=2")
-    assert "table: done already, skipped" in again.out
+    assert "table: already done, skipped" in again.out
 
 
 def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas) -> None:
@@ -178,7 +178,7 @@ def test_a_table_from_whole_networks_and_a_sibling(space: SearchSpace, nas: Nas)
     table = load_table("run/table/mini-phone.json")
     network = space.network(archs[-1], classes=10)
     assert table.predict(network) == pytest.approx(2 * truth.predict(network), rel=0.2)
-    assert "done already" in nas("table", *SIZES, *fit).out
+    assert "already done" in nas("table", *SIZES, *fit).out
     Path("phone.csv").write_text("\n".join(["architecture,latency_ms", *lines[1:]]) + "\n")
     assert "the measured networks changed" in nas("table", *SIZES, *fit).out
 
@@ -199,7 +199,7 @@ def test_a_table_is_checked_and_corrected_here(space: SearchSpace, nas: Nas) -> 
     network = space.network(space.largest(), classes=10)
     assert table.predict(network) == pytest.approx(ratio * given.predict(network), rel=0.6)
     assert table.accuracy is not None and table.accuracy.networks == 5
-    assert "done already" in nas("table", *check).out
+    assert "already done" in nas("table", *check).out
     dataclasses.replace(given, name="other").save(Path("theirs.json"))
     assert "the checked table changed" in nas("table", *check).out
 

@@ -1,4 +1,4 @@
-"""``nas trust`` on a few digits: what it writes and says, and that it goes on where it was interrupted."""
+"""``nas trust`` on a few digits: what it writes and says, and that it resumes where it was interrupted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_from_the_supernet_to_the_page(nas: Nas, own_folder: Path) -> None:
     for words in ("4 networks on 288 images", "Kendall τ", "precision at 1", "a network gains"):
         assert words in done.out
 
-    assert "trust: done already, skipped" in nas("trust", *TINY).out
+    assert "trust: already done, skipped" in nas("trust", *TINY).out
     assert nas("report", "run_dir=run").code == 0
     assert "Trust in the supernet" in (own_folder / "run" / "report.html").read_text(encoding="utf-8")
 
@@ -77,7 +77,7 @@ def test_it_goes_on_where_it_was_interrupted(
     [kept] = rows(own_folder / "run" / ".trust.partial")
     done = nas("trust", *settings)
     assert done.code == 0, done.err
-    assert "trust: goes on where it was interrupted" in done.out
+    assert "trust: resumes where it was interrupted" in done.out
     assert "networks are trained with epochs=2, the supernet was trained with 1" in done.out
     assert [name.split()[0] for name in calls] == ["smallest", "largest", "largest", "random", "random"]
     found = rows(own_folder / "run" / "trust")

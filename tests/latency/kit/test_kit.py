@@ -337,7 +337,7 @@ def test_the_runner_says_that_it_can_go_on_after_an_interruption(kit, tmp_path):
         process.send_signal(signal.SIGINT)
         process.stdout.read()
 
-    said = "\ninterrupted; the same command goes on from here\n"
+    said = "\ninterrupted; the same command resumes from here\n"
     assert interrupted(kit, tmp_path, stop) == (said, 130)
 
 

@@ -67,8 +67,8 @@ def test_the_users_mistakes_are_told_as_elsewhere(kit, tmp_path):
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("import os; os.kill(os.getpid(), 9)", "ended with exit code -9; the same command goes on"),
-        ("raise MemoryError", "ended with exit code 1: MemoryError; the same command goes on"),
+        ("import os; os.kill(os.getpid(), 9)", "ended with exit code -9; the same command resumes"),
+        ("raise MemoryError", "ended with exit code 1: MemoryError; the same command resumes"),
     ],
 )
 def test_a_process_that_dies_is_told(tmp_path, program, message):

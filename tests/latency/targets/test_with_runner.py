@@ -91,7 +91,7 @@ def test_a_connection_that_breaks_is_gone_on_with(write_quick, pi, server, tmp_p
     samples = tmp_path / "samples.jsonl"
     breaker = threading.Thread(target=break_connection, args=(samples, server.pid))
     breaker.start()
-    with pytest.raises(UserError, match=r"No connection, or it broke: .* the same command goes on where it"):
+    with pytest.raises(UserError, match=r"No connection, or it broke: .* the same command resumes where it"):
         run_kit(kit, samples, target=pi)
     breaker.join()
     kept = samples.read_bytes()
