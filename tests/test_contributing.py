@@ -35,7 +35,7 @@ TINY = (
     "finish.baseline_widths=[]",
     "export.measure_budget=1s",
 )
-MAKE = ("make test", "make format", "make test-long", "make mutants seed=1")
+MAKE = ("make test", "make coverage", "make format", "make test-long", "make mutants seed=1")
 TABLE = "nas table space=mine device=desk table.budget=1m run_dir=runs/desk"
 PARTS = (
     "nas run modules=[my_parts] data=numpy_files train.recipe=extremes search.sampler=early_tpe "
