@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import ast
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
+from coverage import CoverageData
 
-from tools.mutants import covering, lane, report, trees
-from tools.mutants.covering import Covering
-from tools.mutants.finding import Mutant, draw, mutants_of
+from tools.mutants.__main__ import main
+from tools.mutants.changes import draw, mutants_of
+from tools.mutants.suite import Suite, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def changes(source: str) -> set[str]:
-    return {mutant.change for mutant in mutants_of("a.py", source)}
+    return {mutant.change for location in mutants_of("a.py", source) for mutant in location}
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("x = a < b", {"a < b → (a <= b)", "a < b → (a >= b)"}),
-        ("x = a is b", {"a is b → (a is not b)"}),
-        ("x = a * b", {"a * b → (a / b)"}),
-        ("x = a and b", {"a and b → (a or b)", "a and b → (a)", "a and b → (b)"}),
-        ("x = 3", {"3 → (4)", "3 → (2)"}),
-        ("x = True", {"True → (False)"}),
-        ("x = not a", {"not a → (a)"}),
-        ("x = min(a)", {"min(a) → (max(a))"}),
-        ("x = f(a, b)", {"f(a, b) → (f(b, a))"}),
-        ("x = a[b:]", {"a[b:] → (a[:])"}),
-        ("x = a if b else c", {"a if b else c → (c if b else a)"}),
-        ("x = [a for a in b if a]", {"[a for a in b if a] → ([a for a in b])"}),
+        ("x = a < b", {"a < b → a <= b", "a < b → a >= b"}),
+        ("x = a is b", {"a is b → a is not b"}),
+        ("x = a * b", {"a * b → a / b"}),
+        ("x = 'a' + f(b * c)", {"b * c → b / c"}),
+        ("x = a and b", {"a and b → a or b", "a and b → a", "a and b → b"}),
+        ("x = 3", {"3 → 4", "3 → 2"}),
+        ("x = True", {"True → False"}),
+        ("x = not a", {"not a → a"}),
+        ("x = -a", {"-a → a"}),
+        ("x = np.min(a)", {"np.min(a) → np.max(a)"}),
+        ("x = f(a, b)", {"f(a, b) → f(b, a)"}),
+        ("x = max(a, b)", {"max(a, b) → min(a, b)"}),
+        ("x = a[b:]", {"a[b:] → a[:]"}),
+        ("x = a[b:, c]", {"a[b:, c] → a[:, c]"}),
+        ("x = a if b else c", {"a if b else c → c if b else a"}),
+        ("x = [a for a in b if a]", {"[a for a in b if a] → [a for a in b]"}),
         ("f(a)", {"f(a) → pass"}),
-        ("if a:\n    b = c", {"a → (not a)"}),
+        ("if a:\n    b = c", {"a → not a"}),
         ("a -= b", {"a -= b → pass", "a -= b → a += b"}),
+        ("while a:\n    continue", {"a → not a", "continue → break"}),
+        ("raise UserError(1 + 2)", {"raise UserError(1 + 2) → pass"}),
     ],
 )
 def test_each_kind_of_change(source: str, expected: set[str]) -> None:
@@ -55,117 +64,146 @@ def test_each_kind_of_change(source: str, expected: set[str]) -> None:
         "assert 1 < 2",
         "__all__ = [*a, *b[1:]]",
         "error = UserError(1 + 2)",
+        "raise NotImplementedError",
         "say(1 + 2)",
         "x = zip(a, b, strict=True)",
         "@cache(3)\ndef f(): ...",
         "if TYPE_CHECKING:\n    x = 1",
     ],
 )
-def test_what_says_something_to_people_stays(source: str) -> None:
+def test_what_changes_no_result_stays(source: str) -> None:
     assert changes(source) == set()
 
 
-def test_an_error_may_be_left_out_but_its_message_is_not_changed() -> None:
-    assert changes("raise UserError(1 + 2)") == {"raise UserError(1 + 2) → pass"}
+def test_every_mutant_of_this_package_is_another_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for mutant in draw(["nas/network", "nas/gaussian.py"], count=100, seed=0):
+        source = Path(mutant.path).read_text("utf-8")
+        assert ast.dump(ast.parse(mutant.text)) != ast.dump(ast.parse(source)), mutant.id
+        assert mutant.code in source
 
 
-def test_every_mutant_of_this_package_is_another_program() -> None:
-    for mutant in draw(ROOT, ["nas/network"], count=50, seed=0):
-        source = (ROOT / mutant.path).read_text("utf-8")
-        assert ast.dump(ast.parse(mutant.apply(source))) != ast.dump(ast.parse(source)), mutant.id
+def test_a_seed_draws_locations_uniformly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.py").write_text("x = a < b\ny = not a\n")
+    both = draw(["a.py"], count=2, seed=1)
+    assert draw(["a.py"], count=1, seed=1) == both[:1]
+    assert {mutant.line for mutant in both} == {1, 2}
+    lines = Counter(draw(["a.py"], count=1, seed=seed)[0].line for seed in range(300))
+    assert 120 < lines[1] < 180  # two of the three mutants are in line 1, but one of the two locations
 
 
-def test_a_seed_decides_what_is_drawn() -> None:
-    first, again, other = (draw(ROOT, ["nas/network"], count=20, seed=seed) for seed in (1, 1, 2))
-    assert first == again != other
-    assert len({mutant.id for mutant in first}) == 20
+def test_a_place_without_code_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no code to change in nas/spaces"):
+        draw(["nas/spaces"], count=1, seed=0)
 
 
-SOURCE = "def least(a, b):\n    return a if a < b else b\n"
+def test_lines_are_those_of_the_statement_or_at_module_level_all() -> None:
+    source = "x = 3\ndef f(a=4):\n    if a == x:\n        return (\n            5\n        )\n"
+    lines = {mutant.change: mutant.lines for [mutant, *_] in mutants_of("a.py", source)}
+    assert lines == {
+        "3 → 4": range(1, 7),
+        "4 → 5": range(1, 7),
+        "a == x → a != x": range(3, 4),
+        "5 → 6": range(4, 7),
+    }
+
+
+CODE = """\
+SIZE = 2
+def size():
+    return str(SIZE)
+def copy(a):
+    return a[None:]
+def unused(a):
+    return -a
+"""
+TESTS = """\
+import sys
+from sample.code import copy, size
+def test_size():
+    assert size() == "2"
+def test_copy():
+    assert copy([3]) == [3]
+def test_that_fails_without_a_mutant():
+    assert copy([3]) == [4]
+def test_that_fails_when_it_is_not_recorded():
+    assert copy([3]) == [3] and "xdist.plugin" in sys.modules
+"""
+# This seed draws what nothing runs last: the others take long enough to interrupt them.
+COMMAND = ["--seed=5", "--workers=1", "--places", "sample", "--tests", "tests"]
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A package with a test that cannot tell `<` from `<=`."""
-    (tmp_path / "sample").mkdir()
-    (tmp_path / "sample" / "code.py").write_text(SOURCE)
-    (tmp_path / "tests").mkdir()
-    test = "from sample.code import least\n\ndef test_least():\n    assert least(1, 2) == least(2, 1) == 1\n"
-    (tmp_path / "tests" / "test_sample.py").write_text(test)
-    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\npythonpath = ['.']\n")
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of three locations: a test notices the change of the first, and nothing runs the last."""
+    files = {"sample/code.py": CODE, "tests/test_sample.py": TESTS, "tools/mutants/equivalent.yaml": "[]"}
+    files |= {".gitignore": "build\n__pycache__\n", "pyproject.toml": ""}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"]):
+        subprocess.run(["git", *arguments], check=True)
     return tmp_path
 
 
-def mutant(new: str) -> Mutant:
-    [found] = (each for each in mutants_of("sample/code.py", SOURCE) if each.new == new)
-    return found
+def test_mutants_are_killed_or_shown(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "tools.mutants", *COMMAND]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        first = process.stdout.readline()
+        process.terminate()
+        rest = process.stdout.read()
+    assert process.returncode == 1
+    assert "2 are left" in rest
+    [tree] = repository.glob("build/mutants/*/tree-0")
+    assert (tree / "sample/code.py").read_text() == CODE
+
+    assert main(COMMAND) == 1
+    out = capsys.readouterr().out
+    assert out.count(" s  ") == 2
+    assert first not in out
+    assert "1 of 3 mutants killed: 33.3%" in out
+    assert "sample/code.py:5: a[None:] → a[:]\n    return a[None:]\n    survived" in out
+    assert "sample/code.py:7: -a → a\n    return -a\n    uncovered" in out
+
+    entry = 'path: sample/code.py, code: "return a[None:]", change: "a[None:] → a[:]", reason: None is no end'
+    (repository / "tools/mutants/equivalent.yaml").write_text(f"- {{{entry}}}")
+    assert main(COMMAND) == 1
+    out = capsys.readouterr().out
+    assert "1 of 2 mutants killed: 50.0%" in out
+    assert "1 of 3 are equivalent (at most 10% allowed)" in out
 
 
-def outcome(tree: Path, covered: Covering, mutant: Mutant) -> dict[str, Any]:
-    """The outcome of a mutant in a new process: a lane forks, and this one may hold threads of torch."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_outcome, tree, covered, mutant).result(timeout=120)
+def test_what_fails_without_a_mutant_too_kills_nothing(repository: Path) -> None:
+    test = "tests/test_missing.py::test"
+    data = CoverageData(no_disk=True)
+    data.set_context(f"{test}|run")
+    data.add_lines({str(repository / "sample/code.py"): [3]})
+    suite = Suite(repository, {test: 1.0}, data)
+    [mutant] = (mutant for mutant in draw(["sample"], count=3, seed=0) if mutant.line == 1)
+    with pytest.raises(SystemExit, match="without a mutant, too: exit code 4"):
+        asyncio.run(suite.outcome(mutant, repository))
 
 
-def _outcome(tree: Path, covered: Covering, mutant: Mutant) -> dict[str, Any]:
-    return lane.Lane(tree, covered).outcome(mutant)
+def test_changes_that_are_not_committed_are_refused(repository: Path) -> None:
+    (repository / "sample/code.py").write_text("x = 1\n")
+    with pytest.raises(SystemExit, match="commit or stash your changes"):
+        main(COMMAND)
 
 
-def test_a_mutant_is_written_and_taken_back(tree: Path) -> None:
-    path = tree / "sample" / "code.py"
-    before = path.stat().st_mtime_ns
-    with trees.mutated(tree, mutant("(a >= b)")):
-        assert "a if (a >= b) else b" in path.read_text()
-        assert path.stat().st_mtime_ns // 10**9 != before // 10**9
-    assert (path.read_text(), path.stat().st_mtime_ns) == (SOURCE, before)
-
-
-def test_recorded_tests_kill_what_they_notice_and_nothing_else(tree: Path, tmp_path: Path) -> None:
-    covering.record(tree, tmp_path / "record", package="sample", tests=["tests"], workers=1)
-    covered = covering.read(tree, tmp_path / "record")
-    [test] = covered.cpu_s
-    assert covered.lines["sample/code.py"][2] == {test}
-    assert outcome(tree, covered, mutant("(a >= b)")) == {"outcome": "killed", "tests": 1, "by": test}
-    assert outcome(tree, covered, mutant("(a <= b)"))["outcome"] == "survived"
-    assert outcome(tree, Covering({}, {}), mutant("(a >= b)"))["outcome"] == "uncovered"
-
-
-def test_a_test_that_fails_anyway_kills_nothing(tree: Path) -> None:
-    path = tree / "tests" / "test_sample.py"
-    path.write_text(path.read_text() + "\ndef test_wrong():\n    assert least(1, 2) == 2\n")
-    names = {
-        f"tests/test_sample.py::{name}": cost for name, cost in (("test_wrong", 0.1), ("test_least", 0.2))
-    }
-    covered = Covering(names, {"sample/code.py": {2: set(names)}})
-    assert outcome(tree, covered, mutant("(a >= b)"))["by"] == "tests/test_sample.py::test_least"
-    assert outcome(tree, covered, mutant("(a <= b)"))["outcome"] == "survived"
-
-
-def test_cheap_and_near_tests_run_first() -> None:
-    costs = {
-        "tests/x/a.py::1": 1.0,
-        "tests/nas/b.py::1": 2.0,
-        "tests/nas/b.py::2": 0.5,
-        "tests/x/c.py::1": 99.0,
-    }
-    changed = Mutant("sample/nas/code.py", "negation", 1, 1, True, 0, "a", "b", "a")
-    tests = lane.affordable(Covering(costs, {"sample/nas/code.py": {1: set(costs)}}), changed)
-    assert lane.in_rounds(changed, tests) == [["tests/nas/b.py::2", "tests/nas/b.py::1"], ["tests/x/a.py::1"]]
-
-
-def test_report_counts_listed_equivalents_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    drawn = mutants_of("sample/code.py", SOURCE)
-    outcomes = {each.id: {"outcome": "survived" if "<= b" in each.new else "killed"} for each in drawn}
-    listed = tmp_path / "equivalent.yaml"
-    monkeypatch.setattr(report, "LISTED", listed)
-    listed.write_text("[]")
-    assert report.write(drawn, outcomes, tmp_path / "report.md") == 1
-    assert "2 of 3 mutants killed: 66.7%" in capsys.readouterr().out
-    listed.write_text(
-        "- {path: sample/code.py, code: return a if a < b else b, change: a < b → (a <= b), reason: equal}"
+def test_tests_that_take_too_long_are_ended_with_their_processes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    code = "import subprocess, pathlib\ndef test():\n    process = subprocess.Popen(['sleep', '60'])\n"
+    (tree / "test_slow.py").write_text(
+        code + "    pathlib.Path('pid').write_text(str(process.pid))\n    process.wait()\n"
     )
-    report.write(drawn, outcomes, tmp_path / "report.md")
-    assert "2 of 2 mutants killed: 100.0%" in (tmp_path / "report.md").read_text()
-    assert "1 of 3 are equivalent" in capsys.readouterr().out
+    assert asyncio.run(run(tree, ["test_slow.py"], limit_s=2)) == "timeout"
+    state = subprocess.run(
+        ["ps", "-o", "stat=", (tree / "pid").read_text()], check=False, stdout=subprocess.PIPE, text=True
+    )
+    assert state.stdout.strip() in ("", "Z", "ZN")  # gone, or ended and not collected by its new parent
