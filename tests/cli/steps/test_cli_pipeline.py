@@ -522,7 +522,7 @@ def test_formats_of_a_list_and_of_folders(finished: Run) -> None:
     measured = {each.format: each.latency_ms for each in read_manifest(folder / "deploy", check_files=True)}
     assert measured["pytorch"] is None and measured["onnx"] is not None
     code, out, _ = finished.nas("export", *given)
-    assert "deploy: done already, skipped" in out
+    assert "deploy: already done, skipped" in out
     (folder / "deploy" / "winner.pytorch" / "network.py").write_text("")
     code, out, err = finished.nas("export", *given)
     assert code == 0, err
