@@ -128,7 +128,7 @@ def test_copy():
 def test_that_fails_without_a_mutant():
     assert copy([3]) == [4]
 def test_that_fails_when_it_is_not_recorded():
-    assert copy([3]) == [3] and "xdist.plugin" in sys.modules
+    assert copy([3]) == [3] and "--cov=sample" in sys.argv
 """
 # This seed draws what nothing runs last: the others take long enough to interrupt them.
 COMMAND = ["--seed=5", "--workers=1", "--places", "sample", "--tests", "tests"]
