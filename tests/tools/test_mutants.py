@@ -130,6 +130,8 @@ def test_that_fails_without_a_mutant():
 def test_that_fails_when_it_is_not_recorded():
     assert copy([3]) == [3] and "--cov=sample" in sys.argv
 """
+# Plugins that take most of the time in which pytest starts are left out.
+QUICK = '[tool.pytest.ini_options]\naddopts = "-pno:hydra_pytest -pno:hypothesispytest -pno:anyio"\n'
 # This seed draws what nothing runs last: the others take long enough to interrupt them.
 COMMAND = ["--seed=5", "--workers=1", "--places", "sample", "--tests", "tests"]
 
@@ -138,7 +140,7 @@ COMMAND = ["--seed=5", "--workers=1", "--places", "sample", "--tests", "tests"]
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package of three locations: a test notices the change of the first, and nothing runs the last."""
     files = {"sample/code.py": CODE, "tests/test_sample.py": TESTS, "tools/mutants/equivalent.yaml": "[]"}
-    files |= {".gitignore": "build\n__pycache__\n", "pyproject.toml": ""}
+    files |= {".gitignore": "build\n__pycache__\n", "pyproject.toml": QUICK}
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -199,10 +201,11 @@ def test_tests_that_take_too_long_are_ended_with_their_processes(tmp_path: Path)
     tree = tmp_path / "tree"
     tree.mkdir()
     code = "import subprocess, pathlib\ndef test():\n    process = subprocess.Popen(['sleep', '60'])\n"
+    (tree / "pyproject.toml").write_text(QUICK)
     (tree / "test_slow.py").write_text(
         code + "    pathlib.Path('pid').write_text(str(process.pid))\n    process.wait()\n"
     )
-    assert asyncio.run(run(tree, ["test_slow.py"], limit_s=2)) == "timeout"
+    assert asyncio.run(run(tree, ["test_slow.py"], limit_s=4)) == "timeout"
     state = subprocess.run(
         ["ps", "-o", "stat=", (tree / "pid").read_text()], check=False, stdout=subprocess.PIPE, text=True
     )
