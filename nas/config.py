@@ -394,22 +394,34 @@ class SearchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleConfig:
-    """Compound scaling of the winner: depth alpha^phi, width beta^phi, resolution gamma^phi.
+    """Scaling of the winner's depth, width and resolution to a latency budget.
 
     Attributes:
+        method: latency (the depth of each stage, the width and the resolution that use the budget best),
+            compound (depth alpha^phi, width beta^phi, resolution gamma^phi; the largest phi within the
+            budget), or grid (the same, with the best alpha, beta and gamma for this network at phi = 1).
         latency_ms: Latency budget of the scaled network: milliseconds per inference of device.batch images;
             null for none.
         latency_ratio: The same budget, as a multiple of the winner's predicted latency; null for none.
         latency_fraction: The same budget, as a share of the predicted latency of the space's largest network.
         margin: Share of the budget that is left free, because a table errs by a few percent.
-        alpha: Growth of the depth.
+        alpha: Growth of the depth; for latency, in the balance that a network is compared with.
         beta: Growth of the width.
         gamma: Growth of the resolution.
-        depth_rounding: nearest, so that a small phi changes little, or up, as in EfficientNet.
-        min_phi: Smallest phi to try; below 0 the network shrinks.
+        depth_rounding: nearest, so that a small phi changes little, or up, as in EfficientNet; latency
+            needs none.
+        min_phi: Smallest phi to try; below 0 the network shrinks. For latency, the equivalent phi.
         max_phi: Largest phi to try.
+        score_epochs: Epochs of a short training that chooses among the best networks by validation accuracy;
+            the supernet's weights are used instead if it holds all of them; 0 for no scoring.
+        scored: Number of networks to score for latency.
+        fallbacks: Number of faster networks to keep in scale.json, in the order in which they replace the
+            first.
+        family: N makes a family phi = 0 to N, which finish trains and export measures too; null for none. For
+            latency, each has at most twice the latency of the one before.
     """
 
+    method: str
     latency_ms: float | None
     latency_ratio: float | None
     latency_fraction: float | None
@@ -420,6 +432,10 @@ class ScaleConfig:
     depth_rounding: str
     min_phi: float
     max_phi: float
+    score_epochs: int
+    scored: int
+    fallbacks: int
+    family: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

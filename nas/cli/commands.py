@@ -241,7 +241,7 @@ _ALL = (
     Command(
         name="scale",
         summary="scales the winner of a search to a latency budget",
-        reads=("device", "table", "scale"),
+        reads=("compute", "data", "device", "train", "table", "scale", "finish"),
         body=scale,
     ),
     Command(

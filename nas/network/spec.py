@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,8 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
         UserError: If the block does not fit its input, or its output has no pixel.
     """
     try:
-        block = settings.lower(shape, rounding)
-        out_shape = block.out_shape  # lowers it to its operations, which can fail as well
+        block = _lower(settings, shape, rounding)
+        out_shape = block.out_shape
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
     if out_shape.height < 1 or out_shape.width < 1:
@@ -188,6 +188,14 @@ def lower(settings: BlockSettings, shape: Shape, rounding: Rounding, place: Plac
             f"{place}: an image of {shape.height}×{shape.width} pixels shrinks to nothing; use a higher "
             "resolution"
         )
+    return block
+
+
+@lru_cache(maxsize=2**14)
+def _lower(settings: BlockSettings, shape: Shape, rounding: Rounding) -> BlockSpec:
+    """Lowers a block down to its operations, once for all networks that share it."""
+    block = settings.lower(shape, rounding)
+    block.ops  # noqa: B018 - computed here, because it can fail as well
     return block
 
 

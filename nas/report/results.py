@@ -17,7 +17,7 @@ from nas.statistics import wilson
 
 RESULTS = Path("final") / "results.json"
 TRUST = Path("trust") / "trust.json"
-ROLES = ("winner", "largest", "smallest", "baseline")
+ROLES = ("winner", "family", "largest", "smallest", "baseline")
 
 
 @final

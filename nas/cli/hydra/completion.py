@@ -15,6 +15,7 @@ _NAMES = {
     "train.recipe": "nas.training.recipes:recipe_names",
     "table.missing": "nas.latency.estimate.missing:MISSING",
     "search.sampler": "nas.search.samplers:sampler_names",
+    "scale.method": "nas.cli.steps.final.scale_methods:METHODS",
     "scale.depth_rounding": "nas.scaling:ROUNDINGS",
     "finish.baseline": "nas.network:reference_names",
     "tracker.name": "nas.tracking:tracker_names",

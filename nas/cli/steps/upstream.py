@@ -43,6 +43,7 @@ _TRAINED_ANEW = ("channels", "max_train_images", "store_size", "validation_fract
 _BUILDS_ON = {
     "trust": _SUPERNET,
     "search": _SUPERNET,
+    "scale": _SUPERNET,
     "final": _Upstream(
         folder="search", command="nas search", free=_HARMLESS | {f"data.{name}" for name in _TRAINED_ANEW}
     ),
@@ -60,7 +61,9 @@ def check_images(context: Context, step: Step) -> None:
         UserError: If the data differ, or the record cannot be read.
     """
     upstream = _BUILDS_ON.get(step.name)
-    if upstream is None or (step.name == "final" and context.config.finish.network is not None):
+    scale, own = context.config.scale, context.config.finish.network
+    without = {"scale": not scale.score_epochs, "final": own is not None}
+    if upstream is None or without.get(step.name, False):
         return
     folder = context.path(upstream.folder)
     if not folder.is_dir():

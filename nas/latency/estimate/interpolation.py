@@ -28,18 +28,21 @@ def with_interpolated_estimates(table: LatencyTable, blocks: Iterable[BlockSpec]
         by_kind.setdefault(block.KIND, []).append(block)
     added: dict[str, BlockCost] = {}
     for kind, missing in by_kind.items():
-        measured = _measured(table, kind)
+        measured = measured_blocks(table, kind)
         if len(measured) >= LEAST:
-            added |= _estimates(_fit(measured), missing)
+            added |= _estimates(fit_blocks(measured), missing)
     return table.with_blocks(added) if added else table
 
 
-def _measured(table: LatencyTable, kind: str) -> list[tuple[BlockSpec, float]]:
-    costs = [(parse_key(key), cost) for key, cost in table.costs.items() if key.startswith(f"{kind}(")]
+def measured_blocks(table: LatencyTable, kind: str | None = None) -> list[tuple[BlockSpec, float]]:
+    """The measured blocks of a kind, or of all kinds, with their costs in ms."""
+    start = "" if kind is None else f"{kind}("
+    costs = [(parse_key(key), cost) for key, cost in table.costs.items() if key.startswith(start)]
     return [(block, cost.ms) for block, cost in costs if not cost.estimated and cost.ms > 0]
 
 
-def _fit(measured: Sequence[tuple[BlockSpec, float]]) -> NetworkModel:
+def fit_blocks(measured: Sequence[tuple[BlockSpec, float]]) -> NetworkModel:
+    """Fits a model that treats each block as a network, on at most ``MOST`` blocks."""
     features = np.array([network_features([block]) for block, _ in measured])
     sample = np.random.default_rng(0).permutation(len(measured))[:MOST]
     cost_ms = np.array([ms for _, ms in measured])

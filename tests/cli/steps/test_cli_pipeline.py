@@ -247,6 +247,13 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
         (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
         (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
+        (["scale.alpha=0.9"], "scale.method=latency: alpha, beta and gamma are 0.9, 1.1 and 1.15; give numbers"),
+        (["scale.method=best"], "unknown scale.method 'best'; allowed: compound, grid, latency"),
+        (["scale.method=grid"], "scale.method=grid compares trained networks; set scale.score_epochs"),
+        (["scale.score_epochs=-1"], "scale.score_epochs is -1; give a whole number of at least 0"),
+        (["scale.scored=0"], "scale.scored is 0; give a whole number of at least 1"),
+        (["scale.fallbacks=-1"], "scale.fallbacks is -1; give a whole number of at least 0"),
+        (["scale.family=-1"], "scale.family is -1; give a whole number of at least 0"),
         (["scale.beta=-1"], "scale.beta is -1.0; give a positive number"),
         (["scale.gamma=nan"], "scale.gamma is nan; give a positive number"),
         (["scale.latency_ratio=0"], "scale.latency_ratio is 0.0; give a positive number"),
@@ -429,12 +436,45 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
     [added] = set(load_table(finished.run_dir / "search" / "table.json").costs) - set(
         load_table(lacking).costs
     )
-    code, out, err = finished.nas("scale", *given, "scale.max_phi=4")  # with what the search has added
+    given = (*given, "scale.method=compound", "scale.max_phi=4")
+    code, out, err = finished.nas("scale", *given)  # with what the search has added
     assert code == 0, err
     tried = json.loads((finished.run_dir / "scale" / "scale.json").read_text())["tried"]
     assert policy == "measure" or len(tried) == 41, "estimates cost nothing: the whole grid is looked at"
     scaled = load_table(finished.run_dir / "scale" / "table.json")
     assert scaled.costs[added].estimated == (policy == "estimate")
+
+
+def test_a_family_is_scored_trained_and_exported(finished: Run) -> None:
+    """The whole of the scaling: a grid of growths, each trained for an epoch, and the members φ = 0 and 1."""
+    given = ("experiment=mini", "scale.method=grid", "scale.score_epochs=1", "scale.family=1")
+    for command in ("scale", "finish", "export"):
+        code, out, err = finished.nas(command, *given)
+        assert code == 0, err
+    scaled = json.loads((finished.run_dir / "scale" / "scale.json").read_text())
+    growth = scaled["growth"]
+    assert growth["alpha"] * growth["beta"] ** 2 * growth["gamma"] ** 2 == pytest.approx(2)
+    best = max(item["accuracy"] for item in scaled["scores"])
+    assert len(scaled["scores"]) > 1 and 0 <= best <= 1
+    assert [member["phi"] for member in scaled["family"]] == [0, 1]
+    networks = json.loads((finished.run_dir / "final" / "results.json").read_text())["networks"]
+    members = {item["name"]: item["network"] for item in networks if item["role"] in ("winner", "family")}
+    assert members["phi 1"] == scaled["family"][1]["network"]
+    assert (finished.run_dir / "deploy" / "phi_1.onnx").is_file()
+    for command in ("scale", "finish", "export"):  # and back, for the other tests
+        assert finished.nas(command, "experiment=mini")[0] == 0
+
+
+def test_candidates_are_scored_with_the_supernet_or_by_training(finished: Run) -> None:
+    code, out, err = finished.nas("scale", "experiment=mini", "scale.score_epochs=1", "scale.scored=2")
+    assert code == 0, err
+    assert re.search(r"scale: [12] networks? scored", out)
+    scaled = json.loads((finished.run_dir / "scale" / "scale.json").read_text())
+    assert scaled["method"] == "latency"
+    assert scaled["predicted_ms"] <= 0.97 * scaled["latency_ms"]
+    latencies = [scaled["predicted_ms"], *(item["predicted_ms"] for item in scaled["fallbacks"])]
+    assert latencies == sorted(latencies, reverse=True)
+    assert finished.nas("scale", "experiment=mini")[0] == 0
 
 
 def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(finished: Run) -> None:

@@ -33,7 +33,7 @@ class Entry:
 
     Attributes:
         name: Name of the network in tables.
-        role: ``winner``, ``largest``, ``smallest`` or ``baseline``.
+        role: ``winner``, ``family``, ``largest``, ``smallest`` or ``baseline``.
         network: The network.
         code: Code of its architecture, if it is a point of the space.
     """
@@ -101,6 +101,9 @@ def entries(context: Context) -> Iterator[Entry]:
     classes, channels = len(splits.classes), splits.channels
     winner, code = _winner(context)
     yield Entry("winner", "winner", replace(winner, classes=classes, input_channels=channels), code)
+    for phi, member in enumerate(_family(context)):
+        if member != winner:
+            yield Entry(f"phi {phi}", "family", replace(member, classes=classes, input_channels=channels))
     if config.extremes:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
             network = context.space.network(arch, classes=classes, input_channels=channels)
@@ -118,6 +121,11 @@ def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
     if own is None:
         return scale_step.read_scaled(context)
     return read_network(Path(own)), None
+
+
+def _family(context: Context) -> tuple[NetworkSpec, ...]:
+    """Returns the scaled family; a network of the user's own has none."""
+    return () if context.config.finish.network is not None else scale_step.read_family(context)
 
 
 def workers(context: Context) -> int:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from nas.cli.screen import say
-from nas.cli.steps.context import Context
+from nas.cli.steps.context import Context, prefixed
+from nas.cli.steps.final import scale_scores
+from nas.cli.steps.final.scale_methods import (
+    MEASURE_S,
+    METHODS,
+    Predictor,
+    Selection,
+    best_growth,
+    family,
+)
 from nas.cli.steps.search.goals import check_latency
+from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.table import missing
 from nas.cli.steps.table import table as table_step
 from nas.errors import UserError, unknown
@@ -18,19 +27,12 @@ from nas.files import fields_of, read_json, write_json
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.pipeline import Step
-from nas.scaling import (
-    LARGEST_PHI,
-    ROUNDINGS,
-    Scaled,
-    decisive,
-    fit_to_latency,
-    near_latency,
-    scalings,
-)
+from nas.scaling import LARGEST_PHI, ROUNDINGS, Balance, Candidate, used_share
 from nas.search.results.results import Winner, read_winner
 
+__all__ = ["MEASURE_S", "TABLE", "budget_ms", "check", "read_family", "read_scaled", "step"]
+
 TABLE = "table.json"
-MEASURE_S = 20.0
 
 
 def step(context: Context) -> Step:
@@ -42,14 +44,30 @@ def step(context: Context) -> Step:
             **context.settings("scale"),
             "seed": context.config.seed,
             "missing": context.config.table.missing,
+            **_scoring_settings(context),
         },
         inputs={
             "search's winner": context.path("search", "winner.json"),
             "latency table": missing.path(context),
+            **_scoring_inputs(context),
         },
         outputs=("scale.json", TABLE),
         run=lambda folder: _scale(context, folder),
     )
+
+
+def _scoring_settings(context: Context) -> dict[str, Any]:
+    """Returns the settings that decide scores."""
+    if not context.config.scale.score_epochs:
+        return {}
+    return {**context.settings("finish", "train", "compute"), **context.data_settings()}
+
+
+def _scoring_inputs(context: Context) -> dict[str, Path]:
+    """Returns the supernet's weights, if networks are scored and there is a supernet."""
+    weights = context.path(supernet_step.FOLDER, scale_scores.WEIGHTS)
+    scored = context.config.scale.score_epochs and weights.is_file()
+    return {"supernet's weights": weights} if scored else {}
 
 
 def check(context: Context) -> None:
@@ -74,6 +92,31 @@ def check(context: Context) -> None:
         )
     if not 0 <= scale.margin < 1:
         raise UserError(f"scale.margin is {scale.margin}; it is a share of the budget: 0 ≤ margin < 1")
+    _check_method(context)
+
+
+def _check_method(context: Context) -> None:
+    scale = context.config.scale
+    if scale.method not in METHODS:
+        raise unknown("scale.method", scale.method, METHODS)
+    numbers = {
+        "score_epochs": (scale.score_epochs, 0),
+        "scored": (scale.scored, 1),
+        "fallbacks": (scale.fallbacks, 0),
+        "family": (scale.family or 0, 0),
+    }
+    for name, (value, least) in numbers.items():
+        if value < least:
+            raise UserError(f"scale.{name} is {value}; give a whole number of at least {least}")
+    if scale.method == "latency":
+        with prefixed("scale.method=latency: "):
+            Balance(scale.alpha, scale.beta, scale.gamma)
+    if scale.method == "grid" and not scale.score_epochs:
+        raise UserError(
+            "scale.method=grid compares trained networks; set scale.score_epochs, e.g. scale.score_epochs=2"
+        )
+    if scale.score_epochs:
+        scale_scores.check(context)
 
 
 def budget_ms(context: Context, winner: NetworkSpec, table: LatencyTable) -> float | None:
@@ -91,81 +134,74 @@ def budget_ms(context: Context, winner: NetworkSpec, table: LatencyTable) -> flo
 
 def _scale(context: Context, folder: Path) -> None:
     winner = read_winner(context.path("search"))
-    table = table_step.read(context, missing.path(context))
-    winner_ms = table.predict(winner.network)
-    budget = budget_ms(context, winner.network, table)
-    if budget is None:
-        scaled = Scaled(winner.network, 0.0, winner_ms, ((0.0, winner_ms),))
-    else:
-        target_ms = budget * (1 - context.config.scale.margin)
-        scaled, table = _fit(context, winner.network, table, target_ms, folder)
-    table.save(folder / TABLE)
-    write_json(
-        folder / "scale.json",
-        {
-            **_record(scaled, winner, budget, estimated=table.is_estimate(scaled.network)),
-            "batch": table.device.batch,
-        },
-    )
-    how = "estimated" if table.is_estimate(scaled.network) else "predicted"
-    change = "not scaled" if scaled.phi == 0 else f"scaled with phi {scaled.phi:+.1f}"
-    unit = table.device.latency_unit
-    limit = "" if budget is None else f", budget {budget:.3f} {unit}"
-    say(
-        f"scale: {change} to {scaled.network.macs / 1e6:.2f} M MACs at {scaled.network.resolution} px; "
-        f"{scaled.predicted_ms:.3f} {unit} {how}{limit}"
-    )
-
-
-def _fit(
-    context: Context, network: NetworkSpec, table: LatencyTable, budget: float, folder: Path
-) -> tuple[Scaled, LatencyTable]:
-    """Measures missing blocks of the candidates near the budget, then selects the largest within it."""
+    predict = Predictor(context, table_step.read(context, missing.path(context)), folder)
+    (winner_ms,) = predict([winner.network])
     config = context.config.scale
-    growth: Mapping[str, float] = {"alpha": config.alpha, "beta": config.beta, "gamma": config.gamma}
-    rounding = config.depth_rounding
-    rounds = count()
-
-    def predict(networks: Sequence[NetworkSpec]) -> list[float]:
-        nonlocal table
-        number = next(rounds)
-        table = missing.completed(
-            context,
-            table,
-            [block for each in networks for block in each.blocks],
-            input_channels=network.input_channels,
-            folder=folder / f"wider-{number}" if number else folder,
-            budget_s=MEASURE_S,
-        )
-        return [table.predict(each) for each in networks]
-
-    candidates = near = scalings(
-        network, lowest=config.min_phi, highest=config.max_phi, depth_rounding=rounding, **growth
+    budget = budget_ms(context, winner.network, predict.table)
+    unscaled = Candidate(winner.network, 0.0, winner_ms)
+    selection = Selection(unscaled, tried=(unscaled,), growth=_growth(context, winner.network))
+    if budget is not None:
+        selection = METHODS[config.method](context, winner.network, predict, budget * (1 - config.margin))
+    members = (
+        ()
+        if config.family is None
+        else family(context, winner.network, predict, growth=selection.growth, winner_ms=winner_ms)
     )
-    if not missing.costs_nothing(context, table):
-        near = near_latency(network, candidates, latency_ms=budget, now_ms=table.predict(network))
-    bracket = decisive(candidates, near, latency_ms=budget, predict=predict)
-    scaled = fit_to_latency(
-        network,
-        latency_ms=budget,
-        predict=table.predict,
-        lowest=bracket[0][0],
-        highest=bracket[-1][0],
-        depth_rounding=rounding,
-        **growth,
+    table = predict.table
+    table.save(folder / TABLE)
+    record = _record(selection, members, winner, budget, table)
+    write_json(folder / "scale.json", {"method": config.method, **record, "batch": table.device.batch})
+    _say(selection.best, budget, table, margin=config.margin)
+
+
+def _growth(context: Context, network: NetworkSpec) -> Mapping[str, float]:
+    """Returns the growth of a family without a budget."""
+    config = context.config.scale
+    if config.method == "grid" and config.family is not None:
+        return best_growth(context, network)[0]
+    return {"alpha": config.alpha, "beta": config.beta, "gamma": config.gamma}
+
+
+def _say(best: Candidate, budget: float | None, table: LatencyTable, *, margin: float) -> None:
+    network, unit = best.network, table.device.latency_unit
+    how = "estimated" if table.is_estimate(network) else "predicted"
+    change = "not scaled" if best.phi == 0 else f"scaled with phi {best.phi:+.1f}"
+    limit = ""
+    if budget is not None:
+        used = used_share(best.predicted_ms, latency_ms=budget * (1 - margin))
+        limit = f", {used:.0%} of the budget of {budget:.3f} {unit} less a margin of {margin:.0%}"
+    say(
+        f"scale: {change} to {network.macs / 1e6:.2f} M MACs at {network.resolution} px; "
+        f"{best.predicted_ms:.3f} {unit} {how}{limit}"
     )
-    return scaled, table
 
 
-def _record(scaled: Scaled, winner: Winner, budget: float | None, *, estimated: bool) -> dict[str, Any]:
+def _record(
+    selection: Selection,
+    members: Sequence[Candidate],
+    winner: Winner,
+    budget: float | None,
+    table: LatencyTable,
+) -> dict[str, Any]:
+    best = selection.best
+
+    def entry(each: Candidate) -> dict[str, Any]:
+        return {
+            "phi": each.phi,
+            "predicted_ms": each.predicted_ms,
+            "estimated": table.is_estimate(each.network),
+            "network": each.network.to_dict(),
+        }
+
     return {
-        "phi": scaled.phi,
+        **entry(best),
         "latency_ms": budget,
-        "predicted_ms": scaled.predicted_ms,
-        "estimated": estimated,
-        "code": str(winner.architecture),
-        "network": scaled.network.to_dict(),
-        "tried": [{"phi": phi, "predicted_ms": predicted} for phi, predicted in scaled.tried],
+        "code": str(winner.architecture) if best.network == winner.network else None,
+        "growth": dict(selection.growth),
+        "tried": [{"phi": each.phi, "predicted_ms": each.predicted_ms} for each in selection.tried],
+        "fallbacks": [entry(each) for each in selection.fallbacks],
+        "family": [entry(each) for each in members],
+        "scores": [{"network": name, "accuracy": value} for name, value in selection.scores],
     }
 
 
@@ -175,3 +211,11 @@ def read_scaled(context: Context) -> tuple[NetworkSpec, str | None]:
     value = read_json(path)
     with fields_of(path, remedy="scale again: nas scale"):
         return NetworkSpec.from_dict(value["network"]), value["code"] if value["phi"] == 0 else None
+
+
+def read_family(context: Context) -> tuple[NetworkSpec, ...]:
+    """Reads the members of the family, φ = 0 first; there are none unless ``scale.family`` is set."""
+    path = context.path("scale", "scale.json")
+    value = read_json(path)
+    with fields_of(path, remedy="scale again: nas scale"):
+        return tuple(NetworkSpec.from_dict(each["network"]) for each in value.get("family", ()))

@@ -1,9 +1,4 @@
-"""Compound scaling of a network's depth, width and resolution (Tan and Le 2019, "EfficientNet", section 3.3).
-
-``scale`` is the primitive; ``compound_scale`` derives its three factors from one number, and
-``fit_to_latency`` finds the largest such number within a latency budget. All of them work on ratios: channels
-are rounded in the lowering of the new network, as for any other network.
-"""
+"""The walk along φ: the largest compound scaling of a network within a latency budget."""
 
 from __future__ import annotations
 
@@ -12,91 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from nas.blocks import BlockSettings, field_names
-from nas.errors import UserError, unknown
+from nas.errors import UserError
 from nas.network import NetworkSpec
-
-ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
-"""Growth of depth, width and resolution per step of φ, as published for EfficientNet-B0 (section 3.3)."""
-
-ROUNDINGS = ("up", "nearest")
-"""Rounding of a depth to whole blocks. EfficientNet rounds up, which suits its whole steps of φ; but then the
-smallest step adds a block to every stage, and a small network has no neighbours of similar cost."""
+from nas.scaling.multipliers import ALPHA, BETA, GAMMA, check_positive, compound_scale
 
 LARGEST_PHI = 16.0
 """The largest φ of a grid, about 30,000 times the cost."""
 
 _WIDER = 10  # networks by which a range grows: about a factor of 2 in cost, with steps of 0.1
-_SLACK = 1e-9  # a product such as 10 * 1.1 must not round up because of its last bit
-
-
-def scale(
-    network: NetworkSpec,
-    *,
-    depth: float = 1.0,
-    width: float = 1.0,
-    resolution: float = 1.0,
-    depth_rounding: str = "up",
-) -> NetworkSpec:
-    """Multiplies a network's depth, width and resolution.
-
-    Stages grow by repeating their last block's settings at stride 1, and shrink by dropping their last
-    blocks; one block always stays. Stem and head keep their blocks. All widths, including those of stem and
-    head, are multiplied before any rounding.
-
-    Args:
-        network: The network to start from.
-        depth: Factor for the number of blocks of each stage.
-        width: Factor for the output channels of every block.
-        resolution: Factor for the input's height and width; the result is rounded to whole pixels.
-        depth_rounding: ``up``, as in EfficientNet, or ``nearest``.
-
-    Raises:
-        UserError: If a factor is not a positive number, or the rounding is unknown.
-    """
-    if depth_rounding not in ROUNDINGS:
-        raise unknown("depth_rounding", depth_rounding, ROUNDINGS)
-    for name, factor in (("depth", depth), ("width", width), ("resolution", resolution)):
-        _check_positive(name, factor)
-    return replace(
-        network,
-        resolution=max(1, math.floor(network.resolution * resolution + 0.5)),
-        stem=_widen(network.stem, width),
-        stages=tuple(_widen(_deepen(stage, depth, depth_rounding), width) for stage in network.stages),
-        head=_widen(network.head, width),
-    )
-
-
-def compound_scale(
-    network: NetworkSpec,
-    *,
-    phi: float,
-    alpha: float = ALPHA,
-    beta: float = BETA,
-    gamma: float = GAMMA,
-    depth_rounding: str = "up",
-) -> NetworkSpec:
-    """Scales depth by ``alpha**phi``, width by ``beta**phi`` and resolution by ``gamma**phi``.
-
-    With alpha · beta² · gamma² ≈ 2, each step of phi about doubles the multiply-accumulates. A negative
-    ``phi`` shrinks the network.
-
-    Raises:
-        UserError: If a base is not a positive number, phi is not finite, or the rounding is unknown.
-    """
-    for name, base in (("alpha", alpha), ("beta", beta), ("gamma", gamma)):
-        _check_positive(name, base)
-    if not math.isfinite(phi):
-        raise UserError(
-            f"phi is {phi}; it must be a finite number, e.g. 1 to double the cost or -1 to halve it"
-        )
-    return scale(
-        network,
-        depth=alpha**phi,
-        width=beta**phi,
-        resolution=gamma**phi,
-        depth_rounding=depth_rounding,
-    )
+_SLACK = 1e-9  # a bound such as 0.3 = 3 * 0.1 must not be left out because of its last bit
 
 
 @dataclass(frozen=True)
@@ -178,7 +97,7 @@ def fit_to_latency(
     Raises:
         UserError: If no phi of the grid meets the budget; the message gives the smallest latency of the grid.
     """
-    _check_positive("latency_ms", latency_ms)
+    check_positive("latency_ms", latency_ms)
     tried: list[tuple[float, float]] = []
     best: Scaled | None = None
     growth = {"alpha": alpha, "beta": beta, "gamma": gamma}
@@ -208,7 +127,7 @@ def _repeats(best: Scaled | None, candidate: NetworkSpec) -> bool:
 
 
 def _grid(lowest: float, highest: float, step: float) -> list[float]:
-    _check_positive("step", step)
+    check_positive("step", step)
     if lowest > highest:
         raise UserError(f"lowest ({lowest:g}) is above highest ({highest:g}); give lowest ≤ highest")
     if not -LARGEST_PHI <= lowest <= highest <= LARGEST_PHI:
@@ -217,32 +136,6 @@ def _grid(lowest: float, highest: float, step: float) -> list[float]:
         )
     first, last = math.ceil(lowest / step - _SLACK), math.floor(highest / step + _SLACK)
     return [round(i * step, 9) for i in range(first, last + 1)]
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{name} is {value}; it must be a positive number")
-
-
-def _deepen(stage: tuple[BlockSettings, ...], factor: float, rounding: str) -> tuple[BlockSettings, ...]:
-    whole = math.ceil(len(stage) * factor - _SLACK)
-    if rounding == "nearest":
-        whole = math.floor(len(stage) * factor + 0.5)
-    count = max(1, whole) if stage else 0
-    if count <= len(stage):
-        return stage[:count]
-    return (*stage, *[_with(stage[-1], "stride", 1)] * (count - len(stage)))
-
-
-def _widen(blocks: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSettings, ...]:
-    if factor == 1:
-        return blocks
-    return tuple(_with(block, "width", block.to_dict().get("width", 0) * factor) for block in blocks)  # type: ignore[operator]
-
-
-def _with(block: BlockSettings, name: str, value: float) -> BlockSettings:
-    """Returns the block with one field changed, if it has that field."""
-    return replace(block, **{name: value}) if name in field_names(type(block)) else block
 
 
 def near_latency(
@@ -267,7 +160,7 @@ def near_latency(
         margin: Networks whose rough latency is within this share of the budget are selected, with all between
             them; if there are none, the one nearest to the budget is.
     """
-    _check_positive("latency_ms", latency_ms)
+    check_positive("latency_ms", latency_ms)
     off = [abs(now_ms * (each.macs / network.macs) ** 0.8 / latency_ms - 1) for _, each in candidates]
     places = [place for place, share in enumerate(off) if share <= margin] or [off.index(min(off))]
     return tuple(candidates[places[0] : places[-1] + 1])
