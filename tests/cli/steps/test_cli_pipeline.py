@@ -247,7 +247,10 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
         (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
         (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
-        (["scale.alpha=0.9"], "scale.method=latency: alpha, beta and gamma are 0.9, 1.1 and 1.15; give numbers"),
+        (
+            ["scale.alpha=0.9"],
+            "scale.method=latency: alpha, beta and gamma are 0.9, 1.1 and 1.15; give numbers",
+        ),
         (["scale.method=best"], "unknown scale.method 'best'; allowed: compound, grid, latency"),
         (["scale.method=grid"], "scale.method=grid compares trained networks; set scale.score_epochs"),
         (["scale.score_epochs=-1"], "scale.score_epochs is -1; give a whole number of at least 0"),
@@ -449,7 +452,7 @@ def test_a_family_is_scored_trained_and_exported(finished: Run) -> None:
     """The whole of the scaling: a grid of growths, each trained for an epoch, and the members φ = 0 and 1."""
     given = ("experiment=mini", "scale.method=grid", "scale.score_epochs=1", "scale.family=1")
     for command in ("scale", "finish", "export"):
-        code, out, err = finished.nas(command, *given)
+        code, _, err = finished.nas(command, *given)
         assert code == 0, err
     scaled = json.loads((finished.run_dir / "scale" / "scale.json").read_text())
     growth = scaled["growth"]
