@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -71,11 +72,14 @@ def files_up_to() -> Callable[[int], AbstractContextManager[None]]:
     @contextmanager
     def limit(size: int) -> Iterator[None]:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with pytest.MonkeyPatch.context() as patch:
+            # A module that is imported meanwhile would leave bytecode that is cut off.
+            patch.setattr(sys, "dont_write_bytecode", True)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+            try:
+                yield
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
 
