@@ -32,7 +32,7 @@ from nas.files import write_text
 from nas.report.figures.style import BLUE, error_bar, new_figure, save, styled
 from nas.statistics import bootstrap, kendall_tau, spearman
 from nas.tracking import make_tracker
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

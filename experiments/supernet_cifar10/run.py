@@ -188,7 +188,7 @@ def evaluate_subnets(settings: tuple[str, ...], variant: str) -> None:
 def inherited(run: Context, folder: Path) -> None:
     """Writes ``inherited.csv``: correctly classified images with recomputed and with shared statistics."""
     from nas.training.evaluation import evaluate
-    from nas.training.tables import write_csv
+    from nas.training.history_csv import write_csv
 
     images = judging_images(run)
     evaluator = dataclasses.replace(supernet_step.evaluator(run), validation=images)

@@ -19,7 +19,7 @@ from nas.errors import UserError
 from nas.files import read_json, write_text
 from nas.report.figures.style import BLUE, GREEN, ORANGE, SKY, save
 from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 from nas.training.trust import Agreement, Compared, random_only
 
 TOP = 5

@@ -17,12 +17,12 @@ from nas.space import SearchSpace
 from nas.training.checkpoint import FOLDER as CHECKPOINTS
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
 from nas.training.evaluation import SubnetEvaluator
+from nas.training.history_csv import write_csv
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters
 from nas.training.prepared import Prepared
 from nas.training.recipes import Recipe, Trainee
 from nas.training.state import Randomness, Row
-from nas.training.tables import write_csv
 from nas.training.weights import load_weights, save_weights
 
 WEIGHTS = "weights.safetensors"

@@ -19,7 +19,7 @@ from nas.arrays import FloatArray
 from nas.errors import UserError, unknown
 from nas.network import NetworkSpec
 from nas.statistics import Interval, bootstrap, kendall_tau, precision_at_top, spearman
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 
 if TYPE_CHECKING:
     from nas.training.evaluation import Accuracy

@@ -22,7 +22,7 @@ from nas.network import NetworkSpec, reference_network
 from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 from nas.training.trust import Agreement, Compared, random_only
 
 CLASSES = ("cat", "dog", "fox")

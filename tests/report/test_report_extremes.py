@@ -13,7 +13,7 @@ from nas.files import read_json, write_json
 from nas.report import pictures, print_table, read_table, report
 from nas.report.figures.style import error_bar
 from nas.report.files import read_csv
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 
 IMAGES = 50  # the formula's upper end for 50 of 50 is one ulp below 1
 

@@ -14,7 +14,7 @@ from nas.report.files import read_search
 from nas.report.search_section import details
 from nas.report.sections import search as search_part
 from nas.search import Count, search
-from nas.training.tables import write_csv
+from nas.training.history_csv import write_csv
 from tests.search.problems import tiny_study
 
 

@@ -266,7 +266,7 @@ def _predicted(table: LatencyTable | None, network: NetworkSpec) -> dict[str, An
 def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     from nas.training.checkpoint import Checkpoints
     from nas.training.final import train_network
-    from nas.training.tables import write_csv
+    from nas.training.history_csv import write_csv
     from nas.training.weights import save_weights
 
     config, data = context.config.finish, context.data
