@@ -18,12 +18,12 @@ from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
 from nas.cli.steps.final import formats as _formats
 from nas.cli.steps.final import scale as _scale
+from nas.cli.steps.same_images import check_images
 from nas.cli.steps.search import search as _search
 from nas.cli.steps.supernet import supernet as _supernet
 from nas.cli.steps.supernet import trust as _trust
 from nas.cli.steps.table import kit as _kit
 from nas.cli.steps.table import table as _table
-from nas.cli.steps.upstream import check_images
 from nas.config import Config
 from nas.errors import UserError, unknown
 from nas.masking import masked_values

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.final import formats
-from nas.cli.steps.upstream import check_kind
+from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
 from nas.errors import UserError

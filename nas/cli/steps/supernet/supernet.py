@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters, prefixed
-from nas.cli.steps.upstream import check_kind
+from nas.cli.steps.same_images import check_kind
 from nas.files import read_json
 from nas.pipeline import Step
 
