@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from nas.search import (
     read_winner,
     search,
 )
+from nas.search.goals.objectives import Direction
+from nas.search.reachable import _shown
 from nas.space import Architecture, SearchSpace
 from tests.search.problems import (
     CLASSES,
@@ -336,3 +339,20 @@ def test_nsga2_beats_random_search_on_a_smooth_problem(tmp_path: Path) -> None:
         gains.append(control["search_hypervolume"] - control["hypervolume"])
     assert np.mean(gains) > 0
     assert sum(gain > 0 for gain in gains) >= 4
+
+
+@pytest.mark.parametrize(
+    ("value", "direction", "text"),
+    [
+        (1.23412, "minimize", "1.235"),
+        (1.23478, "maximize", "1.234"),
+        (0.0123412, "minimize", "0.01235"),
+        (123412.0, "minimize", "123500"),
+        (0.0, "minimize", "0"),
+    ],
+)
+def test_a_bound_that_can_be_met_is_shown_in_four_digits(
+    value: float, direction: Direction, text: str
+) -> None:
+    objective = replace(macs(), direction=direction)
+    assert _shown(value, objective) == text

@@ -21,7 +21,10 @@ def fit_rates(terms: FloatArray, measured_ms: FloatArray) -> FloatArray:
     from scipy.optimize import nnls
 
     design = terms / measured_ms[:, None]
-    size = design.mean(axis=0)
+    mean = design.mean(axis=0)
+    size = np.where(
+        mean > 0, mean, np.inf
+    )  # a term that no row has, such as a pool's arithmetic, gets rate 0
     count, width = design.shape
     pull = np.sqrt(_RIDGE * count / width)
     rows = np.concatenate([design / size, pull * np.eye(width)])

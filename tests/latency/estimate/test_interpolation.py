@@ -45,3 +45,11 @@ def test_a_kind_of_which_little_is_known_stays_missing(blocks, table):
 def test_a_complete_table_stays_as_it_is(blocks, table):
     known = [block for block in blocks if block.key in table.costs]
     assert with_interpolated_estimates(table, known) is table
+
+
+def test_estimates_are_not_fitted(blocks, table):
+    missing = [b for b in blocks if b.key not in table.costs and b.KIND == "inverted_residual"]
+    wrong = table.with_blocks({b.key: BlockCost(100.0, estimated=True) for b in missing[::2]})
+    assert {b.key: with_interpolated_estimates(wrong, blocks).costs[b.key] for b in missing[1::2]} == {
+        b.key: with_interpolated_estimates(table, blocks).costs[b.key] for b in missing[1::2]
+    }

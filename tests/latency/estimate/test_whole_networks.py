@@ -10,6 +10,7 @@ from nas.hardware import Device
 from nas.latency import LatencyTable, NetworkModel, load_table
 from nas.latency.estimate.networks_file import Measured
 from nas.latency.estimate.whole_networks import FITTED, fit_measured, fit_networks
+from nas.latency.models.accuracy import fit_line
 from nas.network import reference_network
 
 DEVICE = Device(name="phone", machine="a phone", runtime="unknown", provider="")
@@ -141,3 +142,11 @@ def test_models_are_equal_by_value(table):
     assert same == table.model
     assert hash(same) == hash(table.model)
     assert dataclasses.replace(same, mean=same.mean + 0.1) != table.model
+
+
+def test_errors_are_relative_to_the_measurement(tiny_space, table):
+    """MACs alone, by the line of least relative squares through all networks."""
+    data = measured(tiny_space, 24, 0)
+    macs = np.array([tiny_space.network(arch, classes=10).macs for arch in tiny_space.decode(data.rows)])
+    errors = fit_line(macs, data.latency_ms)(macs) / data.latency_ms - 1
+    assert table.accuracy.macs.mape == pytest.approx(np.abs(errors).mean(), rel=1e-4)

@@ -17,3 +17,9 @@ def test_no_rate_is_negative():
     rates_ms = fit_rates(terms, 2 * terms[:, 0] - 0.4 * terms[:, 1])
     assert rates_ms[1] == 0
     assert rates_ms[0] > 1
+
+
+def test_a_term_that_no_network_has_gets_no_rate():
+    terms = np.column_stack([np.ones(20), np.linspace(1, 3, 20), np.zeros(20)])
+    rates_ms = fit_rates(terms, terms @ np.array([0.1, 0.4, 0.0]))
+    assert rates_ms == pytest.approx([0.1, 0.4, 0.0], rel=0.2, abs=1e-12)

@@ -16,7 +16,7 @@ from nas.search.proposals import default_initial
 from nas.search.samplers.planning.guided import Guided
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.pool import Pool
-from nas.search.samplers.planning.surrogate import Surrogate
+from nas.search.samplers.planning.surrogate import Scores, Surrogate
 from tests.search.problems import CLASSES, Scorer, rng, tiny, two_goals
 
 PROBLEM = Problem(tiny(), CLASSES)
@@ -146,3 +146,20 @@ def test_a_pool_that_finds_little_gives_little(bound_ms: float) -> None:
     goals = two_goals(bound_ms=bound_ms)
     history = history_of(PROBLEM.space.encode([PROBLEM.space.smallest()]), goals)
     assert len(Pool(PROBLEM, goals).random(20, history, rng())) <= 5
+
+
+def test_evolution_scores_as_many_networks_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    goals = two_goals()
+    surrogate = Surrogate.fit(PROBLEM, goals, history_of(some(40), goals), predictor=GP, seed=0)
+    score, counts = Surrogate.score, []
+
+    def counted(self: Surrogate, rows: IntArray) -> Scores:
+        counts.append(len(rows))
+        return score(self, rows)
+
+    monkeypatch.setattr(Surrogate, "score", counted)
+    start = some(100, 1)
+    best = surrogate.evolve(start, population=50, candidates=len(start) + 60, rng=rng())
+    assert counts[0] == len(start)
+    assert 30 < sum(counts[1:]) <= 60, "children that are known already are not scored"
+    assert len(best) == 50

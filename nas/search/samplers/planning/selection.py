@@ -13,7 +13,7 @@ from nas.arrays import FloatArray, IntArray
 
 def ranks(losses: FloatArray, violations: FloatArray) -> IntArray:
     """The front of each point, (N,); 0 for non-dominated points."""
-    result = np.zeros(len(losses), np.int64)
+    result = np.empty(len(losses), np.int64)
     feasible = np.flatnonzero(violations <= 0)
     result[feasible] = _fronts(losses[feasible])
     fronts = int(result[feasible].max()) + 1 if len(feasible) else 0
