@@ -110,7 +110,7 @@ async def run(tree: Path, tests: Sequence[str], *, limit_s: float) -> str:
 
 async def _pytest(tree: Path, arguments: Sequence[str], report: Path, env: dict[str, str]) -> int:
     """Runs pytest in a process group of its own, which ends with it or with the caller."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST_"))}
     env = inherited | env | {"PYTHONPATH": str(tree)}
     shell = ["sh", "-c", 'ulimit -d 6291456; exec "$0" "$@"']  # 6 GB: a mutant may not fill the memory
     command = [*shell, sys.executable, *PYTEST, f"--junitxml={report}", *arguments]
