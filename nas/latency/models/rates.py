@@ -22,9 +22,8 @@ def fit_rates(terms: FloatArray, measured_ms: FloatArray) -> FloatArray:
 
     design = terms / measured_ms[:, None]
     mean = design.mean(axis=0)
-    size = np.where(
-        mean > 0, mean, np.inf
-    )  # a term that no row has, such as a pool's arithmetic, gets rate 0
+    # A term that no row has, such as the arithmetic of pools, gets rate 0.
+    size = np.where(mean > 0, mean, np.inf)
     count, width = design.shape
     pull = np.sqrt(_RIDGE * count / width)
     rows = np.concatenate([design / size, pull * np.eye(width)])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nas.arrays import FloatArray
 from nas.search.goals.pareto import hypervolume
-from nas.search.samplers.planning.niching import niched_survivors, reference_directions
+from nas.search.samplers.planning.niching import _associate, niched_survivors, reference_directions
 from nas.search.samplers.planning.selection import crowding, ranks, survivors
 from tests.search.problems import rng
 
@@ -96,3 +96,9 @@ def test_niching_spreads_over_a_sphere_better_than_chance() -> None:
 def test_niching_survives_equal_points() -> None:
     losses = np.ones((6, 2))
     assert len(set(niched_survivors(losses, feasible(losses), 3, rng()).tolist())) == 3
+
+
+def test_a_point_belongs_to_the_direction_that_it_lies_on_however_long_that_is() -> None:
+    niche, distance = _associate(np.array([[1.0, 1.0], [0.9, 0.0]]), np.array([[1.0, 0.0], [0.5, 0.5]]))
+    assert niche.tolist() == [1, 0]
+    np.testing.assert_allclose(distance, 0, atol=1e-7)
