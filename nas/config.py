@@ -451,7 +451,9 @@ class ExportConfig:
         tolerance: Largest difference allowed in fp32, relative to the largest output; null uses the
             format's own.
         measure_budget: Time for measuring the exported files.
-        enforce: Whether a measured latency above scale.latency_ms is an error.
+        enforce: Whether a file that exceeds the budget of nas scale is an error.
+        fallbacks: Faster networks of scale.json that nas run trains and exports, one after the other, if
+            enforce is set and the winner's file exceeds the budget; 0 for none.
     """
 
     formats: Any  # a name, a list of names or null
@@ -461,6 +463,7 @@ class ExportConfig:
     tolerance: float | None
     measure_budget: str
     enforce: bool
+    fallbacks: int
 
 
 @dataclass(frozen=True, kw_only=True)

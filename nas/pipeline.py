@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
@@ -156,6 +156,16 @@ def check_inputs(step: Step) -> None:
                 f"{step.name} needs the {name}, but {path} does not exist; `nas run` makes it, "
                 "or name the run_dir that holds it"
             )
+
+
+def differs_only_in(step: Step, *names: str) -> bool:
+    """Returns whether the finished results differ from the wanted ones in nothing but these settings."""
+    record = _read_record(step.folder)
+    if record is None:
+        return False
+    then = record.get("settings", {})
+    same = replace(step, settings={**step.settings, **{name: then.get(name) for name in names}})
+    return _is_complete(same, step.folder, _fingerprint(same))
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:

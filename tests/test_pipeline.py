@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from nas.errors import UserError
-from nas.pipeline import RECORD, Step, execute
+from nas.pipeline import RECORD, Step, differs_only_in, execute
 
 
 def write(text: str = "result") -> Callable[[Path], None]:
@@ -307,3 +307,15 @@ def test_a_killed_process_leaves_no_lock_and_no_half_result(tmp_path: Path) -> N
     assert time.monotonic() - start < 5
     assert (tmp_path / "supernet" / "out.txt").read_text() == "result"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt", "supernet"]
+
+
+def test_results_that_differ_in_named_settings_only(tmp_path: Path) -> None:
+    execute(step := make_step(tmp_path, epochs=10, candidate=None))
+    assert differs_only_in(replace(step, settings={"epochs": 10, "candidate": 2}), "candidate")
+    assert not differs_only_in(replace(step, settings={"epochs": 20, "candidate": 2}), "candidate")
+    (tmp_path / "supernet" / "out.txt").write_text("changed")
+    assert not differs_only_in(step, "candidate"), "damaged results are no results"
+
+
+def test_a_step_without_results_differs_in_all(tmp_path: Path) -> None:
+    assert not differs_only_in(make_step(tmp_path), "candidate")

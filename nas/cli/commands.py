@@ -14,6 +14,7 @@ from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.cost import cost
+from nas.cli.steps.final import budget as _budget
 from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
 from nas.cli.steps.final import formats as _formats
@@ -156,7 +157,7 @@ def table(config: Config, job: Job) -> None:
 
 def report(config: Config, job: Job) -> None:
     """Writes the report of a run and prints its final table."""
-    from nas.report import print_table, read_table
+    from nas.report import print_shipped, print_table, read_table
     from nas.report import report as write_report
 
     if not (job.run_dir / PROVENANCE).is_file():
@@ -165,18 +166,33 @@ def report(config: Config, job: Job) -> None:
     if (job.run_dir / "final" / "results.json").is_file():
         rows = read_table(job.run_dir)
         print_table(rows, CONSOLE)
+        print_shipped(job.run_dir, CONSOLE)
     say(f"report: {page}")
 
 
 def run(config: Config, job: Job) -> None:
     """Runs the whole pipeline; completed steps are skipped."""
-    parts = [_supernet, _table, _search, _scale, _finish, _export]
-    with _context(config, job, parts) as context:
+    parts = [_supernet, _table, _search, _scale]
+    with _context(config, job, [*parts, _finish, _export]) as context:
         for part in parts:
             if part is not _table or _table.is_made(context):
                 context.execute(part.step(context))
+        _ship(context)
         _track_results(context)
     report(config, job)
+
+
+def _ship(context: Context) -> None:
+    """Trains and exports the winner; if ``export.enforce`` refuses it, the candidates after it."""
+    _budget.begin(context)
+    while True:
+        context.execute(_finish.step(context))
+        try:
+            context.execute(_export.step(context))
+        except _budget.MissedBudgetError as miss:
+            _budget.advance(context, miss)
+        else:
+            return
 
 
 def _track_results(context: Context) -> None:

@@ -38,6 +38,7 @@ from nas.report.latency_section import kind_of, latency
 from nas.report.records import ORIGINS, is_outdated
 from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.search_section import details, dominated, shown_point
+from nas.report.shipped import tables
 from nas.report.table import ABSENT, cells, footnote, headings, in_words, milliseconds
 from nas.report.trust_section import TRUST_ROWS, trust
 
@@ -101,6 +102,11 @@ def result(run_dir: Path) -> list[str]:
         ],
     )
     parts = [table, html.paragraph(footnote(rows), kind="note"), *classes(rows)]
+    for each in tables(run_dir):
+        parts += [
+            html.heading(each.title, level=3),
+            html.table(each.headings, [("", row) for row in each.rows]),
+        ]
     if not any(row.latency_ms for row in rows):
         command = f"nas export run_dir={run_dir.as_posix()}"
         return [
@@ -116,11 +122,8 @@ def winner(run_dir: Path) -> list[str]:
     """Shows the winner and its time by block."""
     choice = winner_network(run_dir)
     if choice is None:
-        return [
-            html.missing(
-                "There is no winner yet; to find one, run", f"nas search run_dir={run_dir.as_posix()}"
-            )
-        ]
+        command = f"nas search run_dir={run_dir.as_posix()}"
+        return [html.missing("There is no winner yet; to find one, run", command)]
     description, network = choice
     svg = to_svg(draw_network(network), name="network", title=f"The blocks of {description}")
     caption = (

@@ -12,6 +12,8 @@ from nas.report.results import Row
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas.deploy.manifest import Spread
+
 ABSENT = "–"
 ESTIMATED = "est."
 DISTURBED = "*"
@@ -78,10 +80,14 @@ def predicted(row: Row) -> str:
 
 
 def measured(row: Row) -> str:
-    """Formats the measured latency and its interval, marked if the measurement was disturbed."""
-    if row.latency_ms is None:
+    """Formats the measured latency and its interval."""
+    return with_interval(row.latency_ms)
+
+
+def with_interval(spread: Spread | None) -> str:
+    """Formats a measured latency and its interval, marked if the measurement was disturbed."""
+    if spread is None:
         return ABSENT
-    spread = row.latency_ms
     half = max(spread.high - spread.value, spread.value - spread.low, 0.0)
     mark = DISTURBED if spread.disturbed else ""
     return f"{milliseconds(spread.value)} ± {milliseconds(half)}{mark}"

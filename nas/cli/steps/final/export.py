@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
-from nas.cli.steps.final import formats
+from nas.cli.steps.final import budget, formats
 from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
@@ -79,6 +78,7 @@ def check(context: Context) -> None:
             "fixed batch are measured with it; set both to the same number"
         )
     seconds(config.measure_budget, setting="export.measure_budget")
+    budget.check(context)
     if config.parity_images < 1:
         raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
 
@@ -86,7 +86,7 @@ def check(context: Context) -> None:
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 
-    networks = _networks(context.path("final", "results.json"))
+    networks, candidate = _networks(context.path("final", "results.json"))
     if _is_scaled(context):
         _check_device(context)
     if formats.is_all(context.config.export.formats):
@@ -100,16 +100,10 @@ def _deploy(context: Context, folder: Path) -> None:
     artefacts = _measured(context, artefacts, folder)
     write_manifest(folder, artefacts)
     files = [artefact for artefact in artefacts if artefact.name == networks[0]["name"]]
-    if _is_scaled(context):
-        _check_budget(context, _shipped(context, files))
     for artefact in files:
         _report(context, artefact)
-
-
-def _shipped(context: Context, files: list[Artefact]) -> Artefact:
-    """Returns the winner's file in the precision of the device, or else its first."""
-    right = (each for each in files if formats.ships(find_format(each.format), device=context.device))
-    return next(right, files[0])
+    if _is_scaled(context):
+        budget.check_budget(context, files, number=candidate, folder=folder)
 
 
 def _report(context: Context, artefact: Artefact) -> None:
@@ -154,11 +148,12 @@ _CALIBRATION = 256
 _OF_A_NETWORK = ("name", "network", "weights", "classes")
 
 
-def _networks(path: Path) -> list[dict[str, Any]]:
-    """Reads the records of the trained networks, the winner first."""
+def _networks(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Reads the records of the trained networks, the winner first, and the winner's number of a candidate."""
     value = read_json(path)
     with fields_of(path, remedy="train again: nas finish"):
-        return [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
+        networks = [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
+        return networks, value.get("candidate", 0)
 
 
 def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:
@@ -282,31 +277,3 @@ def _with_latency(artefact: Artefact, measurement: Measurement, device: Device) 
     kind = find_format(artefact.format)
     precision = {} if formats.ships(kind, device=device) else {"precision": kind.PRECISION}
     return dataclasses.replace(artefact, latency_ms=latency, device={**device.here().to_dict(), **precision})
-
-
-def _check_budget(context: Context, winner: Artefact) -> None:
-    """Warns, or fails with ``export.enforce``, if the exported winner exceeds the latency budget.
-
-    A budget for another machine or batch cannot be checked here.
-    """
-    budget = read_json(context.path("scale", "scale.json"))["latency_ms"]
-    if budget is None or winner.latency_ms is None:
-        return
-    target = load_table(context.path("scale", "table.json")).device
-    unit = target.latency_unit
-    if not target.is_here or target.batch != winner.batch:
-        say(
-            f"deploy: the budget of {budget:.3f} {unit} is for {target.name}; to check it, run nas export "
-            f"there with device.batch={target.batch}"
-        )
-        return
-    measured_ms = winner.latency_ms.value
-    if measured_ms <= budget:
-        return
-    text = (
-        f"{winner.file} takes {measured_ms:.4g} {unit}, above the budget of {budget:.4g} {unit}; "
-        f"lower scale.latency_ms by {math.ceil(100 * (1 - budget / measured_ms))}% and run again"
-    )
-    if context.config.export.enforce:
-        raise UserError(text)
-    say(f"deploy: warning: {text}")

@@ -4,48 +4,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.final import budget
 from nas.cli.steps.final import scale as scale_step
+from nas.cli.steps.final.entries import Entry, baseline_resolution, entries
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec, read_network, reference_network
-from nas.pipeline import Step
+from nas.pipeline import Step, differs_only_in
 
 if TYPE_CHECKING:
     from nas.training.loop import Progress
 
 RESULTS = "results.json"
 CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network to train.
-
-    Attributes:
-        name: Name of the network in tables.
-        role: ``winner``, ``family``, ``largest``, ``smallest`` or ``baseline``.
-        network: The network.
-        code: Code of its architecture, if it is a point of the space.
-    """
-
-    name: str
-    role: str
-    network: NetworkSpec
-    code: str | None = None
-
-    @property
-    def file(self) -> str:
-        return f"{self.name.replace(' ×', '_x').replace(' ', '_')}.safetensors"
+CANDIDATE = "candidate"
 
 
 def step(context: Context) -> Step:
@@ -58,7 +40,11 @@ def step(context: Context) -> Step:
     return Step(
         name="final",
         folder=context.path("final"),
-        settings={**_settings(context, "finish", "compute"), **context.data_settings()},
+        settings={
+            **_settings(context, "finish", "compute"),
+            **context.data_settings(),
+            CANDIDATE: budget.candidate(context) or None,
+        },
         inputs=inputs,
         outputs=(RESULTS, "*"),
         run=lambda folder: _finish(context, folder),
@@ -88,44 +74,7 @@ def check(context: Context) -> None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
     for width in config.baseline_widths:
-        reference_network(config.baseline, resolution=_baseline_resolution(context), width=width)
-
-
-def _baseline_resolution(context: Context) -> int:
-    return context.config.finish.baseline_resolution or max(context.space.resolutions)
-
-
-def entries(context: Context) -> Iterator[Entry]:
-    """Yields the networks to train and compare, the winner first."""
-    config, splits = context.config.finish, context.data.splits
-    classes, channels = len(splits.classes), splits.channels
-    winner, code = _winner(context)
-    yield Entry("winner", "winner", replace(winner, classes=classes, input_channels=channels), code)
-    for phi, member in enumerate(_family(context)):
-        if member != winner:
-            yield Entry(f"phi {phi}", "family", replace(member, classes=classes, input_channels=channels))
-    if config.extremes:
-        for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
-            network = context.space.network(arch, classes=classes, input_channels=channels)
-            yield Entry(role, role, network, str(arch))
-    resolution = _baseline_resolution(context)
-    for width in config.baseline_widths:
-        network = reference_network(
-            config.baseline, resolution=resolution, width=width, classes=classes, input_channels=channels
-        )
-        yield Entry(f"{config.baseline} ×{width:g}", "baseline", network)
-
-
-def _winner(context: Context) -> tuple[NetworkSpec, str | None]:
-    own = context.config.finish.network
-    if own is None:
-        return scale_step.read_scaled(context)
-    return read_network(Path(own)), None
-
-
-def _family(context: Context) -> tuple[NetworkSpec, ...]:
-    """Returns the scaled family; a network of the user's own has none."""
-    return () if context.config.finish.network is not None else scale_step.read_family(context)
+        reference_network(config.baseline, resolution=baseline_resolution(context), width=width)
 
 
 def workers(context: Context) -> int:
@@ -177,6 +126,7 @@ def _count(context: Context, todo: list[Entry]) -> int:
 
 def _finish(context: Context, folder: Path) -> None:
     todo = list(entries(context))
+    _take_over(context, todo, folder)
     table = _table(context, todo, folder)
     count = _count(context, todo)
     decided = replace(context.config, finish=replace(context.config.finish, workers=count))
@@ -201,9 +151,28 @@ def _finish(context: Context, folder: Path) -> None:
     # The best is selected on the search's validation images, never on the test images.
     best = max(baselines, key=lambda item: (item["validation_accuracy"], -item["macs"]), default=None)
     write_json(
-        folder / RESULTS, {"networks": results, "best_baseline": best and best["name"], "batch": batch}
+        folder / RESULTS,
+        {
+            "networks": results,
+            "best_baseline": best and best["name"],
+            "batch": batch,
+            CANDIDATE: budget.candidate(context),
+        },
     )
     say(f"final: {len(results)} networks trained for {context.config.finish.epochs} epochs each")
+
+
+def _take_over(context: Context, todo: list[Entry], folder: Path) -> None:
+    """Copies the networks that were trained beside another candidate; they need no second training."""
+    ours = step(context)
+    if not differs_only_in(ours, CANDIDATE):
+        return
+    for entry in todo:
+        there, here = _record(ours.folder, entry), _record(folder, entry)
+        if here.is_file() or not there.is_file() or read_json(there)["network"] != entry.network.to_dict():
+            continue
+        for suffix in (".safetensors", ".csv", ".json"):  # the record last: it says that all is there
+            shutil.copyfile(there.with_suffix(suffix), here.with_suffix(suffix))
 
 
 def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> None:

@@ -30,7 +30,7 @@ from nas.pipeline import Step
 from nas.scaling import LARGEST_PHI, ROUNDINGS, Balance, Candidate, used_share
 from nas.search.results.results import Winner, read_winner
 
-__all__ = ["MEASURE_S", "TABLE", "budget_ms", "check", "read_family", "read_scaled", "step"]
+__all__ = ["MEASURE_S", "TABLE", "budget_ms", "check", "read_candidates", "read_family", "step"]
 
 TABLE = "table.json"
 
@@ -205,12 +205,23 @@ def _record(
     }
 
 
-def read_scaled(context: Context) -> tuple[NetworkSpec, str | None]:
-    """Reads the scaled network, and its architecture's code if scaling left it unchanged."""
+def read_candidates(context: Context) -> tuple[tuple[Candidate, str | None], ...]:
+    """Reads the scaled network and its fallbacks, in the order in which they are taken.
+
+    Each comes with its architecture's code, if scaling left the winner of the search unchanged.
+    """
     path = context.path("scale", "scale.json")
     value = read_json(path)
     with fields_of(path, remedy="scale again: nas scale"):
-        return NetworkSpec.from_dict(value["network"]), value["code"] if value["phi"] == 0 else None
+        code = value["code"] if value["phi"] == 0 else None
+        items = [value, *value.get("fallbacks", ())]
+        return tuple(
+            (
+                Candidate(NetworkSpec.from_dict(each["network"]), each["phi"], each["predicted_ms"]),
+                None if number else code,
+            )
+            for number, each in enumerate(items)
+        )
 
 
 def read_family(context: Context) -> tuple[NetworkSpec, ...]:

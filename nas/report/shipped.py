@@ -1,0 +1,99 @@
+"""Tables of what ships: the candidates that missed the latency budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from nas.deploy.attempts import Attempt, read_attempts
+from nas.deploy.manifest import Artefact
+from nas.hardware import latency_unit
+from nas.report.table import ABSENT, milliseconds, with_interval
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A small table.
+
+    Attributes:
+        title: Its title.
+        headings: Heading and unit of each column.
+        rows: The cells of each row.
+    """
+
+    title: str
+    headings: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def missed(run_dir: Path) -> Table | None:
+    """Returns the table of the candidates that missed the budget; ``None`` if there are none."""
+    attempts = read_attempts(run_dir).missed
+    if not attempts:
+        return None
+    unit = latency_unit(attempts[0].artefact.batch)
+    return Table(
+        title=f"Missed the budget of {milliseconds(attempts[0].budget_ms)} {unit}",
+        headings=(
+            ("network", ""),
+            ("φ", ""),
+            ("test accuracy", "%"),
+            ("predicted", unit),
+            ("measured", unit),
+            ("size", "kB"),
+        ),
+        rows=tuple(_missed_cells(each) for each in attempts),
+    )
+
+
+def _missed_cells(attempt: Attempt) -> tuple[str, ...]:
+    artefact = attempt.artefact
+    return (
+        attempt.name,
+        f"{attempt.phi:.3g}",
+        accuracy(artefact),
+        milliseconds(attempt.predicted_ms),
+        with_interval(artefact.latency_ms),
+        f"{artefact.size_bytes * 1e-3:.1f}",
+    )
+
+
+def accuracy(artefact: Artefact) -> str:
+    """Formats the test accuracy of a file in percent."""
+    if artefact.test_correct is None or not artefact.test_total:
+        return ABSENT
+    return f"{100 * artefact.test_correct / artefact.test_total:.1f}"
+
+
+def print_shipped(run_dir: Path, console: Console) -> None:
+    """Prints the tables that there are."""
+    for table in tables(run_dir):
+        _print(table, console)
+
+
+def _print(table: Table, console: Console) -> None:
+    from rich import box
+    from rich.table import Table as Grid
+
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    for number, (heading, unit) in enumerate(table.headings):
+        grid.add_column(_heading(heading, unit), justify="right" if number else "left")
+    for row in table.rows:
+        grid.add_row(*row)
+    console.print(table.title, style="italic", highlight=False)
+    console.print(grid)
+
+
+def _heading(text: str, unit: str) -> str:
+    return f"{text}\n{unit}" if unit else text
+
+
+def tables(run_dir: Path) -> Sequence[Table]:
+    """Returns the tables that there are, for the page."""
+    return [table for table in [missed(run_dir)] if table is not None]
