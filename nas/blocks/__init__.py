@@ -9,13 +9,14 @@ from nas.blocks.base import (
     Rounding,
     block_kinds,
     field_names,
+    forms_of,
     make_settings,
     parse_key,
     register,
     settings_from_dict,
     settings_type,
 )
-from nas.blocks.ops import ACTIVATIONS, INPUT, Lowering, Op, Shape
+from nas.blocks.ops import ACTIVATIONS, INPUT, Lowering, MissingFormError, Op, Shape
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,11 +24,13 @@ __all__ = [
     "BlockSettings",
     "BlockSpec",
     "Lowering",
+    "MissingFormError",
     "Op",
     "Rounding",
     "Shape",
     "block_kinds",
     "field_names",
+    "forms_of",
     "make_settings",
     "parse_key",
     "register",

@@ -17,12 +17,13 @@ import dataclasses
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
-from nas.blocks.ops import ACTIVATIONS, Op, Shape
+from nas.blocks.ops import ACTIVATIONS, MissingFormError, Op, Shape
 from nas.errors import UserError, unknown
 from nas.registry import Registry
 
@@ -115,6 +116,22 @@ class BlockSpec(ABC):
         """The canonical string ``kind(field=value,…)``: the block's identity in tables."""
         fields = ",".join(f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self))
         return f"{self.KIND}({fields})"
+
+
+@contextmanager
+def forms_of(block: BlockSpec) -> Iterator[None]:
+    """Names the block of an operation that has no form.
+
+    Raises:
+        UserError: If the body finds no form for an operation of ``block``.
+    """
+    try:
+        yield
+    except MissingFormError as error:
+        raise UserError(
+            f"{error.fact}, an operation of the block {block.key}; {error.remedy}, or leave the kind "
+            f"{block.KIND} out of the search space"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,20 @@ class Op(ABC):
         return batch * self.flops / self.bytes_moved(precision, batch=batch)
 
 
+class MissingFormError(UserError):
+    """An operation has no form in a target, e.g. in ONNX.
+
+    Attributes:
+        fact: Which form is missing.
+        remedy: How to add it.
+    """
+
+    def __init__(self, target: str, op: Op, *, register: str) -> None:
+        self.fact = f"no {target} form for {type(op).__name__}"
+        self.remedy = f"register one with {register}"
+        super().__init__(f"{self.fact}; {self.remedy}")
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Conv2d(Op):

@@ -10,7 +10,7 @@ import json
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from nas.blocks import INPUT, Op
+from nas.blocks import INPUT, MissingFormError, Op, forms_of
 from nas.blocks.ops import (
     Activation,
     Add,
@@ -67,7 +67,7 @@ class PythonWriter:
 @singledispatch
 def python_of(op: Op, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     """Returns the expression of one operation. New operations register their own function."""
-    raise NotImplementedError(f"no Python form for {type(op).__name__}; register one with python_of.register")
+    raise MissingFormError("Python", op, register="python_of.register")
 
 
 @python_of.register
@@ -166,7 +166,8 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
         values: list[str] = []
         for i, op in enumerate(block.ops):
             inputs = tuple("x" if j == INPUT else values[j] for j in op.inputs)
-            code = python_of(op, writer, inputs)
+            with forms_of(block):
+                code = python_of(op, writer, inputs)
             values.append("x" if i == len(block.ops) - 1 else f"y{i}")
             writer.line(values[-1], code)
         layers += [f"# {place}", *writer.layers] if writer.layers else []

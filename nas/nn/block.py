@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nas.blocks import INPUT, BlockSpec, ops
+from nas.blocks import INPUT, BlockSpec, forms_of, ops
 from nas.errors import UserError
 from nas.nn.drop import drop_images
-from nas.nn.layers import ConvNorm, crop, layer, run
+from nas.nn.layers import ConvNorm, crop, layer, require_form, run
 
 
 class Block(nn.Module):
@@ -23,6 +23,9 @@ class Block(nn.Module):
     Args:
         specs: The specifications that the block can run.
         kernel_transform: Whether smaller kernels are learned functions of larger ones.
+
+    Raises:
+        UserError: If an operation has no form in PyTorch.
     """
 
     def __init__(self, specs: Iterable[BlockSpec], *, kernel_transform: bool = False) -> None:
@@ -35,6 +38,11 @@ class Block(nn.Module):
             self.add_module(role, weights)
             if kernel_transform and isinstance(weights, ConvNorm):
                 weights.conv.add_transforms(op.kernel for op in operations if isinstance(op, ops.Conv2d))
+
+        for spec in specs:
+            with forms_of(spec):
+                for op in spec.ops:
+                    require_form(op, self._modules.get(op.role))
 
     def forward(self, x: Tensor, spec: BlockSpec, *, drop: float = 0.0) -> Tensor:
         """Runs ``spec`` with its share of the weights.

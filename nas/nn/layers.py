@@ -228,9 +228,17 @@ def run(op: ops.Op, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     function = _RUN.get(type(op))
     if function is not None:
         return function(op, weights, x, *others)
-    if weights is None:
-        raise NotImplementedError(f"no PyTorch form for {type(op).__name__}; register one with runs or layer")
     return weights.run(x, op)  # type: ignore[no-any-return]
+
+
+def require_form(op: ops.Op, weights: Any) -> None:
+    """Checks that ``run`` can run an operation.
+
+    Raises:
+        MissingFormError: If it cannot.
+    """
+    if type(op) not in _RUN and weights is None:
+        raise ops.MissingFormError("PyTorch", op, register="runs or layer")
 
 
 def runs(kind: type[ops.Op]) -> Callable[[Run], Run]:

@@ -17,17 +17,19 @@ import onnxruntime
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from nas.blocks import INPUT, BlockSettings, BlockSpec, Lowering, Op, Rounding, Shape, make_settings, ops
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.lowered import write_network
 from nas.deploy.onnx import Metadata
 from nas.deploy.python_source import write_python
+from nas.errors import UserError
 from nas.hardware import Device
+from nas.latency.kit.graphs import block_model
 from nas.latency.kit.precision import float_convolutions
 from nas.network import NetworkSpec
 from nas.nn import Block, StaticNetwork
+from nas.nn.layers import _RUN
 from nas.quantization import SCHEMES, pairs, quantize, target_here
 from nas.report.cost import network_cost
 from nas.report.figures.network import draw_network
@@ -89,6 +91,8 @@ class Example(BlockSettings):
 
     def lower(self, shape: Shape, rounding: Rounding) -> ExampleSpec:
         net = Lowering(shape)
+        if self.kind is Unknown:
+            return unknown_block()
         EXAMPLES[self.kind][self.number](net)
         return ExampleSpec(
             in_channels=shape.channels, in_height=shape.height, in_width=shape.width, lowered=net.ops
@@ -203,16 +207,37 @@ def test_a_drawing_shows_the_operation(kind: type[Op], number: int) -> None:
     assert not op.macs or op.name in _MARKERS, f"give {op.name!r} a mark in nas/report/figures/roofline.py"
 
 
-def test_an_operation_without_a_pytorch_form_is_refused() -> None:
-    class Unknown(Op):
-        name = "unknown"
+class Unknown(Op):
+    """An operation of a plug-in without any form."""
 
+    name = "unknown"
+
+
+def unknown_block() -> ExampleSpec:
     shape = Shape(CHANNELS, SIZE, SIZE)
-    spec = ExampleSpec(
+    return ExampleSpec(
         in_channels=CHANNELS, in_height=SIZE, in_width=SIZE, lowered=(Unknown(in_shape=shape),)
     )
-    with pytest.raises(
-        NotImplementedError, match=r"no PyTorch form for Unknown; register one with runs or la"
-    ):
-        Block([spec])(images(), spec)
-    assert isinstance(Block([spec]), nn.Module)
+
+
+REFUSAL = r", an operation of the block example\(in_channels=8,.*\); register one with {}, or leave the kind"
+
+
+def test_an_operation_without_a_pytorch_form_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no PyTorch form for Unknown" + REFUSAL.format("runs or layer")):
+        Block([unknown_block()])
+
+
+def test_an_operation_without_an_onnx_form_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no ONNX form for Unknown" + REFUSAL.format("write_op.register")):
+        block_model(unknown_block(), rng=np.random.default_rng(0))
+
+
+def test_an_operation_without_a_python_form_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_RUN, Unknown, lambda op, weights, x: x)
+    static = model(Unknown, 0)
+    about = Metadata(
+        classes=("a", "b", "c"), mean=(0.0,) * CHANNELS, std=(1.0,) * CHANNELS, network=static.network
+    )
+    with pytest.raises(UserError, match=r"no Python form for Unknown" + REFUSAL.format("python_of.register")):
+        write_python(static, name="example", about=about)

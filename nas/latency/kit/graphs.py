@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from nas.blocks import BlockSpec, Op, Shape
+from nas.blocks import BlockSpec, MissingFormError, Op, Shape, forms_of
 from nas.blocks.ops import (
     INPUT,
     Activation,
@@ -108,7 +108,8 @@ class GraphWriter:
         """Appends a block's operations after ``x``; returns the name of its output."""
         values: list[str] = []
         for op in block.ops:
-            values.append(write_op(op, self, tuple(x if i == INPUT else values[i] for i in op.inputs)))
+            with forms_of(block):
+                values.append(write_op(op, self, tuple(x if i == INPUT else values[i] for i in op.inputs)))
         return values[-1] if values else x
 
     def model(self, output: str, out_shape: Shape) -> onnx.ModelProto:
@@ -175,7 +176,7 @@ def network_model(network: NetworkSpec, *, batch: int = 1, rng: np.random.Genera
 @functools.singledispatch
 def write_op(op: Op, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     """Appends one operation; returns the name of its output. New operations register their own function."""
-    raise NotImplementedError(f"no ONNX form for {type(op).__name__}; register one with write_op.register")
+    raise MissingFormError("ONNX", op, register="write_op.register")
 
 
 @write_op.register

@@ -9,6 +9,7 @@ from nas.blocks import ACTIVATIONS, Shape
 from nas.blocks.base import BlockSpec
 from nas.blocks.linear import LinearSpec
 from nas.blocks.ops import INPUT, Add, Lowering, Op
+from nas.errors import UserError
 from nas.latency.kit.graphs import GraphWriter, block_model, chain_model, network_model, write_op
 from nas.network import reference_network
 from nas.space import SearchSpace
@@ -126,7 +127,7 @@ def test_an_unknown_operation_is_refused(rng):
     class Unknown(Op):
         name = "unknown"
 
-    with pytest.raises(NotImplementedError, match="no ONNX form for Unknown"):
+    with pytest.raises(UserError, match=r"no ONNX form for Unknown; register one with write_op.register"):
         write_op(Unknown(in_shape=Shape(1, 1, 1)), GraphWriter(Shape(1, 1, 1), batch=1, rng=rng), ("input",))
 
 
