@@ -454,6 +454,8 @@ class ExportConfig:
         enforce: Whether a file that exceeds the budget of nas scale is an error.
         fallbacks: Faster networks of scale.json that nas run trains and exports, one after the other, if
             enforce is set and the winner's file exceeds the budget; 0 for none.
+        license: Licence of the files for the model card, by Hugging Face's identifier, e.g. apache-2.0; null
+            for none.
     """
 
     formats: Any  # a name, a list of names or null
@@ -464,6 +466,7 @@ class ExportConfig:
     measure_budget: str
     enforce: bool
     fallbacks: int
+    license: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # below every room but the runner
-GROUND |= {"registry", "plugins", "statistics"}
+GROUND |= {"registry", "plugins", "statistics", "markdown"}
 CORE = {"blocks", "network", "space"}
 LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy"}
 LIBRARY |= {"report", "scoring", "runner", "gaussian"}
@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "masking": set(),
     "arrays": set(),
+    "markdown": set(),
     "files": {"errors"},
     "registry": {"errors"},
     "plugins": {"errors"},

@@ -17,9 +17,9 @@ from nas.deploy.formats import (
     find_format,
     open_artefact,
 )
-from nas.deploy.interface import OPSET
+from nas.deploy.interface import OPSET, Input
 from nas.deploy.manifest import Artefact
-from nas.deploy.onnx import export_onnx
+from nas.deploy.onnx import export_onnx, read_metadata
 from nas.deploy.parity import Parity, ParityError, check_parity
 from nas.files import content_bytes, content_sha256
 
@@ -51,6 +51,7 @@ def write_artefacts(
     batch: int | None = None,
     crop: float = 1.0,
     run: str = "",
+    store_size: int | None = None,
     tolerance: float | None = None,
     calibration: Tensor | None = None,
     int8_target: str | None = None,
@@ -72,6 +73,7 @@ def write_artefacts(
         batch: Images of one inference; ``None`` for any number.
         crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
         run: Name of the run that trained the network.
+        store_size: Side in pixels at which images are stored before they are resized; ``None`` if not.
         tolerance: Largest error allowed for formats in FP32, relative to the largest output; by default, the
             format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
@@ -90,8 +92,17 @@ def write_artefacts(
         target.require()
     base = folder / f"{file_stem(name)}.onnx"
     export_onnx(
-        model, base, classes=classes, normalize=normalize, opset=opset, batch=batch, crop=crop, run=run
+        model,
+        base,
+        classes=classes,
+        normalize=normalize,
+        opset=opset,
+        batch=batch,
+        crop=crop,
+        run=run,
+        store_size=store_size,
     )
+    takes = read_metadata(base).input(batch=batch)
     source = Source(
         model=model,
         onnx=base,
@@ -103,7 +114,7 @@ def write_artefacts(
     artefacts = []
     for target in targets:
         try:
-            artefacts.append(_write(target, source, images, name=name, tolerance=tolerance))
+            artefacts.append(_write(target, source, images, name=name, takes=takes, tolerance=tolerance))
         except ConverterError as error:
             if skip is None:
                 raise
@@ -113,7 +124,9 @@ def write_artefacts(
     return tuple(artefacts)
 
 
-def _write(format: Format, source: Source, images: Tensor, *, name: str, tolerance: float | None) -> Artefact:
+def _write(
+    format: Format, source: Source, images: Tensor, *, name: str, takes: Input, tolerance: float | None
+) -> Artefact:
     path = source.onnx.with_name(file_stem(name) + format.SUFFIX)
     try:
         format.write(source, path)
@@ -129,6 +142,7 @@ def _write(format: Format, source: Source, images: Tensor, *, name: str, toleran
         parity=parity,
         versions=format.versions(),
         note=note,
+        input=takes,
     )
 
 

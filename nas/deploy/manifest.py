@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+from nas.deploy.interface import Input
 from nas.deploy.parity import Parity
 from nas.errors import UserError
 from nas.files import content_sha256, read_json, write_json
@@ -57,6 +58,7 @@ class Artefact:
         device: The device of the measurement, in the form of ``Device.to_dict``.
         versions: Versions of the packages that wrote and ran it.
         note: What users of the file have to know; empty for nothing.
+        input: The images that it takes; ``None`` in older manifests.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Artefact:
     device: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    input: Input | None = None
 
     @property
     def batch(self) -> int:
@@ -85,15 +88,20 @@ class Artefact:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Artefact:
         """The inverse of ``to_dict``."""
-        latency, parity = value["latency_ms"], value["parity"]
+        latency, parity, takes = value["latency_ms"], value["parity"], value.get("input")
         return cls(
             **{
                 **value,
                 "parity": None if parity is None else Parity(**parity),
                 "test_by_class": tuple((right, images) for right, images in value.get("test_by_class", ())),
                 "latency_ms": None if latency is None else Spread(**latency),
+                "input": None if takes is None else _input(takes),
             }
         )
+
+
+def _input(value: Mapping[str, Any]) -> Input:
+    return Input(**{**value, "mean": tuple(value["mean"]), "std": tuple(value["std"])})
 
 
 def write_manifest(folder: Path, artefacts: Iterable[Artefact]) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from nas.deploy.interface import OPSET, package_version
+from nas.deploy.interface import OPSET, Input, package_version
 from nas.errors import UserError
 from nas.files import atomic
 from nas.network import NetworkSpec
@@ -31,6 +31,7 @@ class Metadata:
         crop: Side of the image's centre square that is resized to the resolution, relative to the image's
             shorter side.
         run: Name of the run that trained the network; empty if unknown.
+        store_size: Side in pixels to which the square is resized first; see ``Input``.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +40,19 @@ class Metadata:
     network: NetworkSpec
     crop: float = 1.0
     run: str = ""
+    store_size: int | None = None
+
+    def input(self, *, batch: int | None) -> Input:
+        """Returns the input of a file that takes ``batch`` images, or any number."""
+        return Input(
+            channels=self.network.input_channels,
+            resolution=self.network.resolution,
+            crop=self.crop,
+            store_size=self.store_size,
+            mean=self.mean,
+            std=self.std,
+            batch=batch,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the metadata as JSON values, with what a user of the file has to know."""
@@ -47,6 +61,7 @@ class Metadata:
             "layout": "NCHW",
             "resolution": self.network.resolution,
             "crop": self.crop,
+            "store_size": self.store_size,
             "resize": "bilinear, antialiased",
             "mean": list(self.mean),
             "std": list(self.std),
@@ -65,6 +80,7 @@ def export_onnx(
     batch: int | None = None,
     crop: float = 1.0,
     run: str = "",
+    store_size: int | None = None,
 ) -> Path:
     """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
 
@@ -81,6 +97,7 @@ def export_onnx(
         batch: Images of one inference; ``None`` for any number.
         crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
         run: Name of the run that trained the network.
+        store_size: Side in pixels at which images are stored before they are resized; ``None`` if not.
 
     Raises:
         UserError: If the number of classes or channels does not fit, or the opset is out of range.
@@ -100,6 +117,7 @@ def export_onnx(
         network=model.network,
         crop=crop,
         run=run,
+        store_size=store_size,
     )
     props = {name: json.dumps(value) for name, value in about.to_dict().items()}
     onnx.helper.set_model_props(proto, props)
@@ -143,6 +161,7 @@ def read_metadata(path: Path) -> Metadata:
         }
         value: dict[str, Any] = {key: json.loads(props[key]) for key in ("classes", "mean", "std", "network")}
         crop, provenance = json.loads(props.get("crop", "1.0")), json.loads(props.get("provenance", "{}"))
+        store_size = json.loads(props.get("store_size", "null"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; export the network first: nas export run_dir=…") from None
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError shares no base with the others
@@ -156,4 +175,5 @@ def read_metadata(path: Path) -> Metadata:
         network=NetworkSpec.from_dict(value["network"]),
         crop=crop,
         run=provenance.get("run", ""),
+        store_size=store_size,
     )

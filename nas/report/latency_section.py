@@ -27,11 +27,11 @@ def latency(run_dir: Path) -> list[str]:
         return [html.missing("Not available yet; to measure one, run", command)]
     rows = read_table(run_dir) if (run_dir / RESULTS).is_file() else []
     if not table.probes and not any(row.latency_ms and row.predicted_ms for row in rows):
-        return [html.paragraph(_about(table)), *_error(table)]
+        return [html.paragraph(about(table)), *_error(table)]
     title = f"{kind_of(estimated=is_estimated(table)).capitalize()} against measured latency"
     svg = to_svg(draw_latency(table, rows), name="latency", title=title)
     has_measurements = any(row.latency_ms for row in rows)
-    caption = " ".join([_about(table), *(_elsewhere(table, run_dir) if has_measurements else [])])
+    caption = " ".join([about(table), *(_elsewhere(table, run_dir) if has_measurements else [])])
     return [html.figure(svg, caption), *_error(table)]
 
 
@@ -50,7 +50,7 @@ def _elsewhere(table: LatencyTable, run_dir: Path) -> list[str]:
     return [f"The exported files were measured on {' and '.join(others)}, not on {table.device.name}."]
 
 
-def _about(table: LatencyTable) -> str:
+def about(table: LatencyTable) -> str:
     """Describes the table, its device and its blocks."""
     device = table.device
     where = f"{device.machine or device.name}, {device.runtime} {device.runtime_version}".strip()

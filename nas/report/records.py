@@ -25,6 +25,21 @@ def finished(folder: Path) -> str:
     return str(_read(folder).get("finished", ""))
 
 
+def settings(folder: Path) -> dict[str, Any]:
+    """Returns the settings of a step; empty if unknown."""
+    return dict(_read(folder).get("settings", {}))
+
+
+def versions(folder: Path) -> dict[str, str]:
+    """Returns the versions of the packages that a step ran with; empty if unknown."""
+    return dict(_read(folder).get("versions", {}))
+
+
+def has_own_network(run_dir: Path) -> bool:
+    """Returns whether the trained winner is a network of the user's own, not one of a search."""
+    return settings(run_dir / "final").get("finish", {}).get("network") is not None
+
+
 def is_outdated(run_dir: Path, folder: str) -> bool:
     """Returns whether a step's input has changed since the step ran.
 
@@ -33,10 +48,9 @@ def is_outdated(run_dir: Path, folder: str) -> bool:
     name, source, _ = ORIGINS[folder]
     if not (run_dir / folder).is_dir() or not (run_dir / source).is_file():
         return False
-    record = _read(run_dir / folder)
-    if folder == "final" and record.get("settings", {}).get("finish", {}).get("network") is not None:
-        return False  # the user's own network
-    hash_then = record.get("inputs", {}).get(name)
+    if folder == "final" and has_own_network(run_dir):
+        return False
+    hash_then = _read(run_dir / folder).get("inputs", {}).get(name)
     return folder == "deploy" if hash_then is None else bool(hash_then != sha256(run_dir / source))
 
 

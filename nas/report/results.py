@@ -122,10 +122,29 @@ def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
     Raises:
         UserError: If ``final/results.json`` is missing or cannot be read.
     """
+    outdated, folder = is_outdated(run_dir, "deploy"), run_dir / "deploy"
+    exported = read_manifest(folder) if not outdated and (folder / MANIFEST).is_file() else ()
+    return rows_of(run_dir, exported, format=format, outdated=outdated)
+
+
+def rows_of(
+    run_dir: Path, exported: Sequence[Artefact], *, format: str | None = None, outdated: bool = False
+) -> list[Row]:
+    """Reads the networks of a run, with the accuracies and latencies of the files exported from them.
+
+    Args:
+        run_dir: The run folder.
+        exported: The exported files.
+        format: Format of the files to use; by default, each network's first.
+        outdated: Whether files were left out because they are of an earlier training.
+
+    Raises:
+        UserError: If ``final/results.json`` is missing or cannot be read.
+    """
     path = run_dir / RESULTS
     value = read_json(path)
-    outdated, reused = is_outdated(run_dir, "deploy"), _trusted_test_images(run_dir)
-    artefacts = {} if outdated else _artefacts(run_dir / "deploy", format)
+    artefacts = {each.name: each for each in reversed(exported) if format in (None, each.format)}
+    reused = _trusted_test_images(run_dir)
     try:
         best, batch = value["best_baseline"], value.get("batch", 1)  # older results have no batch
         rows = [
@@ -137,13 +156,6 @@ def read_table(run_dir: Path, *, format: str | None = None) -> list[Row]:
             f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}"
         ) from None
     return sorted(rows, key=lambda row: (ROLES.index(row.role), row.macs))
-
-
-def _artefacts(folder: Path, format: str | None) -> dict[str, Artefact]:
-    if not (folder / MANIFEST).is_file():
-        return {}
-    first_last = reversed(read_manifest(folder))
-    return {each.name: each for each in first_last if format is None or each.format == format}
 
 
 def _trusted_test_images(run_dir: Path) -> bool:

@@ -25,7 +25,7 @@ def details(folder: Path) -> list[str]:
     """
     try:
         winner = read_json(folder / WINNER)
-        parts = [*_as_good(winner), *_held_out(winner)]
+        parts = [html.paragraph(text) for text in (as_good(winner), held_out(winner)) if text]
         if (folder / WINNERS).is_file():
             parts += _winners(read_json(folder / WINNERS))
         if (folder / IMPORTANCE).is_file():
@@ -35,31 +35,33 @@ def details(folder: Path) -> list[str]:
     return parts
 
 
-def _as_good(winner: dict[str, Any]) -> list[str]:
-    """Explains why the winner is not the most accurate network, if it is not."""
+def as_good(winner: dict[str, Any]) -> str:
+    """Explains why the winner is not the most accurate network; empty if it is."""
     names = [each["name"] for each in winner["objectives"]]
     best = winner.get("best")
     if best is None or winner["values"][names[0]] == best:
-        return []
+        return ""
     precision = " in INT8" if names[0] == "int8_accuracy" else ""
-    text = (
+    return (
         f"{winner['equals']} networks are within one standard error ({100 * winner['noise']:.1f} points) of "
         f"the best accuracy{precision}, {_share(best)}; of these, the winner has the best {names[1]}."
     )
-    return [html.paragraph(text)]
 
 
-def _held_out(winner: dict[str, Any]) -> list[str]:
-    """Compares seen and unseen accuracy, because selection biases the accuracy on the search's images."""
-    held_out = winner.get("held_out")
-    if held_out is None:
-        return []
-    unseen = f"{_interval(held_out)} on {held_out['images']} unseen images"
-    seen = winner["values"].get(_objective(held_out))
+def held_out(winner: dict[str, Any]) -> str:
+    """Compares seen and unseen accuracy, because selection biases the accuracy on the search's images.
+
+    Empty if no images were unseen.
+    """
+    again = winner.get("held_out")
+    if again is None:
+        return ""
+    unseen = f"{_interval(again)} on {again['images']} unseen images"
+    seen = winner["values"].get(_objective(again))
     if seen is None:
-        return [html.paragraph(f"The winner has {unseen}, not quantised.")]
-    text = f"the winner has {_share(seen)}{_precision(held_out)} on the images of the search and {unseen}."
-    return [html.paragraph(f"Selection bias: {text}")]
+        return f"The winner has {unseen}, not quantised."
+    text = f"the winner has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
+    return f"Selection bias: {text}"
 
 
 def _winners(winners: list[dict[str, Any]]) -> list[str]:

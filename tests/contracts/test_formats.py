@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,10 +25,11 @@ from nas.deploy.formats import ConverterError, Format, Predict, Source, find_for
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.isolated import convert
 from nas.deploy.parity import ParityError
+from nas.deploy.readme import write_readme
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
-from nas.training.data import Augment, load_data
+from nas.training.data import Augment, MemoryImages, load_data, subset
 from nas.training.optimization import Compute
 from nas.training.prepared import Prepared
 
@@ -148,6 +150,7 @@ def write(
         batch=batch,
         tolerance=tolerance,
         run="pictures",
+        store_size=trained.data.splits.store_size,
     )
 
 
@@ -219,11 +222,54 @@ def test_a_missing_or_damaged_file_is_a_user_error(name: str, written: Written, 
         open_artefact(damaged, format=name)
 
 
+RUN_README = """
+import re, shutil, sys
+
+text = open("README.md", encoding="utf-8").read()
+code = "".join(re.findall(r"^```python\\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
+for image in sys.argv[1:]:
+    shutil.copyfile(image, "image.jpg")
+    exec(code, {})
+assert "nas" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+@BY_FORMAT
+def test_the_code_of_its_readme_predicts_the_class_of_an_image(
+    name: str, batch: int | None, written: Written, trained: Trained, tmp_path: Path
+) -> None:
+    if name == "coreml" and sys.platform != "darwin":
+        pytest.skip("Core ML runs on Apple's systems only")
+    folder, artefact = written.folder, written.artefact
+    if batch is not None:
+        folder = tmp_path
+        [artefact] = write(trained, folder, name, batch=batch)
+    write_readme(folder, [artefact], title="net", classes=trained.data.splits.classes, see="")
+    images = trained.data.splits.test
+    assert isinstance(images, MemoryImages)
+    chosen = [int((images.labels == label).nonzero()[0]) for label in (3, 0, 7)]
+    for index in chosen:
+        Image.fromarray(images.pixels[index, 0].numpy()).save(tmp_path / f"{index}.png")
+    paths = [str(tmp_path / f"{index}.png") for index in chosen]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_README, *paths], cwd=folder, capture_output=True, text=True, check=False
+    )
+    for leftover in ("README.md", "image.jpg"):
+        (folder / leftover).unlink(missing_ok=True)
+    assert done.returncode == 0, done.stderr
+    x, _ = next(iter(trained.data.plain(subset(images, chosen), resolution=trained.resolution)))
+    with torch.no_grad():
+        expected = trained.model(x).argmax(1).tolist()
+    assert done.stdout.split() == [trained.data.splits.classes[answer] for answer in expected]
+
+
 def test_metadata_say_how_an_image_becomes_an_input(trained: Trained, tmp_path: Path) -> None:
     write(trained, tmp_path, "pytorch")
     about = json.loads((tmp_path / "net.pytorch" / "metadata.json").read_text())
     assert about["classes"] == list("0123456789")
     assert (about["layout"], about["resolution"], about["crop"]) == ("NCHW", trained.resolution, 1.0)
+    assert about["store_size"] == 8
     assert about["resize"] == "bilinear, antialiased"
     assert about["provenance"]["run"] == "pictures"
 

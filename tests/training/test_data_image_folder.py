@@ -112,6 +112,7 @@ def test_a_folder_of_its_own_is_the_test_set(root: Path) -> None:
     write(root, "val", count=5)
     splits = load(root)
     assert len(splits.test) == 15
+    assert (without.drawn, splits.drawn) == (("validation", "test"), ("validation",))
     assert len(splits.train) + len(splits.validation) == 36
     assert len(without.train) + len(without.validation) + len(without.test) == 36
     (root / "val").rename(root / "test")
@@ -123,6 +124,7 @@ def test_with_val_and_test_the_search_looks_at_val(root: Path) -> None:
     write(root, "test", count=3)
     splits = load(root)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (36, 15, 9)
+    assert splits.drawn == ()
 
 
 def test_store_size_defaults_to_the_median_shorter_side(root: Path) -> None:
@@ -135,6 +137,7 @@ def test_disk_and_memory_hold_the_same_images(root: Path) -> None:
     on_disk, in_memory = load(root, cache="disk"), load(root, cache="memory", store_size=16)
     assert isinstance(on_disk.train, FileImages)
     assert isinstance(in_memory.train, MemoryImages)
+    assert (on_disk.store_size, in_memory.store_size) == (None, 16)
     normalize = Normalization.measure(in_memory.train, seed=0)
     cpu = torch.device("cpu")
     passes = [

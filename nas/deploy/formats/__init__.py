@@ -84,6 +84,10 @@ class Format(ABC):
         AGREEMENT: Lowest top-1 agreement allowed, for formats that round; it replaces the tolerance. ``None``
             for other formats.
         NOTE: What users of its files have to know; empty for nothing.
+        LIBRARY: The library that runs its files, by its name on Hugging Face's Hub; empty for none.
+        USAGE: Python code, without ``nas``, that loads the artefact ``"FILE"`` and computes ``logits``
+            (N, classes) of ``images`` (N, C, H, W), both arrays of NumPy (``np``). Its first line is a
+            comment, the command that installs what it imports. Empty for none.
     """
 
     NAME: ClassVar[str]
@@ -96,6 +100,8 @@ class Format(ABC):
     TOLERANCE: ClassVar[float]
     AGREEMENT: ClassVar[float | None] = None
     NOTE: ClassVar[str] = ""
+    LIBRARY: ClassVar[str] = ""
+    USAGE: ClassVar[str] = ""
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:

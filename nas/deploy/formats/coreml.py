@@ -34,6 +34,14 @@ class CoreMl(Format):
     EXTRA: ClassVar[str] = "coreml"
     TOLERANCE: ClassVar[float] = 2e-2
     NOTE: ClassVar[str] = "checked by reading the package back; Core ML itself was not run"
+    LIBRARY: ClassVar[str] = "coreml"
+    USAGE: ClassVar[str] = """\
+# pip install coremltools (on macOS)
+import coremltools
+
+network = coremltools.models.MLModel("FILE")
+logits = network.predict({"images": images})["logits"]
+"""
 
     def write(self, source: Source, path: Path) -> None:
         with atomic_folder(path) as folder, plain_module(source) as module:

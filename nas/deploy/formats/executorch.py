@@ -25,6 +25,15 @@ class ExecuTorch(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "executorch")
     EXTRA: ClassVar[str] = "executorch"
     TOLERANCE: ClassVar[float] = 1e-4
+    LIBRARY: ClassVar[str] = "executorch"
+    USAGE: ClassVar[str] = """\
+# pip install executorch
+import torch
+from executorch.runtime import Runtime
+
+network = Runtime.get().load_program("FILE").load_method("forward")
+logits = network.execute([torch.from_numpy(images)])[0].numpy()
+"""
 
     def write(self, source: Source, path: Path) -> None:
         with atomic(path) as temporary, plain_module(source) as module:

@@ -27,6 +27,8 @@ class ExecuTorchInt8(Format):
     EXTRA: ClassVar[str] = "executorch"
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = 0.5
+    LIBRARY: ClassVar[str] = ExecuTorch.LIBRARY
+    USAGE: ClassVar[str] = ExecuTorch.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         log = source.logs / f"{path.name}.log"

@@ -25,6 +25,17 @@ class Mnn(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = ("onnx", "MNN")
     EXTRA: ClassVar[str] = "mobile"
     TOLERANCE: ClassVar[float] = 1e-3
+    LIBRARY: ClassVar[str] = "mnn"
+    USAGE: ClassVar[str] = """\
+# pip install MNN
+import MNN
+
+network = MNN.nn.load_module_from_file("FILE", ["images"], ["logits"])
+x = MNN.expr.placeholder(list(images.shape), MNN.expr.NCHW)
+x.write(images)
+[outputs] = network.onForward([x])
+logits = np.array(MNN.expr.convert(outputs, MNN.expr.NCHW).read())
+"""
 
     def write(self, source: Source, path: Path) -> None:
         with atomic(path) as temporary:

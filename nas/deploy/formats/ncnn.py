@@ -31,6 +31,18 @@ class Ncnn(Format):
     EXTRA: ClassVar[str] = "mobile"
     TOLERANCE: ClassVar[float] = 1e-2
     NOTE: ClassVar[str] = "the input is in0 (C, H, W), the output out0"
+    LIBRARY: ClassVar[str] = "ncnn"
+    USAGE: ClassVar[str] = """\
+# pip install ncnn
+import ncnn
+
+network = ncnn.Net()
+network.load_param("FILE/model.ncnn.param")
+network.load_model("FILE/model.ncnn.bin")
+extractor = network.create_extractor()
+extractor.input("in0", ncnn.Mat(images[0]))
+logits = np.array(extractor.extract("out0")[1])[None]
+"""
 
     def write(self, source: Source, path: Path) -> None:
         with atomic_folder(path) as folder:

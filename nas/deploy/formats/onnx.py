@@ -17,6 +17,14 @@ from nas.files import atomic
 READERS = frozenset({"onnxruntime", "openvino", "tensorrt", "torch"})
 """Runtimes that read ONNX files."""
 
+USAGE = """\
+# pip install onnxruntime
+import onnxruntime
+
+session = onnxruntime.InferenceSession("FILE", providers=["CPUExecutionProvider"])
+[logits] = session.run(["logits"], {"images": images})
+"""
+
 
 @final
 @register
@@ -29,6 +37,8 @@ class Onnx(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "onnx", "onnxruntime")
     RUNTIMES: ClassVar[frozenset[str]] = READERS
     TOLERANCE: ClassVar[float] = 1e-4
+    LIBRARY: ClassVar[str] = "onnx"
+    USAGE: ClassVar[str] = USAGE
 
     def write(self, source: Source, path: Path) -> None:
         if path != source.onnx:

@@ -25,6 +25,8 @@ class OnnxDynamicInt8(Format):
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = 0.5
     NOTE: ClassVar[str] = "convolutions are usually slower than in FP32, since ranges are found at run time"
+    LIBRARY: ClassVar[str] = Onnx.LIBRARY
+    USAGE: ClassVar[str] = Onnx.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         with atomic(path) as temporary:

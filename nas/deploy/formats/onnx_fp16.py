@@ -22,6 +22,8 @@ class OnnxFp16(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = Onnx.PACKAGES
     RUNTIMES: ClassVar[frozenset[str]] = Onnx.RUNTIMES - {"torch"}
     TOLERANCE: ClassVar[float] = 1e-2
+    LIBRARY: ClassVar[str] = Onnx.LIBRARY
+    USAGE: ClassVar[str] = Onnx.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         import onnx

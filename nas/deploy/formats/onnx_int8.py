@@ -26,6 +26,8 @@ class OnnxInt8(Format):
     RUNTIMES: ClassVar[frozenset[str]] = Onnx.RUNTIMES - {"torch"}
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = 0.5
+    LIBRARY: ClassVar[str] = Onnx.LIBRARY
+    USAGE: ClassVar[str] = Onnx.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         import onnx

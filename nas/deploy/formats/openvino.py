@@ -16,6 +16,14 @@ from nas.runner.runtimes.openvino import load_library
 
 MODEL = "model.xml"
 
+USAGE = """\
+# pip install openvino
+import openvino
+
+network = openvino.compile_model("FILE/model.xml", "CPU")
+logits = network(images)[0]
+"""
+
 
 @final
 @register
@@ -33,6 +41,8 @@ class OpenVino(Format):
         "accuracy and parity are of INFERENCE_PRECISION_HINT=f32; by default, OpenVINO computes in BF16 or "
         "FP16 where the processor does"
     )
+    LIBRARY: ClassVar[str] = "openvino"
+    USAGE: ClassVar[str] = USAGE
 
     def write(self, source: Source, path: Path) -> None:
         with atomic_folder(path) as folder:

@@ -27,6 +27,8 @@ class OpenVinoInt8(Format):
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = 0.5
     NOTE: ClassVar[str] = OpenVino.NOTE
+    LIBRARY: ClassVar[str] = OpenVino.LIBRARY
+    USAGE: ClassVar[str] = OpenVino.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         log = source.logs / f"{path.name}.log"

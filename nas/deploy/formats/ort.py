@@ -22,6 +22,8 @@ class Ort(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = Onnx.PACKAGES
     TOLERANCE: ClassVar[float] = 1e-4
     NOTE: ClassVar[str] = "for phones; on an x86 processor it is slower than the ONNX file"
+    LIBRARY: ClassVar[str] = Onnx.LIBRARY
+    USAGE: ClassVar[str] = Onnx.USAGE
 
     def write(self, source: Source, path: Path) -> None:
         with atomic(path) as temporary:

@@ -26,6 +26,20 @@ class PyTorch(Format):
     SUFFIX: ClassVar[str] = ".pytorch"
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     TOLERANCE: ClassVar[float] = 1e-4
+    LIBRARY: ClassVar[str] = "pytorch"
+    USAGE: ClassVar[str] = """\
+# pip install torch safetensors
+import sys
+
+import torch
+
+sys.path.insert(0, "FILE")
+from network import load
+
+network = load()
+with torch.no_grad():
+    logits = network(torch.from_numpy(images)).numpy()
+"""
 
     def write(self, source: Source, path: Path) -> None:
         write_module(source, path)

@@ -28,6 +28,15 @@ class TorchExport(Format):
     SUFFIX: ClassVar[str] = ".pt2"
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
     TOLERANCE: ClassVar[float] = 1e-4
+    LIBRARY: ClassVar[str] = "pytorch"
+    USAGE: ClassVar[str] = """\
+# pip install torch
+import torch
+
+network = torch.export.load("FILE").module()
+with torch.no_grad():
+    logits = network(torch.from_numpy(images)).numpy()
+"""
 
     def write(self, source: Source, path: Path) -> None:
         with atomic(path) as temporary, plain_module(source) as module:

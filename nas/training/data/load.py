@@ -110,6 +110,9 @@ def load_data(
         channels=parts[0].channels,
         notes=notes,
         crop_fraction=test.crop_fraction if isinstance(test, FileImages) else 1.0,
+        drawn=tuple(
+            part for part, own in (("validation", source.validation), ("test", source.test)) if own is None
+        ),
     )
 
 

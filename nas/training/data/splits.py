@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nas.training.data.images import Images
+from nas.training.data.images import Images, MemoryImages
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,6 +25,7 @@ class Splits:
         channels: 1 (grey) or 3 (RGB).
         notes: Notes for the user, such as the classes without test images.
         crop_fraction: Side of the centre square that is evaluated, as a fraction of the shorter side.
+        drawn: Which of ``"validation"`` and ``"test"`` were drawn from the data set's training images.
     """
 
     train: Images
@@ -34,6 +35,12 @@ class Splits:
     channels: int
     notes: tuple[str, ...] = ()
     crop_fraction: float = 1.0
+    drawn: tuple[str, ...] = ()
+
+    @property
+    def store_size(self) -> int | None:
+        """Side in pixels of the images in memory; ``None`` for images on disk."""
+        return self.test.pixels.shape[-1] if isinstance(self.test, MemoryImages) else None
 
 
 MOST_LISTED = 5

@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
 from nas.cli.__main__ import main
@@ -26,9 +29,13 @@ from nas.deploy.artefact import file_stem
 from nas.deploy.manifest import read_manifest
 from nas.files import sha256
 from nas.latency import BlockModel, load_table
+from nas.network import NetworkSpec
+from nas.nn import StaticNetwork
 from nas.report import read_table
 from nas.report.records import ORIGINS, is_outdated
 from nas.runner.samples import read_samples
+from nas.training.data import FileImages, Normalization, batches, load_data
+from nas.training.weights import load_weights
 from tests.runner.busy import busy_program
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -140,6 +147,8 @@ def test_a_run_holds_what_the_design_lists(finished: Run) -> None:
         "search/winner.json",
         "deploy/manifest.json",
         "deploy/winner.onnx",
+        "deploy/README.md",
+        "deploy/MODEL_CARD.md",
         *STEPS,
         *(f"{step}/step.json" for step in STEPS),
     } <= names
@@ -174,6 +183,50 @@ def test_test_images_are_counted_for_each_class(finished: Run) -> None:
     assert "Balanced accuracy, the mean over classes: winner " in " ".join(finished.out.split())
 
 
+def test_the_model_card_describes_the_run(finished: Run) -> None:
+    text = (finished.run_dir / "deploy" / "MODEL_CARD.md").read_text()
+    metadata = yaml.safe_load(text.split("---\n")[1])
+    shipped = read_manifest(finished.run_dir / "deploy")[0]
+    assert shipped.test_correct is not None and shipped.test_total == 12
+    [result] = metadata["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == pytest.approx(shipped.test_correct / 12, abs=1e-4)
+    assert result["dataset"]["name"] == "pets (image_folder)"
+    counts = dict(
+        re.findall(r"^\| (training|search-validation|test) +\|[^|]+\| +(\d+) \|$", text, re.MULTILINE)
+    )
+    assert counts == {"training": "43", "search-validation": "5", "test": "12"}
+    assert "6 networks of the space `mini` were evaluated" in text and "(1 epochs, recipe `sandwich`)" in text
+    assert "for 1 epochs (batch size 16" in text
+
+
+def test_the_readme_runs_the_winner_on_a_picture(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = finished.run_dir / "deploy"
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (folder / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    splits = load_data(
+        "image_folder", root=finished.folder / "pets", seed=0, validation_fraction=0.1, test_fraction=0.2
+    )
+    normalize = Normalization.measure(splits.train, seed=0)
+    paths = tuple(str(finished.folder / f"pets/train/{name}/1.jpg") for name in splits.classes)
+    files = FileImages(labels=torch.zeros(3, dtype=torch.int64), paths=paths, color_channels=3)
+    assert splits.store_size is not None
+    images = files.decoded(size=splits.store_size, workers=0, progress=lambda done, total: None)
+    winner = json.loads((finished.run_dir / "final" / "results.json").read_text())["networks"][0]
+    model = StaticNetwork(NetworkSpec.from_dict(winner["network"])).eval()
+    load_weights(model, finished.run_dir / "final" / winner["weights"])
+    resolution, cpu = model.network.resolution, torch.device("cpu")
+    [(x, _)] = batches(images, batch_size=3, resolution=resolution, device=cpu, normalize=normalize)
+    monkeypatch.chdir(folder)
+    for path, image in zip(paths, x, strict=True):
+        names: dict[str, Any] = {}
+        exec("".join(blocks[:2]).replace("image.jpg", path), names)
+        with torch.no_grad():
+            expected = model(image[None]).numpy()
+        assert names["logits"] == pytest.approx(expected, abs=1e-4)
+        assert names["CLASSES"] == list(splits.classes)
+
+
 def test_the_provenance_names_the_space_by_its_content(finished: Run) -> None:
     record = json.loads((finished.run_dir / "provenance.json").read_text())
     assert record["overrides"] == ["experiment=mini"]
@@ -192,10 +245,15 @@ def test_a_second_run_skips_every_step(finished: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [("export", "deploy/winner.onnx"), ("finish", "final/winner.safetensors")]
+    ("command", "name"),
+    [
+        ("export", "deploy/winner.onnx"),
+        ("export", "deploy/MODEL_CARD.md"),
+        ("finish", "final/winner.safetensors"),
+    ],
 )
 def test_a_file_that_ships_is_made_anew_if_it_is_gone(finished: Run, command: str, name: str) -> None:
-    folder = finished.folder / "runs" / f"without_{command}"
+    folder = finished.folder / "runs" / f"without_{Path(name).name}"
     shutil.copytree(finished.run_dir, folder)
     (folder / name).unlink()
     code, out, err = finished.nas(command, "experiment=mini", f"run_dir={folder}")
@@ -497,6 +555,8 @@ def test_a_network_of_the_users_own_is_trained_and_exported_without_a_search(fin
     own = finished.folder / "runs" / "own"
     assert (own / "deploy" / "winner.onnx").is_file()
     assert not (own / "scale").exists()
+    card = (own / "deploy" / "MODEL_CARD.md").read_text()
+    assert "given by the user" in card and "## Search" not in card
     code, out, _ = finished.nas("export", *given)
     assert code == 0
     assert "deploy: already done, skipped" in out
@@ -552,6 +612,8 @@ def test_a_device_that_is_not_here_gets_files_in_its_precision(finished: Run) ->
     artefacts = read_manifest(folder / "deploy", check_files=True)
     assert {artefact.format for artefact in artefacts} == {"onnx_fp16"}
     assert all(artefact.test_total and artefact.latency_ms is None for artefact in artefacts)
+    assert "No file was measured." in (folder / "deploy" / "MODEL_CARD.md").read_text()
+    assert "## `winner.fp16.onnx`" in (folder / "deploy" / "README.md").read_text()
     code, _, err = finished.nas("export", *given, "export.enforce=true")
     assert code == 2
     assert "CUDAExecutionProvider" in err or "h200" in err

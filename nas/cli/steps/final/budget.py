@@ -147,7 +147,7 @@ def check_budget(context: Context, files: Sequence[Artefact], *, number: int, fo
         if enforce:
             say("deploy: warning: export.enforce has no effect, because nas scale had no budget")
         return
-    winner = _shipped(context, files)
+    winner = shipped(context, files)
     table = load_table(context.path("scale", scale_step.TABLE))
     if reason := _uncheckable(
         winner, table.device.name, is_here=table.device.is_here, batch=table.device.batch
@@ -171,7 +171,7 @@ def check_budget(context: Context, files: Sequence[Artefact], *, number: int, fo
     raise MissedBudgetError(f"{winner.file} ({attempt.name}) {text}; its files are in {aside}", attempt)
 
 
-def _shipped(context: Context, files: Sequence[Artefact]) -> Artefact:
+def shipped(context: Context, files: Sequence[Artefact]) -> Artefact:
     """Returns the winner's file in the precision of the device, a measured one first, or else its first."""
     right = [each for each in files if formats.ships(find_format(each.format), device=context.device)]
     return next((each for each in right if each.latency_ms is not None), (right or list(files))[0])

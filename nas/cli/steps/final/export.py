@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
-from nas.cli.steps.final import budget, formats
+from nas.cli.steps.final import budget, documents, formats
 from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
@@ -33,6 +33,7 @@ def step(context: Context) -> Step:
     inputs = {"trained networks": context.path("final", "results.json")}
     if _is_scaled(context):
         inputs["scaled winner"] = context.path("scale", "scale.json")
+    inputs |= documents.inputs(context)
     return Step(
         name="deploy",
         folder=context.path("deploy"),
@@ -42,7 +43,7 @@ def step(context: Context) -> Step:
             **context.data_settings(),
         },
         inputs=inputs,
-        outputs=("manifest.json", "*", "*.*/**/*"),
+        outputs=("manifest.json", *documents.NAMES, "*", "*.*/**/*"),
         run=lambda folder: _deploy(context, folder),
     )
 
@@ -100,6 +101,7 @@ def _deploy(context: Context, folder: Path) -> None:
     artefacts = _measured(context, artefacts, folder)
     write_manifest(folder, artefacts)
     files = [artefact for artefact in artefacts if artefact.name == networks[0]["name"]]
+    documents.write(context, artefacts, folder, shipped=budget.shipped(context, files))
     for artefact in files:
         _report(context, artefact)
     if _is_scaled(context):
@@ -186,6 +188,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         opset=config.opset,
         batch=config.batch,
         crop=data.splits.crop_fraction,
+        store_size=data.splits.store_size,
         run=context.run_dir.name,
         tolerance=config.tolerance,
         calibration=_calibration(context, resolution),

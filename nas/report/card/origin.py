@@ -1,0 +1,173 @@
+"""Sections of a model card: the network, its images, the search and the training that it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas.latency import LatencyTable
+from nas.markdown import code, escaped, table
+from nas.report.card.facts import Facts, Scaling, Search
+from nas.report.files import units_of
+from nas.report.latency_section import about
+from nas.report.search_section import as_good, held_out, named
+from nas.report.table import in_words, milliseconds
+
+_LISTED = 20
+
+
+def introduction(facts: Facts) -> Iterator[str]:
+    """What the network does."""
+    classes = facts.images.classes
+    more = f" and {len(classes) - _LISTED} more" if len(classes) > _LISTED else ""
+    yield f"# {escaped(facts.run)}"
+    names = ", ".join(map(escaped, classes[:_LISTED]))
+    yield (
+        f"An image classifier for {len(classes)} classes: {names}{more}. "
+        f"{_found(facts)} {code(facts.shipped.file)}: {escaped(in_words(facts.winner))}. "
+        "[README.md](README.md) explains how to run each file."
+    )
+
+
+def _found(facts: Facts) -> str:
+    if facts.search is None:
+        return "hwnas trained, exported and measured it."
+    return (
+        "hwnas found it by a search for accuracy and predicted cost, then trained, exported and measured it."
+    )
+
+
+def network(facts: Facts) -> Iterator[str]:
+    """The network in numbers."""
+    row = facts.winner
+    colours = "grey" if row.network.input_channels == 1 else "RGB"
+    rows = [
+        *_architecture(facts),
+        ("input", f"{row.network.resolution} × {row.network.resolution} pixels, {colours}"),
+        ("blocks", str(len(row.network.blocks))),
+        ("MACs of one image", f"{row.macs * 1e-6:.2f} M"),
+        ("parameters", f"{row.params * 1e-3:.1f} k"),
+        ("licence", "not stated" if facts.license is None else escaped(facts.license)),
+    ]
+    yield "## Network"
+    yield table(("property", "value"), rows, texts=2)
+
+
+def _architecture(facts: Facts) -> Iterator[tuple[str, str]]:
+    if facts.has_own_network:
+        yield "architecture", "given by the user"
+    elif facts.winner.code is not None:
+        space = f" of the search space {code(facts.search.winner['space'])}" if facts.search else ""
+        yield "architecture", f"{code(facts.winner.code)}{space}"
+    elif facts.search is not None:
+        origin = (
+            f"{code(facts.search.winner['code'])} of the search space {code(facts.search.winner['space'])}"
+        )
+        yield "architecture", f"scaled from {origin}"
+
+
+def data(facts: Facts) -> Iterator[str]:
+    """The images and their splits."""
+    images = facts.images
+    colours = "grey" if images.channels == 1 else "RGB"
+    rows = [
+        ("training", "weights, calibration of INT8", str(images.train)),
+        ("search-validation", "search, parity", str(images.validation)),
+        ("test", "accuracies of the files", str(images.test)),
+    ]
+    yield "## Data"
+    yield f"{code(images.title)}, {colours}. {_splits(images.drawn, seed=images.seed)}"
+    yield table(("part", "used for", "images"), rows, texts=2)
+
+
+def _splits(drawn: tuple[str, ...], *, seed: int) -> str:
+    names = {"validation": "search-validation", "test": "test"}
+    parts = " and ".join(names[part] for part in names if part in drawn)
+    if not parts:
+        return "The data set itself defines the three parts."
+    return f"The {parts} images were drawn from its training images, each class in proportion (seed {seed})."
+
+
+def search(facts: Facts) -> Iterator[str]:
+    """The search, the device that it was for, and the budget."""
+    if facts.search is None:
+        return
+    winner, chosen = facts.search.winner, facts.search.settings
+    sampler = f", proposed by the sampler {code(chosen['sampler'])}" if "sampler" in chosen else ""
+    yield "## Search"
+    yield (
+        f"{facts.search.evaluations} networks of the space {code(winner['space'])} were evaluated with the "
+        f"weights of a supernet{_supernet(facts.search)}{sampler}."
+    )
+    head = ("objective", "direction", "bound", "winner, with the supernet's weights")
+    yield table(head, _aims(facts.search), texts=4)
+    if text := " ".join(filter(None, [as_good(dict(winner)), held_out(dict(winner))])):
+        yield escaped(text)
+    yield from _device(facts)
+
+
+def _supernet(search: Search) -> str:
+    if not search.supernet:
+        return ""
+    return f" ({search.supernet['epochs']} epochs, recipe {code(search.supernet['recipe'])})"
+
+
+def _aims(search: Search) -> Iterator[tuple[str, ...]]:
+    """Yields a row for each objective and limit."""
+    winner = search.winner
+    aims = [*winner["objectives"], *winner.get("limits", ())]
+    units = units_of(aims)
+    for aim in aims:
+        name, bound = aim["name"], aim["bound"]
+        value = named(name, winner["values"][name], units[name])
+        estimated = " (estimated)" if winner.get("estimated", {}).get(name) else ""
+        yield (
+            code(name),
+            aim["direction"],
+            "" if bound is None else escaped(named(name, bound, units[name])),
+            escaped(f"{value}{estimated}"),
+        )
+
+
+def _device(facts: Facts) -> Iterator[str]:
+    if facts.table is not None:
+        name = code(facts.table.device.name)
+        yield f"Latencies were predicted for the device {name}. {_table(facts.table)}"
+    if facts.scaling is not None and facts.scaling.budget_ms is not None and facts.table is not None:
+        yield _budget(facts, facts.scaling, facts.scaling.budget_ms, unit=facts.table.device.latency_unit)
+
+
+def _budget(facts: Facts, scaling: Scaling, budget_ms: float, *, unit: str) -> str:
+    method = f" by the method {code(scaling.method)}" if scaling.method else ""
+    change = f"scaled{method}" if facts.winner.code is None else "not scaled"
+    text = f"The winner was {change}, for a latency budget of {milliseconds(budget_ms)} {unit}."
+    if not scaling.missed:
+        return text
+    missed = ", ".join(f"{each.name} {milliseconds(each.measured_ms)} {unit}" for each in scaling.missed)
+    return f"{text} Larger candidates were exported before and missed it: {missed}."
+
+
+def _table(latencies: LatencyTable) -> str:
+    if latencies.accuracy is None:
+        error = "Its error on unseen networks is unknown."
+    else:
+        networks, share = latencies.accuracy.networks, latencies.accuracy.table.mape
+        error = f"Its mean error on {networks} other whole networks is {100 * share:.1f} %."
+    return f"{escaped(about(latencies))} {error}"
+
+
+def training(facts: Facts) -> Iterator[str]:
+    """The final training, and the programs that did it."""
+    if not facts.training:
+        return
+    hyper = facts.training
+    yield "## Training"
+    yield (
+        f"Trained from scratch on the training images for {hyper['epochs']} epochs (batch size "
+        f"{hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
+        f"{hyper['weight_decay']:g}, label smoothing {hyper['label_smoothing']:g}); "
+        f"{100 * facts.winner.validation_accuracy:.1f} % on the search-validation images."
+    )
+    programs = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
+    commit = f" at commit {code(facts.commit)}" if facts.commit else ""
+    if programs:
+        yield f"Finished {facts.trained} with {escaped(programs)}{commit}; seed {facts.images.seed}."
