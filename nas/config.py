@@ -450,6 +450,11 @@ class ExportConfig:
         parity_images: Images on which the exported outputs are compared with the trained network's.
         tolerance: Largest difference allowed in fp32, relative to the largest output; null uses the
             format's own.
+        calibration: How the ranges of INT8 ONNX files are found: minmax, percentile, or auto for the one with
+            less noise on calibration images that gave no range.
+        calibration_images: Training images that INT8 files are calibrated on.
+        int8_loss: Largest loss of accuracy of INT8 ONNX files, in points on search-validation images; layers
+            stay in float until it is kept. null leaves none in float.
         measure_budget: Time for measuring the exported files.
         enforce: Whether a file that exceeds the budget of nas scale is an error.
         fallbacks: Faster networks of scale.json that nas run trains and exports, one after the other, if
@@ -463,6 +468,9 @@ class ExportConfig:
     batch: int | None
     parity_images: int
     tolerance: float | None
+    calibration: str
+    calibration_images: int
+    int8_loss: float | None
     measure_budget: str
     enforce: bool
     fallbacks: int

@@ -26,6 +26,7 @@ from nas.files import content_bytes, content_sha256
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from nas.deploy.quantised import Int8
     from nas.nn import StaticNetwork
     from nas.training.data import Normalization
     from nas.training.evaluation import Accuracy
@@ -54,7 +55,7 @@ def write_artefacts(
     store_size: int | None = None,
     tolerance: float | None = None,
     calibration: Tensor | None = None,
-    int8_target: str | None = None,
+    int8: Int8 | None = None,
     skip: Skip | None = None,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
@@ -78,13 +79,14 @@ def write_artefacts(
             format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
             ``images``.
-        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``; by default, this machine's.
+        int8: How INT8 files are written; by default, for this machine.
         skip: Called with the file's name and the error if a converter fails, and the format is left out;
             ``None`` raises the error.
 
     Raises:
         UserError: If a format is unknown, its packages are missing, it cannot be written, or parity fails.
     """
+    from nas.deploy.quantised import Int8
     from nas.quantization import target_here
 
     targets = [find_format(name) for name in formats]  # all names are checked before any work
@@ -107,7 +109,7 @@ def write_artefacts(
         model=model,
         onnx=base,
         calibration=(images if calibration is None else calibration).cpu().float().numpy(),
-        int8_target=int8_target or target_here(),
+        int8=int8 or Int8(target=target_here()),
         batch=batch,
         logs=folder / "logs",
     )
@@ -158,7 +160,7 @@ def _parity(
         aside = path.with_name(f"{path.name}.rejected")
         path.replace(aside)
         raise ParityError(f"{error} The file is kept as {aside.name}") from None
-    return parity, format.NOTE
+    return parity, format.note(path)
 
 
 def evaluate_artefact(

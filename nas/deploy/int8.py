@@ -7,7 +7,7 @@ and runs in ONNX Runtime with the rounding of the exported file. A test checks t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from nas.deploy.interface import INPUT
 from nas.deploy.lowered import write_network
 from nas.quantization import quantize, target_here
+from nas.quantization.sessions import open_session
 
 if TYPE_CHECKING:
-    import onnx
     from torch import Tensor
 
     from nas.nn import StaticNetwork
@@ -47,6 +47,8 @@ def int8_accuracy(
     Raises:
         UserError: If the target or the method is unknown, or there are no calibration images.
     """
+    import torch
+
     from nas.training.evaluation import Accuracy
 
     quantised = quantize(
@@ -55,7 +57,7 @@ def int8_accuracy(
         batches=({INPUT: x} for x, _ in _chunks(calibration)),
         calibration=method,
     )
-    session, correct, total = _session(quantised), 0, 0
+    session, correct, total = open_session(quantised, threads=torch.get_num_threads()), 0, 0
     for x, y in _chunks(images):
         answers = session.run(None, {INPUT: x})[0][: len(y)].argmax(1)
         correct += int(np.count_nonzero(answers == y))
@@ -71,15 +73,3 @@ def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[FloatArr
             part = pixels[start : start + BATCH]
             filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
             yield filled, labels[start : start + BATCH]
-
-
-def _session(model: onnx.ModelProto) -> Any:
-    import onnxruntime
-    import torch
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,45 +27,73 @@ def assumed_ranges(model: onnx.ModelProto) -> dict[str, Range]:
     return ranges
 
 
-def insert_pairs(model: onnx.ModelProto, ranges: Mapping[str, Range], *, scheme: Scheme) -> onnx.ModelProto:
+def insert_pairs(
+    model: onnx.ModelProto,
+    ranges: Mapping[str, Range],
+    *,
+    scheme: Scheme,
+    in_float: Collection[str] = (),
+) -> onnx.ModelProto:
     """A copy of a float model with the pairs of ``scheme``.
 
     Args:
         model: A float model whose operations have one output each.
         ranges: The range of each activation, by name.
         scheme: The positions and the form of the pairs.
+        in_float: Names of nodes that compute in float. What they read may still be quantised.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
-    encodings = _encodings(graph, _paired(graph, scheme), ranges, scheme)
-    _Writer(graph, encodings, scheme).rewrite()
+    rules = _Rules(graph, scheme, in_float)
+    encodings = _encodings(graph, _paired(graph, rules), ranges, scheme)
+    _Writer(graph, encodings, rules).rewrite()
     return result
 
 
-def _paired(graph: onnx.GraphProto, scheme: Scheme) -> set[str]:
+class _Rules:
+    """Which operations of a graph run in INT8.
+
+    Args:
+        graph: The graph, before it is rewritten.
+        scheme: The form of the pairs.
+        in_float: Names of nodes that compute in float.
+    """
+
+    def __init__(self, graph: onnx.GraphProto, scheme: Scheme, in_float: Collection[str]) -> None:
+        self.scheme, self._in_float = scheme, frozenset(in_float)
+        self._makers = {node.output[0]: node.op_type for node in graph.node}
+
+    def quantised(self, node: onnx.NodeProto) -> bool:
+        """Whether an operation runs in INT8."""
+        return node.op_type in self.scheme.kinds and node.name not in self._in_float
+
+    def read_quantised(self, node: onnx.NodeProto) -> Sequence[str]:
+        """The inputs of an operation that have to be quantised, without weights and biases.
+
+        If outputs are not quantised, a sum is fused with the convolution before it, and its other addend is
+        an input of the fused operation.
+        """
+        if self.quantised(node):
+            return list(node.input)[: 1 if node.op_type in WEIGHTED else None]
+        if node.op_type == "Add" and not self.scheme.outputs and node.name not in self._in_float:
+            return [name for name in node.input if self._makers.get(name) != "Conv"]
+        return ()
+
+    def is_score(self, name: str) -> bool:
+        """Whether a value comes from a matrix product; as the output of a network it is not rounded."""
+        return self._makers.get(name) == "Gemm"
+
+
+def _paired(graph: onnx.GraphProto, rules: _Rules) -> set[str]:
     """The activations with a pair. The scores of the last matrix product are not rounded."""
     constants = {item.name for item in graph.initializer}
-    makers = {node.output[0]: node.op_type for node in graph.node}
     paired: set[str] = set()
     for node in graph.node:
-        paired.update(name for name in _read_quantised(node, makers, scheme) if name not in constants)
-        if node.op_type in scheme.kinds and scheme.outputs:
+        paired.update(name for name in rules.read_quantised(node) if name not in constants)
+        if rules.quantised(node) and rules.scheme.outputs:
             paired.add(_clamped(node.output[0], graph))
-    return paired - {value.name for value in graph.output if makers.get(value.name) == "Gemm"}
-
-
-def _read_quantised(node: onnx.NodeProto, makers: Mapping[str, str], scheme: Scheme) -> Sequence[str]:
-    """The inputs of an operation that have to be quantised, without weights and biases.
-
-    If outputs are not quantised, a sum is fused with the convolution before it, and its other addend is an
-    input of the fused operation.
-    """
-    if node.op_type in scheme.kinds:
-        return list(node.input)[: 1 if node.op_type in WEIGHTED else None]
-    if node.op_type == "Add" and not scheme.outputs:
-        return [name for name in node.input if makers.get(name) != "Conv"]
-    return ()
+    return paired - {value.name for value in graph.output if rules.is_score(value.name)}
 
 
 def _clamped(name: str, graph: onnx.GraphProto) -> str:
@@ -98,14 +126,13 @@ class _Writer:
     Args:
         graph: The graph, which is changed in place.
         encodings: Scale and zero point of each activation with a pair.
-        scheme: The form of the pairs.
+        rules: Which operations run in INT8.
     """
 
     def __init__(
-        self, graph: onnx.GraphProto, encodings: Mapping[str, tuple[float, int]], scheme: Scheme
+        self, graph: onnx.GraphProto, encodings: Mapping[str, tuple[float, int]], rules: _Rules
     ) -> None:
-        self._graph, self._encodings, self._scheme = graph, encodings, scheme
-        self._makers = {node.output[0]: node.op_type for node in graph.node}
+        self._graph, self._encodings, self._rules, self._scheme = graph, encodings, rules, rules.scheme
         self._constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         self._nodes: list[onnx.NodeProto] = []
         self._stored: dict[str, Any] = {}
@@ -129,13 +156,15 @@ class _Writer:
 
     def _inputs(self, node: onnx.NodeProto) -> list[str]:
         """The inputs of an operation, quantised ones by the names of their pairs."""
-        quantised = set(_read_quantised(node, self._makers, self._scheme))
+        quantised = set(self._rules.read_quantised(node))
         if self._scheme.outputs:
             quantised.update(node.input)
         names = [_pair_name(n) if n in quantised & self._encodings.keys() else n for n in node.input]
-        if node.op_type in WEIGHTED & self._scheme.kinds:
+        if not self._rules.quantised(node):
+            return names
+        if node.op_type in WEIGHTED:
             names[1:] = self._weights(node)
-        elif node.op_type in self._scheme.kinds:
+        else:
             names = [self._operand(name) if name in self._constants else name for name in names]
         return names
 

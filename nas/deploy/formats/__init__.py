@@ -18,11 +18,15 @@ from nas.errors import UserError
 from nas.registry import Registry
 
 if TYPE_CHECKING:
+    from nas.deploy.quantised import Int8
     from nas.nn import StaticNetwork
 
 FloatImages = NDArray[np.float32]
 Predict = Callable[[FloatImages], NDArray[np.float32]]
 """Maps normalised images (N, C, H, W) to logits (N, classes)."""
+
+USUAL_AGREEMENT = 0.97
+"""Top-1 agreement of the INT8 version of a trained network."""
 
 
 class CannotRunError(UserError):
@@ -42,7 +46,7 @@ class Source:
         model: The trained network, in evaluation mode.
         onnx: The same network in FP32 ONNX; its metadata describe classes and images.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; may be empty.
-        int8_target: Target of INT8 files, one of ``nas.quantization.SCHEMES``.
+        int8: How INT8 files are written.
         batch: Images of one inference; ``None`` for any number.
         logs: Folder for the output of converters.
     """
@@ -50,7 +54,7 @@ class Source:
     model: StaticNetwork
     onnx: Path
     calibration: FloatImages
-    int8_target: str
+    int8: Int8
     batch: int | None = None
     logs: Path
 
@@ -119,6 +123,10 @@ class Format(ABC):
             UserError: If the file is missing or damaged.
             CannotRunError: If this machine has no runtime for it.
         """
+
+    def note(self, path: Path) -> str:
+        """Returns what users of an artefact have to know; empty for nothing."""
+        return self.NOTE
 
     def versions(self) -> dict[str, str]:
         """Returns the versions of the packages that write and run it."""

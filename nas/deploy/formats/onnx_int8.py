@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, final
 
-from nas.deploy.formats import Format, Predict, Source, filled, register
+from nas.deploy.formats import Format, Predict, Source, register
 from nas.deploy.formats.onnx import Onnx, open_onnx
-from nas.deploy.interface import INPUT
 from nas.files import atomic
-
-_BATCH = 64
 
 
 @final
@@ -32,14 +29,19 @@ class OnnxInt8(Format):
     def write(self, source: Source, path: Path) -> None:
         import onnx
 
-        from nas.quantization import quantize
+        from nas.deploy.quantised import quantise_network
 
-        images, size = source.calibration, source.batch or _BATCH
-        parts = (images[start : start + size] for start in range(0, len(images), size))
-        batches = ({INPUT: filled(part, size) if source.batch else part} for part in parts)
-        quantised = quantize(onnx.load(str(source.onnx)), target=source.int8_target, batches=batches)
+        model = onnx.load(str(source.onnx))
+        quantised = quantise_network(model, source.calibration, how=source.int8, batch=source.batch)
         with atomic(path) as temporary:
             onnx.save(quantised, str(temporary))
 
     def open(self, path: Path) -> Predict:
         return open_onnx(path)
+
+    def note(self, path: Path) -> str:
+        import onnx
+
+        from nas.deploy.quantised import layers_in_float
+
+        return layers_in_float(onnx.load(str(path)))

@@ -33,7 +33,7 @@ class OpenVinoInt8(Format):
     def write(self, source: Source, path: Path) -> None:
         log = source.logs / f"{path.name}.log"
         with atomic_folder(path) as folder, source.saved_calibration() as images:
-            narrow = int(source.int8_target == "x86_without_vnni")
+            narrow = int(source.int8.target == "x86_without_vnni")
             convert(quantise, source.onnx, images, source.batch, narrow, folder / MODEL, log=log)
 
     def open(self, path: Path) -> Predict:

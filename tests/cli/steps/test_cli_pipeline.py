@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
@@ -598,6 +599,21 @@ def test_an_int8_device_ships_an_int8_file(finished: Run) -> None:
     assert not list((folder / "deploy").glob("winner.onnx"))
     rows = read_table(folder)
     assert all(row.exported and row.latency_ms for row in rows)
+
+
+def test_an_int8_file_keeps_its_accuracy_with_layers_in_float(finished: Run) -> None:
+    folder = finished.folder / "runs" / "mixed"
+    shutil.copytree(finished.run_dir, folder)
+    shutil.rmtree(folder / "deploy")
+    given = ("experiment=mini", f"run_dir={folder}", "export.formats=onnx_int8", "export.int8_loss=0")
+    code, out, err = finished.nas("export", *given, "export.calibration=percentile")
+    assert code == 0, err
+    props = onnx.load(str(folder / "deploy" / "winner.int8.onnx")).metadata_props
+    [about] = [json.loads(item.value) for item in props if item.key == "int8"]
+    assert about["calibration"] == "percentile" and about["loss"] <= 0
+    [winner] = [item for item in read_manifest(folder / "deploy") if item.name == "winner"]
+    assert bool(winner.note) == bool(about["in_float"])
+    assert winner.note in out
 
 
 def test_a_device_that_is_not_here_gets_files_in_its_precision(finished: Run) -> None:

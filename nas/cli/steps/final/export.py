@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
-from nas.cli.steps.final import budget, documents, formats
+from nas.cli.steps.final import budget, documents, formats, int8
 from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
@@ -20,8 +20,6 @@ from nas.network import NetworkSpec
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nas.deploy import Artefact, Parity
     from nas.deploy.formats import ConverterError
     from nas.hardware import Device
@@ -82,6 +80,7 @@ def check(context: Context) -> None:
     budget.check(context)
     if config.parity_images < 1:
         raise UserError(f"export.parity_images is {config.parity_images}; give at least 1, better 32 or more")
+    int8.check(config)
 
 
 def _deploy(context: Context, folder: Path) -> None:
@@ -104,6 +103,8 @@ def _deploy(context: Context, folder: Path) -> None:
     documents.write(context, artefacts, folder, shipped=budget.shipped(context, files))
     for artefact in files:
         _report(context, artefact)
+    for artefact in artefacts:
+        int8.warn(artefact, next(item for item in networks if item["name"] == artefact.name))
     if _is_scaled(context):
         budget.check_budget(context, files, number=candidate, folder=folder)
 
@@ -146,8 +147,7 @@ def _check_device(context: Context) -> None:
         say(f"deploy: warning: this measurement differs from that of the latency table: {other}")
 
 
-_CALIBRATION = 256
-_OF_A_NETWORK = ("name", "network", "weights", "classes")
+_OF_A_NETWORK = ("name", "network", "weights", "classes", "test_correct", "test_total")
 
 
 def _networks(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -159,6 +159,8 @@ def _networks(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefact]:
+    import torch
+
     from nas.deploy import evaluate_artefact, write_artefacts
     from nas.nn import StaticNetwork
     from nas.training.data import subset
@@ -176,7 +178,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
     load_weights(model, context.path("final", item["weights"]))
     resolution = model.network.resolution
     few = subset(data.splits.validation, range(min(config.parity_images, len(data.splits.validation))))
-    images = next(iter(data.plain(few, resolution=resolution)))[0]
+    images = torch.cat([x for x, _ in data.plain(few, resolution=resolution)])
     artefacts = write_artefacts(
         model,
         folder,
@@ -191,8 +193,8 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         store_size=data.splits.store_size,
         run=context.run_dir.name,
         tolerance=config.tolerance,
-        calibration=_calibration(context, resolution),
-        int8_target=_int8_target(context),
+        calibration=int8.calibration_images(context, resolution),
+        int8=int8.settings(context, resolution),
         skip=_report_skipped if formats.is_all(config.formats) else None,
     )
     result = []
@@ -209,25 +211,6 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         counts = {f"test_{name}": value for name, value in dataclasses.asdict(accuracy).items()}
         result.append(dataclasses.replace(artefact, **counts))
     return result
-
-
-def _calibration(context: Context, resolution: int) -> Tensor:
-    """Returns training images (N, C, H, W), sampled with the seed."""
-    import torch
-
-    from nas.training.data import subset
-
-    images = context.data.splits.train
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(context.config.seed))
-    return next(iter(context.data.plain(subset(images, order[:_CALIBRATION]), resolution=resolution)))[0]
-
-
-def _int8_target(context: Context) -> str:
-    """Returns the target of INT8 files: this machine's processor, or an NVIDIA GPU."""
-    from nas.quantization import SCHEMES, scheme_of, target_here
-
-    scheme = scheme_of(runtime=context.device.runtime, provider=context.device.provider)
-    return "tensorrt" if scheme is SCHEMES["tensorrt"] else target_here()
 
 
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
