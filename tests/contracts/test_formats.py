@@ -137,7 +137,13 @@ def written(
 
 
 def write(
-    trained: Trained, folder: Path, name: str, *, batch: int | None = None, tolerance: float | None = None
+    trained: Trained,
+    folder: Path,
+    name: str,
+    *,
+    batch: int | None = None,
+    tolerance: float | None = None,
+    calibration: Tensor | None = None,
 ) -> tuple[Artefact, ...]:
     return write_artefacts(
         trained.model,
@@ -149,6 +155,7 @@ def write(
         formats=[name],
         batch=batch,
         tolerance=tolerance,
+        calibration=calibration,
         run="pictures",
         store_size=trained.data.splits.store_size,
     )
@@ -353,3 +360,11 @@ def test_a_file_that_answers_otherwise_is_kept_aside(trained: Trained, tmp_path:
     with pytest.raises(ParityError, match=r"does not compute .* The file is kept as net\.onnx\.rejected"):
         write(trained, tmp_path, "onnx", tolerance=1e-12)
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx.rejected"]
+
+
+def test_an_int8_file_of_wrong_calibration_images_is_rejected(trained: Trained, tmp_path: Path) -> None:
+    with pytest.raises(
+        ParityError, match=r"answers otherwise .*\(70% are needed\)\. export\.int8_loss=1 keeps"
+    ):
+        write(trained, tmp_path, "onnx_int8", calibration=100 * trained.images(64))
+    assert [path.name for path in tmp_path.glob("*int8*")] == ["net.int8.onnx.rejected"]

@@ -28,6 +28,13 @@ Predict = Callable[[FloatImages], NDArray[np.float32]]
 USUAL_AGREEMENT = 0.97
 """Top-1 agreement of the INT8 version of a trained network."""
 
+LEAST_AGREEMENT = 0.7
+"""Top-1 agreement clearly below which an INT8 version is wrong.
+
+Wrong ones, such as one calibrated on unnormalised images or one without biases, gave 0.35 at most; rough
+ones, such as one calibrated on a single image or one of random weights, 0.8 or more.
+"""
+
 
 class CannotRunError(UserError):
     """This machine cannot run an artefact that may be correct; the message says why."""

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from nas.deploy.formats import Format, Predict, Source, register
+from nas.deploy.formats import LEAST_AGREEMENT, Format, Predict, Source, register
 from nas.deploy.formats.executorch import ExecuTorch, load, save
 from nas.deploy.formats.torch_export import plain_module, traced
 from nas.deploy.isolated import convert, predict_apart
@@ -26,7 +26,7 @@ class ExecuTorchInt8(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = (*ExecuTorch.PACKAGES, "torchao")
     EXTRA: ClassVar[str] = "executorch"
     TOLERANCE: ClassVar[float] = float("inf")
-    AGREEMENT: ClassVar[float | None] = 0.5
+    AGREEMENT: ClassVar[float | None] = LEAST_AGREEMENT
     LIBRARY: ClassVar[str] = ExecuTorch.LIBRARY
     USAGE: ClassVar[str] = ExecuTorch.USAGE
 

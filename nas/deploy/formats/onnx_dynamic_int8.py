@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, final
 
-from nas.deploy.formats import Format, Predict, Source, register
+from nas.deploy.formats import LEAST_AGREEMENT, Format, Predict, Source, register
 from nas.deploy.formats.onnx import Onnx, open_onnx
 from nas.deploy.isolated import convert
 from nas.files import atomic
@@ -23,7 +23,7 @@ class OnnxDynamicInt8(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = Onnx.PACKAGES
     RUNTIMES: ClassVar[frozenset[str]] = frozenset({"onnxruntime"})
     TOLERANCE: ClassVar[float] = float("inf")
-    AGREEMENT: ClassVar[float | None] = 0.5
+    AGREEMENT: ClassVar[float | None] = LEAST_AGREEMENT
     NOTE: ClassVar[str] = "convolutions are usually slower than in FP32, since ranges are found at run time"
     LIBRARY: ClassVar[str] = Onnx.LIBRARY
     USAGE: ClassVar[str] = Onnx.USAGE

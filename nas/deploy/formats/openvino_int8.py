@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from nas.deploy.formats import Format, Predict, Source, register
+from nas.deploy.formats import LEAST_AGREEMENT, Format, Predict, Source, register
 from nas.deploy.formats.openvino import MODEL, OpenVino, open_openvino, read, save
 from nas.deploy.isolated import convert
 from nas.files import atomic_folder
@@ -25,7 +25,7 @@ class OpenVinoInt8(Format):
     PACKAGES: ClassVar[tuple[str, ...]] = (*OpenVino.PACKAGES, "nncf")
     EXTRA: ClassVar[str] = "openvino"
     TOLERANCE: ClassVar[float] = float("inf")
-    AGREEMENT: ClassVar[float | None] = 0.5
+    AGREEMENT: ClassVar[float | None] = LEAST_AGREEMENT
     NOTE: ClassVar[str] = OpenVino.NOTE
     LIBRARY: ClassVar[str] = OpenVino.LIBRARY
     USAGE: ClassVar[str] = OpenVino.USAGE
