@@ -37,12 +37,18 @@ def write_readme(
         f"# {escaped(title)}",
         f"{about} The code runs in this folder, on a picture `image.jpg`.",
         _files(artefacts),
-        *_input(takes, classes),
+        *_input(takes, classes, sizes=_other_sizes(artefacts)),
         *(part for each in _examples(artefacts) for part in _example(each, takes)),
     ]
     path = folder / README
     write_text(path, "\n\n".join(parts) + "\n")
     return path
+
+
+def _other_sizes(artefacts: Sequence[Artefact]) -> list[int]:
+    """Returns the resolutions that differ from that of the first file."""
+    sizes = dict.fromkeys(each.input.resolution for each in artefacts if each.input is not None)
+    return list(sizes)[1:]
 
 
 def _files(artefacts: Iterable[Artefact]) -> str:
@@ -60,7 +66,7 @@ def _files(artefacts: Iterable[Artefact]) -> str:
     return table(head, rows, texts=3)
 
 
-def _input(takes: Input, classes: Sequence[str]) -> Iterator[str]:
+def _input(takes: Input, classes: Sequence[str], *, sizes: Sequence[int]) -> Iterator[str]:
     colours = "grey" if takes.channels == 1 else "RGB"
     yield "## From an image to an input"
     yield (
@@ -68,6 +74,8 @@ def _input(takes: Input, classes: Sequence[str]) -> Iterator[str]:
         f"It computes `logits` (N, {len(classes)}). Convert images of 16 bits a channel to 8 bits first."
     )
     yield block(_loading(takes, classes), language="python")
+    if sizes:
+        yield f'Files with other inputs need other images: `load_image("image.jpg", size={sizes[0]})`.'
 
 
 def _loading(takes: Input, classes: Sequence[str]) -> str:

@@ -94,7 +94,7 @@ def test_only_what_was_written_is_explained(tmp_path: Path) -> None:
     text = readme(tmp_path, ARTEFACT, other)
     assert re.findall(r"^## `(.*)`$", text, re.MULTILINE) == ["winner.onnx", "winner.openvino"]
     assert "winner.openvino/model.xml" in text and "Note: in FP16." in text
-    assert "FILE" not in text and "ncnn" not in text
+    assert "FILE" not in text and "ncnn" not in text and "other inputs" not in text
 
 
 def test_the_first_network_is_run_and_the_others_are_listed(tmp_path: Path) -> None:
@@ -102,6 +102,7 @@ def test_the_first_network_is_run_and_the_others_are_listed(tmp_path: Path) -> N
     baseline = dataclasses.replace(ARTEFACT, name="mobilenet_v2 ×0.5", file="m.onnx", input=small)
     text = readme(tmp_path, ARTEFACT, baseline)
     assert re.search(r"^\| `m\.onnx` +\| mobilenet_v2 ×0\.5 \| ONNX in FP32 +\| +16 \|", text, re.MULTILINE)
+    assert '`load_image("image.jpg", size=16)`' in text
     assert len(code_of(text)) == 2 and "m.onnx" not in code_of(text)[1]
 
 

@@ -179,7 +179,7 @@ def test_the_origin_of_the_network(run: Path) -> None:
     assert "40 networks of the space `tiny_32` were evaluated" in search and "sampler `nsga2`" in search
     assert rows(search)[2][:2] == ["`accuracy`", "maximize"]
     assert rows(search)[3][:3] == ["`latency_ms`", "minimize", "latency 0.200 ms"]
-    assert "12 other whole networks" in search
+    assert "12 whole networks, not used for fitting, is " in search
     data = section(text, "Data")
     assert "The search-validation and test images were drawn from its training images" in data
     assert [row[2] for row in rows(data)[2:]] == ["1000", "200", "360"]

@@ -151,7 +151,8 @@ def _table(latencies: LatencyTable) -> str:
         error = "Its error on unseen networks is unknown."
     else:
         networks, share = latencies.accuracy.networks, latencies.accuracy.table.mape
-        error = f"Its mean error on {networks} other whole networks is {100 * share:.1f} %."
+        kind = "cross-validated" if latencies.accuracy.cross_validated else "not used for fitting"
+        error = f"Its mean error on {networks} whole networks, {kind}, is {100 * share:.1f} %."
     return f"{escaped(about(latencies))} {error}"
 
 
