@@ -184,7 +184,7 @@ def test_the_origin_of_the_network(run: Path) -> None:
     assert "The search-validation and test images were drawn from its training images" in data
     assert [row[2] for row in rows(data)[2:]] == ["1000", "200", "360"]
     training = section(text, "Training")
-    assert "for 10 epochs (batch size 32, learning rate 0.4" in training and "torch 2.15.0" in training
+    assert "(epochs 10, batch size 32, learning rate 0.4" in training and "torch 2.15.0" in training
     own = card(run, images=dataclasses.replace(IMAGES, drawn=()))
     assert "The data set itself defines the three parts." in own
 
@@ -274,6 +274,7 @@ def test_a_network_of_the_users_own_comes_from_no_search(run: Path) -> None:
     assert "\n## Search\n" not in text and "r24" not in text
     assert "| architecture      | given by the user" in text
     assert "hwnas trained, exported and measured it." in text
+    assert [row[1] for row in rows(section(text, "Data"))[3:]] == ["parity", "accuracies of the files"]
 
 
 def test_a_later_search_is_not_that_of_the_network(run: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nas.deploy.formats import find_format
 from nas.latency import LatencyTable
 from nas.markdown import code, escaped, table
 from nas.report.card.facts import Facts, Scaling, Search
@@ -69,9 +70,10 @@ def data(facts: Facts) -> Iterator[str]:
     """The images and their splits."""
     images = facts.images
     colours = "grey" if images.channels == 1 else "RGB"
+    int8 = any(find_format(each.format).PRECISION == "int8" for each in facts.files)
     rows = [
-        ("training", "weights, calibration of INT8", str(images.train)),
-        ("search-validation", "search, parity", str(images.validation)),
+        ("training", "weights, calibration of INT8" if int8 else "weights", str(images.train)),
+        ("search-validation", "parity" if facts.search is None else "search, parity", str(images.validation)),
         ("test", "accuracies of the files", str(images.test)),
     ]
     yield "## Data"
@@ -108,7 +110,7 @@ def search(facts: Facts) -> Iterator[str]:
 def _supernet(search: Search) -> str:
     if not search.supernet:
         return ""
-    return f" ({search.supernet['epochs']} epochs, recipe {code(search.supernet['recipe'])})"
+    return f" (epochs {search.supernet['epochs']}, recipe {code(search.supernet['recipe'])})"
 
 
 def _aims(search: Search) -> Iterator[tuple[str, ...]]:
@@ -163,7 +165,7 @@ def training(facts: Facts) -> Iterator[str]:
     hyper = facts.training
     yield "## Training"
     yield (
-        f"Trained from scratch on the training images for {hyper['epochs']} epochs (batch size "
+        f"Trained from scratch on the training images (epochs {hyper['epochs']}, batch size "
         f"{hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
         f"{hyper['weight_decay']:g}, label smoothing {hyper['label_smoothing']:g}); "
         f"{100 * facts.winner.validation_accuracy:.1f} % on the search-validation images."

@@ -196,8 +196,8 @@ def test_the_model_card_describes_the_run(finished: Run) -> None:
         re.findall(r"^\| (training|search-validation|test) +\|[^|]+\| +(\d+) \|$", text, re.MULTILINE)
     )
     assert counts == {"training": "43", "search-validation": "5", "test": "12"}
-    assert "6 networks of the space `mini` were evaluated" in text and "(1 epochs, recipe `sandwich`)" in text
-    assert "for 1 epochs (batch size 16" in text
+    assert "6 networks of the space `mini` were evaluated" in text and "(epochs 1, recipe `sandwich`)" in text
+    assert "(epochs 1, batch size 16" in text
 
 
 def test_the_readme_runs_the_winner_on_a_picture(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
