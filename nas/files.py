@@ -19,6 +19,7 @@ from nas.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
+_LEAST_ROOM = 16 * 1024  # a disk with less than four blocks is full
 _TAIL = 4096  # bytes per read when searching for the last line's end
 
 
@@ -90,6 +91,15 @@ def refused_write(error: BaseException) -> OSError | None:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def require_room(folder: Path) -> None:
+    """Raises the ``OSError`` of a full disk, if less than ``_LEAST_ROOM`` bytes are free at ``folder``.
+
+    Programs in C++ do not always report a refused write.
+    """
+    if shutil.disk_usage(folder).free < _LEAST_ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def is_full(error: OSError) -> bool:
@@ -173,6 +183,14 @@ def content_sha256(path: Path) -> str:
     return hashlib.sha256(
         "".join(f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in _files(path)).encode()
     ).hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def content_bytes(path: Path) -> int:

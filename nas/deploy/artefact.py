@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ from nas.deploy.formats import (
 from nas.deploy.interface import OPSET, Input
 from nas.deploy.manifest import Artefact
 from nas.deploy.onnx import export_onnx, read_metadata
-from nas.deploy.parity import Parity, ParityError, check_parity
-from nas.files import content_bytes, content_sha256
+from nas.deploy.operators import in_words
+from nas.deploy.parity import Parity, check_parity
+from nas.errors import UserError
+from nas.files import content_bytes, content_sha256, remove, require_room
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +60,8 @@ def write_artefacts(
     calibration: Tensor | None = None,
     int8: Int8 | None = None,
     skip: Skip | None = None,
+    logs: Path | None = None,
+    rejected: Path | None = None,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
 
@@ -64,7 +69,7 @@ def write_artefacts(
 
     Args:
         model: The network, in evaluation mode.
-        folder: Folder of the files. The output of converters goes to its folder ``logs``.
+        folder: Folder of the files.
         name: The network's name, used in the file names.
         classes: Name of each output.
         normalize: Normalisation of the training images.
@@ -82,16 +87,22 @@ def write_artefacts(
         int8: How INT8 files are written; by default, for this machine.
         skip: Called with the file's name and the error if a converter fails, and the format is left out;
             ``None`` raises the error.
+        logs: Folder for the output of converters; by default, ``logs`` in ``folder``.
+        rejected: Folder for files that fail the parity check; by default, ``folder``.
 
     Raises:
-        UserError: If a format is unknown, its packages are missing, it cannot be written, or parity fails.
+        UserError: If a format is unknown, its packages are missing, it cannot be written, the calibration
+            images are all alike, or parity fails.
     """
     from nas.deploy.quantised import Int8
-    from nas.quantization import target_here
+    from nas.quantization import check_images, target_here
 
     targets = [find_format(name) for name in formats]  # all names are checked before any work
     for target in targets:
         target.require()
+    ranges_of = images if calibration is None else calibration
+    if any(target.CALIBRATED for target in targets):
+        check_images(ranges_of.cpu().float().numpy())
     base = folder / f"{file_stem(name)}.onnx"
     export_onnx(
         model,
@@ -108,10 +119,11 @@ def write_artefacts(
     source = Source(
         model=model,
         onnx=base,
-        calibration=(images if calibration is None else calibration).cpu().float().numpy(),
+        calibration=ranges_of.cpu().float().numpy(),
         int8=int8 or Int8(target=target_here()),
         batch=batch,
-        logs=folder / "logs",
+        logs=logs or folder / "logs",
+        rejected=rejected or folder,
     )
     artefacts = []
     for target in targets:
@@ -132,8 +144,12 @@ def _write(
     path = source.onnx.with_name(file_stem(name) + format.SUFFIX)
     try:
         format.write(source, path)
+        if not content_bytes(path):
+            remove(path)
+            raise ConverterError("the converter wrote nothing, and reported no error")
     except ConverterError as error:
-        raise ConverterError(f"{path.name} was not written: {error}") from None
+        message = f"{path.name} was not written: {error}{in_words(source.model.network, error)}"
+        raise ConverterError(message, output=error.output) from None
     parity, note = _parity(format, source, path, images, tolerance=tolerance)
     return Artefact(
         name=name,
@@ -151,16 +167,25 @@ def _write(
 def _parity(
     format: Format, source: Source, path: Path, images: Tensor, *, tolerance: float | None
 ) -> tuple[Parity | None, str]:
-    """Returns the parity of an artefact and the note for its users; a wrong file is renamed."""
+    """Returns the parity of an artefact and the note for its users; a wrong file is put aside."""
     try:
         parity = check_parity(source.model, path, images, tolerance=tolerance, format=format.NAME)
     except CannotRunError as error:
         return None, f"could not be run here: {error}"
-    except ParityError as error:
-        aside = path.with_name(f"{path.name}.rejected")
-        path.replace(aside)
-        raise ParityError(f"{error} The file is kept as {aside.name}") from None
+    except UserError as error:
+        require_room(path.parent)  # a file that was cut off
+        aside = _put_aside(path, source.rejected)
+        raise type(error)(f"{error}. The file is kept as {aside}") from None
     return parity, format.note(path)
+
+
+def _put_aside(path: Path, folder: Path) -> Path:
+    """Moves a wrong artefact to a name that no runtime takes for a good one."""
+    aside = folder / f"{path.name}.rejected"
+    folder.mkdir(parents=True, exist_ok=True)
+    remove(aside)
+    shutil.move(path, aside)
+    return aside
 
 
 def evaluate_artefact(

@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,9 +26,11 @@ from numpy.typing import NDArray
 
 from nas.deploy.formats import CannotRunError, ConverterError, FloatImages, Predict
 from nas.errors import UserError
+from nas.files import require_room
 
 TIMEOUT_S = 900.0
 _SHOWN = 300
+_RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")  # a traceback's line with the exception
 
 
 def convert(
@@ -42,8 +45,9 @@ def convert(
         timeout_s: Seconds until the process is stopped.
 
     Raises:
-        ConverterError: If the function raises, the process dies or takes too long. The message has the last
-            line of its output.
+        ConverterError: If the function raises, the process dies or takes too long. The message has the line
+            of its output that names the fault.
+        OSError: If the disk is full.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     given = json.dumps([str(each) if isinstance(each, Path) else each for each in arguments])
@@ -55,11 +59,15 @@ def convert(
             code = None
         finally:
             _stop(process)
+    if code != 0:
+        require_room(log.parent)  # without room, its output is not in the log
     if code is None:
         raise ConverterError(f"the converter did not finish within {timeout_s:.0f} s; its output is in {log}")
     if code != 0:
         text = log.read_text(encoding="utf-8", errors="replace")
-        raise ConverterError(f"the converter failed ({_fault(code, text)}); its output is in {log}")
+        raise ConverterError(
+            f"the converter failed ({_fault(code, text)}); its output is in {log}", output=text
+        )
 
 
 def predict_apart(load: Callable[[Path], Predict], path: Path) -> Predict:
@@ -150,11 +158,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _fault(code: int, output: str) -> str:
-    """Describes why a process ended: its signal, or the last line that it printed."""
+    """Describes why a process ended: its signal, its exception, or else the last line that it printed."""
+    if code == -signal.SIGKILL:
+        return "it was killed, perhaps for lack of memory"
     if code < 0:
         return f"it crashed with {signal.Signals(-code).name}"
-    lines = [line.strip() for line in output.split("\n") if line.strip()]
-    return lines[-1][:_SHOWN] if lines else f"exit code {code}"
+    lines = [line.rstrip() for line in output.split("\n") if line.strip()]
+    raised = [line for line in lines if _RAISED.match(line)]
+    return (raised or lines)[-1].strip()[:_SHOWN] if lines else f"exit code {code}"
 
 
 def _send(stream: IO[bytes], array: NDArray[np.float32]) -> None:

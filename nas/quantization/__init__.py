@@ -15,18 +15,21 @@ import onnx
 from nas.errors import unknown
 from nas.quantization.calibration import CALIBRATIONS, FloatArray, calibrate
 from nas.quantization.choice import choose_calibration
+from nas.quantization.images import ENOUGH, check_images
 from nas.quantization.pairs import assumed_ranges, insert_pairs
 from nas.quantization.schemes import SCHEMES, Scheme, scheme_of, target_here
 from nas.quantization.sensitivity import Layer, Mixed, fewest_in_float
 
 __all__ = [
     "CALIBRATIONS",
+    "ENOUGH",
     "SCHEMES",
     "Layer",
     "Mixed",
     "Scheme",
     "assumed_ranges",
     "calibrate",
+    "check_images",
     "choose_calibration",
     "fewest_in_float",
     "insert_pairs",

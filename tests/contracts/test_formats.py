@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +22,7 @@ from torch.nn import functional
 
 from nas.blocks import BlockSettings, make_settings
 from nas.deploy import Artefact, evaluate_artefact, format_names, open_artefact, write_artefacts
+from nas.deploy.artefact import _put_aside
 from nas.deploy.formats import ConverterError, Format, Predict, Source, find_format
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.isolated import convert
@@ -29,6 +31,7 @@ from nas.deploy.readme import write_readme
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
+from nas.quantization import check_images
 from nas.training.data import Augment, MemoryImages, load_data, subset
 from nas.training.optimization import Compute
 from nas.training.prepared import Prepared
@@ -314,6 +317,14 @@ def fail(path: str) -> None:
     raise RuntimeError("operator Gelu is unknown")
 
 
+def fail_at_length(path: str) -> None:
+    raise RuntimeError("operator Gelu is unknown\n  at the third layer\n\nSee the manual, chapter 12")
+
+
+def exhaust(path: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def hang(path: str) -> None:
     time.sleep(60)
 
@@ -323,6 +334,8 @@ def hang(path: str) -> None:
     [
         (crash, r"the converter failed \(it crashed with SIGSEGV\)"),
         (fail, r"the converter failed \(RuntimeError: operator Gelu is unknown\); its output is in .*c\.log"),
+        (fail_at_length, r"the converter failed \(RuntimeError: operator Gelu is unknown\); its output"),
+        (exhaust, r"the converter failed \(it was killed, perhaps for lack of memory\)"),
         (hang, "did not finish within 3 s"),
     ],
 )
@@ -357,7 +370,7 @@ def test_a_format_whose_packages_are_missing_names_the_extra(trained: Trained, t
 
 
 def test_a_file_that_answers_otherwise_is_kept_aside(trained: Trained, tmp_path: Path) -> None:
-    with pytest.raises(ParityError, match=r"does not compute .* The file is kept as net\.onnx\.rejected"):
+    with pytest.raises(ParityError, match=r"does not compute .* The file is kept as .*/net\.onnx\.rejected"):
         write(trained, tmp_path, "onnx", tolerance=1e-12)
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx.rejected"]
 
@@ -368,3 +381,50 @@ def test_an_int8_file_of_wrong_calibration_images_is_rejected(trained: Trained, 
     ):
         write(trained, tmp_path, "onnx_int8", calibration=100 * trained.images(64))
     assert [path.name for path in tmp_path.glob("*int8*")] == ["net.int8.onnx.rejected"]
+
+
+def test_it_is_put_aside_again(trained: Trained, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected"
+    (rejected / "net.pytorch.rejected").mkdir(parents=True)
+    (rejected / "net.pytorch.rejected" / "old").touch()
+    path = tmp_path / "net.pytorch"
+    path.mkdir()
+    _put_aside(path, rejected)
+    assert [each.name for each in rejected.iterdir()] == ["net.pytorch.rejected"]
+    assert not list((rejected / "net.pytorch.rejected").iterdir()) and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((0, 1, 8, 8), np.float32), "there are no images to calibrate INT8 on"),
+        (np.full((5, 1, 8, 8), 0.5, np.float32), "all pixels of the 5 calibration images are equal"),
+        (np.tile(np.arange(64, dtype=np.float32).reshape(1, 1, 8, 8), (4, 1, 1, 1)), "all 4 calibration"),
+    ],
+)
+def test_images_that_show_no_range_are_refused(
+    trained: Trained, tmp_path: Path, images: np.ndarray, message: str
+) -> None:
+    with pytest.raises(
+        UserError, match=f"{message}.*; INT8 needs different training images, better 32 or more"
+    ):
+        check_images(images)
+    with pytest.raises(UserError, match=message):
+        write(trained, tmp_path, "onnx_int8", calibration=torch.from_numpy(images))
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+def test_one_image_may_calibrate() -> None:
+    check_images(np.arange(64, dtype=np.float32).reshape(1, 1, 8, 8))
+
+
+def test_a_converter_that_writes_nothing_is_reported(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.deploy.formats.ort.optimise", lambda source, path: None)
+    monkeypatch.setattr(
+        "nas.deploy.formats.ort.convert", lambda function, *arguments, log: function(*arguments)
+    )
+    with pytest.raises(ConverterError, match=r"net\.ort was not written: the converter wrote nothing"):
+        write(trained, tmp_path, "ort")
+    assert not (tmp_path / "net.ort").exists()

@@ -41,7 +41,15 @@ class CannotRunError(UserError):
 
 
 class ConverterError(UserError):
-    """A converter failed; the message names the network's file, the reason and the converter's log."""
+    """A converter failed; the message names the network's file, the reason and the converter's log.
+
+    Attributes:
+        output: What the converter printed.
+    """
+
+    def __init__(self, message: str, *, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @final
@@ -56,6 +64,7 @@ class Source:
         int8: How INT8 files are written.
         batch: Images of one inference; ``None`` for any number.
         logs: Folder for the output of converters.
+        rejected: Folder for artefacts that are wrong.
     """
 
     model: StaticNetwork
@@ -64,6 +73,7 @@ class Source:
     int8: Int8
     batch: int | None = None
     logs: Path
+    rejected: Path
 
     @contextmanager
     def saved_calibration(self) -> Iterator[Path]:
@@ -88,6 +98,7 @@ class Format(ABC):
         SUMMARY: What it is, in one line.
         SUFFIX: Suffix of its files or folders, e.g. ``".onnx"`` or ``".int8.onnx"``.
         PRECISION: Precision of the weights: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        CALIBRATED: Whether its numbers are scaled to the activations of calibration images.
         PACKAGES: Distributions that write and run it.
         EXTRA: The extra of ``hwnas`` that installs them; empty if ``hwnas`` itself does.
         RUNTIMES: Runtimes of devices that measure its files.
@@ -105,6 +116,7 @@ class Format(ABC):
     SUMMARY: ClassVar[str] = ""
     SUFFIX: ClassVar[str]
     PRECISION: ClassVar[str] = "fp32"
+    CALIBRATED: ClassVar[bool] = False
     PACKAGES: ClassVar[tuple[str, ...]] = ()
     EXTRA: ClassVar[str] = ""
     RUNTIMES: ClassVar[frozenset[str]] = frozenset()

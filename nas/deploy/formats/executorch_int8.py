@@ -23,6 +23,7 @@ class ExecuTorchInt8(Format):
     SUMMARY: ClassVar[str] = "ExecuTorch with XNNPACK in INT8, calibrated on training images"
     SUFFIX: ClassVar[str] = ".int8.pte"
     PRECISION: ClassVar[str] = "int8"
+    CALIBRATED: ClassVar[bool] = True
     PACKAGES: ClassVar[tuple[str, ...]] = (*ExecuTorch.PACKAGES, "torchao")
     EXTRA: ClassVar[str] = "executorch"
     TOLERANCE: ClassVar[float] = float("inf")

@@ -19,6 +19,7 @@ class OnnxInt8(Format):
     SUMMARY: ClassVar[str] = "ONNX in INT8 (static, QDQ pairs), calibrated on training images"
     SUFFIX: ClassVar[str] = ".int8.onnx"
     PRECISION: ClassVar[str] = "int8"
+    CALIBRATED: ClassVar[bool] = True
     PACKAGES: ClassVar[tuple[str, ...]] = Onnx.PACKAGES
     RUNTIMES: ClassVar[frozenset[str]] = Onnx.RUNTIMES - {"torch"}
     TOLERANCE: ClassVar[float] = float("inf")

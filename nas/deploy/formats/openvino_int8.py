@@ -22,6 +22,7 @@ class OpenVinoInt8(Format):
     SUMMARY: ClassVar[str] = "OpenVINO IR in INT8, calibrated on training images"
     SUFFIX: ClassVar[str] = ".openvino_int8"
     PRECISION: ClassVar[str] = "int8"
+    CALIBRATED: ClassVar[bool] = True
     PACKAGES: ClassVar[tuple[str, ...]] = (*OpenVino.PACKAGES, "nncf")
     EXTRA: ClassVar[str] = "openvino"
     TOLERANCE: ClassVar[float] = float("inf")

@@ -20,22 +20,13 @@ from nas.files import read_json, sha256, write_json
 from nas.network import NetworkSpec
 from nas.report import read_table
 from nas.scaling import scale
-from tests.cli.steps.test_cli_pipeline import ROOT, Run, wait_for, write_project
+from tests.cli.steps.conftest import SETTINGS
+from tests.cli.steps.test_cli_pipeline import ROOT, Run, wait_for
 
 BUDGET_MS = 0.25
 """The winner of the search takes a twentieth of it, the wide networks four and more times as much."""
 
-SETTINGS = ("experiment=mini", "table.missing=estimate", "finish.workers=1", "export.formats=[onnx]")
 ENFORCED = (*SETTINGS, "export.enforce=true")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("project")
-    write_project(folder)
-    code, out, err = Run(folder, "").nas("run", *SETTINGS)
-    assert code == 0, err
-    return Run(folder, out)
 
 
 def with_candidates(finished: Run, name: str, *, widths: tuple[int, ...]) -> Path:
@@ -215,7 +206,10 @@ def test_another_scaling_starts_with_its_own_network(replaced: tuple[Path, str],
     ("settings", "message"),
     [
         (["export.fallbacks=-1"], "export.fallbacks is -1; give 0 for none, or a positive number"),
-        (["device.machine=phone"], "device this_machine is phone, but this is "),
+        (
+            ["device.machine=phone"],
+            "export.enforce=true measures on this machine: device this_machine is phone",
+        ),
         (
             ["export.formats=[pytorch]"],
             "export.enforce=true needs a file in fp32 that onnxruntime can measure, and pytorch gives none; ",

@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
-from nas.cli.steps.final import formats
+from nas.cli.steps.final import faults, formats
 from nas.cli.steps.final import scale as scale_step
 from nas.deploy.attempts import (
     FOLDER,
@@ -56,8 +56,8 @@ def check(context: Context) -> None:
         raise UserError(f"export.fallbacks is {config.fallbacks}; give 0 for none, or a positive number")
     if not config.enforce:
         return
-    device.here()
-    device.require_here()
+    if reason := faults.cannot_measure(context):
+        raise UserError(f"export.enforce=true measures on this machine: {reason}")
     kinds = [find_format(name) for name in formats.choose(config.formats, device=device)]
     if not any(
         formats.ships(kind, device=device) and formats.is_measured(kind, device=device) for kind in kinds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
-from nas.cli.steps.final import budget, documents, formats, int8
+from nas.cli.steps.final import budget, documents, faults, formats, int8
 from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
@@ -21,7 +21,6 @@ from nas.pipeline import Step
 
 if TYPE_CHECKING:
     from nas.deploy import Artefact, Parity
-    from nas.deploy.formats import ConverterError
     from nas.hardware import Device
     from nas.latency.measure.networks import Measurement
 
@@ -86,18 +85,24 @@ def check(context: Context) -> None:
 def _deploy(context: Context, folder: Path) -> None:
     from nas.deploy import write_manifest
 
+    faults.check_folder(context.path("deploy"))
     networks, candidate = _networks(context.path("final", "results.json"))
     if _is_scaled(context):
         _check_device(context)
     if formats.is_all(context.config.export.formats):
         formats.report_missing()
+    faults.warn_of_few_images(context)
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
         for item in networks:
             bar.note(item["name"])
-            artefacts += _export(context, item, folder)
+            with faults.with_choices(context, item["network"]):
+                artefacts += _export(context, item, folder)
             bar.step()
-    artefacts = _measured(context, artefacts, folder)
+    if reason := faults.cannot_measure(context):
+        say(f"deploy: warning: the files were exported but not measured: {reason}")
+    else:
+        artefacts = _measured(context, artefacts, folder)
     write_manifest(folder, artefacts)
     files = [artefact for artefact in artefacts if artefact.name == networks[0]["name"]]
     documents.write(context, artefacts, folder, shipped=budget.shipped(context, files))
@@ -134,10 +139,6 @@ def _parity_in_words(parity: Parity) -> str:
     return (
         f"parity {parity.largest_relative_error:.1e}{noise}, same class {100 * parity.top1_agreement:.1f} %"
     )
-
-
-def _report_skipped(file: str, error: ConverterError) -> None:
-    say(f"deploy: warning: {error}")
 
 
 def _check_device(context: Context) -> None:
@@ -195,7 +196,9 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         tolerance=config.tolerance,
         calibration=int8.calibration_images(context, resolution),
         int8=int8.settings(context, resolution),
-        skip=_report_skipped if formats.is_all(config.formats) else None,
+        skip=faults.report_skipped(context, item["network"]) if formats.is_all(config.formats) else None,
+        logs=context.path("logs"),
+        rejected=context.path("rejected"),
     )
     result = []
     for artefact in artefacts:
