@@ -55,6 +55,8 @@ class Artefact:
         test_total: Number of test images; ``None`` until counted.
         test_by_class: Both counts of each class; empty in older manifests.
         latency_ms: Measured time of one inference; ``None`` until measured.
+        predicted_ms: Latency that a table in the file's precision predicts; ``None`` without one.
+        estimated: Whether the prediction rests on estimates.
         device: The device of the measurement, in the form of ``Device.to_dict``.
         versions: Versions of the packages that wrote and ran it.
         note: What users of the file have to know; empty for nothing.
@@ -71,6 +73,8 @@ class Artefact:
     test_total: int | None = None
     test_by_class: tuple[tuple[int, int], ...] = ()
     latency_ms: Spread | None = None
+    predicted_ms: float | None = None
+    estimated: bool = False
     device: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""

@@ -1,4 +1,4 @@
-"""Tables of what ships: the candidates that missed the latency budget."""
+"""Tables of what ships: the winner's files, and the candidates that missed the latency budget."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from nas.deploy.attempts import Attempt, read_attempts
-from nas.deploy.manifest import Artefact
+from nas.deploy.manifest import MANIFEST, Artefact, read_manifest
 from nas.hardware import latency_unit
-from nas.report.table import ABSENT, milliseconds, with_interval
+from nas.report.records import is_outdated
+from nas.report.table import ABSENT, ESTIMATED, milliseconds, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+DEPLOYED = Path("deploy") / MANIFEST
+WINNER = "winner"
 
 
 @final
@@ -64,6 +68,44 @@ def _missed_cells(attempt: Attempt) -> tuple[str, ...]:
     )
 
 
+def deployment(run_dir: Path) -> Table | None:
+    """Returns the table of the winner's files; ``None`` without files of the last training."""
+    if not (run_dir / DEPLOYED).is_file() or is_outdated(run_dir, DEPLOYED.parts[0]):
+        return None
+    files = [each for each in read_manifest(run_dir / DEPLOYED.parent) if each.name == WINNER]
+    if not files:
+        return None
+    unit = latency_unit(files[0].batch)
+    return Table(
+        title="Files of the winner",
+        headings=(
+            ("file", ""),
+            ("test accuracy", "%"),
+            ("predicted", unit),
+            ("measured", unit),
+            ("difference", "%"),
+            ("size", "kB"),
+        ),
+        rows=tuple(_file_cells(each) for each in files),
+    )
+
+
+def _file_cells(artefact: Artefact) -> tuple[str, ...]:
+    latency, predicted_ms = artefact.latency_ms, artefact.predicted_ms
+    difference = ABSENT
+    if latency is not None and predicted_ms is not None:
+        difference = f"{100 * (latency.value / predicted_ms - 1):+.1f}"
+    mark = f" {ESTIMATED}" if artefact.estimated else ""
+    return (
+        artefact.file,
+        accuracy(artefact),
+        f"{milliseconds(predicted_ms)}{mark}",
+        with_interval(latency),
+        difference,
+        f"{artefact.size_bytes * 1e-3:.1f}",
+    )
+
+
 def accuracy(artefact: Artefact) -> str:
     """Formats the test accuracy of a file in percent."""
     if artefact.test_correct is None or not artefact.test_total:
@@ -96,4 +138,4 @@ def _heading(text: str, unit: str) -> str:
 
 def tables(run_dir: Path) -> Sequence[Table]:
     """Returns the tables that there are, for the page."""
-    return [table for table in [missed(run_dir)] if table is not None]
+    return [table for table in (deployment(run_dir), missed(run_dir)) if table is not None]

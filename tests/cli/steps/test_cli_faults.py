@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 import shutil
@@ -13,7 +14,9 @@ import pytest
 
 from nas.deploy import formats
 from nas.deploy.manifest import read_manifest
-from nas.files import content_sha256
+from nas.files import content_sha256, read_json
+from nas.latency import BlockModel, load_table
+from nas.network import NetworkSpec
 from tests.cli.steps.conftest import SETTINGS
 from tests.cli.steps.test_cli_pipeline import Run
 
@@ -163,6 +166,31 @@ def test_a_disk_that_fills_up_during_conversion(finished: Run, tiny_disk: Path) 
     code, _, err = export(finished, folder, *settings)
     assert code == 0, err
     assert (folder / "deploy" / "winner.ort").is_file()
+
+
+def test_a_prediction_is_of_the_precision_of_the_file(finished: Run) -> None:
+    folder = copy(finished, "predicted")
+    table = load_table(folder / "scale" / "table.json")
+    assert isinstance(table.model, BlockModel)
+    fast = {key: dataclasses.replace(cost, ms=cost.ms / 3) for key, cost in table.model.costs.items()}
+    int8 = dataclasses.replace(
+        table,
+        name="int8",
+        device=dataclasses.replace(table.device, precision="int8"),
+        model=BlockModel(fast, table.model.correction),
+    )
+    network = NetworkSpec.from_dict(read_json(folder / "scale" / "scale.json")["network"])
+    settings = ("export.formats=[onnx,onnx_int8,pytorch]", "finish.baseline_widths=[0.1]")
+    for expected in (None, int8.predict(network)):
+        if expected is not None:
+            int8.save(folder / "table" / "int8.json")
+        code, _, err = export(finished, folder, *settings)
+        assert code == 0, err
+        files = {each.format: each for each in read_manifest(folder / "deploy") if each.name == "winner"}
+        assert files["onnx"].predicted_ms == pytest.approx(table.predict(network))
+        assert files["onnx_int8"].predicted_ms == (None if expected is None else pytest.approx(expected))
+        assert files["pytorch"].predicted_ms is None
+        shutil.rmtree(folder / "deploy")
 
 
 @pytest.mark.long

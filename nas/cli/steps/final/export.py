@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.final import budget, documents, faults, formats, int8
+from nas.cli.steps.final.predictions import with_predictions
 from nas.cli.steps.same_images import check_kind
 from nas.config import seconds
 from nas.deploy.formats import find_format
@@ -103,6 +104,8 @@ def _deploy(context: Context, folder: Path) -> None:
         say(f"deploy: warning: the files were exported but not measured: {reason}")
     else:
         artefacts = _measured(context, artefacts, folder)
+    specs = {item["name"]: NetworkSpec.from_dict(item["network"]) for item in networks}
+    artefacts = with_predictions(context, artefacts, specs)
     write_manifest(folder, artefacts)
     files = [artefact for artefact in artefacts if artefact.name == networks[0]["name"]]
     documents.write(context, artefacts, folder, shipped=budget.shipped(context, files))
