@@ -30,7 +30,7 @@ from nas.files import require_room
 
 TIMEOUT_S = 900.0
 _SHOWN = 300
-_RAISED = re.compile(r"[\w.]*(Error|Exception|Exit|Interrupt)\b")  # a traceback's line with the exception
+_RAISED = re.compile(r"(?!Exception ignored)[\w.]*(Error|Exception|Exit|Interrupt)\b")  # as in a traceback
 
 
 def convert(

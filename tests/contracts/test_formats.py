@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -318,6 +319,7 @@ def fail(path: str) -> None:
 
 
 def fail_at_length(path: str) -> None:
+    atexit.register(print, "Exception ignored in: <function __del__>\nbye")
     raise RuntimeError("operator Gelu is unknown\n  at the third layer\n\nSee the manual, chapter 12")
 
 

@@ -73,7 +73,7 @@ def warn_of_few_images(context: Context) -> None:
 
     names = formats.choose(context.config.export.formats, device=context.device)
     calibrated = [name for name in names if find_format(name).CALIBRATED]
-    count = len(context.data.splits.train)
+    count = min(len(context.data.splits.train), context.config.export.calibration_images)
     if calibrated and count < ENOUGH:
         say(
             f"deploy: warning: {', '.join(calibrated)}: {count} training images to calibrate on; with "
