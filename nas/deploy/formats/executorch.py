@@ -48,9 +48,11 @@ def load(path: Path) -> Predict:
     import torch
     from executorch.runtime import Runtime
 
-    method: Any = Runtime.get().load_program(path.read_bytes()).load_method("forward")
+    content = path.read_bytes()
+    method: Any = Runtime.get().load_program(content).load_method("forward")
 
     def predict(images: FloatImages) -> NDArray[np.float32]:
+        assert content, "the runtime reads the file's bytes until the end, and keeps no reference to them"
         [logits] = method.execute([torch.from_numpy(np.ascontiguousarray(images))])
         return np.array(logits.numpy())  # the runtime uses its memory again
 
