@@ -334,9 +334,30 @@ class KitConfig:
 
     Attributes:
         zip: Whether to write the kit as one zip file instead of a folder.
+        files: ONNX files to measure instead of the space's blocks, e.g. [A.onnx,B.onnx]; measure configures
+            the measurement.
     """
 
     zip: bool
+    files: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """The measurement of `nas measure`, here or on table.host.
+
+    Attributes:
+        files: ONNX files, e.g. [A.onnx,B.onnx]; the others are compared with the first.
+        budget: Longest time of measuring: 25s, 1m.
+        sizes: Sizes that the files leave open, by name, e.g. {height: 224, width: 224}; the first dimension
+            of an input is device.batch by default.
+        result: A file that measure.pyz wrote on a device, to be shown; null measures.
+    """
+
+    files: list[str]
+    budget: str
+    sizes: dict[str, int]
+    result: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -566,6 +587,7 @@ class Config:
         trust: The check of the supernet's ranking.
         table: The latency table; table=X is short for table.name=X.
         kit: The kit that `nas kit` writes; table configures the measurement.
+        measure: The measurement of `nas measure`, here or on table.host.
         search: The search.
         scale: Compound scaling of the winner.
         finish: Training of the winner and its baselines from scratch.
@@ -588,6 +610,7 @@ class Config:
     trust: TrustConfig
     table: TableConfig
     kit: KitConfig
+    measure: MeasureConfig
     search: SearchConfig
     scale: ScaleConfig
     finish: FinishConfig

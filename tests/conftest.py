@@ -48,6 +48,14 @@ def _configurations_are_composed_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _speeds_are_those_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The usual speed of this machine is not read from the user's cache, nor written there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command did."""

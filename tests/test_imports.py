@@ -88,17 +88,16 @@ ROOMS: dict[str, set[str]] = {
     "config": GROUND | {"hardware"},
     "provenance": GROUND | {"hardware"},
     "pipeline": GROUND | {"provenance"},
-    # The command line: streams, what is shown, several processes, Hydra, the steps, the commands.
-    "cli.streams": GROUND,
-    "cli.screen": GROUND | {"runner", "training", "cli.streams"},
+    # The command line: what is shown, several processes, Hydra, the steps, the commands.
+    "cli.screen": GROUND | {"runner", "training"},
     "cli.processes": GROUND | {"pipeline", "training", "cli.screen"},
-    "cli.hydra": GROUND | LIBRARY | {"config", "cli.streams", "cli.screen", "cli.processes"},
+    "cli.hydra": GROUND | LIBRARY | {"config", "cli.screen", "cli.processes"},
     "cli.steps": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra"},
     "cli.commands": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps"},
     "cli": GROUND
     | LIBRARY
     | SUPPORT
-    | {"cli.streams", "cli.screen", "cli.processes", "cli.hydra", "cli.steps", "cli.commands"},
+    | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps", "cli.commands"},
 }
 """Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``.
 

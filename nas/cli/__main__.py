@@ -10,8 +10,7 @@ from pathlib import Path
 import nas
 from nas.cli.commands import COMMANDS
 from nas.cli.hydra.completion import complete_value
-from nas.cli.screen import error
-from nas.cli.streams import USER_ERROR, standard_streams
+from nas.cli.screen import USER_ERROR, error, standard_streams
 from nas.errors import unknown
 
 

@@ -19,6 +19,7 @@ from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
 from nas.cli.steps.final import formats as _formats
 from nas.cli.steps.final import scale as _scale
+from nas.cli.steps.measure import measure
 from nas.cli.steps.same_images import check_images
 from nas.cli.steps.search import search as _search
 from nas.cli.steps.supernet import supernet as _supernet
@@ -102,7 +103,7 @@ def _check_inputs(step: Step, run_dir: Path) -> None:
     check_inputs(step)
 
 
-_OURS = ("nas.log", "config.yaml", "cost", "multirun.yaml")
+_OURS = ("nas.log", "config.yaml", "cost", "measured", "multirun.yaml")
 """Files that multiruns and commands without a provenance record write."""
 
 
@@ -245,7 +246,7 @@ _ALL = (
     Command(
         name="kit",
         summary="writes a measurement kit for a device without hwnas",
-        reads=("data", "device", "table", "kit"),
+        reads=("data", "device", "table", "kit", "measure"),
         body=kit,
     ),
     Command(
@@ -278,6 +279,12 @@ _ALL = (
         summary="writes the report of a run",
         reads=(),
         body=report,
+    ),
+    Command(
+        name="measure",
+        summary="measures ONNX files here or on a device, and compares them",
+        reads=("device", "measure", "table"),
+        body=measure,
     ),
     Command(
         name="cost",

@@ -1,25 +1,36 @@
-"""The output of a command: lines and progress bars on the terminal, the same lines in the log."""
+"""The output of a command: lines and progress bars on the terminal, the same lines in the log.
+
+Terminals and pipes may have any encoding, and pipes may be closed early.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, final
+from typing import TYPE_CHECKING, NoReturn, TextIO, final
 
 import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from nas.cli.streams import READER_GONE
+from nas.files import is_full
 from nas.masking import masked
 
 if TYPE_CHECKING:
     from nas.runner.protocol import Progress as Measuring
     from nas.training.loop import Progress
+
+
+USER_ERROR = 2
+READER_GONE = 141
+"""A shell's exit code for a program ended by SIGPIPE, such as other tools in ``… | head``."""
 
 
 class _Screen(Console):
@@ -150,3 +161,62 @@ def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
     )
     with rich.progress.Progress(*columns, console=CONSOLE) as bars:
         yield Bar(bars, bars.add_task(what, total=total, note="", speed=""))
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Makes the standard streams safe to print to while the body runs.
+
+    Characters missing from a stream's encoding are replaced. Failures to write the log are ignored, because
+    the code that writes results reports them.
+
+    Raises:
+        SystemExit: With ``READER_GONE`` if a stream's reader has gone; with ``USER_ERROR`` if a stream cannot
+            be written, such as a file on a full disk.
+    """
+    logging.raiseExceptions = False
+    for stream in _streams():
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+    try:
+        try:
+            yield
+        finally:
+            for stream in _streams():
+                stream.flush()
+    except OSError as error:
+        is_unread = isinstance(error, BrokenPipeError) and not all(map(_has_reader, _streams()))
+        if not is_unread and not is_full(error):
+            raise
+        for stream in _streams():
+            _empty(stream)
+        if is_unread:
+            raise SystemExit(READER_GONE) from None
+        print(f"error: cannot print ({str(error.strerror).lower()})", file=sys.stderr)
+        raise SystemExit(USER_ERROR) from None
+
+
+def _streams() -> list[TextIO]:
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _has_reader(stream: TextIO) -> bool:
+    """Whether the other end of a pipe is open; ``True`` for other files."""
+    try:
+        waiting = select.poll()
+        waiting.register(stream.fileno(), 0)
+    except AttributeError:  # Windows has no poll
+        return False
+    except OSError:  # not a file descriptor of the system
+        return True
+    return not any(event & select.POLLERR for _, event in waiting.poll(0))
+
+
+def _empty(stream: TextIO) -> None:
+    """Discards a stream's unwritten and further output; otherwise Python reports an error at exit."""
+    try:
+        stream.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -22,21 +22,30 @@ class Spread:
     """A measured quantity, in the unit of its field.
 
     Attributes:
-        value: The value on an otherwise idle machine, if ``disturbed`` is empty: the figure that a table
+        value: The value at the machine's usual speed, if ``disturbed`` is empty: the figure that a table
             predicts.
         low: Lower end of its 95 % confidence interval.
         high: Upper end of its 95 % confidence interval.
-        median: Median of all samples, including disturbed ones.
-        samples: Number of samples.
+        raw: The value at the machine's speed during the measurement.
+        typical: The median of all samples, disturbed ones included.
+        slowdown: The machine's slowdown compared with its usual speed; ``None`` if that is unknown.
         disturbed: Description of the disturbance; empty if none was detected.
     """
 
     value: float
     low: float
     high: float
-    median: float
-    samples: int
+    raw: float | None = None
+    typical: float | None = None
+    slowdown: float | None = None
     disturbed: str = ""
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Spread:
+        """Reads JSON values; earlier versions called ``typical`` the median, and counted samples."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        known = {name: item for name, item in value.items() if name in names}
+        return cls(**{"typical": value.get("median"), **known})
 
 
 @final
@@ -98,7 +107,7 @@ class Artefact:
                 **value,
                 "parity": None if parity is None else Parity(**parity),
                 "test_by_class": tuple((right, images) for right, images in value.get("test_by_class", ())),
-                "latency_ms": None if latency is None else Spread(**latency),
+                "latency_ms": None if latency is None else Spread.from_dict(latency),
                 "input": None if takes is None else _input(takes),
             }
         )

@@ -34,10 +34,10 @@ class Record:
         role: ``"probe"``; a whole network is ``"correction"`` if the model was fitted on it, ``"validation"``
             if it validates the model.
         blocks: Keys of all its blocks in order; empty if ``architecture`` determines them.
-        mean_ms: Mean latency.
-        std_ms: Standard deviation of the rounds.
-        count: Number of rounds in the mean.
-        rounds_ms: The latency in each round, if saved.
+        mean_ms: The undisturbed latency.
+        std_ms: Standard deviation of the quieter rounds.
+        count: Number of these.
+        rounds_ms: The smallest sample of each round, if saved.
         target: Keys of the blocks that a probe measures.
         context: The probe's context.
         architecture: The code of an architecture of the table's space.

@@ -6,16 +6,21 @@ import argparse
 import errno
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from .errors import RunnerError
 from .measure import measure_kit, profile_kit, read_manifest
-from .protocol import Progress
+from .protocol import Progress, Protocol
 from .result import write_result
 from .runtimes import claim_process
+from .samples import read_samples
 from .unpack import kit_folder
+from .visits import take_visits
 
+_INTERRUPTED = 130
 _REFUSED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -34,21 +39,21 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the samples are in the file
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 130
+        return _INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
         if options.profile:
             _profile(options.kit, options.table)
-        else:
-            _measure(options.kit, options.table, stream=options.stream, raw=options.raw)
+        elif code := _measure(options):
+            return code
     except RunnerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command resumes from here", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except OSError as error:
         if error.errno not in _REFUSED_WRITES:
             raise
@@ -57,7 +62,8 @@ def _run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    print(f"\nwrote {options.table}", file=sys.stderr)
+    if options.visit is None:
+        print(f"\nwrote {options.table}", file=sys.stderr)
     return 0
 
 
@@ -79,19 +85,61 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the time of each operator of each model instead of latencies",
     )
+    parser.add_argument("--visit", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--go-on", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
-def _measure(kit: Path, table: Path, *, stream: bool, raw: bool) -> None:
-    folder = kit_folder(kit)
-    claim_process(read_manifest(folder)["device"])
-    samples = table if raw else table.with_name(f"{table.stem}.samples.jsonl")
-    if stream:
-        measure_kit(folder, samples, progress=_stream_progress, listen=_print)
+def _measure(options: argparse.Namespace) -> int:
+    """Measures in this process, or in one for each visit; returns the exit code."""
+    folder, table = kit_folder(options.kit), options.table
+    samples = table if options.raw else table.with_name(f"{table.stem}.samples.jsonl")
+    manifest = read_manifest(folder)
+    if options.visit is None and Protocol.from_dict(manifest["protocol"]).visits > 1:
+        if code := _visits(folder, samples, manifest=manifest, stream=options.stream):
+            return code
     else:
-        measure_kit(folder, samples, progress=_show)
-    if not raw:
+        claim_process(manifest["device"])
+        measure_kit(
+            folder,
+            samples,
+            progress=_stream_progress if options.stream else _show,
+            listen=_print if options.stream else lambda _: None,
+            visit=options.visit,
+            replay=not options.go_on,
+        )
+    if not options.raw:
         write_result(table, kit=folder, samples=samples)
+    return 0
+
+
+def _visits(kit: Path, samples: Path, *, manifest: dict[str, Any], stream: bool) -> int:
+    def take(number: int, is_first: bool) -> int:
+        options = ["--raw", "--visit", str(number), *(["--stream"] if stream else [])]
+        return _again(str(kit), str(samples), *options, *([] if is_first else ["--go-on"]))
+
+    return take_visits(
+        Protocol.from_dict(manifest["protocol"]),
+        entries=[entry["id"] for entry in manifest["entries"] if entry["role"] != "reference"],
+        usual_us=manifest.get("usual_us", {}),
+        take=take,
+        windows=lambda: read_samples(samples)[1] if samples.is_file() else [],
+    )
+
+
+def _again(*arguments: str) -> int:
+    """Runs this program in a fresh process and returns its exit code."""
+    place = Path(__file__).parents[__package__.count(".") + 1]  # the folder or archive of the package
+    program = (
+        f"import sys; sys.path.insert(0, {str(place)!r}); "
+        f"from {__package__}.__main__ import main; sys.exit(main())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, *arguments])
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # the process has received the signal too, and reports it
+        process.wait()
+        return _INTERRUPTED
 
 
 def _profile(kit: Path, file: Path) -> None:

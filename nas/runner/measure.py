@@ -63,6 +63,8 @@ def measure_kit(
     listen: Callable[[str], None] = lambda _: None,
     runtime: Runtime | None = None,
     machine: str = "",
+    visit: int | None = None,
+    replay: bool = True,
 ) -> None:
     """Measures what ``samples`` lacks.
 
@@ -73,6 +75,8 @@ def measure_kit(
         listen: Called with every line of the file, existing ones at once.
         runtime: The runtime that runs the models; by default the kit's, on this machine.
         machine: A description of the machine; by default of this one.
+        visit: The only visit to take; ``None`` takes all rounds in this process.
+        replay: Whether ``listen`` gets the existing lines.
 
     Raises:
         RunnerError: If the kit is damaged or for another machine or version, the runtime is missing or falls
@@ -91,8 +95,10 @@ def measure_kit(
         "machine": machine,
         "runtime_version": runtime.version,
     }
-    protocol = Protocol(**manifest["protocol"])
-    file = SampleFile(samples, header=header, listen=listen)
+    protocol = Protocol.from_dict(manifest["protocol"])
+    if visit is not None:
+        protocol = protocol.visit(visit)
+    file = SampleFile(samples, header=header, listen=listen, replay=replay)
     paths = {entry["id"]: kit / entry["file"] for entry in manifest["entries"]}
     references, probes = (
         [entry["id"] for entry in manifest["entries"] if entry["role"] == role]
@@ -118,6 +124,7 @@ def measure_kit(
             open_at_once=runtime.open_at_once,
             windows=file.windows,
             usage={entry["id"]: entry.get("usage", 1.0) for entry in manifest["entries"]},
+            visit=visit or 0,
             progress=progress,
         ).run()
     finally:

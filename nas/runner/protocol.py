@@ -1,12 +1,19 @@
 """The timing protocol: which entry is timed when, for how long, and when to stop.
 
-A *sample* is several back-to-back runs that last at least ``sample_ms``; a *window* is ``samples`` samples,
-saved as soon as it is complete. A *round* is one window of every entry that still needs one, in shuffled
-order, so that drift affects all entries alike. Two reference kernels are timed again every
-``reference_every_s``, so that drift can be measured and divided out. When they slow down, measuring pauses
-until the machine has recovered, and repeats the affected windows. Rounds can be spread over some seconds, so
-that their interval also covers changes within seconds. An entry stops when the confidence interval of its
-windows is narrow enough; the rest of the budget goes to the entries that matter most.
+A *sample* is several back-to-back runs that last at least ``sample_ms``; a *window* is at least ``samples``
+samples, saved as soon as it is complete. A *round* is one window of every entry that still needs one, in
+shuffled order, so that all entries see the same states of the machine. Rounds can be spread over seconds.
+Reference models are timed again every ``reference_every_s``: they show how fast the machine is, today and on
+another day. An entry stops when the confidence interval of its windows is narrow enough; the rest of the
+budget goes to the entries that matter most.
+
+The latency of an entry is a low quantile of *all* its samples (``undisturbed``). Other programs, on this
+machine or on a host that it shares, only add time. On a shared host, a core was seen to run at full speed for
+a quarter of the time, in spells of 10 to 50 ms, and at half the speed otherwise. Averages of any kind then
+depend on luck, and so does the latency divided by that of a reference; a low quantile repeats to a percent.
+
+The rounds can be divided into *visits*, each in a fresh process, which opens the models in an order of its
+own: the place of a model in memory changes its time by several percent, and stays as long as its process.
 """
 
 from __future__ import annotations
@@ -15,12 +22,16 @@ import dataclasses
 import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Protocol as Interface
 
+import numpy as np
+
 from .errors import RunnerError
+
+QUANTILE = 0.02
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,8 @@ class Protocol:
 
     Attributes:
         sample_ms: Shortest duration of a sample, in ms.
-        samples: Samples of a window.
+        samples: Fewest samples of a window, or its samples in turns.
+        window_ms: Shortest duration of a window's samples, in ms; does not apply in turns.
         turns: Entries that take turns, about as many as a network has blocks; 1 for none. With turns, a
             sample is one run.
         min_rounds: Minimum windows of every entry, unless the budget ends first.
@@ -38,38 +50,62 @@ class Protocol:
         absolute_precision_us: ... or below this many microseconds.
         spread_s: Minimum seconds over which the first ``min_rounds`` rounds are spread. Waiting for the next
             round is part of the budget.
-        reference_every_s: Seconds between timings of the reference kernels.
-        slowed_down: The machine counts as slowed down when the reference kernels take longer by this share.
-        pause_s: Maximum seconds of each wait for the machine to recover. Waiting is part of the budget.
+        visits: Fresh processes that share the first ``min_rounds`` rounds.
+        reference_every_s: Seconds between timings of the reference models.
         budget_s: Seconds of measuring in all, opening the models included. Every entry gets at least one
             window even so.
         warm_up_s: Seconds of work before the first sample, which let the clock rate settle.
         seed: Seed of the shuffling.
     """
 
-    sample_ms: float = 1.0
+    sample_ms: float = 0.2
     samples: int = 10
+    window_ms: float = 10.0
     turns: int = 1
     min_rounds: int = 5
     max_rounds: int = 40
     relative_precision: float = 0.01
     absolute_precision_us: float = 0.2
     spread_s: float = 0.0
+    visits: int = 1
     reference_every_s: float = 0.5
-    slowed_down: float = 0.03
-    pause_s: float = 20.0
     budget_s: float = 600.0
     warm_up_s: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("sample_ms", "samples", "turns", "min_rounds", "max_rounds", "reference_every_s"):
+        positive = (
+            "sample_ms",
+            "samples",
+            "turns",
+            "min_rounds",
+            "max_rounds",
+            "visits",
+            "reference_every_s",
+        )
+        for name in positive:
             if not getattr(self, name) > 0:
                 raise RunnerError(f"protocol: {name} is {getattr(self, name)!r}; it must be positive")
         if self.max_rounds < self.min_rounds:
             raise RunnerError(
                 f"protocol: max_rounds ({self.max_rounds}) is below min_rounds ({self.min_rounds}); raise it"
             )
+
+    @property
+    def visit_rounds(self) -> int:
+        """Rounds of one visit."""
+        return max(self.min_rounds // self.visits, 1)
+
+    def visit(self, number: int) -> Protocol:
+        """The protocol of one visit, which takes the rounds that the earlier ones left."""
+        until = (number + 1) * self.visit_rounds
+        return dataclasses.replace(self, min_rounds=until, max_rounds=until, visits=1, spread_s=0.0)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Protocol:
+        """The protocol in a manifest; settings of other versions are left out."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        return cls(**{name: item for name, item in value.items() if name in names})
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -96,9 +132,10 @@ class Window:
         start_s: Its start, in seconds of the wall clock.
         runs: Back-to-back runs of a sample.
         samples_us: Microseconds of one run, one figure per sample.
-        took_s: Seconds of measuring for the window, warming up included.
+        took_s: Seconds of measuring for the window, warming up and opening models included.
         others_cpus: CPUs that other programs kept busy since the last window with this figure; ``None`` if
             unknown.
+        visit: The visit that took it.
     """
 
     entry: str
@@ -108,14 +145,11 @@ class Window:
     samples_us: tuple[float, ...]
     took_s: float = 0.0
     others_cpus: float | None = None
+    visit: int = 0
 
     @property
     def quiet_us(self) -> float:
-        """The smallest sample: the time of an undisturbed run.
-
-        Other programs only add time, in bursts. On a busy machine, the smallest of ten samples repeats to
-        0.3 % from round to round, their median to 2 %.
-        """
+        """The smallest sample. The spread of these over rounds shows how noisy an entry is."""
         return min(self.samples_us)
 
 
@@ -142,12 +176,17 @@ class Clock(Interface):
     def __call__(self) -> float: ...
 
 
-def quieter_half(values: Sequence[float]) -> list[float]:
-    """The lower half of the values, the middle one included, since disturbances only add time.
+def undisturbed(samples: Iterable[float]) -> float:
+    """The time of an undisturbed run: the ``QUANTILE`` of samples.
 
-    Unlike the minimum, its mean does not depend on the number of values, so that the costs of blocks with
-    different numbers of rounds can be added.
+    Unlike the minimum, it hardly depends on the number of samples, so that the costs of blocks with different
+    numbers of rounds can be added.
     """
+    return float(np.quantile(np.fromiter(samples, float), QUANTILE))
+
+
+def quieter_half(values: Sequence[float]) -> list[float]:
+    """The lower half of the values, the middle one included, since disturbances only add time."""
     return sorted(values)[: (len(values) + 1) // 2]
 
 

@@ -34,7 +34,7 @@ def write_result(path: Path, *, kit: Path, samples: Path) -> None:
         "manifest": read_manifest(kit),
         "header": header,
         "windows": [
-            [w.entry, w.round, w.start_s, w.runs, list(w.samples_us), w.took_s, w.others_cpus]
+            [w.entry, w.round, w.start_s, w.runs, list(w.samples_us), w.took_s, w.others_cpus, w.visit]
             for w in windows
         ],
     }

@@ -23,25 +23,31 @@ class SampleFile:
         path: The file, which is created if missing.
         header: Kit, device and versions of the samples. An existing file must have the same.
         listen: Called with every line of the file: existing ones at once, others as they are written.
+        replay: Whether ``listen`` gets the existing lines.
 
     Raises:
         RunnerError: If another process is measuring into the file, or it belongs to another measurement.
     """
 
     def __init__(
-        self, path: Path, *, header: dict[str, Any], listen: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        *,
+        header: dict[str, Any],
+        listen: Callable[[str], None] = lambda _: None,
+        replay: bool = True,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = path.open("a+b")
         self._listen = listen
         self.windows: list[Window] = []
         try:
-            self._go_on(path, {"format": FORMAT, "unit": UNIT, **header})
+            self._go_on(path, {"format": FORMAT, "unit": UNIT, **header}, replay=replay)
         except RunnerError:
             self.close()
             raise
 
-    def _go_on(self, path: Path, header: dict[str, Any]) -> None:
+    def _go_on(self, path: Path, header: dict[str, Any], *, replay: bool) -> None:
         """Continues an existing file or begins a new one. Other files are not touched."""
         _lock(self._stream, path)
         existing, self.windows = read_samples(path)
@@ -52,12 +58,12 @@ class SampleFile:
             return
         _check_header(existing, header, path)
         _drop_cut_off_line(self._stream)
-        for line in path.read_text(encoding="utf-8-sig").splitlines():
+        for line in path.read_text(encoding="utf-8-sig").splitlines() if replay else ():
             self._listen(line)
 
     def append(self, window: Window) -> None:
         """Writes one window, which then survives a killed process."""
-        value = {
+        value: dict[str, Any] = {
             "entry": window.entry,
             "round": window.round,
             "time": window.start_s,
@@ -65,7 +71,11 @@ class SampleFile:
             "samples": window.samples_us,
             "took": window.took_s,
         }
-        self._append(value if window.others_cpus is None else {**value, "others": window.others_cpus})
+        if window.others_cpus is not None:
+            value["others"] = window.others_cpus
+        if window.visit:
+            value["visit"] = window.visit
+        self._append(value)
 
     def _append(self, value: dict[str, Any]) -> None:
         line = json.dumps(value)
@@ -97,7 +107,7 @@ def parse_window(value: dict[str, Any]) -> Window:
     """The window in a line of a sample file."""
     samples = tuple(value["samples"])
     measured = (value["entry"], value["round"], value["time"], value["runs"], samples, value["took"])
-    return Window(*measured, others_cpus=value.get("others"))
+    return Window(*measured, others_cpus=value.get("others"), visit=value.get("visit", 0))
 
 
 def _drop_cut_off_line(stream: IO[bytes]) -> None:

@@ -12,12 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .protocol import Clock, Model, Progress, Protocol, Window, is_enough, quieter_half
 from .timing import time_in_turns, time_window
-from .watch import Watch
 
 _WORTHIEST = 4  # 1 in 4 entries is timed again, once all have their minimum rounds
 _AT_LEAST = 20
-_WAITING = 0.25  # maximum share of the budget for waiting for the machine
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+_BETWEEN_REFERENCES = 4.0  # times the duration of timing them: they take a fifth of a slow device's time
 
 
 class Session:
@@ -25,7 +23,7 @@ class Session:
 
     Args:
         entries: The entries to time, in any order.
-        references: The reference kernels among the models, timed in between.
+        references: The reference models, timed in between.
         in_turns: The entries that are timed in turns.
         open_model: Opens a model by its entry.
         save: Called with each window as it completes.
@@ -37,6 +35,7 @@ class Session:
         open_at_once: Maximum open models. The least recently used one is closed for a new one.
         windows: Windows of an earlier, interrupted run.
         usage: Mean occurrences of each entry in a network, 1 by default.
+        visit: The number of this process among those of the measurement.
         progress: Called with the progress of the measurement.
     """
 
@@ -56,23 +55,23 @@ class Session:
         open_at_once: int = 4000,
         windows: Sequence[Window] = (),
         usage: Mapping[str, float] | None = None,
+        visit: int = 0,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._entries, self._references = tuple(entries), tuple(references)
         self._open_model, self._save, self._progress = open_model, save, progress
         self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
         self._open_at_once, self._usage, self._others = open_at_once, usage or {}, others
+        self._visit = visit
         self._in_turns = tuple(in_turns) if 1 < protocol.turns <= open_at_once else ()
         self._turn_takers = frozenset(self._in_turns)
         self._random = random.Random(protocol.seed)
         self._rounds: dict[str, dict[int, float]] = {name: {} for name in (*entries, *references)}
         self._took_s: dict[str, float] = {}
         self._models: dict[str, Model] = {}
-        self._watch = Watch(references, slowed_down=protocol.slowed_down)
         self._reference_due = self._round_due = -math.inf
         self._queue: deque[tuple[str, int]] = deque()
-        self._unchecked: list[tuple[str, int]] = []
-        self._spent_s = self._waited_s = self._paused_s = 0.0
+        self._spent_s = self._paused_s = self._opening_s = 0.0
         for window in windows:
             self._note(window)
 
@@ -114,13 +113,13 @@ class Session:
         self._round_due = self._clock() + self._protocol.spread_s / self._protocol.min_rounds
 
     def _work_off(self) -> None:
-        """Takes the windows of the queue, which grows by those that have to be repeated."""
+        """Takes the windows of the queue."""
         while self._queue:
             if self._rounds[self._queue[0][0]] and self._is_spent():
                 self._queue.popleft()
                 continue
             self._time_references()
-            self._unchecked += self._take(self._queue.popleft())
+            self._take(self._queue.popleft())
 
     def _partners(self, first: str) -> dict[str, int]:
         """Entries and rounds to take in turns with ``first``: waiting ones, then any."""
@@ -141,7 +140,7 @@ class Session:
 
     def _left_s(self) -> float:
         """The remaining seconds of the budget."""
-        return self._protocol.budget_s - self._spent_s - self._waited_s - self._paused_s
+        return self._protocol.budget_s - self._spent_s - self._paused_s
 
     def _is_spent(self) -> bool:
         return self._left_s() <= 0
@@ -163,54 +162,22 @@ class Session:
         return error / max(self._took_s[name], 1e-6)
 
     def _time_references(self, *, force: bool = False) -> None:
-        """Times the reference kernels if they are due, and handles a machine that has slowed down."""
+        """Times the references if they are due."""
         if not self._references or (not force and self._clock() < self._reference_due):
             return
         self._take_references()
-        while self._watch.is_slow and not self._watch.is_confirmed:
-            self._take_references()
-        if self._watch.is_slow:
-            self._wait()
-        self._watch.accept()
-        self._unchecked.clear()
-        self._reference_due = self._clock() + self._protocol.reference_every_s
+        pause_s = max(self._protocol.reference_every_s, _BETWEEN_REFERENCES * self._references_took_s())
+        self._reference_due = self._clock() + pause_s
+
+    def _references_took_s(self) -> float:
+        return sum(self._took_s[name] for name in self._references)
 
     def _take_references(self) -> None:
         for name in self._references:
             self._take((name, len(self._rounds[name])))
 
-    def _wait(self) -> None:
-        """Pauses until the machine has recovered, and queues the windows since its last good state.
-
-        If it does not recover, its new state becomes the usual one. The reference kernels show the slowdown,
-        which is divided out later.
-        """
-        left_s, delay_s = self._may_wait_s(), _FIRST_WAIT_S
-        if left_s <= 0:
-            return
-        self._report(f"the machine slowed down by {self._watch.slowdown:.0%}; waiting up to {left_s:.0f} s")
-        while left_s > 0 and self._watch.is_slow:
-            delay_s = min(delay_s, left_s)
-            start = self._clock()
-            self._sleep(delay_s)
-            self._watch.forget()
-            self._waited_s += self._clock() - start
-            left_s -= delay_s
-            delay_s = min(2 * delay_s, _LONGEST_WAIT_S)
-            self._take_references()
-        if self._watch.is_slow:
-            self._report(
-                f"it is still slower by {self._watch.slowdown:.0%}; going on, which is corrected later"
-            )
-        else:
-            self._queue.extendleft(reversed(self._unchecked))
-            self._report(f"it recovered; {len(self._unchecked)} windows are repeated")
-
-    def _may_wait_s(self) -> float:
-        return max(min(self._protocol.pause_s, _WAITING * self._protocol.budget_s - self._waited_s), 0.0)
-
-    def _take(self, first: tuple[str, int]) -> list[tuple[str, int]]:
-        """Takes one window, or several in turns; returns their entries and rounds."""
+    def _take(self, first: tuple[str, int]) -> None:
+        """Takes one window, or several in turns."""
         name, round_ = first
         if name in self._turn_takers:
             rounds = {name: round_, **self._partners(name)}
@@ -223,16 +190,16 @@ class Session:
                     model, entry=name, round_=round_, protocol=protocol, clock=self._clock, wall=self._wall
                 )
             ]
-        windows[-1] = dataclasses.replace(windows[-1], others_cpus=self._others())
-        for window in windows:
+        took_s = round(windows[-1].took_s + self._opening_s, 6)
+        self._opening_s = 0.0
+        windows[-1] = dataclasses.replace(windows[-1], took_s=took_s, others_cpus=self._others())
+        for window in [dataclasses.replace(each, visit=self._visit) for each in windows]:
             self._note(window)
-            self._watch.note(window)
             self._save(window)
         self._report()
-        return [(window.entry, window.round) for window in windows]
 
     def _note(self, window: Window) -> None:
-        """Records a window. Of repeated ones, the last counts."""
+        """Records a window."""
         if window.entry in self._rounds:
             self._rounds[window.entry][window.round] = window.quiet_us
             self._took_s[window.entry] = window.took_s
@@ -245,7 +212,7 @@ class Session:
             self._close(self._open_at_once - 1)
             start = self._clock()
             self._models[name] = self._open_model(name)
-            self._spent_s += self._clock() - start
+            self._opening_s += self._clock() - start
         return self._models[name]
 
     def _close(self, left: int) -> None:

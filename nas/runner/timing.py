@@ -21,8 +21,11 @@ def time_window(
     """
     start, start_s = clock(), round(wall(), 3)
     runs = _runs_for(model, protocol.sample_ms * 1e-3)
-    samples = tuple(round(model.time(runs) / runs * 1e6, 3) for _ in range(protocol.samples))
-    return Window(entry, round_, start_s, runs, samples, round(clock() - start, 6))
+    until = clock() + protocol.window_ms * 1e-3
+    samples: list[float] = []
+    while len(samples) < protocol.samples or clock() < until:
+        samples.append(round(model.time(runs) / runs * 1e6, 3))
+    return Window(entry, round_, start_s, runs, tuple(samples), round(clock() - start, 6))
 
 
 def time_in_turns(
@@ -44,7 +47,11 @@ def time_in_turns(
 
 
 def _runs_for(model: Model, seconds: float) -> int:
-    """The number of runs that last at least ``seconds``, by doubling, which also warms caches."""
+    """The number of runs that last at least ``seconds``, by doubling, which also warms caches.
+
+    The first run does not count: its buffers and caches are cold, and it can take many times as long.
+    """
+    model.time(1)
     runs = 1
     while True:
         took = model.time(runs)

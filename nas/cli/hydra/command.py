@@ -21,8 +21,7 @@ from nas.cli.hydra import schema
 from nas.cli.hydra.errors import is_fault, make_user_error, unwritable
 from nas.cli.hydra.help import command_help
 from nas.cli.processes import place
-from nas.cli.screen import LOG, error, log_to, say, silence
-from nas.cli.streams import USER_ERROR, standard_streams
+from nas.cli.screen import LOG, USER_ERROR, error, log_to, say, silence, standard_streams
 from nas.config import Config
 from nas.errors import UserError
 from nas.files import write_text
@@ -32,7 +31,7 @@ from nas.plugins import load_plugins
 INTERRUPTED = 130
 LOG_FILE = "nas.log"
 
-_BY_NAME = ("search.bounds", "search.options", "search.tables")
+_BY_NAME = ("search.bounds", "search.options", "search.tables", "measure.sizes")
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _INFO = ("--info", "-i")

@@ -18,7 +18,7 @@ from nas.latency.costs.validation import networks_of, validate_table
 from nas.latency.costs.windows import Latency, disturbance, latencies
 from nas.latency.models.blocks import BlockCost, BlockModel
 from nas.latency.models.correction import fit_correction
-from nas.latency.plan.entries import KitNetwork
+from nas.latency.plan.entries import REFERENCE, KitNetwork
 from nas.latency.plan.probes import Probe
 from nas.latency.table import DISTURBED, LatencyTable, Record
 from nas.network import NetworkSpec
@@ -26,7 +26,7 @@ from nas.runner.errors import RunnerError
 from nas.runner.protocol import Window
 from nas.runner.result import read_result
 
-_REFERENCE, _PROBE = "reference", "probe"
+_PROBE = "probe"
 
 
 def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable:
@@ -39,6 +39,22 @@ def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable
     Raises:
         UserError: If it was edited, has another version, or lacks entries.
     """
+    manifest, header, windows = read_measurement(content, path=path)
+    return table_from_samples(manifest, header=header, windows=windows)
+
+
+def read_measurement(
+    content: Mapping[str, Any], *, path: Path
+) -> tuple[dict[str, Any], dict[str, Any], list[Window]]:
+    """The manifest, the header and the windows in a result of ``measure.pyz``.
+
+    Args:
+        content: The file's JSON value.
+        path: The file, for messages.
+
+    Raises:
+        UserError: If it was edited or has another version.
+    """
     try:
         result = read_result(dict(content), path=path)
     except RunnerError as error:
@@ -47,7 +63,7 @@ def table_from_result(content: Mapping[str, Any], *, path: Path) -> LatencyTable
         Window(entry, round_, start_s, runs, tuple(samples), *rest)
         for entry, round_, start_s, runs, samples, *rest in result["windows"]
     ]
-    return table_from_samples(result["manifest"], header=result["header"], windows=windows)
+    return result["manifest"], result["header"], windows
 
 
 def table_from_samples(
@@ -101,14 +117,18 @@ def entry_latencies(manifest: Mapping[str, Any], windows: Sequence[Window]) -> d
     Raises:
         UserError: If entries have no samples.
     """
+    require_samples(manifest, windows)
+    return latencies(windows)
+
+
+def require_samples(manifest: Mapping[str, Any], windows: Iterable[Window]) -> None:
+    """Raises a ``UserError`` if entries of a kit have no samples."""
     names = {entry["id"] for entry in manifest["entries"]}
     if missing := names - {window.entry for window in windows}:
         raise UserError(
             f"{len(missing)} of the kit's {len(names)} entries have no samples; the measurement was cut off: "
             "repeat it with the same files, and it resumes where it stopped"
         )
-    shown = [entry["id"] for entry in manifest["entries"] if entry["role"] == _REFERENCE]
-    return latencies(windows, references=shown)
 
 
 def kit_probes(manifest: Mapping[str, Any]) -> list[Probe]:
@@ -133,7 +153,7 @@ def derive(probes: Sequence[Probe], measured: Mapping[str, Latency]) -> Derived:
     latencies = [measured[probe.id] for probe in probes]
     return derive_costs(
         probes,
-        np.array([latency.mean_ms for latency in latencies]),
+        np.array([latency.value_ms for latency in latencies]),
         np.array([latency.error_ms for latency in latencies]),
     )
 
@@ -170,16 +190,12 @@ def _record(
 ) -> Record:
     keys = tuple(block.key for block in blocks)
     rounds = tuple(round(value, 7) for value in latency.rounds_ms)
-    return Record(role, keys, latency.mean_ms, latency.std_ms, latency.count, rounds, target, context)
+    return Record(role, keys, latency.value_ms, latency.std_ms, latency.count, rounds, target, context)
 
 
 def references(measured: Mapping[str, Latency]) -> dict[str, float]:
-    """The usual latencies of the reference kernels, which show the machine's state."""
-    return {
-        name: float(np.median(item.rounds_ms))
-        for name, item in measured.items()
-        if name.startswith(_REFERENCE)
-    }
+    """The latencies of the reference models, which show the machine's speed."""
+    return {name: item.value_ms for name, item in measured.items() if name.startswith(REFERENCE)}
 
 
 def provenance(header: Mapping[str, Any], windows: Sequence[Window]) -> dict[str, str]:

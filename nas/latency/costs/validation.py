@@ -9,7 +9,7 @@ import numpy as np
 
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
-from nas.latency.costs.windows import Latency, summarise
+from nas.latency.costs.windows import Latency
 from nas.latency.models.accuracy import Accuracy, Figures, compare, fit_line
 from nas.latency.models.blocks import BlockModel
 from nas.latency.models.correction import Correction
@@ -24,7 +24,7 @@ def networks_of(
     """The blocks and latencies of the networks of one role."""
     entries = [entry for entry in networks if entry.role == role]
     blocks = [entry.network.blocks for entry in entries if isinstance(entry.network, NetworkSpec)]
-    return list(blocks), np.array([measured[entry.id].mean_ms for entry in entries])
+    return list(blocks), np.array([measured[entry.id].value_ms for entry in entries])
 
 
 def validate_table(
@@ -60,8 +60,8 @@ def validate_table(
 
 
 def noise_floor(measured: Iterable[Latency]) -> Figures:
-    """The figures of the odd rounds against the even rounds: no prediction can be better."""
-    first, second = np.array([_halves(latency) for latency in measured]).T
+    """The figures of the first half of the time against the second: no prediction can be better."""
+    first, second = np.array([latency.halves_ms for latency in measured]).T
     return compare(first, second)
 
 
@@ -71,9 +71,3 @@ def _macs(chains: Sequence[Sequence[BlockSpec]]) -> FloatArray:
 
 def _sums(table: LatencyTable, chains: Sequence[Sequence[BlockSpec]]) -> FloatArray:
     return np.array([table.predict_blocks(blocks) for blocks in chains])
-
-
-def _halves(latency: Latency) -> tuple[float, float]:
-    """The latency of the even rounds and that of the odd rounds."""
-    rounds = latency.rounds_ms
-    return summarise(rounds[::2]).mean_ms, summarise(rounds[1::2] or rounds).mean_ms

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
 
-from nas.blocks import Shape
-from nas.blocks.conv import ConvSpec
-from nas.errors import UserError
 from nas.files import atomic, sha256, write_json
 from nas.hardware import Device
-from nas.latency.kit.graphs import GraphWriter, chain_model, network_model
+from nas.latency.kit.graphs import chain_model, network_model
+from nas.latency.kit.onnx_files import load_onnx
 from nas.latency.kit.packing import RUNNER, pack_runner
 from nas.latency.kit.precision import in_precision, require_precision
-from nas.latency.plan.entries import KitNetwork
+from nas.latency.kit.references import MODELS
+from nas.latency.plan.entries import REFERENCE, REFERENCE_NETWORKS, KitNetwork
 from nas.latency.plan.probes import Probe
 from nas.runner.measure import MANIFEST, SCHEMA
 from nas.runner.protocol import Protocol
@@ -60,6 +58,7 @@ def write_kit(
     networks: Iterable[KitNetwork] = (),
     protocol: Protocol,
     table: Mapping[str, str] | None = None,
+    usual_ms: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Kit:
     """Writes a kit with its runner. Equal arguments give equal files.
@@ -71,6 +70,8 @@ def write_kit(
         networks: Whole networks.
         protocol: How to measure.
         table: ``name`` and ``space`` of the latency table that the kit is for.
+        usual_ms: Latencies of the reference models in an earlier measurement on this device. A measurement
+            in visits goes on until the reference networks are as fast.
         seed: Seed of the random weights.
 
     Raises:
@@ -78,7 +79,7 @@ def write_kit(
             convolution in float.
     """
     require_precision(device)
-    entries = [_write_reference(folder, name, device, seed) for name in ("compute", "memory")]
+    entries = [_write_reference(folder, name, device) for name in MODELS]
     entries += [_write_probe(folder, probe, device, seed) for probe in probes]
     networks = tuple(networks)
     entries += [
@@ -92,6 +93,9 @@ def write_kit(
         "table": dict(table or {}),
         "device": device.to_dict(),
         "protocol": protocol.to_dict(),
+        "usual_us": {
+            name: round(1e3 * ms, 3) for name, ms in (usual_ms or {}).items() if name in REFERENCE_NETWORKS
+        },
         "entries": entries,
     }
     write_json(folder / MANIFEST, manifest)
@@ -113,6 +117,12 @@ def _rng(name: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
+def _write_reference(folder: Path, name: str, device: Device) -> dict[str, Any]:
+    """Writes a reference model, whose weights are the same in all kits."""
+    model = MODELS[name](device.batch, _rng(name, 0))
+    return _entry(folder, name, REFERENCE, in_precision(model, device=device), {})
+
+
 def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[str, Any]:
     model = chain_model(probe.blocks, batch=device.batch, rng=_rng(probe.id, seed))
     described = {
@@ -125,40 +135,13 @@ def _write_probe(folder: Path, probe: Probe, device: Device, seed: int) -> dict[
 
 
 def _write_network(folder: Path, entry: KitNetwork, device: Device, seed: int) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": entry.name} if entry.name else {}
     if isinstance(entry.network, Path):
-        return _entry(folder, entry.id, entry.role, _load(entry.network), {"source": entry.network.name})
+        model = load_onnx(entry.network, sizes=entry.sizes, batch=device.batch)
+        return _entry(folder, entry.id, entry.role, model, {**described, "source": entry.network.name})
     model = network_model(entry.network, batch=device.batch, rng=_rng(entry.id, seed))
-    described = {"network": entry.network.to_dict()}
+    described["network"] = entry.network.to_dict()
     return _entry(folder, entry.id, entry.role, in_precision(model, device=device), described)
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; name an existing .onnx file") from None
-    except DecodeError as error:
-        raise UserError(f"{path} is not an ONNX model ({error}); export it again") from None
-
-
-def _write_reference(folder: Path, name: str, device: Device, seed: int) -> dict[str, Any]:
-    model = {"compute": _compute_model, "memory": _memory_model}[name](device.batch, _rng(name, seed))
-    return _entry(folder, f"reference-{name}", "reference", in_precision(model, device=device), {})
-
-
-def _compute_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
-    """A 3×3 convolution of 9.4 million multiply-accumulates on data that fit into a first-level cache."""
-    block = ConvSpec(
-        in_channels=64, in_height=16, in_width=16, out_channels=64, kernel=3, stride=1, activation="relu"
-    )
-    return chain_model((block,), batch=batch, rng=rng)
-
-
-def _memory_model(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
-    """An elementwise operation that reads and writes 4 MB, more than a second-level cache holds."""
-    shape = Shape(16, 256, 256)
-    writer = GraphWriter(shape, batch=batch, rng=rng)
-    return writer.model(writer.node("Relu", "input"), shape)
 
 
 def _entry(

@@ -205,7 +205,7 @@ def judge(table: LatencyTable, sample: Sequence[KitNetwork], measured: Sequence[
     """
     networks = [each.network for each in sample if isinstance(each.network, NetworkSpec)]
     blocks, macs = [network.blocks for network in networks], np.array([float(n.macs) for n in networks])
-    truth = np.array([latency.mean_ms for latency in measured])
+    truth = np.array([latency.value_ms for latency in measured])
     model = table.model.without_correction() if isinstance(table.model, BlockModel) else table.model
     predicted = np.array([model.predict(each) for each in blocks])
 

@@ -1,47 +1,83 @@
-"""Measuring a few whole networks on this machine."""
+"""Measuring a few whole networks or ONNX files, side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from nas.errors import UserError
+from nas.files import read_json
 from nas.hardware import Device
-from nas.latency.costs.from_samples import entry_latencies
-from nas.latency.costs.windows import Latency, disturbance
-from nas.latency.kit.kit import write_kit
+from nas.latency.costs.from_samples import measured_device, read_measurement, require_samples
+from nas.latency.costs.intervals import Measured, measured_latencies
+from nas.latency.kit.kit import Kit, write_kit
+from nas.latency.measure.usual_speed import remember, usual_ms
 from nas.latency.plan.entries import KitNetwork
+from nas.latency.targets import Target
 from nas.latency.targets.run_kit import SAMPLES, Report, run_kit, silent
 from nas.network import NetworkSpec
-from nas.runner.protocol import Protocol, Window, student_t
+from nas.runner.protocol import Protocol, Window
 
-_SPREAD_S = 6.0
+_VISITS, _ROUNDS, _MOST_VISITS = 5, 4, 12
+_SPREAD_S = 12.0
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """The latency of one whole network.
+def protocol(*, budget_s: float, seed: int) -> Protocol:
+    """The protocol for whole networks: visits of fresh processes, spread over seconds.
 
-    Attributes:
-        latency_ms: The undisturbed latency if ``disturbed`` is empty, which is the figure that a table
-            predicts.
-        low_ms: Lower end of its 95 % confidence interval.
-        high_ms: Upper end of that interval.
-        median_ms: The median of all samples, disturbed ones included.
-        mad_ms: Their median absolute deviation.
-        samples_ms: All raw samples in chronological order.
-        disturbed: The known constant disturbance of the measurement, as text; empty if there is none.
+    Args:
+        budget_s: Seconds of measuring.
+        seed: Seed of the order of measuring.
     """
+    return Protocol(
+        budget_s=budget_s,
+        seed=seed,
+        visits=_VISITS,
+        min_rounds=_VISITS * _ROUNDS,
+        max_rounds=_MOST_VISITS * _ROUNDS,
+        relative_precision=0.025,
+        spread_s=min(_SPREAD_S, budget_s / 2),
+        reference_every_s=0.2,
+    )
 
-    latency_ms: float
-    low_ms: float
-    high_ms: float
-    median_ms: float
-    mad_ms: float
-    samples_ms: tuple[float, ...]
-    disturbed: str = ""
+
+def write_networks(
+    networks: Mapping[str, NetworkSpec | Path],
+    folder: Path,
+    *,
+    device: Device,
+    budget_s: float,
+    sizes: Mapping[str, int] | None = None,
+    usual: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Kit:
+    """Writes a kit of whole networks.
+
+    Args:
+        networks: Networks, or ONNX files, by name.
+        folder: Folder of the kit.
+        device: The device.
+        budget_s: Seconds of measuring.
+        sizes: Sizes that files leave open, by name.
+        usual: Earlier latencies of the reference models on the device, in ms, if known.
+        seed: Seed of the weights and the order of measuring.
+
+    Raises:
+        UserError: If files cannot be measured; it names each.
+    """
+    entries = [
+        KitNetwork(f"network-{i}", "network", network, name=name, sizes=sizes or {})
+        for i, (name, network) in enumerate(networks.items())
+    ]
+    return write_kit(
+        folder,
+        device=device,
+        networks=entries,
+        protocol=protocol(budget_s=budget_s, seed=seed),
+        usual_ms=usual,
+        seed=seed,
+    )
 
 
 def measure_networks(
@@ -49,43 +85,86 @@ def measure_networks(
     *,
     device: Device,
     folder: Path,
-    budget_s: float = 60.0,
+    budget_s: float = 25.0,
+    sizes: Mapping[str, int] | None = None,
+    usual: Mapping[str, float] | None = None,
+    target: Target | None = None,
     seed: int = 0,
     progress: Report = silent,
-) -> dict[str, Measurement]:
-    """Measures whole networks on this machine, interleaved in shuffled rounds, so that they can be compared.
-
-    The rounds are spread over some seconds, so that an interval covers changes from second to second.
+) -> Measured:
+    """Measures whole networks in visits, interleaved in shuffled rounds, so that they can be compared.
 
     Args:
         networks: Networks, or ONNX files, by name.
-        device: This machine, with runtime, threads, batch and precision.
+        device: The device, with runtime, threads, batch and precision.
         folder: Folder of the kit and the raw samples.
         budget_s: Seconds of measuring.
+        sizes: Sizes that files leave open, by name.
+        usual: Earlier latencies of the reference models on the device, in ms, at whose speed latencies are
+            stated: those of a latency table, for example. By default, those of earlier calls.
+        target: How to reach the device; ``None`` for this machine.
         seed: Seed of the weights and the order of measuring.
         progress: Called with the progress of the measurement.
+
+    Raises:
+        UserError: If files cannot be measured, or the device cannot be reached.
     """
-    ids = {name: f"network-{i}" for i, name in enumerate(networks)}
-    entries = [KitNetwork(ids[name], "network", network) for name, network in networks.items()]
-    protocol = Protocol(
-        budget_s=budget_s, seed=seed, min_rounds=10, max_rounds=40, spread_s=min(_SPREAD_S, budget_s / 2)
+    if target is None:
+        device = device.here()
+        usual = usual_ms(device) if usual is None else usual
+    kit = write_networks(
+        networks,
+        folder / "kit",
+        device=device,
+        budget_s=budget_s,
+        sizes=sizes,
+        usual=usual,
+        seed=seed,
     )
-    kit = write_kit(folder / "kit", device=device.here(), networks=entries, protocol=protocol, seed=seed)
-    _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
-    measured = entry_latencies(kit.manifest, windows)
-    return {name: _measurement(measured[id_], windows, id_) for name, id_ in ids.items()}
+    try:
+        header, windows = run_kit(kit, folder / SAMPLES, target=target, progress=progress)
+    except UserError as error:
+        raise UserError(_with_names(str(error), kit, networks)) from None
+    return _measured(kit.manifest, header, windows, usual=usual)
 
 
-def _measurement(latency: Latency, windows: Sequence[Window], name: str) -> Measurement:
-    samples = np.array([us * 1e-3 for window in windows if window.entry == name for us in window.samples_us])
-    median = float(np.median(samples))
-    half = student_t(max(latency.count - 1, 1)) * latency.error_ms
-    return Measurement(
-        latency_ms=latency.mean_ms,
-        low_ms=latency.mean_ms - half,
-        high_ms=latency.mean_ms + half,
-        median_ms=median,
-        mad_ms=float(np.median(np.abs(samples - median))),
-        samples_ms=tuple(samples.tolist()),
-        disturbed=disturbance(windows),
+def _with_names(message: str, kit: Kit, networks: Mapping[str, NetworkSpec | Path]) -> str:
+    """A message in which the kit's copies of files are named after the user's files."""
+    entries = {entry["name"]: entry["file"] for entry in kit.entries if "name" in entry}
+    for name, network in networks.items():
+        if isinstance(network, Path):
+            message = message.replace(str(kit.folder / entries[name]), str(network))
+    return message
+
+
+def read_networks(path: Path) -> Measured:
+    """The latencies in a file that ``measure.pyz`` wrote on a device, from a kit of whole networks.
+
+    Raises:
+        UserError: If the file is missing, damaged or edited, or of a kit for a latency table.
+    """
+    manifest, header, windows = read_measurement(read_json(path), path=path)
+    if not any("name" in entry for entry in manifest["entries"]):
+        raise UserError(f"{path} is of a kit for a latency table; use it as one: table={path}")
+    return _measured(manifest, header, windows)
+
+
+def _measured(
+    manifest: Mapping[str, Any],
+    header: Mapping[str, Any],
+    windows: Sequence[Window],
+    *,
+    usual: Mapping[str, float] | None = None,
+) -> Measured:
+    """The latencies of the networks of a kit. References are kept if the measurement was undisturbed."""
+    require_samples(manifest, windows)
+    device = measured_device(manifest, header)
+    measured = measured_latencies(
+        windows,
+        {entry["name"]: entry["id"] for entry in manifest["entries"] if "name" in entry},
+        device=device,
+        usual_ms=usual_ms(device) if usual is None else usual,
     )
+    if not measured.disturbed:
+        remember(device, measured.references_ms)
+    return measured

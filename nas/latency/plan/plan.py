@@ -49,15 +49,20 @@ class Plan:
 
         The estimate uses the device's peaks, or an assumed core if they are unknown.
         """
-        samples, least = self.protocol.samples, self.protocol.sample_ms
+        samples = self.protocol.samples
         networks = [e.network.blocks for e in self.networks if isinstance(e.network, NetworkSpec)]
         chains = [_rough_ms(probe.blocks, device) for probe in self.probes]
         if self.protocol.turns > 1 and takes_turns(device.to_dict()):
             window_ms = [(samples + 1) * (rough + _CALL_MS) for rough in chains]
         else:
-            window_ms = [(samples + _WARM_UP_SAMPLES) * max(least, rough) for rough in chains]
-        window_ms += [(samples + _WARM_UP_SAMPLES) * max(least, _rough_ms(each, device)) for each in networks]
+            window_ms = [self._window_ms(rough) for rough in chains]
+        window_ms += [self._window_ms(_rough_ms(each, device)) for each in networks]
         return self.protocol.min_rounds * sum(window_ms) * 1e-3
+
+    def _window_ms(self, run_ms: float) -> float:
+        """The duration of a window of a model that takes ``run_ms``."""
+        sample_ms = max(self.protocol.sample_ms, run_ms)
+        return max(self.protocol.samples * sample_ms, self.protocol.window_ms) + _WARM_UP_SAMPLES * sample_ms
 
     def about(self, device: Device) -> str:
         """A summary in one line: blocks, networks and measuring time."""
@@ -137,7 +142,9 @@ def plan_table(
 
 def _protocol(budget_s: float, seed: int, *, long_samples: bool, turns: int) -> Protocol:
     if long_samples:
-        return Protocol(budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, reference_every_s=10.0)
+        return Protocol(
+            budget_s=budget_s, seed=seed, sample_ms=50.0, samples=3, window_ms=0, reference_every_s=10.0
+        )
     warm_up_s = min(_LONGEST_WARM_UP_S, 0.02 * budget_s)
     return Protocol(budget_s=budget_s, seed=seed, turns=turns, warm_up_s=warm_up_s)
 

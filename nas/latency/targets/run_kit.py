@@ -46,7 +46,8 @@ def run_kit(
     """
     try:
         if target is None:
-            measure = measure_in_process if needs_process(dict(kit.manifest["device"])) else measure_kit
+            apart = kit.manifest["protocol"]["visits"] > 1 or needs_process(dict(kit.manifest["device"]))
+            measure = measure_in_process if apart else measure_kit
             measure(kit.folder, samples, progress=progress)
         elif target.binary is None:
             measure_with_runner(

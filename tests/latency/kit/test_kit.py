@@ -64,7 +64,7 @@ def kit(tmp_path, network):
 
 def test_a_kit_says_what_it_holds(kit, network):
     assert checked(kit.folder) == kit.manifest
-    assert [entry["role"] for entry in kit.entries] == ["reference"] * 2 + ["probe"] * 4 + ["validation"]
+    assert [entry["role"] for entry in kit.entries] == ["reference"] * 4 + ["probe"] * 4 + ["validation"]
     for entry in kit.entries:
         assert sha256(kit.folder / entry["file"]) == entry["sha256"]
     assert kit.entries[-2]["target"] == [network.blocks[1].key]

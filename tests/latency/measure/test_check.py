@@ -16,6 +16,10 @@ from nas.space.stratified import stratified
 NOISE = np.array([0.98, 1.03, 1.0, 0.96, 1.01, 1.02])
 
 
+def exactly(ms: float) -> Latency:
+    return Latency(value_ms=ms, rounds_ms=(ms,) * 4, std_ms=0.0, halves_ms=(ms, ms))
+
+
 def checked(space: SearchSpace, table: LatencyTable, *, factor: float) -> Check:
     """The check of a device on which networks take ``factor`` as long, with a known noise."""
     archs = stratified(space, len(NOISE), np.random.default_rng(0))
@@ -26,7 +30,7 @@ def checked(space: SearchSpace, table: LatencyTable, *, factor: float) -> Check:
     latencies = [
         factor * noise * table.predict(each.network) for each, noise in zip(sample, NOISE, strict=True)
     ]
-    return judge(table, sample, [Latency((ms,) * 4, ms, 0.0, 4) for ms in latencies])
+    return judge(table, sample, [exactly(ms) for ms in latencies])
 
 
 def test_a_table_that_is_off_by_a_factor_is_corrected(tiny_space, made_up_table):
@@ -60,9 +64,7 @@ def test_what_one_factor_does_not_correct_is_corrected_too(tiny_space, made_up_t
     archs = stratified(tiny_space, 24, np.random.default_rng(0))
     networks = [tiny_space.network(arch, classes=10) for arch in archs]
     sample = [KitNetwork(f"network-{i}", "validation", each) for i, each in enumerate(networks[:12])]
-    latencies = [
-        Latency((measured_ms(each.network),) * 4, measured_ms(each.network), 0.0, 4) for each in sample
-    ]
+    latencies = [exactly(measured_ms(each.network)) for each in sample]
     check = judge(made_up_table, sample, latencies)
     errors = [check.table.predict(each) / measured_ms(each) - 1 for each in networks[12:]]
     factors = [check.ratio * made_up_table.predict(each) / measured_ms(each) - 1 for each in networks[12:]]

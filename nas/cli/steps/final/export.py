@@ -16,14 +16,15 @@ from nas.deploy.formats import find_format
 from nas.errors import UserError
 from nas.files import fields_of, read_json
 from nas.latency import load_table
-from nas.latency.compatible import differences
+from nas.latency.compatible import differences, warnings
+from nas.latency.plan.entries import REFERENCE_NETWORKS
 from nas.network import NetworkSpec
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
     from nas.deploy import Artefact, Parity
     from nas.hardware import Device
-    from nas.latency.measure.networks import Measurement
+    from nas.latency.costs.intervals import Measured
 
 
 def step(context: Context) -> Step:
@@ -241,6 +242,7 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
                 device=device,
                 folder=folder / "measured",
                 budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
+                usual=_usual(context),
                 seed=context.config.seed,
                 progress=bar.measured,
             )
@@ -250,22 +252,34 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
         say(f"deploy: warning: the files were exported but not measured: {error}")
         return artefacts
     return [
-        _with_latency(artefact, measured[artefact.file], device) if artefact.file in files else artefact
-        for artefact in artefacts
+        _with_latency(artefact, measured) if artefact.file in files else artefact for artefact in artefacts
     ]
 
 
-def _with_latency(artefact: Artefact, measurement: Measurement, device: Device) -> Artefact:
+def _usual(context: Context) -> dict[str, float] | None:
+    """Returns the reference latencies of the run's table, if it was measured here in the same way."""
+    path = context.path("scale", "table.json")
+    if not path.is_file():
+        return None
+    table, device = load_table(path), _device(context)
+    differs = differences(table, device) or any(warnings(table, device))
+    has_networks = set(REFERENCE_NETWORKS) <= set(table.references_ms)
+    return dict(table.references_ms) if has_networks and not differs else None
+
+
+def _with_latency(artefact: Artefact, measured: Measured) -> Artefact:
     from nas.deploy import Spread
 
-    latency = Spread(
-        value=measurement.latency_ms,
-        low=measurement.low_ms,
-        high=measurement.high_ms,
-        median=measurement.median_ms,
-        samples=len(measurement.samples_ms),
-        disturbed=measurement.disturbed,
+    latency, device = measured.latencies[artefact.file], measured.device
+    spread = Spread(
+        value=latency.value,
+        low=latency.low,
+        high=latency.high,
+        raw=latency.raw,
+        typical=latency.typical,
+        slowdown=measured.slowdown,
+        disturbed=measured.disturbed,
     )
     kind = find_format(artefact.format)
     precision = {} if formats.ships(kind, device=device) else {"precision": kind.PRECISION}
-    return dataclasses.replace(artefact, latency_ms=latency, device={**device.here().to_dict(), **precision})
+    return dataclasses.replace(artefact, latency_ms=spread, device={**device.to_dict(), **precision})
