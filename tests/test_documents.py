@@ -31,6 +31,7 @@ NOT_RUN = {
     "docs/how-to/device.md: this command needs a phone.",
     "docs/how-to/device.md: this command needs a second machine.",
     "docs/how-to/images.md: these commands need a download, ImageNet or a GPU.",
+    "docs/how-to/measure.md: this command needs a second machine.",
     "docs/how-to/several-machines.md: these commands need ImageNet and eight GPUs.",
     "docs/how-to/several-machines.md: this command needs a Slurm cluster.",
     "docs/how-to/several-machines.md: this command needs a database.",
@@ -64,6 +65,7 @@ TINY = (
     "finish.baseline_widths=[]",
     "export.parity_images=8",
     "export.measure_budget=1s",
+    "measure.budget=2s",
     "data.max_train_images=40",
 )
 

@@ -65,7 +65,7 @@ def latency(facts: Facts) -> Iterator[str]:
         yield "No file was measured."
         return
     yield f"{_conditions(timed[0])} {_unit(timed[0])}"
-    head = ("file", "precision", "measured, ms", "95 % interval", "median, ms", "samples", "disturbed by")
+    head = ("file", "precision", "measured, ms", "95 % interval", "typical, ms", "disturbed by")
     yield table(head, [_latency_cells(each) for each in timed], texts=2)
     if rest := [each for each in facts.files if each.latency_ms is None]:
         yield f"Not measured: {_files(rest)}."
@@ -88,8 +88,8 @@ def _conditions(artefact: Artefact) -> str:
 def _unit(artefact: Artefact) -> str:
     images = "one image" if artefact.batch == 1 else f"{artefact.batch} images"
     return (
-        f"A latency is the time of one inference, of {images}; all files were measured in turns. The median "
-        "is that of all samples, disturbed ones included."
+        f"A latency is the time of one inference, of {images}; all files were measured in turns. It is the "
+        "undisturbed time, a low quantile of all samples; the typical time is their median."
     )
 
 
@@ -102,8 +102,7 @@ def _latency_cells(artefact: Artefact) -> tuple[str, ...]:
         precision,
         milliseconds(spread.value),
         f"{milliseconds(spread.low)}–{milliseconds(spread.high)}",
-        milliseconds(spread.median),
-        str(spread.samples),
+        "" if spread.typical is None else milliseconds(spread.typical),
         escaped(spread.disturbed) or "nothing known",
     )
 

@@ -247,7 +247,7 @@ def test_a_damaged_record_of_attempts_is_named(replaced: tuple[Path, str], finis
 def test_the_figure_decides_and_an_interval_that_holds_the_budget_is_mentioned(
     low: float, value: float, high: float, expected: str
 ) -> None:
-    spread = Spread(value=value, low=low, high=high, median=value, samples=10)
+    spread = Spread(value=value, low=low, high=high)
     text = verdict(spread, 1.0, unit="ms")
     assert expected in text
     assert bool(text) == bool(expected)
