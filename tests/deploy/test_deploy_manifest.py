@@ -169,5 +169,5 @@ def test_an_int8_file_that_answers_otherwise_is_refused(
     other = copy.deepcopy(model)
     for parameter in list(other.parameters())[-2:]:  # of the classifier
         parameter.data.neg_()
-    with pytest.raises(UserError, match=r"of 16 images get the same class \(50% are needed\)"):
+    with pytest.raises(UserError, match=r"of 16 images get the same class \(70% are needed\)"):
         check_parity(other, tmp_path / artefact.file, images, format="onnx_int8")
