@@ -78,7 +78,7 @@ def test_the_file_says_how_it_was_calibrated(proto: onnx.ModelProto, calibration
 
 
 def test_percentiles_cut_off_outliers_of_the_images_and_extremes_do_not(proto: onnx.ModelProto) -> None:
-    x = images(64).numpy()
+    x = images(400).numpy()
     x[0, 0, 0, 0] = 500
     low, high = calibrate(proto, [{"images": x}], method="percentile")["images"]
     assert -5 < low < -3
@@ -93,7 +93,7 @@ def with_an_outlier(x: np.ndarray) -> np.ndarray:
 
 def with_rare_signals(x: np.ndarray) -> np.ndarray:
     x *= 0
-    x[::32, 0, 0, 0] = 100  # a smaller share of the values than percentiles cut off
+    x[0, 0, 0, 0] = 100  # a smaller share of the values than percentiles cut off
     return x
 
 
@@ -104,14 +104,14 @@ def with_rare_signals(x: np.ndarray) -> np.ndarray:
 def test_the_calibration_is_chosen_on_images_that_gave_no_range(
     proto: onnx.ModelProto, spoil: Any, unseen_alike: bool, method: str
 ) -> None:
-    parts = [images(64, seed).numpy() for seed in range(4)]
+    parts = [images(400, seed).numpy() for seed in range(4)]
     batches = [{"images": spoil(part) if unseen_alike or i < 3 else part} for i, part in enumerate(parts)]
     assert choose_calibration(proto, batches, scheme=SCHEMES[target_here()]) == method
     result = quantise_network(
         proto,
         np.concatenate([batch["images"] for batch in batches]),
         how=Int8(target=target_here(), calibration="auto"),
-        batch=64,
+        batch=400,
     )
     assert facts(result)["calibration"] == method
 
