@@ -15,11 +15,12 @@ import numpy as np
 import onnxruntime
 
 from nas.hardware import Device, describe_machine
+from nas.latency.costs.windows import latencies
 from nas.latency.kit.kit import Kit, write_kit
 from nas.latency.plan.plan import turns_of
 from nas.latency.plan.probes import plan_probes
 from nas.latency.plan.usage import block_usage
-from nas.latency.targets.run_kit import measure
+from nas.latency.targets.run_kit import run_kit
 from nas.runner.protocol import Progress, Protocol, is_enough
 from nas.space import SearchSpace
 
@@ -50,7 +51,8 @@ def main(name: str, entries: int) -> None:
 
 def _measure(kit: Kit, samples: Path, protocol: Protocol) -> None:
     start = time.perf_counter()
-    measured, windows = measure(kit, samples, progress=_report)
+    _, windows = run_kit(kit, samples, progress=_report)
+    measured = latencies(windows)
     took_s = time.perf_counter() - start
     entries = [entry["id"] for entry in kit.entries if entry["role"] == "probe"]
     rounds_us = {name: [ms * 1e3 for ms in measured[name].rounds_ms] for name in entries}

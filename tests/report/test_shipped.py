@@ -20,7 +20,7 @@ def with_files(run_dir: Path) -> None:
     first = dataclasses.replace(
         winner,
         predicted_ms=0.2,
-        latency_ms=Spread(value=0.21, low=0.2, high=0.22, median=0.21, samples=10),
+        latency_ms=Spread(value=0.21, low=0.2, high=0.22),
     )
     int8 = dataclasses.replace(first, format="onnx_int8", file="winner.int8.onnx", predicted_ms=None)
     module = dataclasses.replace(int8, format="pytorch", file="winner.pytorch", latency_ms=None)

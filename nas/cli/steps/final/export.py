@@ -223,7 +223,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
 def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list[Artefact]:
     """Returns the artefacts; those that the device's runtime reads have their latencies.
 
-    All are measured in the same shuffled rounds.
+    All are measured side by side.
     """
     from nas.latency.measure.networks import measure_networks
 
@@ -235,22 +235,16 @@ def _measured(context: Context, artefacts: list[Artefact], folder: Path) -> list
     }
     if not files:
         return artefacts
-    try:
-        with progress_bar("measuring the exported files") as bar:
-            measured = measure_networks(
-                files,
-                device=device,
-                folder=folder / "measured",
-                budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
-                usual=_usual(context),
-                seed=context.config.seed,
-                progress=bar.measured,
-            )
-    except UserError as error:  # the device is not here, or lacks the runtime
-        if context.config.export.enforce:
-            raise
-        say(f"deploy: warning: the files were exported but not measured: {error}")
-        return artefacts
+    with progress_bar("measuring the exported files") as bar:
+        measured = measure_networks(
+            files,
+            device=device,
+            folder=folder / "measured",
+            budget_s=seconds(context.config.export.measure_budget, setting="export.measure_budget"),
+            usual=_usual(context),
+            seed=context.config.seed,
+            progress=bar.measured,
+        )
     return [
         _with_latency(artefact, measured) if artefact.file in files else artefact for artefact in artefacts
     ]
