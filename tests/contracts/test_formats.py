@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -183,6 +184,12 @@ def test_it_computes_what_the_network_computes(name: str, written: Written) -> N
         assert parity.sqnr_db is not None and parity.sqnr_db > LEAST_SQNR_DB[kind.PRECISION]
     if kind.AGREEMENT is None:
         assert parity.largest_relative_error < kind.TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx_fp16", "onnx_int8"])
+def test_an_onnx_file_passes_onnxs_own_checker(name: str, written: Written) -> None:
+    """ONNX Runtime also reads files that it refuses, with operators in any order for example."""
+    onnx.checker.check_model(str(written.path), full_check=True)
 
 
 @BY_FORMAT

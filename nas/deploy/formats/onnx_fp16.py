@@ -28,8 +28,10 @@ class OnnxFp16(Format):
     def write(self, source: Source, path: Path) -> None:
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
 
         half = convert_float_to_float16(onnx.load(str(source.onnx)), keep_io_types=True)
+        OnnxModel(half).topological_sort()  # the converter appends casts of the inputs at the end
         with atomic(path) as temporary:
             onnx.save(half, str(temporary))
 
