@@ -227,7 +227,7 @@ class Loop:
         """Returns the best accuracy of the networks that are as good in all other objectives, if known."""
         objectives = range(len(self._goals.objectives))
         others = [other for other in objectives if other != position]
-        if position not in objectives or any(math.isnan(values[other]) for other in others):
+        if position not in objectives:
             return None
         directions = [self._goals.directions[other] for other in others]
         mine = as_losses([values[other] for other in others], directions)[0] if others else np.zeros(0)
@@ -238,6 +238,7 @@ class Loop:
                 continue
             theirs = as_losses([outcome.values[o] for o in others], directions)[0] if others else mine
             count = Count(round(outcome.values[position] * outcome.images), outcome.images)
+            # comparisons with NaN, a value not evaluated yet, are false
             if (theirs <= mine).all() and (best is None or count.value > best.value):
                 best = count
         return best

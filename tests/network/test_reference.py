@@ -175,6 +175,24 @@ def test_a_width_multiplies_the_channels_before_rounding_and_nothing_else(name: 
     assert (scaled.resolution, scaled.rounding) == (usual.resolution, usual.rounding)
 
 
+PUBLISHED_AT_WIDTH_1 = [
+    name for name in NAMES if not re.fullmatch(r"efficientnet_b[1-7]|mnasnet(0_5|0_75|1_3)", name)
+]
+
+
+@pytest.mark.parametrize("name", PUBLISHED_AT_WIDTH_1)
+def test_every_channel_count_is_exact_where_nothing_is_rounded(name: str) -> None:
+    """Rounding to eight hides a wrong count in a network, but not in one of eight times the width."""
+
+    def channels(network: NetworkSpec) -> list[tuple[int, int]]:
+        sections = ("stem", "stages") if name.startswith("mnasnet") else ("stem", "stages", "head")
+        blocks = [block for place, block in network.placed_blocks if place.section in sections]
+        return [(block.ops[0].out_shape.channels, block.out_shape.channels) for block in blocks]
+
+    usual, wide = reference_network(name), reference_network(name, width=8.0)
+    assert channels(wide) == [(8 * first, 8 * last) for first, last in channels(usual)]
+
+
 @pytest.mark.parametrize(
     ("name", "width", "channels"),
     [

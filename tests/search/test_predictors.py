@@ -10,6 +10,7 @@ import pytest
 from nas.errors import UserError
 from nas.search import Problem, make_sampler
 from nas.search.predictors import make_predictor, predictor_names
+from nas.search.predictors.gaussian_process import GaussianProcess
 from nas.search.samplers.planning.features import Features
 from nas.space import SearchSpace
 from nas.statistics import kendall_tau
@@ -45,3 +46,13 @@ def test_few_published_accuracies_are_enough_to_rank_the_others(labels: int, lea
         fitted = make_predictor("gaussian_process").fit(inputs[known], values[known], seed=seed)
         found.append(kendall_tau(fitted.mean(inputs[rest]), values[rest]))
     assert np.mean(found) >= least
+
+
+def test_the_order_of_the_labels_does_not_matter_to_the_process() -> None:
+    """Four labels, one of them far off, so that a label that counts twice is noticed."""
+    inputs, values = rng().random((4, 3)), np.array([0.0, 0.1, -0.1, 3.0])
+    new = rng(1).random((5, 3))
+    forwards = GaussianProcess().fit(inputs, values, seed=0)
+    backwards = GaussianProcess().fit(inputs[::-1], values[::-1], seed=0)
+    np.testing.assert_allclose(backwards.mean(new), forwards.mean(new))
+    np.testing.assert_allclose(backwards.std(new), forwards.std(new))

@@ -189,6 +189,18 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path) -> None:
     assert result.evaluated == space.size == 12
 
 
+def test_a_space_of_one_network_is_checked_and_searched(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        "name: one\nresolution: [16]\nstem: [{kind: conv, width: 8, stride: 2}]\n"
+        "stages: [{kind: inverted_residual, depth: 1, width: 8}]\nhead: [{kind: pool}]\n"
+    )
+    space = SearchSpace.load(path)
+    assert run(tmp_path / "search", objectives(bound_ms=1.0), space=space, sampler="random").evaluated == 1
+    with pytest.raises(UserError, match="the smallest latency_ms that can be met is"):
+        run(tmp_path / "none", objectives(bound_ms=0.01), space=space, sampler="random")
+
+
 def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     run(tmp_path, objectives(), trials=3, context={"weights": "a"})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

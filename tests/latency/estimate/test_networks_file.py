@@ -70,6 +70,7 @@ def test_a_file_that_is_not_there(tiny_space, tmp_path):
         ("architecture;latency_ms", "{code};{ms}"),
         ("architecture\tlatency_ms\tnote", "{code}\t{ms}\tof July, at night"),
         ("\ufefflatency_ms , architecture", '{ms}, "{code}"'),
+        ('"note, if any", "latency_ms", "architecture"', '"none, so far", "{ms}", "{code}"'),
     ],
 )
 def test_commas_semicolons_and_tabs_separate_columns(tiny_space, codes, tmp_path, head, row):

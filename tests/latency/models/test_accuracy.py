@@ -40,6 +40,7 @@ def test_within_bands_only_neighbours_in_latency_are_ranked():
     assert spearman(backwards, measured) > 0.4
     assert spearman_in_bands(backwards, measured) == pytest.approx(-1)
     assert spearman_in_bands(measured, measured) == pytest.approx(1)
+    assert spearman_in_bands(measured[:5], measured[:5]) == pytest.approx(1)
     assert spearman_in_bands(measured[:4], measured[:4]) is None
 
 

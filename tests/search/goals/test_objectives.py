@@ -10,7 +10,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.search import Goals, Networks, Objective, macs, search
+from nas.search import Goals, Networks, Objective, accuracy, macs, search
 from tests.search.problems import Scorer, objectives, tiny_study
 
 
@@ -40,6 +40,11 @@ def test_a_predicted_objective_of_one_s_own_rejects_before_anything_is_evaluated
     search(tiny_study(Goals([*objectives(scorer), depth]), trials=12), folder=tmp_path)
     assert len(scorer.asked) == 12
     assert max(blocks(scorer.asked)) <= 13
+
+
+def test_only_bounds_on_predicted_quantities_reject_networks() -> None:
+    goals = Goals([*objectives(), accuracy(Scorer(), name="measured", bound=0.5)], [macs(bound=1e6)])
+    assert [each.name for each in goals.bounded] == ["macs"]
 
 
 def test_networks_are_a_sequence(tmp_path: Path) -> None:

@@ -140,12 +140,12 @@ def test_a_pool_gives_no_network_twice_and_none_that_breaks_a_bound() -> None:
     assert Networks(PROBLEM.candidates(rows)).rows.tolist() == rows.tolist()
 
 
-@pytest.mark.parametrize("bound_ms", [0.19, 0.01])
-def test_a_pool_that_finds_little_gives_little(bound_ms: float) -> None:
-    """Of 10 million networks, exactly six are within 0.19 ms, and none within 0.01 ms."""
+@pytest.mark.parametrize(("bound_ms", "others"), [(0.19, 5), (0.01, 0)])
+def test_a_pool_that_finds_little_gives_little(bound_ms: float, others: int) -> None:
+    """Of 10 million networks, six are within 0.19 ms, mutants of the smallest, and none within 0.01 ms."""
     goals = two_goals(bound_ms=bound_ms)
     history = history_of(PROBLEM.space.encode([PROBLEM.space.smallest()]), goals)
-    assert len(Pool(PROBLEM, goals).random(20, history, rng())) <= 5
+    assert len(Pool(PROBLEM, goals).random(20, history, rng())) == others
 
 
 def test_evolution_scores_as_many_networks_as_it_may(monkeypatch: pytest.MonkeyPatch) -> None:

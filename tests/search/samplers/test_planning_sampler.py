@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import optuna
 import pytest
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial, TrialState, create_trial
 
 from nas.arrays import IntArray
 from nas.search import Problem, Sampler, make_sampler
@@ -103,6 +103,15 @@ def test_what_others_have_taken_is_skipped() -> None:
         study.enqueue_trial(PARAMETERS.params(second, rng()))
         assert ask(study)[1] == second
         assert ask(study)[1] not in {first, second}
+
+
+def test_a_stranger_without_choices_takes_nothing() -> None:
+    with study_of(Counting()) as study:
+        ask(study)
+        study.add_trial(create_trial(state=TrialState.FAIL))
+        codes = study.trials[0].system_attrs["nas:plan"]
+        trial, _ = ask(study)
+    assert study.trials[trial.number].system_attrs["nas:code"] == codes[1]
 
 
 def test_an_empty_plan_leaves_it_to_chance() -> None:

@@ -84,6 +84,13 @@ def test_niching_takes_better_fronts_first_and_broken_bounds_last() -> None:
     assert niched_survivors(losses, broken, 7, rng()).tolist()[6] == 6
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_niching_ignores_the_losses_of_equally_broken_bounds(seed: int) -> None:
+    losses = np.concatenate([np.eye(3), 4 - np.eye(3)])
+    broken = np.array([0, 0, 0, 0.1, 0.1, 0.1])
+    assert niched_survivors(losses, broken, 5, rng(seed)).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_niching_spreads_over_a_sphere_better_than_chance() -> None:
     drawn = np.abs(rng().standard_normal((300, 3)))
     losses = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -18,11 +18,13 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.errors import UserError
 from nas.search import Shared, search, work
+from nas.search.trials.journal import only_searcher
 from nas.search.trials.ledger import CODE
 from nas.search.trials.optuna_storage import open_storage
 from nas.search.trials.shared_ledger import SharedLedger
-from nas.search.trials.workers import Watch, identity, is_gone, machine
+from nas.search.trials.workers import Watch, _started, identity, is_gone, machine
 from tests.search.problems import Scorer, tiny_study, two_goals
 from tests.search.trials.postgresql import postgresql
 
@@ -170,6 +172,21 @@ def test_helpers_write_no_results(tmp_path: Path) -> None:
     assert not scorer.asked
 
 
+def test_a_search_without_a_control_leaves_the_file_of_one_alone(tmp_path: Path) -> None:
+    (tmp_path / "control.log").write_text("notes\n")
+    assert len(alone(tmp_path, str(tmp_path / "journal.log"), trials=3)) == 3
+    with pytest.raises(UserError, match=r"control\.log"):
+        work(tiny_study(trials=3, control=True), shared=Shared(storage=str(tmp_path / "journal.log")))
+
+
+def test_processes_share_a_folder_only_in_a_shared_search(tmp_path: Path) -> None:
+    storage = str(tmp_path / "journal.log")
+    with only_searcher(tmp_path, shared=True):
+        assert len(alone(tmp_path, storage, trials=3)) == 3
+        with pytest.raises(UserError, match="another search is running"):
+            search(tiny_study(trials=3), folder=tmp_path)
+
+
 def claims(path: Path, *, grace_s: float = 60.0) -> SharedLedger:
     shared = Shared(storage=str(path), study="search", grace_s=grace_s)
     return SharedLedger(shared, facts={}, directions=["minimize"])
@@ -248,6 +265,15 @@ def test_processes_of_this_machine_are_known_to_be_dead_or_alive() -> None:
     assert is_gone(f"{machine()}/{_dead()}/1")
     assert is_gone(f"{machine()}/{os.getpid()}/1"), "another process had this number before"
     assert not is_gone(f"elsewhere/{_dead()}/1")
+
+
+def test_a_process_that_has_ended_but_not_been_waited_for_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        worker = f"{machine()}/{process.pid}/{_started(process.pid)}"
+        assert not is_gone(worker)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert is_gone(worker)
 
 
 def test_only_a_silence_that_lasts_is_one() -> None:
