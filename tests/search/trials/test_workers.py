@@ -174,9 +174,11 @@ def test_helpers_write_no_results(tmp_path: Path) -> None:
 
 def test_a_search_without_a_control_leaves_the_file_of_one_alone(tmp_path: Path) -> None:
     (tmp_path / "control.log").write_text("notes\n")
-    assert len(alone(tmp_path, str(tmp_path / "journal.log"), trials=3)) == 3
+    storage = str(tmp_path / "journal.log")
     with pytest.raises(UserError, match=r"control\.log"):
-        work(tiny_study(trials=3, control=True), shared=Shared(storage=str(tmp_path / "journal.log")))
+        work(tiny_study(trials=3, control=True), shared=Shared(storage=storage))
+    assert not Path(storage).exists(), "both files are checked before anything is written"
+    assert len(alone(tmp_path, storage, trials=3)) == 3
 
 
 def test_processes_share_a_folder_only_in_a_shared_search(tmp_path: Path) -> None:
