@@ -101,6 +101,14 @@ def test_nothing_is_stopped_that_no_network_as_fast_beats(tmp_path: Path) -> Non
             assert better
 
 
+def test_nothing_is_stopped_before_its_other_objectives_are_known(tmp_path: Path) -> None:
+    measured = Objective("measured_ms", "minimize", lambda networks: [1e-6 * n.macs for n in networks])
+    result = run(tmp_path / "last", [staged(Staged())[0], measured], trials=20)
+    assert all(each.outcome.state is State.COMPLETE for each in result.evaluations)
+    result = run(tmp_path / "first", [measured, staged(Staged())[0]], trials=20)
+    assert any(each.outcome.state is State.STOPPED for each in result.evaluations)
+
+
 def test_a_search_with_stopped_networks_goes_on(tmp_path: Path) -> None:
     first = run(tmp_path, staged(Staged()), trials=40)
     stages = Staged()
