@@ -94,8 +94,6 @@ def mean_row(rows: Sequence[Row]) -> Row:
         value=statistics.fmean(latencies_ms),
         low=min(latencies_ms),
         high=max(latencies_ms),
-        median=statistics.median(latencies_ms),
-        samples=len(latencies_ms),
     )
     return dataclasses.replace(
         rows[0],

@@ -86,7 +86,7 @@ def test_a_whole_run_begins_only_if_all_of_its_settings_can_be(
     ("command", "file", "message"),
     [
         ("scale", "search/winner.json", r"\(KeyError\('architecture'\)\); search again: nas search"),
-        ("finish", "scale/scale.json", r"\(KeyError\('network'\)\); scale again: nas scale"),
+        ("finish", "scale/scale.json", r"\(KeyError\('phi'\)\); scale again: nas scale"),
         ("export", "final/results.json", r"\(KeyError\('networks'\)\); train again: nas finish"),
     ],
 )
