@@ -37,7 +37,7 @@ def test_a_run_in_batches(nas: Callable[..., Outcome], own_folder: Path) -> None
     assert set(re.findall(r"\d ms\b( per batch of 4)?", steps)) == {" per batch of 4"}
     for step in ("search: .* networks; winner", "scale: ", r"deploy: winner\.onnx"):
         assert re.search(rf"{step}.* ms per batch of 4", steps)
-    assert "is for laptop_cpu; to check it, run nas export there with device.batch=4" in steps
+    assert "it is for laptop_cpu; run nas export there with device.batch=4" in steps
     assert "A latency is the time of one inference, of 4 images." in " ".join(table.split())
     run_dir = Path("runs/mini")
     results = json.loads((run_dir / "final" / "results.json").read_text())

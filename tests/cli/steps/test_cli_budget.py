@@ -112,7 +112,7 @@ def test_baselines_are_trained_once(finished: Run, replaced: tuple[Path, str]) -
     assert out.count("training mobilenet_v2") == 1
     assert out.count("training winner") == 3
     same = set(weights(finished.run_dir).items()) & set(weights(folder).items())
-    assert dict(same).keys() == {"mobilenet_v2_x0.1.safetensors"}
+    assert "mobilenet_v2_x0.1.safetensors" in dict(same)
 
 
 def test_a_second_run_changes_nothing(finished: Run, replaced: tuple[Path, str]) -> None:
