@@ -573,7 +573,7 @@ def test_a_file_measured_beside_another_program_says_so(finished: Run) -> None:
     assert code == 0, err
     causes = {artefact.latency_ms.disturbed for artefact in read_manifest(folder / "deploy")}
     [cause] = causes
-    assert re.fullmatch(r"other programs kept \d+\.\d CPUs busy", cause)
+    assert re.match(r"other programs kept \d+\.\d CPUs busy", cause)
     assert f"deploy: warning: the measurement was disturbed: {cause}; to repeat it" in out
     code, out, err = finished.nas("report", f"run_dir={folder}")
     assert code == 0, err
