@@ -252,7 +252,7 @@ assert "nas" not in sys.modules
 """
 
 
-@pytest.mark.parametrize("batch", [None, 3])
+@pytest.mark.parametrize("batch", [None, pytest.param(3, marks=pytest.mark.long)])
 @BY_FORMAT
 def test_the_code_of_its_readme_predicts_the_class_of_an_image(
     name: str, batch: int | None, written: Written, trained: Trained, tmp_path: Path
