@@ -69,7 +69,7 @@ class LatencyTable:
         accuracy: The error on networks that the model has not seen; ``None`` if unknown.
         probes: The measured chains and networks.
         protocol: The protocol of the measurement.
-        references_ms: Latency of the reference kernels, which shows the machine's state.
+        references_ms: Latency of the reference models, which shows the machine's speed.
         provenance: Date, versions and the like.
     """
 

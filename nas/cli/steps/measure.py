@@ -117,9 +117,10 @@ def about_speed(measured: Measured) -> str:
     if measured.slowdown is None:
         speed = "no earlier measurement on this machine shows its usual speed"
     else:
+        stated = "stated at the usual speed" if measured.is_restated else "as measured"
         speed = (
-            f"the reference networks took {measured.slowdown:.2f} times their usual latency, and latencies "
-            "are stated at the usual speed"
+            f"the reference networks took {measured.slowdown:.2f} times their usual latency; latencies are "
+            f"{stated}"
         )
     return f"warning: disturbed: {measured.disturbed}; {speed}" if measured.disturbed else speed
 

@@ -61,6 +61,11 @@ class Measured:
     slowdown: float | None
     disturbed: str
 
+    @property
+    def is_restated(self) -> bool:
+        """Whether the machine's speed differed so much from the usual one that it was divided out."""
+        return _differs(self.slowdown)
+
     def ratio(self, name: str, base: str) -> tuple[float, float, float]:
         """The latency of ``name`` over that of ``base``, with its 95 % confidence interval."""
         first, second = self.latencies[name], self.latencies[base]
@@ -104,6 +109,10 @@ def measured_latencies(
     )
 
 
+def _differs(slowdown: float | None) -> bool:
+    return slowdown is not None and abs(slowdown - 1) > SLOWER
+
+
 def _slower(slowdown: float | None) -> str:
     """The difference from the usual speed as text; empty if it is small or unknown."""
     if slowdown is None or slowdown <= 1 + SLOWER:
@@ -120,7 +129,7 @@ def _interval(visits_us: Mapping[int, Sequence[float]], slowdown: float, *, is_d
     raw_us, half = estimate(visits_us)
     typical = 1e-3 * statistics.median(us for samples in visits_us.values() for us in samples)
     raw = 1e-3 * raw_us
-    shift = math.log(slowdown) if abs(slowdown - 1) > SLOWER else 0.0
+    shift = math.log(slowdown) if _differs(slowdown) else 0.0
     value = raw / math.exp(shift)
     half = math.hypot(half, _UNEXPLAINED * shift)
     low, high = value * math.exp(-half), value * math.exp(half)

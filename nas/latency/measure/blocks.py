@@ -33,7 +33,7 @@ def extend_table(
 ) -> LatencyTable:
     """Measures the ``blocks`` that the table lacks, on this machine.
 
-    The ratio of the reference kernels scales new costs to the machine's state at the time of the table.
+    The ratio of the reference models scales new costs to the machine's speed at the time of the table.
 
     Args:
         table: The table, measured on this machine with this runtime.

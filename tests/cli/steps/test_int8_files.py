@@ -1,4 +1,4 @@
-"""What is said about INT8 files that answer otherwise than the trained network."""
+"""Warnings about INT8 files whose answers differ from those of the trained network."""
 
 from __future__ import annotations
 

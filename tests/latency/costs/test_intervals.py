@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nas.cli.steps.measure import about_speed
 from nas.hardware import Device
 from nas.latency.costs.intervals import Measured, measured_latencies
 from nas.runner.protocol import Window
@@ -54,8 +55,10 @@ def test_latencies_are_stated_at_the_usual_speed_and_the_interval_covers_what_wa
 
 
 def test_a_small_difference_of_the_references_is_noise():
-    latency = measured(0, slower=1.03).latencies["A"]
-    assert latency.value == latency.raw
+    alike = measured(0, slower=1.03)
+    assert alike.latencies["A"].value == alike.latencies["A"].raw
+    assert not alike.is_restated and measured(0, slower=1.3).is_restated
+    assert "latencies are as measured" in about_speed(alike)
 
 
 def test_other_programs_disturb():

@@ -30,7 +30,7 @@ def test_names_are_those_of_the_dimensions() -> None:
 
 
 class SeenFor:
-    """Networks of which the first ``count`` that are looked up have been seen."""
+    """A container that has seen the first ``count`` networks that are looked up."""
 
     def __init__(self, count: int) -> None:
         self._left = count
