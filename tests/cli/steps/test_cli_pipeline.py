@@ -70,7 +70,7 @@ space: mini
 data: {root: pets}
 train: {epochs: 1, batch_size: 16, calibration_images: 16}
 table: {budget: 1s, correction_networks: 2, validation_networks: 2}
-search: {trials: 6, population: 4, latency_fraction: 0.9}
+search: {trials: 6, population: 4, latency_fraction: 1}
 scale: {latency_ratio: 1.3, min_phi: 0, max_phi: 1}
 finish: {epochs: 1, batch_size: 16, extremes: false, baseline_widths: [0.1]}
 export: {measure_budget: 1s, parity_images: 8}
