@@ -79,11 +79,18 @@ class AugmentConfig:
         crop_padding: Shift by up to this fraction of the side; 0.125 is 4 pixels of 32, 0 is off.
         resized_crop: Smallest and largest area of a random crop, as shares of the image, e.g. [0.08, 1]; null
             is off.
+        rand_augment: Random operations per image (RandAugment): rotation, contrast, and others; 2 is usual, 0
+            is off.
+        rand_magnitude: Strength of these operations, 0 to 30.
+        erase: Share of the images in which a random rectangle is erased, e.g. 0.25; 0 is off.
     """
 
     flip: bool = True
     crop_padding: float = 0.125
     resized_crop: list[float] | None = None
+    rand_augment: int = 0
+    rand_magnitude: int = 9
+    erase: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +263,11 @@ class FinishConfig(OptimizationConfig):
         baseline: Reference network that is trained for comparison, at several widths.
         baseline_widths: Width multipliers of the baseline; [] disables the comparison.
         baseline_resolution: Input resolution of the baseline; null uses the space's largest.
+        mixup: Alpha of mixup, which blends pairs of images and their labels, e.g. 0.2; 0 is off.
+        cutmix: Alpha of cutmix, which puts a part of one image into another, e.g. 1; 0 is off. With both,
+            each batch gets one of them.
+        early_stop: Epochs without a better validation accuracy after which a network's training ends; the
+            weights of its best epoch are taken. null trains for all epochs and takes the last weights.
         workers: Networks to train in parallel, one per process; null uses one per core when a CPU trains on
             images in memory, else one.
     """
@@ -265,6 +277,9 @@ class FinishConfig(OptimizationConfig):
     baseline: str
     baseline_widths: list[float]
     baseline_resolution: int | None
+    mixup: float
+    cutmix: float
+    early_stop: int | None
     workers: int | None
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, zero_residual_scales
 from nas.training.checkpoint import Checkpoints
-from nas.training.data import Images, resize
+from nas.training.data import UNMIXED, Images, Mix, resize
 from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
@@ -22,6 +23,28 @@ from nas.training.state import Randomness, Row
 
 CALIBRATION_IMAGES = 4096
 """Number of training images for the BatchNorm statistics of averaged weights."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How a network is trained, beside its optimisation.
+
+    Attributes:
+        mix: How images of a batch are blended.
+        patience: Epochs without a better validation accuracy after which the training stops and takes the
+            weights of the best epoch; 0 trains for all epochs.
+    """
+
+    mix: Mix = UNMIXED
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patience < 0:
+            raise UserError(f"patience is {self.patience}; give a number of epochs, 0 for none")
+
+
+PLAIN = Method()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +70,7 @@ def train_network(
     data: Prepared,
     hyper: Hyperparameters,
     seed: int,
+    method: Method = PLAIN,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Trained:
@@ -57,11 +81,18 @@ def train_network(
         data: The images.
         hyper: The hyperparameters.
         seed: Determines the initial weights and the order of the images.
+        method: Blended images, early stopping.
         checkpoints: Where the state of the training is saved and resumed from.
         on_step: Called after each step.
     """
     model, history = fit_network(
-        network, data=data, hyper=hyper, seed=seed, checkpoints=checkpoints, on_step=on_step
+        network,
+        data=data,
+        hyper=hyper,
+        seed=seed,
+        method=method,
+        checkpoints=checkpoints,
+        on_step=on_step,
     )
 
     def measure(images: Images) -> Accuracy:
@@ -82,6 +113,7 @@ def fit_network(
     data: Prepared,
     hyper: Hyperparameters,
     seed: int,
+    method: Method = PLAIN,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[StaticNetwork, list[Row]]:
@@ -94,12 +126,17 @@ def fit_network(
     model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if hyper.zero_init_residual:
         zero_residual_scales(model)
-    task = _task(model, data=data, hyper=hyper, seed=seed)
+    task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
     history = fit(task, checkpoints=checkpoints, on_step=on_step)
     if hyper.ema_decay:  # the statistics belong to the weights before averaging
-        images = drawn(data.splits.train, count=CALIBRATION_IMAGES, seed=seed)
-        calibrate(model, (x for x, _ in data.plain(images, resolution=network.resolution)))
+        recalibrate(model, data=data, seed=seed)
     return model.eval(), history
+
+
+def recalibrate(model: StaticNetwork, *, data: Prepared, seed: int) -> None:
+    """Computes the BatchNorm statistics on training images, which the seed determines."""
+    images = drawn(data.splits.train, count=CALIBRATION_IMAGES, seed=seed)
+    calibrate(model, (x for x, _ in data.plain(images, resolution=model.network.resolution)))
 
 
 def compiled(model: StaticNetwork, *, backend: str | Callable[..., Any] = "inductor") -> Callable[..., Any]:
@@ -112,14 +149,17 @@ def compiled(model: StaticNetwork, *, backend: str | Callable[..., Any] = "induc
     return torch.compile(model, dynamic=False, backend=backend)
 
 
-def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, seed: int) -> Task:
+def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, method: Method, seed: int) -> Task:
     randomness, resolution = Randomness.of(seed), model.network.resolution
     run = compiled(model) if data.compute.compile else model
+    steps = data.steps(hyper.batch_size)
 
     def batches(first: int) -> Iterable[Batch]:
-        return data.training(
-            batch_size=hyper.batch_size, resolution=resolution, rng=randomness.images, first=first
-        )
+        rng = randomness.images
+        images = data.training(batch_size=hyper.batch_size, resolution=resolution, rng=rng, first=first)
+        if not method.mix.is_on:
+            return images
+        return method.mix.mixed(images, classes=model.network.classes, steps=steps, rng=rng, first=first)
 
     def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         with data.compute.context():
@@ -128,12 +168,20 @@ def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, seed:
         loss.backward()  # type: ignore[no-untyped-call]
         return StepResult((Pass(name="loss", network="the network", loss=loss.detach()),))
 
+    def accuracy() -> float:
+        if hyper.ema_decay:
+            recalibrate(model, data=data, seed=seed)
+        images = data.plain(data.splits.validation, resolution=resolution)
+        return evaluate(model, images, compute=data.compute).value
+
     return Task(
         model=model,
         hyper=hyper,
         compute=data.compute,
         randomness=randomness,
-        steps_per_epoch=data.steps(hyper.batch_size),
+        steps_per_epoch=steps,
         batches=batches,
         backward=backward,
+        accuracy=accuracy if method.patience else None,
+        patience=method.patience,
     )

@@ -24,15 +24,12 @@ from nas.training.optimization import (
     StepResult,
     make_optimizer,
 )
-from nas.training.state import Randomness, Row, State
+from nas.training.state import Meter, Randomness, Row, State
 
 Result = TypeVar("Result")
 
 STEPS_PER_CHECK = 20
 """Steps between two checks of the losses on a GPU or in several processes, since each check waits."""
-
-METER_S = 1.0
-"""Seconds over which the speed is averaged."""
 
 
 @final
@@ -49,6 +46,8 @@ class Task:
         batches: From the number of the first batch to an epoch's batches, drawn from ``randomness.images``.
         backward: Runs forward and backward for one batch, adding to the gradients.
         accuracy: Computes the validation accuracy for the best checkpoint; ``None`` saves none.
+        patience: Epochs without a better accuracy after which the training stops and takes the weights of the
+            best epoch; 0 trains for all epochs and takes the last weights.
     """
 
     model: nn.Module
@@ -59,6 +58,7 @@ class Task:
     batches: Callable[[int], Iterable[Batch]]
     backward: Backward
     accuracy: Callable[[], float] | None = None
+    patience: int = 0
 
     @property
     def steps(self) -> int:
@@ -91,7 +91,7 @@ def fit(
     """Trains a model in place, from the last checkpoint if there is one.
 
     On a CPU, a killed and resumed training gives the same weights, bit for bit, as an uninterrupted one. With
-    ``ema_decay``, the model has the averaged weights in the end.
+    ``ema_decay``, the model has the averaged weights in the end, with ``patience`` those of the best epoch.
 
     Args:
         task: The training.
@@ -170,18 +170,23 @@ class _Run:
     def to_the_end(self) -> list[Row]:
         """Runs all remaining epochs."""
         state, was = self.state, self.step
-        while state.epoch < self.task.hyper.epochs:
+        while state.epoch < self.task.hyper.epochs and not self._has_stopped():
             self._epoch()
         if self.step > was:
             self._write()
-        if state.ema is not None:
+        if self.task.patience:
+            self.task.model.load_state_dict(state.best_weights)
+        elif state.ema is not None:
             state.ema.apply()
         return state.history
+
+    def _has_stopped(self) -> bool:
+        return 0 < self.task.patience <= self.state.stale
 
     def _epoch(self) -> None:
         task, state = self.task, self.state
         task.model.train()
-        meter = _Meter(self.processes.count)
+        meter = Meter(self.processes.count)
         for x, y in task.batches(state.position):
             self._step(x, y)
             self.on_step(Progress(step=self.step, steps=task.steps, images_per_s=meter.count(len(y))))
@@ -192,8 +197,10 @@ class _Run:
             **state.mean_losses(),
             "images_per_s": meter.mean,
         }
+        if (accuracy := self._accuracy()) is not None:
+            self._keep_best(accuracy)
+            row |= {"validation_accuracy": accuracy} if task.patience else {}
         state.history.append(row)
-        self._keep_best()
         state.epoch += 1
         state.begin_epoch()
         self.on_epoch(row)
@@ -257,20 +264,29 @@ class _Run:
             self.checkpoints.write(snapshot)
         self.written = time.monotonic()
 
-    def _keep_best(self) -> None:
-        """Evaluates the model, and saves the weights if they are the best so far."""
-        state, checkpoints, accuracy = self.state, self.checkpoints, self.task.accuracy
-        if checkpoints is None or accuracy is None or not checkpoints.plan.looks_after(state.epoch + 1):
-            return
-        devices = [self.task.compute.device] if self.task.compute.device.type == "cuda" else []
+    def _accuracy(self) -> float | None:
+        """Evaluates the model if that is due after this epoch."""
+        task, plan = self.task, self.checkpoints.plan if self.checkpoints else None
+        due = task.patience > 0 or (plan is not None and plan.looks_after(self.state.epoch + 1))
+        if task.accuracy is None or not due:
+            return None
+        devices = [task.compute.device] if task.compute.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # so that the evaluation does not affect the training
-            value = self._with_average(accuracy)
-        if value > state.best:
-            state.best = value
-            if self.processes.leads:
-                self._with_average(
-                    partial(checkpoints.write_best, state.model, accuracy=value, epoch=state.epoch + 1)
-                )
+            return self._with_average(task.accuracy)
+
+    def _keep_best(self, accuracy: float) -> None:
+        """Keeps the weights if they are the best so far: for the end, or in a file."""
+        state = self.state
+        state.stale += 1
+        if accuracy <= state.best:
+            return
+        state.best, state.stale = accuracy, 0
+        if self.task.patience:
+            state.best_weights = self._with_average(partial(_copied, state.model))
+        elif self.checkpoints is not None and self.processes.leads:
+            self._with_average(
+                partial(self.checkpoints.write_best, state.model, accuracy=accuracy, epoch=state.epoch + 1)
+            )
 
     def _with_average(self, body: Callable[[], Result]) -> Result:
         if self.state.ema is None:
@@ -279,26 +295,5 @@ class _Run:
             return body()
 
 
-@final
-class _Meter:
-    """Measures images per second."""
-
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-        self._images = self._of_late = 0
-        self._start = self._since = time.perf_counter()
-        self._speed: float | None = None
-
-    def count(self, images: int) -> float | None:
-        """Counts the images of one process; returns the recent speed."""
-        self._images += images * self._processes
-        self._of_late += images * self._processes
-        if (passed := time.perf_counter() - self._since) >= METER_S:
-            self._speed = self._of_late / passed
-            self._of_late, self._since = 0, time.perf_counter()
-        return self._speed
-
-    @property
-    def mean(self) -> float:
-        """The mean speed since the start."""
-        return self._images / (time.perf_counter() - self._start)
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

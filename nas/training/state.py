@@ -1,7 +1,8 @@
-"""The state of a training: its content for a checkpoint, and restoring it."""
+"""The state of a training: its content for a checkpoint, restoring it, and its speed."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -15,6 +16,9 @@ from nas.training.ema import Ema
 
 Row = dict[str, float]
 """One epoch of the history."""
+
+METER_S = 1.0
+"""Seconds over which the speed is averaged."""
 
 
 @final
@@ -53,6 +57,8 @@ class State:
         counts: Number of steps with each loss, by name.
         limit: The loss that counts as exploded; ``None`` before the first check.
         best: The best validation accuracy; -1 before the first.
+        best_weights: The weights and statistics of that epoch, by name; empty unless training may stop early.
+        stale: Validations since then.
         history: One row for each completed epoch.
     """
 
@@ -68,6 +74,8 @@ class State:
     counts: dict[str, int] = field(default_factory=dict)
     limit: float | None = None
     best: float = -1.0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    stale: int = 0
     history: list[Row] = field(default_factory=list)
 
     def begin_epoch(self) -> None:
@@ -94,6 +102,7 @@ class State:
                     tensors[f"optimizer/{key}/{name}"] = value
         tensors |= {f"ema/{name}": value for name, value in (self.ema.average if self.ema else {}).items()}
         tensors |= {f"total/{name}": total for name, total in self.totals.items()}
+        tensors |= {f"best/{name}": value for name, value in self.best_weights.items()}
         tensors["random/images"] = self.epoch_images
         tensors["random/host"] = processes.of_all(torch.get_rng_state())
         if self.device.type == "cuda":
@@ -105,6 +114,7 @@ class State:
             "counts": self.counts,
             "limit": self.limit,
             "best": self.best,
+            "stale": self.stale,
             "history": self.history,
         }
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
@@ -126,6 +136,8 @@ class State:
         values: dict[str, Any] = dict(saved.values)
         self.epoch, self.position, self.counts = values["epoch"], values["position"], values["counts"]
         self.limit, self.best, self.history = values["limit"], values["best"], values["history"]
+        self.stale = values.get("stale", 0)  # checkpoints of earlier versions have none
+        self.best_weights = {name: value.to(self.device) for name, value in _below("best/", saved).items()}
         self.randomness.networks.bit_generator.state = values["networks"]
         self.epoch_images = saved.tensors["random/images"]
         self.randomness.images.set_state(self.epoch_images)
@@ -144,3 +156,28 @@ def _below(prefix: str, saved: Checkpoint) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): tensor for name, tensor in saved.tensors.items() if name.startswith(prefix)
     }
+
+
+@final
+class Meter:
+    """Measures images per second."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._images = self._of_late = 0
+        self._start = self._since = time.perf_counter()
+        self._speed: float | None = None
+
+    def count(self, images: int) -> float | None:
+        """Counts the images of one process; returns the recent speed."""
+        self._images += images * self._processes
+        self._of_late += images * self._processes
+        if (passed := time.perf_counter() - self._since) >= METER_S:
+            self._speed = self._of_late / passed
+            self._of_late, self._since = 0, time.perf_counter()
+        return self._speed
+
+    @property
+    def mean(self) -> float:
+        """The mean speed since the start."""
+        return self._images / (time.perf_counter() - self._start)

@@ -25,6 +25,7 @@ from nas.training.data import (
 )
 
 CPU = torch.device("cpu")
+EVERY_CHANGE = Augment(crop_padding=0.25, resized_crop=(0.5, 1.0), rand_augment=2, erase=0.5)
 PLAIN = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
@@ -235,8 +236,7 @@ def test_only_many_files_are_decoded_by_several_processes_unless_asked(files: Fi
 @pytest.mark.parametrize("kind", ["memory", "files"])
 def test_a_pass_that_was_interrupted_goes_on_with_the_same_images(kind: str, files: FileImages) -> None:
     images = memory() if kind == "memory" else files
-    augment = Augment(crop_padding=0.25, resized_crop=(0.5, 1.0))
-    whole, rest = (run(images, seed=3, augment=augment, first=first) for first in (0, 2))
+    whole, rest = (run(images, seed=3, augment=EVERY_CHANGE, first=first) for first in (0, 2))
     assert len(whole) == 5 and len(rest) == 3
     for (x, y), (x_again, y_again) in zip(whole[2:], rest, strict=True):
         assert torch.equal(x, x_again) and torch.equal(y, y_again)
@@ -245,9 +245,10 @@ def test_a_pass_that_was_interrupted_goes_on_with_the_same_images(kind: str, fil
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_shares_of_a_batch_make_the_batch(count: int) -> None:
-    augment = Augment(crop_padding=0.25, resized_crop=(0.5, 1.0))
-    whole = run(memory(), seed=3, augment=augment)
-    parts = [run(memory(), seed=3, augment=augment, share=Share(index=i, count=count)) for i in range(count)]
+    whole = run(memory(), seed=3, augment=EVERY_CHANGE)
+    parts = [
+        run(memory(), seed=3, augment=EVERY_CHANGE, share=Share(index=i, count=count)) for i in range(count)
+    ]
     for batch, pieces in zip(whole, zip(*parts, strict=True), strict=True):
         sizes = [len(y) for _, y in pieces]
         assert max(sizes) - min(sizes) <= 1

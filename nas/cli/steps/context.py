@@ -82,6 +82,9 @@ class Context:
                 flip=config.flip,
                 crop_padding=config.crop_padding,
                 resized_crop=None if crop is None else (crop[0], crop[1]),
+                rand_augment=config.rand_augment,
+                rand_magnitude=config.rand_magnitude,
+                erase=config.erase,
             )
 
     def check_data(self) -> None:

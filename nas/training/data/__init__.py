@@ -19,13 +19,16 @@ from nas.training.data.images import FileImages, Images, MemoryImages, subset
 from nas.training.data.load import check_settings, data_sets, decoders, load_data
 from nas.training.data.registry import Request, Source, register
 from nas.training.data.splits import Splits
+from nas.training.data.transforms import UNMIXED, Mix
 
 __all__ = [
+    "UNMIXED",
     "WHOLE",
     "Augment",
     "FileImages",
     "Images",
     "MemoryImages",
+    "Mix",
     "Normalization",
     "Progress",
     "Request",

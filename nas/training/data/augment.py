@@ -1,4 +1,4 @@
-"""Random changes to batches of images, independent for each image, without loops over images."""
+"""The settings of augmentation; shifts, flips and crops of whole batches, without loops over images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nas.errors import UserError
 
+LARGEST_MAGNITUDE = 30  # of RandAugment (Cubuk et al., 2020, section 4)
 ASPECT_RATIOS = (3 / 4, 4 / 3)  # of a random resized crop, as in Inception (Szegedy et al., 2015)
 
 
@@ -25,11 +26,18 @@ class Augment:
             offset: 0.125 is the usual 4 pixels of a 32-pixel image. 0 turns it off.
         resized_crop: Smallest and largest fraction of the area of a random resized crop, e.g. ``(0.08, 1.0)``
             for ImageNet. None turns it off.
+        rand_augment: Number of random operations per image (RandAugment), such as rotation or contrast; 0
+            turns it off.
+        rand_magnitude: Strength of these operations, 0 to 30.
+        erase: Share of the images in which a random rectangle is erased; 0 turns it off.
     """
 
     flip: bool = True
     crop_padding: float = 0.125
     resized_crop: tuple[float, float] | None = None
+    rand_augment: int = 0
+    rand_magnitude: int = 9
+    erase: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.crop_padding < 1:
@@ -41,6 +49,12 @@ class Augment:
                 f"resized_crop is {self.resized_crop}; "
                 "give the smallest and largest fraction of the area, 0 < smallest <= largest <= 1"
             )
+        if self.rand_augment < 0:
+            raise UserError(f"rand_augment is {self.rand_augment}; give a number of operations, 0 for none")
+        if not 0 <= self.rand_magnitude <= LARGEST_MAGNITUDE:
+            raise UserError(f"rand_magnitude is {self.rand_magnitude}; give 0 to {LARGEST_MAGNITUDE}")
+        if not 0 <= self.erase <= 1:
+            raise UserError(f"erase is {self.erase}; give a share of the images, 0 to 1")
 
 
 def resize(x: Tensor, resolution: int) -> Tensor:

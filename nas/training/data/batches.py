@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nas.training.data.augment import Augment, augmented, draw_changes, draw_crops, resize
 from nas.training.data.images import Images, Read, gathered
+from nas.training.data.transforms import draw_seeds, erased, rand_augmented
 
 LEAST_DEVIATION = 1 / 255  # one grey step, for constant channels
 
@@ -117,9 +118,19 @@ def batches(
     pixels = images.read(reads, resolution=resolution, device=device, workers=workers)
     labels = gathered(images.labels, reads)
     for read, stored, y in zip(reads, pixels, labels, strict=True):
-        x = stored if augment is None or read.changes is None else augmented(stored, augment, read.changes)
-        x = normalize.apply(resize(x.float(), resolution)).contiguous(memory_format=torch.channels_last)
-        yield x, y.to(device, non_blocking=True)
+        x = stored if augment is None else _changed(stored, augment, read)
+        x = normalize.apply(resize(x.float(), resolution))
+        if augment is not None and augment.erase and read.seeds is not None:
+            x = erased(x, augment, read.seeds[:, 1])
+        yield x.contiguous(memory_format=torch.channels_last), y.to(device, non_blocking=True)
+
+
+def _changed(x: Tensor, augment: Augment, read: Read) -> Tensor:
+    """Applies the changes that precede normalisation to images (N, C, H, W)."""
+    x = x if read.changes is None else augmented(x, augment, read.changes)
+    return (
+        rand_augmented(x, augment, read.seeds[:, 0]) if augment.rand_augment and read.seeds is not None else x
+    )
 
 
 def _draw(
@@ -132,7 +143,7 @@ def _draw(
 ) -> list[Read]:
     """The batches of a pass with their random numbers."""
     count = len(images)
-    crops = changes = None
+    crops = changes = seeds = None
     if rng is None:
         order = torch.arange(count)
     else:
@@ -141,6 +152,8 @@ def _draw(
             changes = draw_changes(count, rng=rng).cpu()
             if augment.resized_crop is not None:
                 crops = draw_crops(count, area=augment.resized_crop, rng=rng).cpu()
-    whole = Read(indices=order, crops=crops, changes=changes)
+            if augment.rand_augment or augment.erase:
+                seeds = draw_seeds(count, 2, rng=rng)
+    whole = Read(indices=order, crops=crops, changes=changes, seeds=seeds)
     end = count // batch_size * batch_size if drop_last else count
     return [whole.part(slice(start, min(start + batch_size, end))) for start in range(0, end, batch_size)]

@@ -31,11 +31,13 @@ class Read:
         indices: Positions (n,).
         crops: Random resized crops (n, 4) from ``draw_crops``, or None.
         changes: Their shifts and flips (n, 3) from ``draw_changes``, or None.
+        seeds: The seeds (n, 2) of RandAugment and erasing from ``draw_seeds``, or None.
     """
 
     indices: Tensor
     crops: Tensor | None = None
     changes: Tensor | None = None
+    seeds: Tensor | None = None
 
     def part(self, which: slice) -> Read:
         """A part of the batch."""
@@ -43,6 +45,7 @@ class Read:
             indices=self.indices[which],
             crops=None if self.crops is None else self.crops[which],
             changes=None if self.changes is None else self.changes[which],
+            seeds=None if self.seeds is None else self.seeds[which],
         )
 
 

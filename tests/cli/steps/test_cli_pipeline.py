@@ -341,6 +341,10 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["data.max_train_images=0"], "data.max_train_images is 0; give at least 1"),
         (["data.augment.resized_crop=[0.5]"], "data.augment.resized_crop is [0.5]; give two shares"),
         (["data.augment.crop_padding=1"], "data.augment.crop_padding is 1.0; give a fraction"),
+        (["data.augment.rand_augment=-1"], "data.augment.rand_augment is -1; give a number of operations"),
+        (["data.augment.erase=2"], "data.augment.erase is 2.0; give a share of the images, 0 to 1"),
+        (["finish.mixup=-1"], "finish.mixup is -1.0; give 0 for none, or a positive alpha"),
+        (["finish.early_stop=0"], "finish.early_stop is 0; give a number of epochs, or null"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )

@@ -14,6 +14,7 @@ from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.final import budget
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.entries import Entry, baseline_resolution, entries
+from nas.cli.steps.final.method import epochs_in_words, method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
@@ -70,6 +71,7 @@ def check(context: Context) -> None:
         )
     context.check_data()
     hyperparameters(config)
+    method(config)
     if config.network is not None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
@@ -159,7 +161,7 @@ def _finish(context: Context, folder: Path) -> None:
             CANDIDATE: budget.candidate(context),
         },
     )
-    say(f"final: {len(results)} networks trained for {context.config.finish.epochs} epochs each")
+    say(f"final: {len(results)} networks trained for {epochs_in_words(context.config.finish)} each")
 
 
 def _take_over(context: Context, todo: list[Entry], folder: Path) -> None:
@@ -252,6 +254,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                 data=data,
                 hyper=hyperparameters(config),
                 seed=context.config.seed,
+                method=method(config),
                 checkpoints=Checkpoints(
                     folder=states,
                     plan=checkpoint_plan(context.config.checkpoint),
@@ -271,6 +274,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
         "code": entry.code,
         "macs": entry.network.macs,
         "params": entry.network.params,
+        "epochs": len(trained.history),
         "validation_accuracy": trained.validation.value,
         **{f"test_{name}": value for name, value in asdict(trained.test).items()},
         "weights": entry.file,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, hyperparameters
+from nas.cli.steps.final.method import method
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError
 from nas.network import NetworkSpec
@@ -19,6 +20,7 @@ def check(context: Context) -> None:
     context.check_data()
     supernet_step.recipe(context)
     hyperparameters(context.config.finish)
+    method(context.config.finish)
 
 
 def scores(context: Context, networks: Sequence[NetworkSpec]) -> list[float]:
@@ -62,6 +64,7 @@ def _trained(context: Context, network: NetworkSpec) -> float:
     hyper = replace(hyperparameters(context.config.finish), epochs=context.config.scale.score_epochs)
     splits = data.splits
     network = replace(network, classes=len(splits.classes), input_channels=splits.channels)
-    model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed)
+    how = replace(method(context.config.finish), patience=0)  # the training is short as it is
+    model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, method=how)
     batches = data.plain(splits.validation, resolution=network.resolution)
     return evaluate(model, batches, compute=data.compute).value
