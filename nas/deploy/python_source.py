@@ -23,6 +23,7 @@ from nas.blocks.ops import (
     Scale,
 )
 from nas.deploy.interface import package_version
+from nas.network import NORM_EPSILON
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,10 +42,12 @@ class PythonWriter:
     Args:
         place: Prefix of the names of a block's layers, e.g. ``stages_2_0``.
         weights: State of the block's layers, by the names that they have in ``nas.nn``.
+        norm_epsilon: The network's BatchNorm epsilon.
     """
 
-    def __init__(self, place: str, weights: State) -> None:
+    def __init__(self, place: str, weights: State, *, norm_epsilon: float = NORM_EPSILON) -> None:
         self._place, self._weights = place, weights
+        self.norm_epsilon = norm_epsilon
         self.layers: list[str] = []
         self.lines: list[str] = []
         self.state: State = {}
@@ -81,7 +84,9 @@ def _conv(op: Conv2d, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     code = f"{conv}({inputs[0]})"
     if not op.norm:
         return code
-    norm = writer.layer(op.role, f"nn.BatchNorm2d({op.out_channels})", source="norm.", suffix="_norm")
+    epsilon = "" if writer.norm_epsilon == NORM_EPSILON else f", eps={writer.norm_epsilon}"
+    layer = f"nn.BatchNorm2d({op.out_channels}{epsilon})"
+    norm = writer.layer(op.role, layer, source="norm.", suffix="_norm")
     return f"{norm}({code})"
 
 
@@ -162,7 +167,8 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
     places = model.network.placed_blocks
     for number, (module, (place, block)) in enumerate(zip(model.blocks, places, strict=True)):
         static = model.blocks[module]
-        writer = PythonWriter(module, dict(static.get_submodule("block").state_dict()))
+        weights = dict(static.get_submodule("block").state_dict())
+        writer = PythonWriter(module, weights, norm_epsilon=model.network.norm_epsilon)
         values: list[str] = []
         for i, op in enumerate(block.ops):
             inputs = tuple("x" if j == INPUT else values[j] for j in op.inputs)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from nas.network.reference import reference_names, reference_network
-from nas.network.spec import CLASSIFIER, NetworkSpec, Place, lower, lower_classifier, read_network
+from nas.network.spec import (
+    CLASSIFIER,
+    NORM_EPSILON,
+    NetworkSpec,
+    Place,
+    check_norm_epsilon,
+    lower,
+    lower_classifier,
+    read_network,
+)
 
 __all__ = [
     "CLASSIFIER",
+    "NORM_EPSILON",
     "NetworkSpec",
     "Place",
+    "check_norm_epsilon",
     "lower",
     "lower_classifier",
     "read_network",

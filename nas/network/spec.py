@@ -38,6 +38,17 @@ class Place:
 
 CLASSIFIER = Place("classifier", 0, 0)
 
+NORM_EPSILON = 1e-5
+"""PyTorch's BatchNorm epsilon."""
+
+
+def check_norm_epsilon(value: object) -> None:
+    """Raises a ``UserError`` if a BatchNorm epsilon is not a small positive number."""
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise UserError(
+            f"norm_epsilon is {value!r}; it is a number between 0 and 1, usually 1.0e-5 or 1.0e-3"
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
@@ -53,6 +64,7 @@ class NetworkSpec:
         stages: One tuple of blocks for each stage.
         head: Blocks after the stages, pooling included.
         rounding: How ratios become channel counts.
+        norm_epsilon: BatchNorm adds it to the variance; it costs nothing, but trained weights depend on it.
     """
 
     resolution: int
@@ -62,12 +74,14 @@ class NetworkSpec:
     stages: tuple[tuple[BlockSettings, ...], ...] = ()
     head: tuple[BlockSettings, ...] = ()
     rounding: Rounding = Rounding()
+    norm_epsilon: float = NORM_EPSILON
 
     def __post_init__(self) -> None:
         for name in ("resolution", "input_channels", "classes"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
+        check_norm_epsilon(self.norm_epsilon)
 
     @property
     def input_shape(self) -> Shape:
@@ -123,6 +137,7 @@ class NetworkSpec:
             "stem": [block.to_dict() for block in self.stem],
             "stages": [[block.to_dict() for block in stage] for stage in self.stages],
             "head": [block.to_dict() for block in self.head],
+            **({} if self.norm_epsilon == NORM_EPSILON else {"norm_epsilon": self.norm_epsilon}),
         }
 
     @classmethod
@@ -144,11 +159,19 @@ class NetworkSpec:
             stages = tuple(_section(stage, f"stage {number}") for number, stage in enumerate(value["stages"]))
             rounding = Rounding(**value["rounding"])
             sizes = {name: value[name] for name in ("resolution", "input_channels", "classes")}
+            epsilon = value.get("norm_epsilon", NORM_EPSILON)
         except KeyError as error:
             raise UserError(f"the network lacks {error}; its keys are {', '.join(sorted(fields))}") from None
         except TypeError as error:
             raise UserError(f"the network cannot be read: {error}") from None
-        return cls(**sizes, stem=sections["stem"], stages=stages, head=sections["head"], rounding=rounding)
+        return cls(
+            **sizes,
+            stem=sections["stem"],
+            stages=stages,
+            head=sections["head"],
+            rounding=rounding,
+            norm_epsilon=epsilon,
+        )
 
 
 def read_network(path: Path) -> NetworkSpec:

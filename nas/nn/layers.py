@@ -123,6 +123,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         )
 
 
+def set_norm_epsilon(network: nn.Module, epsilon: float) -> None:
+    """Sets the epsilon of every BatchNorm."""
+    for module in network.modules():
+        if isinstance(module, BatchNorm2d):
+            module.eps = epsilon
+
+
 class ConvNorm(nn.Module):
     """A convolution, with BatchNorm if the operation has one."""
 

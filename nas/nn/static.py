@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from nas.blocks import BlockSpec
 from nas.network import NetworkSpec, Place
 from nas.nn.block import Block
+from nas.nn.layers import set_norm_epsilon
 
 
 def module_name(place: Place) -> str:
@@ -54,6 +55,7 @@ class StaticNetwork(nn.Module):
         self.blocks = nn.ModuleDict(
             {module_name(place): StaticBlock(spec) for place, spec in network.placed_blocks}
         )
+        set_norm_epsilon(self, network.norm_epsilon)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to logits (N, classes)."""

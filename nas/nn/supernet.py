@@ -16,6 +16,7 @@ from nas.errors import UserError
 from nas.network import NetworkSpec, Place
 from nas.nn.block import Block
 from nas.nn.drop import NO_DROP, Drop
+from nas.nn.layers import set_norm_epsilon
 from nas.nn.static import StaticBlock, StaticNetwork, module_name
 from nas.space import Architecture, SearchSpace
 
@@ -89,6 +90,7 @@ class Supernet(nn.Module):
                 variants = [spec for spec in specs if kind == spec.KIND]
                 self.blocks[_key(place, kind)] = _block(place, variants, kernel_transform=kernel_transform)
                 self._capacity[_key(place, kind)] = Capacity.of(variants)
+        set_norm_epsilon(self, space.norm_epsilon)
         self.kernel_transform = kernel_transform
         self._fitted = lru_cache(maxsize=4096)(self._fit)
         self._networks = lru_cache(maxsize=4096)(self._network)
@@ -144,10 +146,12 @@ class Supernet(nn.Module):
         return self.space.network(arch, classes=self.classes, input_channels=self.input_channels)
 
     def adopt(self, network: NetworkSpec) -> NetworkSpec:
-        """The network with the supernet's classes and input channels."""
-        if (network.classes, network.input_channels) == (self.classes, self.input_channels):
+        """The network with the supernet's classes, input channels and BatchNorm epsilon."""
+        own = (self.classes, self.input_channels, self.space.norm_epsilon)
+        if (network.classes, network.input_channels, network.norm_epsilon) == own:
             return network
-        return replace(network, classes=self.classes, input_channels=self.input_channels)
+        classes, channels, epsilon = own
+        return replace(network, classes=classes, input_channels=channels, norm_epsilon=epsilon)
 
     def _fit(self, network: NetworkSpec) -> tuple[tuple[str, BlockSpec], ...]:
         placed = self.adopt(network).placed_blocks

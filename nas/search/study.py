@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, final
 
 from nas.errors import UserError
+from nas.network import NORM_EPSILON
 from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Candidate, Problem
 from nas.search.proposals import default_initial
@@ -74,7 +75,9 @@ class Study:
     def facts(self) -> dict[str, Any]:
         """What must match for a search to resume, as JSON values."""
         problem, space = self.problem, self.problem.space
-        parts = (space.resolutions, space.stages, space.stem, space.head, space.rounding)
+        parts: tuple[object, ...] = (space.resolutions, space.stages, space.stem, space.head, space.rounding)
+        if space.norm_epsilon != NORM_EPSILON:
+            parts += (space.norm_epsilon,)
         return {
             "space": f"{space.name} {hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}",
             "classes": problem.classes,

@@ -11,6 +11,7 @@ import yaml
 from nas.blocks import BlockSettings, Rounding, settings_from_dict, settings_type
 from nas.errors import UserError, unknown, yaml_fault
 from nas.files import read_text
+from nas.network import NORM_EPSILON
 from nas.plugins import load_module
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
@@ -24,6 +25,7 @@ KEYS = (
     "resolution",
     "input_channels",
     "rounding",
+    "norm_epsilon",
     "stem",
     "stages",
     "head",
@@ -76,6 +78,7 @@ def read_space(value: Any, *, name: str) -> dict[str, Any]:
         "resolutions": _resolutions(value["resolution"]),
         "input_channels": value.get("input_channels", 3),
         "rounding": _rounding(value.get("rounding", {})),
+        "norm_epsilon": value.get("norm_epsilon", NORM_EPSILON),
         "stem": _blocks(value.get("stem", []), "stem"),
         "stages": tuple(_stage(stage, number) for number, stage in enumerate(value["stages"])),
         "head": _blocks(value["head"], "head"),

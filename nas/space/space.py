@@ -15,7 +15,7 @@ from nas import resources
 from nas.arrays import IntArray
 from nas.blocks import BlockSettings, BlockSpec, Rounding
 from nas.errors import UserError
-from nas.network import NetworkSpec, Place
+from nas.network import NORM_EPSILON, NetworkSpec, Place, check_norm_epsilon
 from nas.space.architecture import Architecture, Choice
 from nas.space.checks import find_warnings
 from nas.space.enumeration import enumerate_blocks
@@ -38,6 +38,7 @@ class SearchSpace:
         stem: Fixed blocks before it.
         head: Fixed blocks after it.
         rounding: How ratios become channel counts.
+        norm_epsilon: BatchNorm's epsilon in every network.
         input_channels: Channels of the input image, by default.
         description: The purpose of the space.
         source: The publication that the space follows.
@@ -50,12 +51,14 @@ class SearchSpace:
     stem: tuple[BlockSettings, ...] = ()
     head: tuple[BlockSettings, ...] = ()
     rounding: Rounding = Rounding()
+    norm_epsilon: float = NORM_EPSILON
     input_channels: int = 3
     description: str = field(default="", compare=False)
     source: str = field(default="", compare=False)
     stated_size: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        check_norm_epsilon(self.norm_epsilon)
         self.blocks_by_place(resolutions=(min(self.resolutions),))  # fails if a block does not fit
 
     @classmethod
@@ -195,6 +198,7 @@ class SearchSpace:
             stages=tuple(_stage_blocks(stage, dict(choices)) for stage, choices in pairs),
             head=self.head,
             rounding=self.rounding,
+            norm_epsilon=self.norm_epsilon,
         )
 
     # -- rows ---------------------------------------------------------------------------------------------

@@ -97,6 +97,12 @@ def test_a_search_that_has_ended_evaluates_nothing_more_and_can_be_prolonged(tmp
     assert len(scorer.asked) == 15
 
 
+def test_networks_with_another_norm_epsilon_are_another_study() -> None:
+    usual = tiny_study(trials=1)
+    other = Problem(replace(tiny(), norm_epsilon=1e-3), CLASSES)
+    assert replace(usual, problem=other).facts["space"] != usual.facts["space"]
+
+
 def test_networks_over_the_budget_are_rejected_before_accuracy_is_evaluated(tmp_path: Path) -> None:
     scorer = Scorer()
     result = run(tmp_path, objectives(scorer, bound_ms=0.4))

@@ -21,6 +21,8 @@ EXPECTED = {
         "mobilenet_v2",
         "ofa_mobilenet_v3",
         "ofa_mobilenet_v3_w12",
+        "ofa_proxyless_w13",
+        "ofa_resnet50",
         "proxyless",
         "mnasnet",
         "fbnet",
