@@ -4,6 +4,7 @@ folder."""
 from __future__ import annotations
 
 from nas.blocks.base import (
+    BlockFormError,
     BlockSettings,
     BlockSpec,
     Rounding,
@@ -21,6 +22,7 @@ from nas.blocks.ops import ACTIVATIONS, INPUT, Lowering, MissingFormError, Op, S
 __all__ = [
     "ACTIVATIONS",
     "INPUT",
+    "BlockFormError",
     "BlockSettings",
     "BlockSpec",
     "Lowering",

@@ -118,20 +118,33 @@ class BlockSpec(ABC):
         return f"{self.KIND}({fields})"
 
 
+class BlockFormError(UserError):
+    """An operation of a block has no form in a target.
+
+    Attributes:
+        operation: The operation's name.
+        reason: Which form is missing, and how to add it.
+    """
+
+    def __init__(self, missing: MissingFormError, block: BlockSpec) -> None:
+        super().__init__(
+            f"{missing.fact}, an operation of the block {block.key}; {missing.remedy}, or leave the kind "
+            f"{block.KIND} out of the search space"
+        )
+        self.operation, self.reason = missing.operation, str(missing)
+
+
 @contextmanager
 def forms_of(block: BlockSpec) -> Iterator[None]:
     """Names the block of an operation that has no form.
 
     Raises:
-        UserError: If the body finds no form for an operation of ``block``.
+        BlockFormError: If the body finds no form for an operation of ``block``.
     """
     try:
         yield
     except MissingFormError as error:
-        raise UserError(
-            f"{error.fact}, an operation of the block {block.key}; {error.remedy}, or leave the kind "
-            f"{block.KIND} out of the search space"
-        ) from None
+        raise BlockFormError(error, block) from None
 
 
 @dataclass(frozen=True, kw_only=True)

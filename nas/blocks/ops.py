@@ -114,9 +114,11 @@ class MissingFormError(UserError):
     Attributes:
         fact: Which form is missing.
         remedy: How to add it.
+        operation: The operation's name.
     """
 
     def __init__(self, target: str, op: Op, *, register: str) -> None:
+        self.operation = op.name
         self.fact = f"no {target} form for {type(op).__name__}"
         self.remedy = f"register one with {register}"
         super().__init__(f"{self.fact}; {self.remedy}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.blocks import BlockFormError
 from nas.deploy.formats import (
     CannotRunError,
     ConverterError,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nas.deploy.quantised import Int8
+    from nas.network import NetworkSpec
     from nas.nn import StaticNetwork
     from nas.training.data import Normalization
     from nas.training.evaluation import Accuracy
@@ -93,6 +96,7 @@ def write_artefacts(
     Raises:
         UserError: If a format is unknown, its packages are missing, it cannot be written, the calibration
             images are all alike, or parity fails.
+        ConverterError: If an operation has no form in ONNX, or, without ``skip``, in a format.
     """
     from nas.deploy.quantised import Int8
     from nas.quantization import check_images, target_here
@@ -104,17 +108,18 @@ def write_artefacts(
     if any(target.CALIBRATED for target in targets):
         check_images(ranges_of.cpu().float().numpy())
     base = folder / f"{file_stem(name)}.onnx"
-    export_onnx(
-        model,
-        base,
-        classes=classes,
-        normalize=normalize,
-        opset=opset,
-        batch=batch,
-        crop=crop,
-        run=run,
-        store_size=store_size,
-    )
+    with _naming_blocks(model.network, file=base.name):
+        export_onnx(
+            model,
+            base,
+            classes=classes,
+            normalize=normalize,
+            opset=opset,
+            batch=batch,
+            crop=crop,
+            run=run,
+            store_size=store_size,
+        )
     takes = read_metadata(base).input(batch=batch)
     source = Source(
         model=model,
@@ -142,14 +147,11 @@ def _write(
     format: Format, source: Source, images: Tensor, *, name: str, takes: Input, tolerance: float | None
 ) -> Artefact:
     path = source.onnx.with_name(file_stem(name) + format.SUFFIX)
-    try:
+    with _naming_blocks(source.model.network, file=path.name):
         format.write(source, path)
         if not content_bytes(path):
             remove(path)
             raise ConverterError("the converter wrote nothing, and reported no error")
-    except ConverterError as error:
-        message = f"{path.name} was not written: {error}{in_words(source.model.network, error)}"
-        raise ConverterError(message, output=error.output) from None
     parity, note = _parity(format, source, path, images, tolerance=tolerance)
     return Artefact(
         name=name,
@@ -161,6 +163,28 @@ def _write(
         versions=format.versions(),
         note=note,
         input=takes,
+    )
+
+
+@contextmanager
+def _naming_blocks(network: NetworkSpec, *, file: str) -> Iterator[None]:
+    """Names the file that is not written, and the blocks whose operation is unknown.
+
+    Raises:
+        ConverterError: If the body fails to convert, or an operation has no form.
+    """
+    try:
+        yield
+    except BlockFormError as error:
+        fault = ConverterError(error.reason, operation=error.operation)
+    except ConverterError as error:
+        fault = error
+    else:
+        return
+    raise ConverterError(
+        f"{file} was not written: {fault}{in_words(network, fault)}",
+        output=fault.output,
+        operation=fault.operation,
     )
 
 

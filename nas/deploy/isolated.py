@@ -96,7 +96,7 @@ class _Runtime:
         self._process = _start(
             "serve", load, str(path), home=home.name, log=self._log, stdout=subprocess.PIPE
         )
-        self._end = weakref.finalize(self, _end, self._process, home)
+        self._end = weakref.finalize(self, _end, self._process, home, self._log)
 
     def predict(self, images: FloatImages) -> NDArray[np.float32]:
         """Runs images (N, C, H, W)."""
@@ -139,8 +139,8 @@ def _start(
     )
 
 
-def _end(process: subprocess.Popen[bytes], home: tempfile.TemporaryDirectory[str]) -> None:
-    for stream in (process.stdin, process.stdout):
+def _end(process: subprocess.Popen[bytes], home: tempfile.TemporaryDirectory[str], log: IO[bytes]) -> None:
+    for stream in (process.stdin, process.stdout, log):
         if stream is not None:
             stream.close()
     _stop(process)

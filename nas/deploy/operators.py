@@ -37,16 +37,23 @@ class Culprit:
 def culprits(network: NetworkSpec, error: ConverterError) -> tuple[Culprit, ...]:
     """Returns the operations of a network that a converter's error says it does not know.
 
-    Only operations that a search space may leave out are looked for: every network has convolutions.
+    In the output of a converter, only operations that a search space may leave out are looked for: every
+    network has convolutions.
     """
-    lines = [line for line in (str(error), *error.output.split("\n")) if _UNKNOWN.search(line)]
-    words = {word for line in lines for word in re.findall(r"[a-z]+[0-9]?[a-z]*", _plain(line))}
+    words = _words_of_complaints(error)
     found: dict[str, dict[Place, BlockSpec]] = {}
     for place, block in network.placed_blocks:
         for op in block.ops:
-            if any(re.match(name, word) for name in _names(op) for word in words):
+            named = any(re.match(name, word) for name in _names(op) for word in words)
+            if op.name == error.operation or (named and not error.operation):
                 found.setdefault(op.name, {})[place] = block
     return tuple(Culprit(operation=name, blocks=tuple(blocks.items())) for name, blocks in found.items())
+
+
+def _words_of_complaints(error: ConverterError) -> set[str]:
+    """Returns the words of all lines that say that something is unknown."""
+    lines = [line for line in (str(error), *error.output.split("\n")) if _UNKNOWN.search(line)]
+    return {word for line in lines for word in re.findall(r"[a-z]+[0-9]?[a-z]*", _plain(line))}
 
 
 def in_words(network: NetworkSpec, error: ConverterError) -> str:
@@ -58,7 +65,7 @@ def _sentence(culprit: Culprit) -> str:
     place, block = culprit.blocks[0]
     count = len(culprit.blocks) - 1
     others = "" if not count else f" and {count} other block{'s' if count > 1 else ''}"
-    return f". It does not know {culprit.operation}, an operation of {place} ({block.KIND}){others}"
+    return f". The format does not know {culprit.operation}, an operation of {place} ({block.KIND}){others}"
 
 
 def _names(op: Op) -> Iterator[str]:

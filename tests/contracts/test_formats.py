@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,17 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from nas.blocks import BlockSettings, make_settings
+from nas.blocks import BlockSettings, make_settings, ops
 from nas.deploy import Artefact, evaluate_artefact, format_names, open_artefact, write_artefacts
 from nas.deploy.artefact import _put_aside
 from nas.deploy.formats import ConverterError, Format, Predict, Source, find_format
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.isolated import convert
 from nas.deploy.parity import ParityError
+from nas.deploy.python_source import python_of
 from nas.deploy.readme import write_readme
 from nas.errors import UserError
+from nas.latency.kit.graphs import write_op
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
 from nas.quantization import check_images
@@ -144,11 +147,11 @@ def written(
 def write(
     trained: Trained,
     folder: Path,
-    name: str,
-    *,
+    *names: str,
     batch: int | None = None,
     tolerance: float | None = None,
     calibration: Tensor | None = None,
+    skip: Callable[[str, ConverterError], None] | None = None,
 ) -> tuple[Artefact, ...]:
     return write_artefacts(
         trained.model,
@@ -157,10 +160,11 @@ def write(
         classes=trained.data.splits.classes,
         normalize=trained.data.normalize,
         images=trained.images(128),
-        formats=[name],
+        formats=names,
         batch=batch,
         tolerance=tolerance,
         calibration=calibration,
+        skip=skip,
         run="pictures",
         store_size=trained.data.splits.store_size,
     )
@@ -376,6 +380,40 @@ def test_a_format_whose_packages_are_missing_names_the_extra(trained: Trained, t
         UserError, match=r"other needs no-such-package; install with: pip install 'hwnas\[mob"
     ):
         Other().require()
+
+
+@contextmanager
+def without_form(forms: Any, operation: type[ops.Op]) -> Iterator[None]:
+    """Takes the form of an operation out of a target."""
+    form = forms.dispatch(operation)
+    forms.register(operation, forms.dispatch(object))
+    try:
+        yield
+    finally:
+        forms.register(operation, form)
+
+
+def test_a_format_that_lacks_an_operation_is_left_out(trained: Trained, tmp_path: Path) -> None:
+    skipped = {}
+    with without_form(python_of, ops.Add):
+        files = write(
+            trained, tmp_path, "pytorch", "onnx", skip=lambda file, error: skipped.update({file: str(error)})
+        )
+    assert [artefact.file for artefact in files] == ["net.onnx"]
+    assert skipped == {
+        "net.pytorch": "net.pytorch was not written: no Python form for Add; register one with "
+        "python_of.register. The format does not know addition, an operation of stage 0 block 0 "
+        "(inverted_residual) and 1 other block"
+    }
+
+
+def test_no_format_is_written_without_onnx(trained: Trained, tmp_path: Path) -> None:
+    message = (
+        r"net\.onnx was not written: no ONNX form for Add; .* addition, an operation of stage 0 block 0 "
+    )
+    with without_form(write_op, ops.Add), pytest.raises(ConverterError, match=message):
+        write(trained, tmp_path, "pytorch", skip=lambda file, error: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_answers_otherwise_is_kept_aside(trained: Trained, tmp_path: Path) -> None:

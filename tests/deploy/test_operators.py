@@ -45,8 +45,16 @@ def test_the_operation_that_a_converter_does_not_know(
 
 def test_its_blocks_are_named() -> None:
     text = in_words(NETWORK, ConverterError("operator Gelu is unknown"))
-    assert text == ". It does not know gelu, an operation of stage 0 block 0 (convnext) and 1 other block"
+    assert (
+        text
+        == ". The format does not know gelu, an operation of stage 0 block 0 (convnext) and 1 other block"
+    )
     assert in_words(NETWORK, ConverterError("out of memory")) == ""
+
+
+def test_an_operation_that_an_error_names_is_the_only_one() -> None:
+    [culprit] = culprits(NETWORK, ConverterError("Gelu is unknown", operation="pointwise convolution"))
+    assert culprit.operation == "pointwise convolution"
 
 
 def test_choices_of_a_space_without_it() -> None:

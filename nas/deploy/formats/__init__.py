@@ -45,11 +45,12 @@ class ConverterError(UserError):
 
     Attributes:
         output: What the converter printed.
+        operation: Name of the operation that it does not know; empty if only its output may tell.
     """
 
-    def __init__(self, message: str, *, output: str = "") -> None:
+    def __init__(self, message: str, *, output: str = "", operation: str = "") -> None:
         super().__init__(message)
-        self.output = output
+        self.output, self.operation = output, operation
 
 
 @final

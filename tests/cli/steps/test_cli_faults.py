@@ -23,6 +23,7 @@ from tests.cli.steps.test_cli_pipeline import Run
 REFUSING = """
 import os
 import signal
+from nas.blocks import MissingFormError, forms_of
 from nas.deploy.formats import Format, register
 from nas.deploy.isolated import convert
 
@@ -35,6 +36,17 @@ class Refusing(Format):
 
     def open(self, path):
         raise AssertionError
+
+@register
+class Formless(Refusing):
+    NAME, SUFFIX = "formless", ".formless"
+
+    def write(self, source, path):
+        for block in source.model.network.blocks:
+            with forms_of(block):
+                for op in block.ops:
+                    if op.name == "relu":
+                        raise MissingFormError("Formless", op, register="formless_of.register")
 
 def refuse(path):
     print("half a page\\n" * 40)
@@ -78,11 +90,24 @@ def test_a_converter_that_fails(finished: Run) -> None:
     log = folder / "logs" / "winner.refusing.log"
     assert re.search(
         r"winner\.refusing was not written: the converter failed \(RuntimeError: operator Relu is unknown\); "
-        rf"its output is in .*{log.name}\. It does not know relu, an operation of stem block 0 \(conv\) and "
-        r"\d+ other blocks\. The search space mini has no choice without it there$",
+        rf"its output is in .*{log.name}\. The format does not know relu, an operation of stem block 0 "
+        r"\(conv\) and \d+ other blocks\. The search space mini has no choice without it there$",
         err.strip(),
     ), err
     assert log.read_text().count("half a page") == 40
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_format_without_a_form_of_an_operation(finished: Run) -> None:
+    folder = copy(finished, "formless")
+    code, _, err = export(finished, folder, "export.formats=[onnx,formless]")
+    assert code == 2
+    assert re.search(
+        r"winner\.formless was not written: no Formless form for Activation; register one with "
+        r"formless_of\.register\. The format does not know relu, an operation of stem block 0 \(conv\) "
+        r"and \d+ other blocks\. The search space mini has no choice without it there$",
+        err.strip(),
+    ), err
 
 
 @pytest.mark.parametrize("has_record", [True, False])
