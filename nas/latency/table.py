@@ -126,6 +126,13 @@ class LatencyTable:
         """The known disturbance of the measurement, as text; empty if there is none."""
         return str(self.provenance.get(DISTURBED, ""))
 
+    def marked(self, disturbance: str) -> LatencyTable:
+        """The table with one more known disturbance; an empty one changes nothing."""
+        if not disturbance or disturbance in self.disturbed:
+            return self
+        disturbed = "; ".join(filter(None, [self.disturbed, disturbance]))
+        return dataclasses.replace(self, provenance={**self.provenance, DISTURBED: disturbed})
+
     def missing(self, network: NetworkSpec) -> tuple[BlockSpec, ...]:
         """The network's blocks that the table lacks, each once."""
         return self.model.missing(network.blocks)

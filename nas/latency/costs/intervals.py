@@ -92,11 +92,8 @@ def measured_latencies(
     """
     samples = samples_by_visit(windows)
     now_ms = {name: 1e-3 * estimate(samples[name])[0] for name in samples if name.startswith(REFERENCE)}
-    compared = [
-        now_ms[name] / usual_ms[name] for name in REFERENCE_NETWORKS if name in usual_ms and name in now_ms
-    ]
-    slowdown = statistics.geometric_mean(compared) if compared else None
-    disturbed = "; ".join(filter(None, [disturbance(windows), _slower(slowdown)]))
+    slowdown = slowdown_of(now_ms, usual_ms)
+    disturbed = "; ".join(filter(None, [disturbance(windows), slower_in_words(slowdown)]))
     return Measured(
         device=device,
         latencies={
@@ -109,15 +106,32 @@ def measured_latencies(
     )
 
 
+def slowdown_of(now_ms: Mapping[str, float], usual_ms: Mapping[str, float]) -> float | None:
+    """The geometric mean over the reference networks of their latency / their usual one.
+
+    Kernels do not count: in a slow phase of the host, they lose a third of what networks lose.
+
+    Args:
+        now_ms: Latencies of the reference models.
+        usual_ms: Those of an earlier measurement.
+
+    Returns:
+        The ratio; ``None`` if no network is in both.
+    """
+    shared = now_ms.keys() & usual_ms.keys()
+    ratios = [now_ms[name] / usual_ms[name] for name in REFERENCE_NETWORKS if name in shared]
+    return statistics.geometric_mean(ratios) if ratios else None
+
+
 def _differs(slowdown: float | None) -> bool:
     return slowdown is not None and abs(slowdown - 1) > SLOWER
 
 
-def _slower(slowdown: float | None) -> str:
+def slower_in_words(slowdown: float | None, *, than: str = "their usual latency") -> str:
     """The difference from the usual speed as text; empty if it is small or unknown."""
     if slowdown is None or slowdown <= 1 + SLOWER:
         return ""
-    return f"the reference networks took {slowdown:.2f} times their usual latency"
+    return f"the reference networks took {slowdown:.2f} times {than}"
 
 
 def _interval(visits_us: Mapping[int, Sequence[float]], slowdown: float, *, is_disturbed: bool) -> Interval:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from nas.blocks import BlockSpec, parse_key
 from nas.errors import UserError
 from nas.hardware import Device, describe_machine
 from nas.latency.costs.from_samples import costs, derive, entry_latencies, probe_records, references
+from nas.latency.costs.intervals import slowdown_of, slower_in_words
 from nas.latency.costs.windows import disturbance
 from nas.latency.kit.kit import write_kit
 from nas.latency.models.blocks import BlockCost
 from nas.latency.plan.probes import Probe, plan_probes
-from nas.latency.table import DISTURBED, LatencyTable
+from nas.latency.table import LatencyTable
 from nas.latency.targets.run_kit import SAMPLES, Report, run_kit, silent
 from nas.runner.protocol import Protocol
 
@@ -33,7 +32,8 @@ def extend_table(
 ) -> LatencyTable:
     """Measures the ``blocks`` that the table lacks, on this machine.
 
-    The ratio of the reference models scales new costs to the machine's speed at the time of the table.
+    The ratio of the reference networks scales new costs to the machine's speed at the time of the table, and
+    a table that was extended while they were slower is marked as disturbed.
 
     Args:
         table: The table, measured on this machine with this runtime.
@@ -60,15 +60,14 @@ def extend_table(
     )
     _, windows = run_kit(kit, folder / SAMPLES, progress=progress)
     measured = entry_latencies(kit.manifest, windows)
-    factor = _state_ratio(table.references_ms, references(measured))
+    slowdown = _slowdown(references(measured), table.references_ms)
     scaled = {
-        key: BlockCost(cost.ms * factor, (cost.error_ms or 0.0) * factor)
+        key: BlockCost(cost.ms / slowdown, (cost.error_ms or 0.0) / slowdown)
         for key, cost in costs(derive(probes, measured)).items()
     }
     extended = table.with_blocks(scaled, probes=probe_records(probes, measured))
-    if disturbed := disturbance(windows):
-        return replace(extended, provenance={**table.provenance, DISTURBED: disturbed})
-    return extended
+    slower = slower_in_words(slowdown, than="their latency in the table")
+    return extended.marked(disturbance(windows)).marked(slower)
 
 
 def _some_known(table: LatencyTable, count: int) -> list[BlockSpec]:
@@ -90,6 +89,8 @@ def _same_machine(device: Device) -> Device:
     return device.here()
 
 
-def _state_ratio(then_ms: Mapping[str, float], now_ms: Mapping[str, float]) -> float:
-    ratios = [then_ms[name] / now_ms[name] for name in now_ms if name in then_ms]
-    return float(np.exp(np.mean(np.log(ratios)))) if ratios else 1.0
+def _slowdown(now_ms: Mapping[str, float], then_ms: Mapping[str, float]) -> float:
+    """The reference networks' latency / their earlier one; that of all references without networks."""
+    ratio = slowdown_of(now_ms, then_ms)
+    ratios = [now_ms[name] / then_ms[name] for name in now_ms if name in then_ms]
+    return ratio or (statistics.geometric_mean(ratios) if ratios else 1.0)

@@ -28,6 +28,7 @@ from nas.latency.costs.from_samples import (
 from nas.latency.costs.validation import noise_floor
 from nas.latency.costs.windows import Latency
 from nas.latency.kit.kit import write_kit
+from nas.latency.measure.usual_speed import compared
 from nas.latency.models.accuracy import Accuracy, Figures, compare, fit_line
 from nas.latency.models.blocks import BlockModel
 from nas.latency.plan.entries import KitNetwork
@@ -158,7 +159,7 @@ def check_table(
         references_ms=references(measured),
         provenance={**provenance(header, windows), CHECKED: table.name},
     )
-    return judge(base, sample, [measured[each.id] for each in sample])
+    return judge(compared(base), sample, [measured[each.id] for each in sample])
 
 
 def _sample(

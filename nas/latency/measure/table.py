@@ -7,6 +7,7 @@ from pathlib import Path
 from nas.hardware import Device
 from nas.latency.costs.from_samples import table_from_samples
 from nas.latency.kit.kit import Kit, write_kit
+from nas.latency.measure.usual_speed import compared
 from nas.latency.plan.plan import Plan
 from nas.latency.table import LatencyTable
 from nas.latency.targets import Target
@@ -57,4 +58,4 @@ def measure_plan(
     """
     kit = write_plan(plan, folder / "kit", device=device.here() if target is None else device)
     header, windows = run_kit(kit, folder / SAMPLES, target=target, progress=progress)
-    return table_from_samples(kit.manifest, header=header, windows=windows)
+    return compared(table_from_samples(kit.manifest, header=header, windows=windows))

@@ -17,6 +17,8 @@ from typing import Any
 
 from nas.files import write_json
 from nas.hardware import Device
+from nas.latency.costs.intervals import slowdown_of, slower_in_words
+from nas.latency.table import LatencyTable
 
 _KEPT = 20
 
@@ -32,8 +34,22 @@ def remember(device: Device, references_ms: Mapping[str, float]) -> None:
     """Adds the references of an undisturbed measurement. A folder that cannot be written is no error."""
     path = _path(device)
     with suppress(OSError):
-        latest = [*_read(path), dict(references_ms)][-_KEPT:]
+        earlier = [each for each in _read(path) if each != references_ms]
+        latest = [*earlier, dict(references_ms)][-_KEPT:]
         write_json(path, {"device": _identity(device), "latencies_ms": latest})
+
+
+def compared(table: LatencyTable) -> LatencyTable:
+    """Compares a table that was just measured with earlier measurements on its machine.
+
+    Returns:
+        The table; it is marked as disturbed if the reference networks were slower than usual. The references
+        of an undisturbed one are remembered.
+    """
+    slower = slower_in_words(slowdown_of(table.references_ms, usual_ms(table.device)))
+    if not (table.disturbed or slower):
+        remember(table.device, table.references_ms)
+    return table.marked(slower)
 
 
 def _read(path: Path) -> list[dict[str, float]]:

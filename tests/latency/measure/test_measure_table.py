@@ -13,6 +13,8 @@ from nas.latency import load_table
 from nas.latency.kit.graphs import network_model
 from nas.latency.measure.blocks import extend_table
 from nas.latency.measure.networks import measure_networks
+from nas.latency.measure.usual_speed import compared, remember, usual_ms
+from nas.latency.plan.entries import REFERENCE_NETWORKS
 from nas.latency.targets.run_kit import SAMPLES
 from nas.network import NetworkSpec
 from tests.latency.building import build_table
@@ -120,19 +122,54 @@ def test_missing_blocks_are_measured_on_demand(small_space, measured_table, tmp_
 def test_new_blocks_cost_what_they_would_have_when_the_table_was_measured(
     small_space, measured_table, tmp_path
 ):
-    """The same samples, added to a table of a machine state in which everything took twice as long."""
+    """The same samples, added to a table of a machine state in which networks took twice as long."""
     network = wider(small_space.network(small_space.smallest(), classes=10))
     [missing] = measured_table.missing(network)
-    twice = {name: 2 * ms for name, ms in measured_table.references_ms.items()}
-    slower = dataclasses.replace(measured_table, references_ms=twice)
-    costs = [
-        extend_table(table, [missing], input_channels=3, folder=tmp_path, budget_s=budget_s).costs[
-            missing.key
-        ]
-        for table, budget_s in ((measured_table, 1), (slower, 1e-9))
-    ]
-    assert costs[1].ms == pytest.approx(2 * costs[0].ms)
-    assert costs[1].error_ms == pytest.approx(2 * costs[0].error_ms)
+    first, *others = (
+        extend_table(table, [missing], input_channels=3, folder=tmp_path, budget_s=budget_s)
+        for table, budget_s in (
+            (measured_table, 1),
+            (with_references(measured_table, networks=2), 1e-9),
+            (with_references(measured_table, networks=0.1, kernels=5), 1e-9),
+        )
+    )
+    cost = first.costs[missing.key]
+    for extended, factor in zip(others, (2, 0.1), strict=True):
+        assert extended.costs[missing.key].ms == pytest.approx(factor * cost.ms)
+        assert extended.costs[missing.key].error_ms == pytest.approx(factor * cost.error_ms)
+    slower = "times their latency in the table"
+    assert [slower in each.disturbed for each in others] == [False, True]
+
+
+def with_references(table, *, networks, kernels=1.0):
+    """The table of a machine at another speed."""
+    factors = {name: networks if name in REFERENCE_NETWORKS else kernels for name in table.references_ms}
+    return dataclasses.replace(
+        table, references_ms={name: factor * table.references_ms[name] for name, factor in factors.items()}
+    )
+
+
+def test_a_table_of_a_slow_phase_is_marked(measured_table, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    quiet = dataclasses.replace(measured_table, provenance={"measured": "now"})
+    assert compared(quiet) == quiet, "there is no earlier measurement"
+    assert compared(quiet) == quiet, "a table that is read again is as fast as it was"
+    busy = quiet.marked("other programs kept 1.0 CPUs busy")
+    assert compared(with_references(busy, networks=1.3)).disturbed == (
+        "other programs kept 1.0 CPUs busy; the reference networks took 1.30 times their usual latency"
+    )
+    assert compared(with_references(quiet, networks=1.02, kernels=3)).disturbed == ""
+    assert usual_ms(quiet.device)["reference-large"] == pytest.approx(
+        1.01 * quiet.references_ms["reference-large"]
+    ), "the median of the undisturbed ones, each once"
+
+
+def test_measuring_compares_a_table_with_earlier_measurements(
+    small_space, measured_table, measured_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    remember(measured_table.device, with_references(measured_table, networks=0.5).references_ms)
+    assert "took 2.00 times their usual latency" in build(small_space, measured_folder).disturbed
 
 
 def test_a_table_of_another_machine_is_not_extended_here(small_space, measured_table, tmp_path):
