@@ -7,6 +7,7 @@ import importlib
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,12 +74,13 @@ def export(finished: Run, folder: Path, *settings: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def refusing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A format of a plug-in whose converter fails."""
+    """Formats of a plug-in: the converter of one fails, the other lacks an operation."""
     formats.format_names()
     for name in ("_items", "_origins"):
         monkeypatch.setattr(formats._FORMATS, name, dict(getattr(formats._FORMATS, name)))
     (tmp_path / "refusing_format.py").write_text(REFUSING)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "refusing_format", raising=False)
     importlib.import_module("refusing_format")
 
 
