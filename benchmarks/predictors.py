@@ -33,7 +33,7 @@ from nas.latency.estimate.roofline import roofline_table
 from nas.search import Goals, Problem, accuracy, latency, macs
 from nas.search.goals.objectives import evaluate_many
 from nas.search.predictors import make_predictor, predictor_names
-from nas.search.samplers.planning.features import Features
+from nas.search.predictors.features import Features
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.surrogate import Surrogate
 from nas.space import SearchSpace

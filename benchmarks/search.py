@@ -46,7 +46,7 @@ from nas.hardware import detect
 from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, RED, SKY, new_figure, save, styled
 from nas.search import Goals, Objective, Problem, Study, macs, make_sampler, params, search
 from nas.search.goals.problem import Networks
-from nas.search.samplers.planning.features import Features
+from nas.search.predictors.features import Features
 
 HERE = Path(__file__).parent
 REFERENCE = (70.0, 600e6, 8e6)

@@ -117,6 +117,17 @@ class Process:
         result: FloatArray = np.sqrt(np.maximum(prior - (cross**2).sum(axis=0), 0))
         return result
 
+    def denoised(self, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The measured values without noise, (N,), and their standard deviations, (N,).
+
+        Args:
+            noise: Variances of the noise, (N,), at most those that the process was fitted with. The rest of
+                the fitted noise counts as true differences that the inputs do not explain.
+        """
+        inverse = np.diag(_solve(self.factor, np.eye(len(self.targets))))
+        deviation: FloatArray = np.sqrt(np.maximum(noise - noise**2 * inverse, 0))
+        return self.targets - noise * self.dual, deviation
+
     def _cross(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
         linear: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
         return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
@@ -143,6 +154,7 @@ def fit_process(
     *,
     prior: Prior = PRIOR,
     robust: bool = True,
+    noise_factors: FloatArray | None = None,
 ) -> Process:
     """Fits a process to measurements.
 
@@ -152,13 +164,14 @@ def fit_process(
         targets: Relative deviations from the assumed values, (N,).
         prior: The prior of the hyperparameters.
         robust: Whether the noise is Student's t and the mean estimated, instead of normal noise and mean 0.
+        noise_factors: Known factors of the noise variance of each measurement, (N,), for normal noise.
     """
     length = prior.median.length * float(np.sqrt(max(smooth_inputs.shape[1], 1)))
     prior = replace(prior, median=replace(prior.median, length=length))
     if not robust:
-        ones = np.ones(len(targets))
+        known = np.ones(len(targets)) if noise_factors is None else noise_factors
         return _with_best_hyper(
-            Process(linear_inputs, smooth_inputs, targets, 0.0, prior.median, ones), prior
+            Process(linear_inputs, smooth_inputs, targets, 0.0, prior.median, known), prior
         )
     middle = float(np.median(targets))
     spread = 1.4826 * float(np.median(np.abs(targets - middle))) + 1e-4

@@ -150,3 +150,16 @@ def test_a_fit_stays_as_it_was_when_shipped_tables_were_made(data):
     assert astuple(fitted.hyper) == pytest.approx((0.1819592, 0.0642374, 0.6065307, 0.0431953), rel=1e-5)
     assert fitted.mean == pytest.approx(0.0090166, rel=1e-5)
     assert fitted.noise_factors[:4] == pytest.approx([4.953595, 0.906804, 0.849011, 0.850967], rel=1e-5)
+
+
+def test_measurements_without_noise_are_those_of_the_textbook(data):
+    """The conditional distribution of the signal, which includes a quarter of the white part here."""
+    linear, smooth, targets = (part[:10] for part in data)
+    process = Process(linear, smooth, targets, 0.0, Hyper(0.3, 0.05, 1.0, 0.02), np.ones(10))
+    noise = np.full(10, 0.0003)
+    squares = (smooth - smooth.T) ** 2
+    signal = 0.09 * linear @ linear.T + 0.0025 * np.exp(-0.5 * squares) + (0.0004 - 0.0003) * np.eye(10)
+    gain = signal @ np.linalg.inv(signal + 0.0003 * np.eye(10))
+    values, deviations = process.denoised(noise)
+    np.testing.assert_allclose(values, gain @ targets, rtol=1e-4)
+    np.testing.assert_allclose(deviations, np.sqrt(np.diag(signal - gain @ signal)), rtol=1e-4)

@@ -62,10 +62,10 @@ ROOMS: dict[str, set[str]] = {
     "search.goals": GROUND | CORE,
     "search.reachable": GROUND | CORE | {"search.goals"},
     "search.proposals": GROUND | CORE | {"search.goals", "search.reachable"},
-    "search.predictors": GROUND | {"gaussian"},
+    "search.predictors": GROUND | CORE | {"gaussian", "search.goals"},
     "search.trials": GROUND | CORE | {"search.goals"},
     "search.bounds": GROUND | CORE | {"search.goals", "search.trials"},
-    "search.results": GROUND | CORE | {"search.goals", "search.trials"},
+    "search.results": GROUND | CORE | {"gaussian", "search.goals", "search.predictors", "search.trials"},
     "search.samplers": GROUND
     | CORE
     | {"search.goals", "search.reachable", "search.predictors", "search.trials"},

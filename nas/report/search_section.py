@@ -25,7 +25,7 @@ def details(folder: Path) -> list[str]:
     """
     try:
         winner = read_json(folder / WINNER)
-        parts = [html.paragraph(text) for text in (as_good(winner), held_out(winner)) if text]
+        parts = [html.paragraph(text) for text in sentences(winner)]
         if (folder / WINNERS).is_file():
             parts += _winners(read_json(folder / WINNERS))
         if (folder / IMPORTANCE).is_file():
@@ -35,16 +35,35 @@ def details(folder: Path) -> list[str]:
     return parts
 
 
+def sentences(winner: dict[str, Any]) -> list[str]:
+    """Describes in sentences how the winner was chosen and how accurate it is."""
+    return [text for text in (posterior(winner), as_good(winner), held_out(winner)) if text]
+
+
+def posterior(winner: dict[str, Any]) -> str:
+    """States the winner's posterior accuracy and what the images can resolve; empty for older searches."""
+    value = winner.get("posterior")
+    if value is None:
+        return ""
+    return (
+        f"All {value['evaluations']} evaluations together put the winner's accuracy at {_interval(value)}. "
+        f"It was chosen by {value['images']} images, which cannot resolve differences below "
+        f"{100 * value['least_difference']:.1f} points."
+    )
+
+
 def as_good(winner: dict[str, Any]) -> str:
     """Explains why the winner is not the most accurate network; empty if it is."""
     names = [each["name"] for each in winner["objectives"]]
-    best = winner.get("best")
-    if best is None or winner["values"][names[0]] == best:
+    best, value = winner.get("best"), winner.get("posterior")
+    if best is None or best == (winner["values"][names[0]] if value is None else value["accuracy"]):
         return ""
+    error, kind = ("error", "") if value is None else ("deviation", "posterior ")
     precision = " in INT8" if names[0] == "int8_accuracy" else ""
     return (
-        f"{winner['equals']} networks are within one standard error ({100 * winner['noise']:.1f} points) of "
-        f"the best accuracy{precision}, {_share(best)}; of these, the winner has the best {names[1]}."
+        f"{winner['equals']} networks are within one standard {error} ({100 * winner['noise']:.1f} points) "
+        f"of the best {kind}accuracy{precision}, {_share(best)}; of these, the winner has the best "
+        f"{names[1]}."
     )
 
 
@@ -68,17 +87,24 @@ def _winners(winners: list[dict[str, Any]]) -> list[str]:
     if not winners:
         return []
     unit = common_unit(units_of(winners[0]["objectives"]).values())
-    head = [("budget", unit), ("network", ""), ("found", ""), ("unseen images", "95 % interval")]
+    head = [
+        ("budget", unit),
+        ("network", ""),
+        ("found", ""),
+        ("by all evaluations", "95 % interval"),
+        ("unseen images", "95 % interval"),
+    ]
     return [html.table(head, [("", _winner(each)) for each in winners], texts=3)]
 
 
 def _winner(value: dict[str, Any]) -> tuple[str, ...]:
     budget = milliseconds(value["budget_ms"])
     if not value["found"]:
-        return budget, "none was found", "", ""
+        return budget, "none was found", "", "", ""
     units = units_of([*value["objectives"], *value["limits"]])
     values = ", ".join(named(name, number, units[name]) for name, number in value["values"].items())
-    return budget, value["code"], values, _interval(value["held_out"]) if value["held_out"] else "–"
+    accuracies = (value.get("posterior"), value["held_out"])
+    return budget, value["code"], values, *(_interval(each) if each else "–" for each in accuracies)
 
 
 def named(name: str, number: float, unit: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 from nas.errors import UserError
 from nas.search import Problem, make_sampler
 from nas.search.predictors import make_predictor, predictor_names
+from nas.search.predictors.features import Features
 from nas.search.predictors.gaussian_process import GaussianProcess
-from nas.search.samplers.planning.features import Features
 from nas.space import SearchSpace
 from nas.statistics import kendall_tau
 from tests.search.problems import rng

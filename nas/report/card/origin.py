@@ -10,7 +10,7 @@ from nas.markdown import code, escaped, table
 from nas.report.card.facts import Facts, Scaling, Search
 from nas.report.files import units_of
 from nas.report.latency_section import about
-from nas.report.search_section import as_good, held_out, named
+from nas.report.search_section import named, sentences
 from nas.report.table import in_words, milliseconds
 
 _LISTED = 20
@@ -102,7 +102,7 @@ def search(facts: Facts) -> Iterator[str]:
     )
     head = ("objective", "direction", "bound", "winner, with the supernet's weights")
     yield table(head, _aims(facts.search), texts=4)
-    if text := " ".join(filter(None, [as_good(dict(winner)), held_out(dict(winner))])):
+    if text := " ".join(sentences(dict(winner))):
         yield escaped(text)
     yield from _device(facts)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from nas.arrays import FloatArray
+from nas.arrays import FloatArray, IntArray
 from nas.gaussian import Hyper, Prior, Process, fit_process
 from nas.search.predictors.base import Fitted, Predictor, Scaling, register
 
@@ -33,13 +33,18 @@ class GaussianProcess(Predictor):
 
     def fit(self, inputs: FloatArray, values: FloatArray, *, seed: int) -> Fitted:
         scaling = Scaling.of(inputs, values)
-        (linear, smooth), targets = _inputs(scaling, inputs), scaling.values(values)
-        some = np.unique(np.linspace(0, len(targets) - 1, self.subset).astype(np.int64))
+        (linear, smooth), targets = process_inputs(scaling, inputs), scaling.values(values)
+        some = spread_out(len(targets), self.subset)
         hyper = fit_process(linear[some], smooth[some], targets[some], prior=_PRIOR, robust=False).hyper
         return _Fitted(scaling, Process(linear, smooth, targets, 0.0, hyper, np.ones(len(targets))))
 
 
-def _inputs(scaling: Scaling, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+def spread_out(count: int, most: int) -> IntArray:
+    """At most ``most`` of ``count`` positions, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
+
+
+def process_inputs(scaling: Scaling, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Inputs of the linear part, whose variances add up to 1, and of the smooth part."""
     points = scaling.inputs(inputs)
     return points / np.sqrt(max(1, points.shape[1])), points
@@ -52,7 +57,7 @@ class _Fitted(Fitted):
     process: Process
 
     def mean(self, inputs: FloatArray) -> FloatArray:
-        return self.scaling.unscaled(self.process.predict(*_inputs(self.scaling, inputs)))
+        return self.scaling.unscaled(self.process.predict(*process_inputs(self.scaling, inputs)))
 
     def std(self, inputs: FloatArray) -> FloatArray:
-        return self.scaling.unit * self.process.deviation(*_inputs(self.scaling, inputs))
+        return self.scaling.unit * self.process.deviation(*process_inputs(self.scaling, inputs))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import files
+from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.results import SearchResult, curve
 from nas.search.results.winners import Chosen, remeasured
 from nas.search.trials.evaluation import Evaluation
@@ -87,6 +88,7 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
         "noise": chosen.choice.noise,
         "equals": chosen.choice.equals,
         **_point(result, evaluation),
+        "posterior": _posterior(result, chosen.choice.posterior),
         "held_out": _count(chosen.held_out, remeasured(result.goals)),
         "network": evaluation.candidate.network.to_dict(),
     }
@@ -112,6 +114,20 @@ def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
             q.name: wilson(value * q.images, q.images) for q, value in named if q.images is not None
         },
         "estimated": {q.name: q.estimated(candidate.network) for q in result.goals.quantities},
+    }
+
+
+def _posterior(result: SearchResult, posterior: PosteriorAccuracy | None) -> dict[str, Any] | None:
+    """Returns the record of a posterior accuracy; ``least_difference`` is what the images can resolve."""
+    if posterior is None:
+        return None
+    return {
+        "objective": result.goals.objectives[0].name,
+        "accuracy": posterior.value,
+        "interval": posterior.interval,
+        "images": result.goals.objectives[0].images,
+        "evaluations": len(result.posteriors),
+        "least_difference": posterior.least_difference,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -14,14 +14,16 @@ from nas.arrays import FloatArray
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.search.goals.goals import Goals
-from nas.search.goals.objectives import Objective
 from nas.search.goals.pareto import front, hypervolume_curve
-from nas.search.goals.problem import Problem
+from nas.search.goals.problem import Candidate, Problem
+from nas.search.results.posterior import PosteriorAccuracy, posteriors
 from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture
-from nas.statistics import Count
 
 _ROUNDING = 1e-9  # tolerance in comparisons of accuracies
+
+Posteriors = Mapping[Candidate, PosteriorAccuracy]
+"""The accuracies of a search's networks, from ``posterior.posteriors``; empty for other first objectives."""
 
 
 @final
@@ -31,15 +33,23 @@ class Choice:
 
     Attributes:
         evaluation: The winner.
-        best: The best value of the first objective.
+        best: The best value of the first objective: of an accuracy, the best posterior one.
         noise: Networks within this distance of ``best`` are as good as the best.
         equals: Number of networks that are as good, including the winner.
+        posterior: The winner's posterior accuracy; ``None`` if the first objective is no accuracy on a known
+            number of images.
     """
 
     evaluation: Evaluation
     best: float
     noise: float
     equals: int
+    posterior: PosteriorAccuracy | None
+
+    @property
+    def value(self) -> float:
+        """The winner's value of the first objective: of an accuracy, the posterior one."""
+        return self.evaluation.outcome.values[0] if self.posterior is None else self.posterior.value
 
 
 @final
@@ -52,6 +62,7 @@ class SearchResult:
         goals: Objectives and limits, in the order of all values.
         evaluations: Every entry of the journal, including failed and rejected ones.
         front: The non-dominated usable evaluations, best in the first objective first.
+        posteriors: The posterior accuracy of each evaluated network.
         choice: The winner, and how clearly it wins.
         reference: The reference point of the hypervolume.
         hypervolume: The hypervolume after each evaluation that counts.
@@ -61,6 +72,7 @@ class SearchResult:
     goals: Goals
     evaluations: tuple[Evaluation, ...]
     front: tuple[Evaluation, ...]
+    posteriors: Posteriors
     choice: Choice
     reference: tuple[float, ...]
     hypervolume: FloatArray
@@ -96,7 +108,8 @@ def summarise(
     Raises:
         UserError: If no evaluation is usable.
     """
-    choice = choose_winner(goals, evaluations)
+    accuracies = posteriors(goals, evaluations)
+    choice = choose_winner(goals, evaluations, accuracies)
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     positions = front([e.outcome.values for e in usable], goals.directions)
     corner = reference if reference is not None else reference_point(goals, [*evaluations, *others])
@@ -105,19 +118,25 @@ def summarise(
         goals=goals,
         evaluations=tuple(evaluations),
         front=tuple(usable[position] for position in positions),
+        posteriors=accuracies,
         choice=choice,
         reference=tuple(float(value) for value in corner),
         hypervolume=curve(goals, evaluations, corner),
     )
 
 
-def choose_winner(goals: Goals, evaluations: Sequence[Evaluation]) -> Choice:
+def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: Posteriors) -> Choice:
     """Selects the best usable evaluation.
 
-    If the first objective is an accuracy on a known number of images, all networks within one standard error
-    of the best accuracy are as good as the best (the one-standard-error rule of Breiman et al. 1984,
-    "Classification and Regression Trees"). Among them, the best in the second objective wins, then in the
-    third, and so on: usually the fastest.
+    If the first objective is an accuracy on a known number of images, networks are compared by their
+    posterior accuracies, and all within one standard deviation of the best are as good as the best (as in the
+    one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees"). Among them, the
+    best in the second objective wins, then in the third, and so on: usually the fastest.
+
+    Args:
+        goals: The goals.
+        evaluations: Entries of the search, or those within a budget.
+        accuracies: The posterior accuracies of the search's networks.
 
     Raises:
         UserError: If no evaluation is usable.
@@ -125,20 +144,18 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation]) -> Choice:
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     if not usable:
         raise _nothing_usable(evaluations)
-    losses = goals.losses([evaluation.outcome.values for evaluation in usable])
+    own = [accuracies.get(evaluation.candidate) for evaluation in usable]
+    values = np.array([evaluation.outcome.values for evaluation in usable])
+    values[:, 0] = [
+        value if each is None else each.value for value, each in zip(values[:, 0], own, strict=True)
+    ]
+    losses = goals.losses(values)
     first = int(losses[:, 0].argmin())
-    best = usable[first].outcome.values[0]
-    noise = _noise(goals.objectives[0], best)
+    best = own[first]
+    noise = 0.0 if best is None else best.deviation
     equals = np.flatnonzero(losses[:, 0] <= losses[first, 0] + noise + _ROUNDING).tolist()
     winner = min(equals, key=lambda i: (*losses[i, 1:], losses[i, 0], usable[i].number))
-    return Choice(usable[winner], best, noise, len(equals))
-
-
-def _noise(objective: Objective, best: float) -> float:
-    """Returns the standard error of the best value; 0 unless it is an accuracy."""
-    if objective.images is None:
-        return 0.0
-    return Count(round(best * objective.images), objective.images).noise
+    return Choice(usable[winner], float(values[first, 0]), noise, len(equals), own[winner])
 
 
 def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:

@@ -83,7 +83,7 @@ def winners(
     choices: dict[float | None, Choice | None] = {None: result.choice}
     for budget in sorted(set(budgets_ms)):
         usable = within(result.goals, result.evaluations, budget)
-        choices[budget] = choose_winner(result.goals, usable) if usable else None
+        choices[budget] = choose_winner(result.goals, usable, result.posteriors) if usable else None
     candidates = dict.fromkeys(each.evaluation.candidate for each in choices.values() if each is not None)
     counts = {each: remeasure(each.network) for each in candidates} if remeasure is not None else {}
     return tuple(

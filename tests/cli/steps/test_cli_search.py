@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shutil
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -185,12 +186,20 @@ def test_of_two_networks_one_image_apart_the_faster_wins(project: Path) -> None:
     winner, [within] = (json.loads((folder / name).read_text()) for name in ("winner.json", "winners.json"))
     assert winner["code"] == within["code"] == rows[faster]["code"]
     total = seen[0]["images"]
-    assert winner["best"] == pytest.approx(121 / total)
     assert winner["equals"] == 2
-    sentence = "2 networks are within one standard error (3.1%) of the best accuracy"
-    assert f"search: {sentence}, {121 / total:.1%}; of these, the winner has the best latency_ms" in out
+    best, noise, posterior = winner["best"], winner["noise"], winner["posterior"]
+    assert posterior["accuracy"] <= best == pytest.approx(121 / total, abs=noise)
+    assert noise == pytest.approx(math.sqrt(best * (1 - best) / total), rel=0.15), "so few say little more"
+    assert (posterior["images"], posterior["evaluations"]) == (total, len(rows))
+    said = f"search: all {len(rows)} evaluations put the winner's accuracy at {posterior['accuracy']:.1%} ("
+    assert said in out
+    least = 100 * posterior["least_difference"]
+    assert f"chosen by {total} images, which cannot resolve differences below {least:.1f} points" in out
+    sentence = f"search: 2 networks are within one standard deviation ({noise:.1%}) of the best posterior"
+    assert f"{sentence} accuracy, {best:.1%}; of these, the winner has the best latency_ms" in out
     page = "\n".join(details(folder))
-    assert "2 networks are within one standard error (3.1 points) of the best accuracy" in page
+    assert f"2 networks are within one standard deviation ({100 * noise:.1f} points) of the best" in page
+    assert f"cannot resolve differences below {least:.1f} points" in page
 
 
 def test_another_search_on_the_same_weights_evaluates_nothing_again(project: Path) -> None:

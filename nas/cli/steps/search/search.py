@@ -23,6 +23,7 @@ from nas.hardware import common_unit
 from nas.latency import LatencyTable
 from nas.pipeline import Step
 from nas.search import Objective, Problem, Progress, SearchResult, Study, search, work
+from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, is_latency
 from nas.search.samplers import Sampler, make_sampler
@@ -37,6 +38,8 @@ _HOW = ("workers", "storage", "study")
 """Settings that do not affect a search's result."""
 
 _SHOW_EVERY_S = 0.5
+_SHARE_OF_STATUS = 0.05
+"""At most this share of the time goes into computing the status."""
 
 
 def step(context: Context) -> Step:
@@ -188,19 +191,20 @@ class _View:
     context: Context
     bar: Bar
     study: Study
-    _shown: float = field(default=0.0)
+    _next: float = field(default=0.0)
 
     def show(self, now: Progress) -> None:
         self.bar.show(now.evaluated, now.trials)
-        last = now.evaluated == now.trials
-        if not last and time.monotonic() - self._shown < _SHOW_EVERY_S:
+        last, start = now.evaluated == now.trials, time.monotonic()
+        if not last and start < self._next:
             return
         state = status(self.study.goals, now.entries, self.study.budgets_ms)
         what = "random search, the control: " if now.control else ""
         self.bar.note(what + _note(state, self.study.goals.objectives))
         metrics = state.metrics("control" if now.control else "search")
         self.context.tracker.log(metrics, step=now.evaluated)
-        self._shown = time.monotonic()
+        end = time.monotonic()
+        self._next = end + max(_SHOW_EVERY_S, (end - start) / _SHARE_OF_STATUS)
 
 
 def _note(state: Status, objectives: Sequence[Objective]) -> str:
@@ -227,7 +231,9 @@ def _say_result(result: SearchResult, folder: Path) -> None:
     values = zip(result.goals.quantities, winner.outcome.quantities, strict=True)
     described = [_described(each, value, result) for each, value in values]
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
-    if winner.outcome.values[0] != result.choice.best:
+    if result.choice.posterior is not None:
+        say(f"search: {_posterior(result, result.choice.posterior)}")
+    if result.choice.value != result.choice.best:
         say(f"search: {_as_good(result)}")
     held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
     if held_out is not None:
@@ -239,13 +245,23 @@ def _say_result(result: SearchResult, folder: Path) -> None:
         )
 
 
+def _posterior(result: SearchResult, posterior: PosteriorAccuracy) -> str:
+    """States the winner's posterior accuracy, and which differences the images can resolve."""
+    first, (low, high) = result.goals.objectives[0], posterior.interval
+    return (
+        f"all {len(result.posteriors)} evaluations put the winner's accuracy{_precision(first.name)} "
+        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); chosen by {first.images} images, which cannot "
+        f"resolve differences below {100 * posterior.least_difference:.1f} points"
+    )
+
+
 def _as_good(result: SearchResult) -> str:
     """Explains why the winner is not the most accurate network."""
     choice, (first, second) = result.choice, result.goals.objectives[:2]
     return (
-        f"{choice.equals} networks are within one standard error ({choice.noise:.1%}) of the best "
-        f"accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has the best "
-        f"{second.name}"
+        f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
+        f"posterior accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has "
+        f"the best {second.name}"
     )
 
 

@@ -13,7 +13,7 @@ from nas.search.goals.goals import Goals
 from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.problem import Problem
 from nas.search.predictors import Fitted, make_predictor
-from nas.search.samplers.planning.features import Features
+from nas.search.predictors.features import Features
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.operators import Operators
 from nas.search.samplers.planning.selection import survivors

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.search import Problem
-from nas.search.samplers.planning.features import Features
+from nas.search.predictors.features import Features
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, rng, tiny
 
