@@ -218,5 +218,18 @@ def test_useless_choices_are_warned_about(tmp_path: Path, change: dict[str, Any]
     assert any(warning.startswith(message) for warning in warnings), warnings
 
 
+def test_a_kernel_is_warned_about_once_and_at_the_highest_resolution_too(tmp_path: Path) -> None:
+    """Maps of 8 and 6 pixels: at 6 a kernel of 9 still reads pixels of the whole map."""
+    change = {"resolution": [12, 16], **stage(depth=[2], each_block={"kernel": [3, 9], "expand": [3, 6]})}
+    [warning] = load(tmp_path, change).warnings()
+    assert "a kernel of 9 is larger than the feature map of 8×8 pixels at resolution 16" in warning
+
+
+@pytest.mark.parametrize("modules", ["my_kinds", ["my_kinds", 5]])
+def test_modules_are_a_list_of_names(tmp_path: Path, modules: object) -> None:
+    with pytest.raises(UserError, match="it is a list of names of Python modules"):
+        load(tmp_path, {"modules": modules})
+
+
 def test_a_space_without_useless_choices_has_no_warnings(space: SearchSpace) -> None:
     assert space.warnings() == ()

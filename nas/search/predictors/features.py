@@ -62,7 +62,7 @@ class Features:
             for _ in range(table.shape[1])
         ]
         groups = list(dict.fromkeys(_group(d) for d in owners if d.index >= 0 and not _is_word(d)))
-        member = [[float(_group(d) == group and d.index >= 0) for group in groups] for d in owners]
+        member = [[float(_group(d) == group) for group in groups] for d in owners]
         return np.array(member, np.float64).reshape(len(owners), len(groups))
 
 

@@ -150,3 +150,13 @@ def test_errors_are_relative_to_the_measurement(tiny_space, table):
     macs = np.array([tiny_space.network(arch, classes=10).macs for arch in tiny_space.decode(data.rows)])
     errors = fit_line(macs, data.latency_ms)(macs) / data.latency_ms - 1
     assert table.accuracy.macs.mape == pytest.approx(np.abs(errors).mean(), rel=1e-4)
+
+
+def test_a_table_s_error_is_relative_to_the_measurement(tiny_space):
+    data = measured(tiny_space, FITTED + 20, 7)
+    noise = np.random.default_rng(0).uniform(0.7, 1.3, len(data.rows))
+    data = Measured(data.rows, data.latency_ms * noise)
+    found = fit_measured(tiny_space, data, device=DEVICE, classes=10, provenance={})
+    judged = [record for record in found.probes if record.role == "validation"]
+    errors = [abs(record.predicted_ms / record.mean_ms - 1) for record in judged]
+    assert found.accuracy.table.mape == pytest.approx(np.mean(errors), rel=1e-3)

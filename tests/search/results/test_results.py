@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from nas.search import (
 )
 from nas.search.goals.objectives import evaluate_many
 from nas.search.results.importance import importances
+from nas.search.results.results import summarise
 from nas.search.results.status import status
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, LinearTable, Scorer, objectives, rng, smooth, tiny, tiny_study
@@ -139,6 +141,14 @@ def test_limits_reject_what_breaks_them_and_are_no_objectives(tmp_path: Path) ->
     assert winner["values"]["macs"] == result.winner.candidate.network.macs
     again = run(tmp_path, objectives(scorer), limits=[macs(bound=bound)], trials=15)
     assert again.evaluations == result.evaluations
+
+
+def test_a_network_that_breaks_a_bound_is_not_on_the_front(tmp_path: Path) -> None:
+    found = run(tmp_path, objectives())
+    best = min(found.front, key=lambda each: each.outcome.values[1])
+    broken = replace(best, outcome=replace(best.outcome, state=State.STOPPED))
+    others = [broken if each == best else each for each in found.evaluations]
+    assert broken not in summarise(found.problem, found.goals, others).front
 
 
 def test_an_accuracy_can_be_a_limit(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from nas.search.goals.objectives import evaluate_many
 from nas.search.goals.pareto import front, hypervolume
 from nas.search.goals.problem import Networks
 from nas.search.proposals import default_initial
-from nas.search.samplers.planning.guided import Guided
+from nas.search.samplers.planning.guided import Guided, _known
 from nas.search.samplers.planning.history import History
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.surrogate import Scores, Surrogate
@@ -105,6 +105,15 @@ def test_running_networks_count_as_what_they_are_expected_to_be() -> None:
         return hypervolume(np.concatenate(losses), [-0.4, 1.5], ["minimize"] * 2)
 
     assert volume(second) > volume(avoiding)
+
+
+def test_only_networks_within_the_bounds_have_to_be_improved_upon() -> None:
+    goals = two_goals(bound_ms=0.5)
+    history = history_of(some(40), goals)
+    surrogate = Surrogate.fit(PROBLEM, goals, history, predictor=GP, seed=0)
+    within = history.violations <= 0
+    assert 0 < within.sum() < len(within)
+    assert _known(surrogate, history).tolist() == history.losses[within].tolist()
 
 
 def test_every_fifth_network_is_there_to_learn_from() -> None:

@@ -14,6 +14,7 @@ from nas.arrays import IntArray
 from nas.search import Problem, Sampler, make_sampler
 from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
+from nas.search.samplers.planning.evolution import _ranked
 from nas.search.samplers.planning.history import History, read_history
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.sampler import PlannedSampler, Planner
@@ -142,6 +143,21 @@ def test_the_history_tells_apart_what_was_found_what_failed_and_what_is_under_wa
     assert history.losses[:, 0].tolist() == [-study.trials[i].values[0] for i in (0, 2)]
     expected = [max(0.0, goals.objectives[1].violation(study.trials[i].values[1])) for i in (0, 2)]
     assert history.violations == pytest.approx(expected)
+
+
+def test_losses_that_are_missing_count_as_the_worst_known_ones() -> None:
+    rows = PROBLEM.space.sample_many(3, rng())
+    values = np.array([[np.nan, 1.0], [2.0, np.nan], [5.0, 3.0]])
+    history = History(
+        rows=rows,
+        values=values,
+        losses=values,
+        violations=np.zeros(3),
+        running=rows[:0],
+        seen=frozenset(map(tuple, rows.tolist())),
+    )
+    assert history.complete.tolist() == [2]
+    assert _ranked(history).tolist() == [[5, 1], [2, 3], [5, 3]]
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from nas.arrays import FloatArray
 from nas.search.goals.pareto import hypervolume
-from nas.search.samplers.planning.niching import _associate, niched_survivors, reference_directions
+from nas.search.samplers.planning.niching import (
+    _associate,
+    _normalised,
+    niched_survivors,
+    reference_directions,
+)
 from nas.search.samplers.planning.selection import crowding, ranks, survivors
 from tests.search.problems import rng
 
@@ -109,3 +114,8 @@ def test_a_point_belongs_to_the_direction_that_it_lies_on_however_long_that_is()
     niche, distance = _associate(np.array([[1.0, 1.0], [0.9, 0.0]]), np.array([[1.0, 0.0], [0.5, 0.5]]))
     assert niche.tolist() == [1, 0]
     np.testing.assert_allclose(distance, 0, atol=1e-7)
+
+
+def test_losses_are_normalised_by_the_plane_through_the_points_nearest_to_the_axes() -> None:
+    losses = np.array([[2, 0, 0], [0, 4, 0], [0, 0, 8], [3, 3, 3]], np.float64)
+    assert _normalised(losses + 7) == pytest.approx(losses / [2, 4, 8])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nas.errors import UserError
 from nas.files import append_lines, drop_partial_line
 from nas.masking import masked, masked_values
 from nas.search import Goals, Objective, Problem, Shared, Study, make_sampler, search
-from nas.search.trials.optuna_storage import open_storage, storage_faults
+from nas.search.trials.optuna_storage import open_storage, open_study, storage_faults
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, objectives, tiny
 from tests.search.trials.postgresql import PASSWORD, postgresql
@@ -94,6 +95,20 @@ def test_a_study_of_another_search_is_refused(kind: str, tmp_path: Path) -> None
     ):
         run(tmp_path, storage, study="mine", sampler="nsga2")
     run(tmp_path, storage, study="mine", trials=4)
+
+
+def test_a_study_that_another_worker_created_meanwhile_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check before the study is opened sees none."""
+    monkeypatch.setattr("nas.search.trials.optuna_storage.check_study", lambda *_, **__: None)
+    storage = open_storage(str(tmp_path / "journal.log"))
+    for data, match in (
+        ("digits", None),
+        ("cifar10", "belongs to a search with data 'digits', not 'cifar10'"),
+    ):
+        with nullcontext() if match is None else pytest.raises(UserError, match=match):
+            open_study(storage, "mine", directions=["maximize"], facts={"data": data}, place="here")
 
 
 def create_foreign(

@@ -284,3 +284,6 @@ def test_only_a_silence_that_lasts_is_one() -> None:
     time.sleep(0.03)
     assert watch.is_silent(0, 1)
     assert not watch.is_silent(0, 2)
+    patient = Watch(grace_s=60)
+    assert not patient.is_silent(0, 1)
+    assert not patient.is_silent(0, 1), "the silence is shorter than the grace"
