@@ -262,7 +262,12 @@ class FinishConfig(OptimizationConfig):
         extremes: Whether to train the largest and the smallest network of the space too.
         baseline: Reference network that is trained for comparison, at several widths.
         baseline_widths: Width multipliers of the baseline; [] disables the comparison.
-        baseline_resolution: Input resolution of the baseline; null uses the space's largest.
+        baseline_resolutions: Input resolutions of the baseline, each with every width; null uses the space's
+            smallest and largest.
+        baseline_stride: Largest total stride of the baseline, i.e. pixels of the image per pixel after its
+            stages. Its first strides are halved until it is kept. null keeps 3 pixels a side; 32 or more
+            leaves published networks as they are.
+        baseline_resolution: Deprecated; use baseline_resolutions=[N].
         mixup: Alpha of mixup, which blends pairs of images and their labels, e.g. 0.2; 0 is off.
         cutmix: Alpha of cutmix, which puts a part of one image into another, e.g. 1; 0 is off. With both,
             each batch gets one of them.
@@ -276,6 +281,8 @@ class FinishConfig(OptimizationConfig):
     extremes: bool
     baseline: str
     baseline_widths: list[float]
+    baseline_resolutions: list[int] | None
+    baseline_stride: int | None
     baseline_resolution: int | None
     mixup: float
     cutmix: float

@@ -114,7 +114,9 @@ def result(run_dir: Path) -> list[str]:
             html.missing("The exported files are not measured yet; to measure them, run", command),
         ]
     svg = to_svg(draw_comparison(rows), name="comparison", title="Test accuracy against measured latency")
-    caption = "Networks trained in the same way. Bars: 95 % intervals. The line joins the baselines."
+    caption = (
+        "Networks trained in the same way. Bars: 95 % intervals. Lines join baselines of one resolution."
+    )
     return [*parts, html.figure(svg, caption)]
 
 

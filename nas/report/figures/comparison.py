@@ -28,22 +28,32 @@ def draw_comparison(rows: Sequence[Row]) -> Figure:
     """Draws the networks with measured latency; bars are the 95 % intervals of accuracy and latency."""
     figure, axes = new_figure()
     measured = [row for row in rows if row.latency_ms is not None]
-    baselines = sorted(_point(row) for row in measured if row.role == "baseline")
-    if baselines:
-        axes.plot(*zip(*baselines, strict=True), color=GREEN, linewidth=1, alpha=0.5)
+    lines = _lines(measured)
+    for line in lines:
+        axes.plot(*zip(*line, strict=True), color=GREEN, linewidth=1, alpha=0.5)
     for row in measured:
         _draw(axes, row)
     unit = latency_unit(measured[0].measured_batch) if measured else "ms"
     axes.set_xlabel(f"measured latency of the exported file ({unit})")
     axes.set_ylabel("test accuracy (%)")
     axes.margins(0.14)
-    last = max(baselines, default=None)
+    last = max((point for line in lines for point in line), default=None)
     labels = [
         (*_point(row), _name(row, whole=_point(row) == last), ROLE_COLOURS[row.role]) for row in measured
     ]
     bars = [point for row in measured for point in _bars(row)]
-    label_points(axes, labels, avoid=[*bars, *between(baselines)])
+    label_points(axes, labels, avoid=[*bars, *(point for line in lines for point in between(line))])
     return figure
+
+
+def _lines(rows: Sequence[Row]) -> list[list[tuple[float, float]]]:
+    """Returns the baselines' points, a line for each resolution."""
+    baselines = [row for row in rows if row.role == "baseline"]
+    resolutions = sorted({row.network.resolution for row in baselines})
+    return [
+        sorted(_point(row) for row in baselines if row.network.resolution == resolution)
+        for resolution in resolutions
+    ]
 
 
 def _point(row: Row) -> tuple[float, float]:
@@ -52,8 +62,8 @@ def _point(row: Row) -> tuple[float, float]:
 
 
 def _name(row: Row, *, whole: bool) -> str:
-    """Returns a label; baselines, which differ in width only, have their full name once, at the slowest."""
-    return row.name if whole or row.role != "baseline" else row.name.rsplit(" ", 1)[-1]
+    """Returns a label; baselines have their full name once, at the slowest, others width and resolution."""
+    return row.name if whole or row.role != "baseline" else row.name.split(" ", 1)[-1]
 
 
 def _bars(row: Row) -> list[tuple[float, float]]:

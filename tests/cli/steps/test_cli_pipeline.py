@@ -72,7 +72,7 @@ train: {epochs: 1, batch_size: 16, calibration_images: 16}
 table: {budget: 1s, correction_networks: 2, validation_networks: 2}
 search: {trials: 6, population: 4, latency_fraction: 1}
 scale: {latency_ratio: 1.3, min_phi: 0, max_phi: 1}
-finish: {epochs: 1, batch_size: 16, extremes: false, baseline_widths: [0.1]}
+finish: {epochs: 1, batch_size: 16, extremes: false, baseline_widths: [0.1], baseline_resolutions: [20]}
 export: {measure_budget: 1s, parity_images: 8}
 """
 
@@ -305,7 +305,14 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["train.calibration_images=0"], "train.calibration_images is 0; give at least 1"),
         (["finish.batch_size=0"], "finish.batch_size is 0; give at least 1"),
         (["finish.ema_decay=1"], "finish.ema_decay is 1.0; give 0 for no average"),
-        (["finish.baseline_resolution=-1"], "finish.baseline_resolution is -1; give a number of pixels"),
+        (
+            ["finish.baseline_resolutions=null", "finish.baseline_resolution=-1"],
+            "finish.baseline_resolution is -1; give a number of pixels",
+        ),
+        (["finish.baseline_resolutions=[16,0]"], "finish.baseline_resolutions is [16, 0]; give numbers of"),
+        (["finish.baseline_resolutions=[]"], "finish.baseline_resolutions is []; give numbers of pixels"),
+        (["finish.baseline_resolution=16"], "finish.baseline_resolution and finish.baseline_resolutions are"),
+        (["finish.baseline_stride=0"], "finish.baseline_stride is 0; give at least 1, or null"),
         (["scale.alpha=0"], "scale.alpha is 0.0; give a positive number"),
         (
             ["scale.alpha=0.9"],

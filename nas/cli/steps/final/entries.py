@@ -9,7 +9,8 @@ from pathlib import Path
 from nas.cli.steps.context import Context
 from nas.cli.steps.final import budget
 from nas.cli.steps.final import scale as scale_step
-from nas.network import NetworkSpec, read_network, reference_network
+from nas.cli.steps.final.baselines import baselines
+from nas.network import NetworkSpec, read_network
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,6 @@ class Entry:
         return f"{self.name.replace(' ×', '_x').replace(' ', '_')}.safetensors"
 
 
-def baseline_resolution(context: Context) -> int:
-    """Returns the resolution of the baselines in pixels."""
-    return context.config.finish.baseline_resolution or max(context.space.resolutions)
-
-
 def entries(context: Context) -> Iterator[Entry]:
     """Yields the networks to train and compare, the winner first."""
     config, splits = context.config.finish, context.data.splits
@@ -51,12 +47,8 @@ def entries(context: Context) -> Iterator[Entry]:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
             network = context.space.network(arch, classes=classes, input_channels=channels)
             yield Entry(role, role, network, str(arch))
-    resolution = baseline_resolution(context)
-    for width in config.baseline_widths:
-        network = reference_network(
-            config.baseline, resolution=resolution, width=width, classes=classes, input_channels=channels
-        )
-        yield Entry(f"{config.baseline} ×{width:g}", "baseline", network)
+    for name, network in baselines(context, classes=classes, channels=channels):
+        yield Entry(name, "baseline", network)
 
 
 def _winner(context: Context) -> tuple[NetworkSpec, str | None]:

@@ -13,14 +13,15 @@ from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.final import budget
 from nas.cli.steps.final import scale as scale_step
-from nas.cli.steps.final.entries import Entry, baseline_resolution, entries
+from nas.cli.steps.final.baselines import changed_strides, check_baselines
+from nas.cli.steps.final.entries import Entry, entries
 from nas.cli.steps.final.method import epochs_in_words, method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.latency import LatencyTable, load_table
-from nas.network import NetworkSpec, read_network, reference_network
+from nas.network import NetworkSpec, read_network
 from nas.pipeline import Step, differs_only_in
 
 if TYPE_CHECKING:
@@ -64,19 +65,13 @@ def check(context: Context) -> None:
     config = context.config.finish
     if config.workers is not None and config.workers < 1:
         raise UserError(f"finish.workers is {config.workers}; there must be at least one, or null")
-    if config.baseline_resolution is not None and config.baseline_resolution < 1:
-        raise UserError(
-            f"finish.baseline_resolution is {config.baseline_resolution}; give a number of pixels, or null "
-            "for the space's largest"
-        )
+    check_baselines(context)
     context.check_data()
     hyperparameters(config)
     method(config)
     if config.network is not None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
-    for width in config.baseline_widths:
-        reference_network(config.baseline, resolution=baseline_resolution(context), width=width)
 
 
 def workers(context: Context) -> int:
@@ -128,6 +123,8 @@ def _count(context: Context, todo: list[Entry]) -> int:
 
 def _finish(context: Context, folder: Path) -> None:
     todo = list(entries(context))
+    for line in changed_strides(context):
+        say(f"final: {line}")
     _take_over(context, todo, folder)
     table = _table(context, todo, folder)
     count = _count(context, todo)
