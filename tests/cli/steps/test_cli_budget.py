@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from nas.cli.steps.final.budget import verdict
-from nas.deploy.attempts import read_attempts
-from nas.deploy.manifest import Spread, read_manifest
+from nas.cli.steps.final.budget import next_candidate, verdict
+from nas.deploy.attempts import Attempt, read_attempts
+from nas.deploy.manifest import Artefact, Spread, read_manifest
 from nas.files import read_json, sha256, write_json
 from nas.network import NetworkSpec
 from nas.report import read_table
@@ -29,7 +29,13 @@ BUDGET_MS = 0.25
 ENFORCED = (*SETTINGS, "export.enforce=true")
 
 
-def with_candidates(finished: Run, name: str, *, widths: tuple[int, ...]) -> Path:
+PREDICTED_MS = (0.225, 1e-4, 1e-6)
+"""Predictions that leave room for wide networks that take far longer."""
+
+
+def with_candidates(
+    finished: Run, name: str, *, widths: tuple[int, ...], predicted_ms: tuple[float, ...] = PREDICTED_MS
+) -> Path:
     """Copies the run, as if scaling had predicted too little for wide networks: one for each width."""
     folder = finished.folder / "runs" / name
     shutil.copytree(finished.run_dir, folder)
@@ -39,11 +45,11 @@ def with_candidates(finished: Run, name: str, *, widths: tuple[int, ...]) -> Pat
     entries = [
         {
             "phi": float(width),
-            "predicted_ms": 0.9 * BUDGET_MS - 0.01 * number,
+            "predicted_ms": predicted,
             "estimated": False,
             "network": scale(winner, width=width, resolution=2 if width > 1 else 1).to_dict(),
         }
-        for number, width in enumerate(widths)
+        for width, predicted in zip(widths, predicted_ms, strict=False)
     ]
     write_json(path, {**value, **entries[0], "latency_ms": BUDGET_MS, "code": None, "fallbacks": entries[1:]})
     record = read_json(path.with_name("step.json"))
@@ -99,7 +105,7 @@ def test_what_was_tried_is_shown(finished: Run, replaced: tuple[Path, str]) -> N
         out,
     )
     assert missed == ["scaled network", "fallback 1"]
-    assert "deploy: next is fallback 2, predicted 0.205 ms" in out
+    assert "deploy: next is fallback 2, predicted 1e-06 ms" in out
     last = out[out.rindex("deploy: done") :]
     page = (folder / "report.html").read_text()
     for text in ("Missed the budget of 0.250 ms", "scaled network", "fallback 1"):
@@ -156,6 +162,50 @@ def test_a_run_fails_if_no_candidate_meets_the_budget(finished: Run) -> None:
     code, _, err = finished.nas("run", *ENFORCED, f"run_dir={folder}", "export.fallbacks=2")
     assert code == 2
     assert "fallback 1 " in err and "fallback 2 " in err and "export.fallbacks above" not in err
+
+
+def test_candidates_that_would_miss_the_budget_too_are_passed_over(finished: Run) -> None:
+    near = (0.225, 0.215, 0.205)
+    folder = with_candidates(finished, "passed_over", widths=(24, 16, 1), predicted_ms=near)
+    code, out, err = finished.nas("run", *ENFORCED, f"run_dir={folder}")
+    assert code == 2
+    assert out.count("training winner") == 1
+    assert re.search(
+        r"scaled network [\d.]+ ms; their files are in .*missed\. scale\.json has 2 fallbacks more, which "
+        r"would miss it too: files took [\d.]+ times their predicted latency\. Run again with scale\.margin=",
+        err.strip(),
+    ), err
+    folder = with_candidates(
+        finished, "one_passed_over", widths=(24, 16, 1), predicted_ms=(0.225, 0.215, 1e-6)
+    )
+    code, out, err = finished.nas("run", *ENFORCED, f"run_dir={folder}", "export.fallbacks=1")
+    assert code == 0, err
+    assert "deploy: passed over 1 fallback, which would miss it too: files took " in out
+    assert "deploy: next is fallback 2, predicted 1e-06 ms" in out
+
+
+def missed(number: int, *, predicted_ms: float, measured_ms: float) -> Attempt:
+    file = Artefact(
+        name="winner",
+        format="onnx",
+        file="winner.onnx",
+        sha256="",
+        size_bytes=1,
+        parity=None,
+        latency_ms=Spread(value=measured_ms, low=measured_ms, high=measured_ms),
+    )
+    return Attempt(candidate=number, phi=1.0, predicted_ms=predicted_ms, budget_ms=1.0, artefact=file)
+
+
+def test_predictions_are_corrected_by_the_mean_error_of_those_that_missed() -> None:
+    predicted = [0.99, 0.97, 0.95, 0.93, 0.91, 0.89, 0.87]
+    first = missed(0, predicted_ms=0.99, measured_ms=1.089)
+    assert next_candidate(predicted, [first]) == 5, "0.91 times 1.1 exceeds 1"
+    second = missed(5, predicted_ms=0.89, measured_ms=1.02)
+    assert next_candidate(predicted, [first, second]) == 6
+    assert next_candidate(predicted[:6], [first, second]) is None
+    slight = missed(0, predicted_ms=0.99, measured_ms=1.001)
+    assert next_candidate(predicted, [slight]) == 1
 
 
 def test_nas_export_fails_and_keeps_the_files_aside(finished: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def _settings(context: Context) -> dict[str, Any]:
 
 
 def advance(context: Context, miss: MissedBudgetError) -> None:
-    """Records a miss, and moves the run on to the next candidate.
+    """Records a miss, and moves the run on to the next candidate that may meet the budget.
 
     Raises:
         UserError: If there is no other candidate.
@@ -102,28 +103,61 @@ def advance(context: Context, miss: MissedBudgetError) -> None:
     missed = miss.attempt
     before = read_attempts(context.run_dir).adding(missed)
     attempts = replace(before, candidate=missed.candidate, settings=_settings(context))
-    available = len(scale_step.read_candidates(context)) - 1
-    following = missed.candidate + 1
-    if following > min(available, context.config.export.fallbacks):
+    predicted = [network.predicted_ms for network, _ in scale_step.read_candidates(context)]
+    following = next_candidate(predicted, attempts.missed)
+    if following is None or len(attempts.missed) > context.config.export.fallbacks:
         write_attempts(context.run_dir, attempts)
-        raise UserError(_exhausted(context, attempts.missed, available=available))
+        raise UserError(_exhausted(context, attempts.missed, predicted))
     write_attempts(context.run_dir, replace(attempts, candidate=following))
-    (network, _) = scale_step.read_candidates(context)[following]
     unit = _unit(missed.artefact)
     say(f"deploy: missed: {miss.fact}")
-    say(f"deploy: next is {candidate_name(following)}, predicted {network.predicted_ms:.4g} {unit}")
+    if passed := following - missed.candidate - 1:
+        say(f"deploy: passed over {_fallbacks(passed)}{_too_slow(attempts.missed)}")
+    say(f"deploy: next is {candidate_name(following)}, predicted {predicted[following]:.4g} {unit}")
 
 
-def _exhausted(context: Context, missed: Sequence[Attempt], *, available: int) -> str:
-    first, unit = missed[0], _unit(missed[0].artefact)
+def next_candidate(predicted_ms: Sequence[float], missed: Sequence[Attempt]) -> int | None:
+    """Returns the next candidate that meets the budget if predictions err as for those that missed it.
+
+    Args:
+        predicted_ms: The predicted latency of each candidate.
+        missed: The candidates that missed the budget, in order.
+
+    Returns:
+        Its number; ``None`` if there is none.
+    """
+    ratio, budget_ms = _ratio(missed), missed[-1].budget_ms
+    later = range(missed[-1].candidate + 1, len(predicted_ms))
+    return next((number for number in later if predicted_ms[number] * ratio <= budget_ms), None)
+
+
+def _ratio(missed: Sequence[Attempt]) -> float:
+    """Returns the geometric mean of measured / predicted latency."""
+    return statistics.geometric_mean([each.measured_ms / each.predicted_ms for each in missed])
+
+
+def _fallbacks(count: int) -> str:
+    return "1 fallback" if count == 1 else f"{count} fallbacks"
+
+
+def _too_slow(missed: Sequence[Attempt]) -> str:
+    return f", which would miss it too: files took {_ratio(missed):.2f} times their predicted latency"
+
+
+def _exhausted(context: Context, missed: Sequence[Attempt], predicted_ms: Sequence[float]) -> str:
+    first, unit, available = missed[0], _unit(missed[0].artefact), len(predicted_ms) - 1
     tried = ", ".join(f"{each.name} {each.measured_ms:.4g} {unit}" for each in missed)
-    more = ""
-    if available > context.config.export.fallbacks:
-        more = f"export.fallbacks above {context.config.export.fallbacks} (scale.json has {available}), or "
-    return (
+    text = (
         f"no candidate meets the budget of {first.budget_ms:.4g} {unit}: {tried}; their files are in "
-        f"{context.path(FOLDER)}. Run again with {more}scale.margin={_margin(missed)}"
+        f"{context.path(FOLDER)}"
     )
+    rest = available - missed[-1].candidate
+    more = ""
+    if next_candidate(predicted_ms, missed) is not None:
+        more = f"export.fallbacks above {context.config.export.fallbacks} (scale.json has {available}), or "
+    elif rest:
+        text += f". scale.json has {_fallbacks(rest)} more{_too_slow(missed)}"
+    return f"{text}. Run again with {more}scale.margin={_margin(missed)}"
 
 
 def check_budget(context: Context, files: Sequence[Artefact], *, number: int, folder: Path) -> None:
