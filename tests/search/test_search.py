@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nas.errors import UserError
@@ -33,6 +32,7 @@ from nas.search import (
 )
 from nas.search.goals.objectives import Direction
 from nas.search.reachable import _shown
+from nas.search.results.posterior import LEAST
 from nas.space import Architecture, SearchSpace
 from tests.search.problems import (
     CLASSES,
@@ -305,13 +305,13 @@ def test_the_control_takes_over_what_the_search_has_evaluated(tmp_path: Path) ->
 
 
 def test_of_networks_within_one_standard_error_the_fastest_wins(tmp_path: Path) -> None:
-    """On 100 images, 80 right and 76 right are as good; 75 right are not."""
+    """On 100 images, 80 and 76 right are as good, 75 are not. So few networks have no posterior."""
     rights = {0: 80, 1: 76, 2: 75, 3: 76}
 
     def score(networks: Sequence[NetworkSpec]) -> list[float]:
         return [rights.get(order[network], 50) / 100 for network in networks]
 
-    candidates = Problem(tiny(), CLASSES).candidates(tiny().sample_many(30, rng()))
+    candidates = Problem(tiny(), CLASSES).candidates(tiny().sample_many(LEAST - 1, rng()))
     by_cost = sorted({each.network for each in candidates}, key=lambda network: -network.macs)
     order = {network: number for number, network in enumerate(by_cost)}
     found = {}
@@ -344,7 +344,7 @@ def test_a_missing_winner_is_an_error(tmp_path: Path) -> None:
 
 def test_nsga2_beats_random_search_on_a_smooth_problem(tmp_path: Path) -> None:
     gains = []
-    for seed in range(5):
+    for seed in range(3):
         run(
             tmp_path / str(seed),
             objectives(),
@@ -355,8 +355,7 @@ def test_nsga2_beats_random_search_on_a_smooth_problem(tmp_path: Path) -> None:
         )
         control = json.loads((tmp_path / str(seed) / "control.json").read_text())
         gains.append(control["search_hypervolume"] - control["hypervolume"])
-    assert np.mean(gains) > 0
-    assert sum(gain > 0 for gain in gains) >= 4
+    assert min(gains) > 0
 
 
 @pytest.mark.parametrize(

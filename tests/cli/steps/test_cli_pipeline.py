@@ -435,14 +435,15 @@ def test_images_of_another_split_are_refused(
     assert finished.results() == before
 
 
-def test_a_whole_run_makes_anew_what_another_split_changes(finished: Run) -> None:
+def test_what_another_split_changes_is_made_anew(finished: Run) -> None:
     folder = finished.folder / "runs" / "split"
     shutil.copytree(finished.run_dir, folder)
     given = ["experiment=mini", f"run_dir={folder}", "seed=1"]
-    code, out, err = finished.nas("run", *given)
+    code, out, err = finished.nas("train", *given)
     assert code == 0, err
     assert "supernet: done again, because seed: 0 -> 1" in out
     assert finished.nas("search", *given, "data.augment.flip=true")[0] == 0, "this changes no image judged on"
+    assert finished.nas("scale", *given)[0] == 0
     given += ["data.validation_fraction=0.2", "finish.workers=1"]
     assert finished.nas("finish", *given)[0] == 0, "the test images are the same"
 
@@ -521,24 +522,25 @@ def test_blocks_that_the_table_lacks_are_measured_or_estimated(
 
 def test_a_family_is_scored_trained_and_exported(finished: Run) -> None:
     """The whole of the scaling: a grid of growths, each trained for an epoch, and the members φ = 0 and 1."""
-    given = ("experiment=mini", "scale.method=grid", "scale.score_epochs=1", "scale.family=1")
+    folder = finished.folder / "runs" / "family"
+    shutil.copytree(finished.run_dir, folder)
+    given = ("experiment=mini", f"run_dir={folder}", "export.formats=[onnx]")
+    given += ("scale.method=grid", "scale.score_epochs=1", "scale.family=1")
     for command in ("scale", "finish", "export"):
         code, _, err = finished.nas(command, *given)
         assert code == 0, err
-    scaled = json.loads((finished.run_dir / "scale" / "scale.json").read_text())
+    scaled = json.loads((folder / "scale" / "scale.json").read_text())
     growth = scaled["growth"]
     assert growth["alpha"] * growth["beta"] ** 2 * growth["gamma"] ** 2 == pytest.approx(2)
     best = max(item["accuracy"] for item in scaled["scores"])
     assert len(scaled["scores"]) > 1 and 0 <= best <= 1
     assert [member["phi"] for member in scaled["family"]] == [0, 1]
-    networks = json.loads((finished.run_dir / "final" / "results.json").read_text())["networks"]
+    networks = json.loads((folder / "final" / "results.json").read_text())["networks"]
     members = {item["name"]: item["network"] for item in networks if item["role"] in ("winner", "family")}
     for member in scaled["family"]:  # one that equals the winner is not trained twice
         assert member["network"] in members.values()
     for name in members:
-        assert (finished.run_dir / "deploy" / f"{file_stem(name)}.onnx").is_file()
-    for command in ("scale", "finish", "export"):  # and back, for the other tests
-        assert finished.nas(command, "experiment=mini")[0] == 0
+        assert (folder / "deploy" / f"{file_stem(name)}.onnx").is_file()
 
 
 def test_candidates_are_scored_with_the_supernet_or_by_training(finished: Run) -> None:
