@@ -101,7 +101,8 @@ class DataConfig:
         name: The loader: digits, cifar10, cifar100, image_folder or imagenet.
         root: Folder of the images, for loaders that need one.
         download: Whether the loader may download the images to root.
-        validation_fraction: Share of the training images that is held out for the search.
+        validation_fraction: Share of the training images that is held out for the search; null is a tenth,
+            but of few images 1,250 or a quarter of them.
         test_fraction: Share that is held out for the final test, if the data set has no test images of its
             own.
         channels: 1 (grey) or 3 (colour); null keeps the images as they are.
@@ -116,7 +117,7 @@ class DataConfig:
     name: str
     root: str | None = None
     download: bool = False
-    validation_fraction: float = 0.1
+    validation_fraction: float | None = None
     test_fraction: float = 0.2
     channels: int | None = None
     workers: int | None = None
@@ -405,7 +406,8 @@ class SearchConfig:
         latency_fraction: The same bound, as a share of the predicted latency of the space's largest network.
         budgets_ms: Latency budgets per inference; winners.json names the best network within each.
         holdout_fraction: Share of the search-validation images that is hidden from the search; the winners
-            are evaluated again on them.
+            are evaluated again on them. null is half, but of fewer than 1,250 images those that the search,
+            which gets 625, leaves: at least a quarter.
         halving: Shares of the search's images after which networks that are clearly worse than the front are
             stopped, e.g. [0.25, 0.5]; [] evaluates all networks on all images.
         workers: Processes of this machine that search together.
@@ -427,7 +429,7 @@ class SearchConfig:
     latency_ms: float | None
     latency_fraction: float | None
     budgets_ms: list[float]
-    holdout_fraction: float
+    holdout_fraction: float | None
     halving: list[float]
     workers: int
     storage: str | None

@@ -17,6 +17,9 @@ Statistic = Callable[[FloatArray, FloatArray], float]
 Z95 = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
 
+ENOUGH_IMAGES = 625
+"""Images on which the standard error of an accuracy is at most 2 points, whatever the accuracy: 50 / √625."""
+
 _Z_CLEARLY = 1.644854
 """The same for a 90 % interval: those of equal accuracies are disjoint in 1 to 2 of 100 comparisons."""
 

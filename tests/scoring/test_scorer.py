@@ -14,6 +14,7 @@ import torch
 from nas.errors import UserError
 from nas.nn import Supernet
 from nas.scoring import EvaluationCache, Scorer
+from nas.scoring.scorer import holdout_count
 from nas.search import Goals, macs
 from nas.space import SearchSpace
 from nas.statistics import Count
@@ -114,6 +115,20 @@ def test_counts_of_an_earlier_version_are_not_counted_again(tmp_path: Path, part
         evaluator(), seed=0, holdout_fraction=0.25, cache=EvaluationCache(path, facts={**FACTS, "seed": 4})
     )
     assert other.seen.cache.get(NETWORK, images) is None
+
+
+@pytest.mark.parametrize(
+    ("images", "count"), [(1, 0), (40, 10), (500, 125), (1000, 375), (1250, 625), (5000, 2500)]
+)
+def test_of_few_images_the_search_gets_more_than_half(images: int, count: int) -> None:
+    assert holdout_count(images, None) == count
+    assert holdout_count(images, 0.5) == round(images / 2)
+
+
+def test_the_automatic_share_is_held_out() -> None:
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=None)
+    assert scorer.held_out is not None
+    assert (scorer.images, len(scorer.held_out.images)) == (30, 10)
 
 
 @pytest.mark.parametrize(

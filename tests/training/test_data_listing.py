@@ -163,8 +163,10 @@ def test_folders_with_images_that_are_no_part_are_named(root: Path) -> None:
 def test_classes_without_images_in_a_part_are_named(root: Path) -> None:
     write(root / "train" / "fox", count=1)
     (note,) = load(root).notes[:1]
-    assert note == "no search-validation images of fox: the search does not see how well they are classified"
-    assert load(root).notes[1:] == ("no test images of fox: the test accuracy says nothing about them",)
+    consequence = "the search does not see how well they are classified"
+    assert note == f"no search-validation images of fox (1 in all): {consequence}"
+    consequence = "the test accuracy says nothing about them"
+    assert load(root).notes[1:] == (f"no test images of fox (1 in all): {consequence}",)
     for part in ("val", "test"):
         write(root / part / "cat")
     assert len(load(root).notes) == 2

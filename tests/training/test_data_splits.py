@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nas.errors import UserError
 from nas.training.data import Images, MemoryImages, Splits, data_sets, load_data, subset
-from nas.training.data.splits import stratified
+from nas.training.data.splits import stratified, validation_count
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80)
 
@@ -17,7 +17,7 @@ LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80)
 def digits(
     *,
     seed: int = 0,
-    validation_fraction: float = 0.2,
+    validation_fraction: float | None = 0.2,
     test_fraction: float = 0.2,
     channels: int | None = None,
 ) -> Splits:
@@ -51,8 +51,10 @@ def test_stratified_takes_each_class_in_proportion(labels: list[int], share: flo
         size = labels.count(label)
         got = sum(labels[index] == label for index in taken.tolist())
         assert got < size, "a class was emptied"
-        # Classes that must keep their last image leave their share to others, so at most.
-        assert got >= min(size - 1, int(size * wanted / len(labels)) - 1)
+        # Classes that must keep their last image leave their share to others, so at most; and the largest
+        # ones give way to those that would not be there.
+        assert got >= min(size - 1, int(size * wanted / len(labels)) - len(set(labels)))
+        assert got or size == 1 or wanted < len({each for each in labels if labels.count(each) > 1})
     assert len(taken) == min(wanted, len(labels) - len(set(labels)))
 
 
@@ -66,6 +68,29 @@ def test_stratified_is_exact_to_one_image_where_no_class_runs_out(sizes: list[in
     for label, size in enumerate(sizes):
         got = int((labels[taken] == label).sum())
         assert abs(got - size * wanted / len(labels)) < 1
+
+
+def test_small_classes_are_in_each_part() -> None:
+    """A class of three images has one in each part; a class of two has none to search with."""
+    labels = torch.tensor([0] * 40 + [1] * 3 + [2] * 2 + [3])
+    rest, test = stratified(labels, taken=5, seed=0, purpose="test")
+    train, validation = stratified(labels[rest], taken=4, seed=0, purpose="validation")
+    assert torch.bincount(labels[test], minlength=4).tolist() == [3, 1, 1, 0]
+    assert torch.bincount(labels[rest][validation], minlength=4).tolist() == [3, 1, 0, 0]
+    assert torch.bincount(labels[rest][train], minlength=4).tolist() == [34, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("images", "count"),
+    [(1, 1), (3, 1), (100, 25), (2000, 500), (5000, 1250), (12500, 1250), (50_000, 5000)],
+)
+def test_the_fewer_images_the_larger_the_share_of_validation(images: int, count: int) -> None:
+    assert validation_count(images) == count
+
+
+def test_without_a_fraction_the_share_is_automatic() -> None:
+    splits = digits(validation_fraction=None)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1078, 360, 359]
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from nas.training.data.damage import without_damaged
 from nas.training.data.decode import MODES, Progress, examine
 from nas.training.data.images import FileImages, Images, MemoryImages
 from nas.training.data.registry import DATA_SETS, Request, Source
-from nas.training.data.splits import Splits, absence_notes, stratified
+from nas.training.data.splits import Splits, absence_notes, stratified, validation_count
 
 CACHES = ("auto", "memory", "disk")
 CACHE_LIMIT_BYTES = 2_000_000_000
@@ -34,7 +34,7 @@ def load_data(
     *,
     root: str | Path | None = None,
     seed: int,
-    validation_fraction: float,
+    validation_fraction: float | None,
     test_fraction: float,
     download: bool = False,
     channels: int | None = None,
@@ -55,7 +55,7 @@ def load_data(
         name: One of :func:`data_sets`.
         root: The folder of the data set.
         seed: Determines the splits.
-        validation_fraction: 0 < fraction < 1.
+        validation_fraction: 0 < fraction < 1; None draws ``splits.validation_count`` images.
         test_fraction: 0 < fraction < 1, for data sets without a test set.
         download: Whether the data set may be downloaded.
         channels: 1 or 3 converts the images; None keeps their channels.
@@ -91,8 +91,12 @@ def load_data(
         count = decoders(source.train, workers)
         source = without_damaged(source, workers=count, progress=progress or _silent)
     train, validation, test = _split(source, seed, validation_fraction, test_fraction)
+    own = {"validation": source.validation, "test": source.test}
+    drawn = tuple(part for part, images in own.items() if images is None)
+    absences = absence_notes(
+        train=train, validation=validation, test=test, classes=source.classes, drawn=drawn
+    )
     train = _at_most(train, max_train_images, classes=len(source.classes), seed=seed)
-    notes = (*source.notes, *absence_notes(validation=validation, test=test, classes=source.classes))
     parts = [train, validation, test]
     if source.fits_memory and cache != "disk":
         parts = _cached(
@@ -108,18 +112,16 @@ def load_data(
         test=parts[2],
         classes=source.classes,
         channels=parts[0].channels,
-        notes=notes,
+        notes=(*source.notes, *absences),
         crop_fraction=test.crop_fraction if isinstance(test, FileImages) else 1.0,
-        drawn=tuple(
-            part for part, own in (("validation", source.validation), ("test", source.test)) if own is None
-        ),
+        drawn=drawn,
     )
 
 
 def check_settings(
     name: str,
     *,
-    validation_fraction: float,
+    validation_fraction: float | None,
     test_fraction: float,
     channels: int | None = None,
     cache: str = "auto",
@@ -153,12 +155,12 @@ def check_settings(
     if workers is not None and workers < 0:
         raise UserError(f"{prefix}workers is {workers}; give 0 for none, a number, or null for one a core")
     for what, fraction in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
-        if not 0 < fraction < 1:
+        if fraction is not None and not 0 < fraction < 1:
             raise UserError(f"{prefix}{what} is {fraction}; it must lie between 0 and 1, e.g. 0.2")
 
 
 def _split(
-    source: Source, seed: int, validation_fraction: float, test_fraction: float
+    source: Source, seed: int, validation_fraction: float | None, test_fraction: float
 ) -> tuple[Images, Images, Images]:
     """Splits test and validation images off the training images if the data set has none."""
     train, test = source.train, source.test
@@ -170,14 +172,15 @@ def _split(
     return train, validation, test
 
 
-def _take(images: Images, *, fraction: float, seed: int, purpose: str) -> tuple[Images, Images]:
-    """Splits off a fraction of the training images, at least one."""
+def _take(images: Images, *, fraction: float | None, seed: int, purpose: str) -> tuple[Images, Images]:
+    """Splits off a fraction of the training images, at least one; None is for ``validation_count``."""
     if int(torch.bincount(images.labels).max()) < 2:
         raise UserError(
             f"no training image is left for {purpose}: each of the {len(images)} has a class of its own, and "
             "training needs one image per class; add images to at least one class"
         )
-    if not (count := round(fraction * len(images))):
+    count = validation_count(len(images)) if fraction is None else round(fraction * len(images))
+    if not count:
         raise UserError(
             f"{fraction:g} of {len(images)} training images is less than one image for {purpose}; add images "
             f"or raise {purpose}_fraction to at least {1 / len(images):.2g}"

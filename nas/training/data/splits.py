@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nas.statistics import ENOUGH_IMAGES
 from nas.training.data.images import Images, MemoryImages
 
 
@@ -52,24 +53,53 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def absence_notes(*, validation: Images, test: Images, classes: Sequence[str]) -> tuple[str, ...]:
-    """One note for each part that lacks images of some classes."""
-    parts = {
-        "search-validation": (validation, "the search does not see how well they are classified"),
-        "test": (test, "the test accuracy says nothing about them"),
+def validation_count(images: int) -> int:
+    """The number of search-validation images to draw from training images, if no share is given.
+
+    A tenth of many. Of few, as many as hold the standard error of an accuracy at 2 points, once for the
+    search and once to evaluate its winners again, but at most a quarter: training needs images, too.
+    """
+    return max(1, round(min(max(2 * ENOUGH_IMAGES, images / 10), images / 4)))
+
+
+def absence_notes(
+    *, train: Images, validation: Images, test: Images, classes: Sequence[str], drawn: Sequence[str]
+) -> tuple[str, ...]:
+    """One note for each part that lacks images of some classes.
+
+    Args:
+        train: Training images.
+        validation: Search-validation images.
+        test: Test images.
+        classes: Names by label.
+        drawn: See ``Splits``; a drawn part lacks a class only if there are too few images of it.
+    """
+    parts = {"validation": validation, "test": test}
+    pool = sum((_counts(parts[name], classes) for name in drawn), _counts(train, classes))
+    consequences = {
+        "validation": "search-validation images of {}: the search does not see how well they are classified",
+        "test": "test images of {}: the test accuracy says nothing about them",
     }
     notes = []
-    for name, (images, consequence) in parts.items():
-        counts = torch.bincount(images.labels, minlength=len(classes)).tolist()
-        if absent := [label for label, count in zip(classes, counts, strict=True) if not count]:
-            notes.append(f"no {name} images of {listed(absent)}: {consequence}")
+    for name, images in parts.items():
+        absent = torch.nonzero(_counts(images, classes) == 0).flatten().tolist()
+        sizes = [f" ({pool[label]} in all)" if name in drawn else "" for label in absent]
+        if names := [classes[label] + size for label, size in zip(absent, sizes, strict=True)]:
+            notes.append(f"no {consequences[name].format(listed(names))}")
     return tuple(notes)
+
+
+def _counts(images: Images, classes: Sequence[str]) -> Tensor:
+    """The number of images of each class, (classes,)."""
+    return torch.bincount(images.labels, minlength=len(classes))
 
 
 def stratified(labels: Tensor, *, taken: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
     """Splits positions in two, with each class in proportion.
 
     Each class gives its share of ``taken`` to within one image (largest remainders) and keeps at least one.
+    If ``taken`` suffices for all, each class with two or more images gives at least one; the largest ones
+    give less.
 
     Args:
         labels: Class indices (N,), int64.
@@ -104,4 +134,9 @@ def _shares(sizes: NDArray[np.int64], taken: int) -> NDArray[np.int64]:
     while (missing := taken - int(counts.sum())) > 0:
         open_classes = by_remainder[counts[by_remainder] < room[by_remainder]]
         counts[open_classes[:missing]] += 1
+    absent = np.flatnonzero((counts == 0) & (room > 0))
+    if taken >= np.count_nonzero(room):
+        for label in absent:
+            counts[np.argmax(counts)] -= 1
+            counts[label] = 1
     return counts

@@ -206,7 +206,7 @@ def test_the_readme_runs_the_winner_on_a_picture(finished: Run, monkeypatch: pyt
         r"^```python\n(.*?)^```$", (folder / "README.md").read_text(), re.DOTALL | re.MULTILINE
     )
     splits = load_data(
-        "image_folder", root=finished.folder / "pets", seed=0, validation_fraction=0.1, test_fraction=0.2
+        "image_folder", root=finished.folder / "pets", seed=0, validation_fraction=None, test_fraction=0.2
     )
     normalize = Normalization.measure(splits.train, seed=0)
     paths = tuple(str(finished.folder / f"pets/train/{name}/1.jpg") for name in splits.classes)
