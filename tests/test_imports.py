@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # below every room but the runner
 GROUND |= {"registry", "plugins", "statistics", "markdown"}
 CORE = {"blocks", "network", "space"}
-LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "quantization", "training", "search", "deploy"}
-LIBRARY |= {"report", "scoring", "runner", "gaussian"}
+LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "pretrained", "quantization", "training"}
+LIBRARY |= {"search", "deploy", "report", "scoring", "runner", "gaussian"}
 SUPPORT = {"tracking", "config", "provenance", "pipeline"}
 
 _LATENCY = {"latency.models", "latency.storage", "latency.table", "latency.compatible"}
@@ -57,7 +57,8 @@ ROOMS: dict[str, set[str]] = {
     "latency.load": GROUND | {"latency.costs"} | _LATENCY,
     "latency": GROUND | {"latency.load"} | _LATENCY,
     "nn": GROUND | CORE,
-    "training": GROUND | CORE | {"nn"},
+    "pretrained": GROUND | CORE | {"nn"},
+    "training": GROUND | CORE | {"nn", "pretrained"},
     # A search: what it looks for, what can be met, how trials are kept, what proposes, and what runs it.
     "search.goals": GROUND | CORE,
     "search.reachable": GROUND | CORE | {"search.goals"},
@@ -113,6 +114,7 @@ LIBRARIES: dict[str, set[str]] = {
     "latency": {"numpy", "onnx", "google"},
     "runner": {"numpy"},
     "nn": {"numpy", "torch"},
+    "pretrained": {"torch", "safetensors"},
     "quantization": {"numpy", "onnx"},
     "training": {"numpy", "torch", "PIL", "safetensors"},
     "search": {"numpy", "optuna"},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
 
@@ -15,46 +15,11 @@ from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.network import NetworkSpec, Place
 from nas.nn.block import Block
+from nas.nn.capacity import Capacities, key
 from nas.nn.drop import NO_DROP, Drop
 from nas.nn.layers import set_norm_epsilon
-from nas.nn.static import StaticBlock, StaticNetwork, module_name
+from nas.nn.static import StaticBlock, StaticNetwork
 from nas.space import Architecture, SearchSpace
-
-_SIZES = ("in_height", "in_width")
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """The specifications that fit the weights of one kind at one place.
-
-    Attributes:
-        limits: The largest value of elastic fields, by name.
-        values: The values of all other fields, by name.
-    """
-
-    limits: dict[str, int]
-    values: dict[str, frozenset[object]]
-
-    @classmethod
-    def of(cls, specs: Iterable[BlockSpec]) -> Capacity:
-        """The capacity that covers all of ``specs``."""
-        sets: dict[str, set[object]] = {}
-        for spec in specs:
-            for field in fields(spec):
-                sets.setdefault(field.name, set()).add(getattr(spec, field.name))
-        limits = {name: max(v) for name, v in sets.items() if name.endswith(("channels", "kernel"))}  # type: ignore[type-var]
-        values = {name: frozenset(v) for name, v in sets.items() if name not in limits and name not in _SIZES}
-        return cls(limits, values)  # type: ignore[arg-type]
-
-    def check(self, spec: BlockSpec, place: Place) -> None:
-        """Raises a ``UserError`` that names place and field if ``spec`` does not fit."""
-        for name, limit in self.limits.items():
-            if getattr(spec, name) > limit:
-                raise UserError(f"{place}: {name} {getattr(spec, name)} exceeds the supernet's {limit}")
-        for name, allowed in self.values.items():
-            if getattr(spec, name) not in allowed:
-                offered = ", ".join(sorted(map(str, allowed)))
-                raise UserError(f"{place}: {name} is {getattr(spec, name)}; the supernet has {offered}")
 
 
 class Supernet(nn.Module):
@@ -79,17 +44,13 @@ class Supernet(nn.Module):
         self.space = space
         self.classes = classes
         self.input_channels = space.input_channels if input_channels is None else input_channels
-        self.blocks = nn.ModuleDict()
-        self._capacity: dict[str, Capacity] = {}
-        largest = (max(space.resolutions),)
-        places = space.blocks_by_place(
-            resolutions=largest, classes=classes, input_channels=self.input_channels
+        self.capacities = Capacities.of(space, classes=classes, input_channels=self.input_channels)
+        self.blocks = nn.ModuleDict(
+            {
+                key(place, kind): _block(place, variants, kernel_transform=kernel_transform)
+                for (place, kind), variants in self.capacities.variants.items()
+            }
         )
-        for place, specs in places.items():
-            for kind in dict.fromkeys(spec.KIND for spec in specs):
-                variants = [spec for spec in specs if kind == spec.KIND]
-                self.blocks[_key(place, kind)] = _block(place, variants, kernel_transform=kernel_transform)
-                self._capacity[_key(place, kind)] = Capacity.of(variants)
         set_norm_epsilon(self, space.norm_epsilon)
         self.kernel_transform = kernel_transform
         self._fitted = lru_cache(maxsize=4096)(self._fit)
@@ -111,8 +72,8 @@ class Supernet(nn.Module):
         """
         *body, (classifier, last) = self._fitted(network)
         rates = drop.rates(network) if drop.connect else repeat(0.0)
-        for (key, spec), rate in zip(body, rates, strict=False):
-            x = self.blocks[key](x, spec, drop=rate)
+        for (name, spec), rate in zip(body, rates, strict=False):
+            x = self.blocks[name](x, spec, drop=rate)
         x = F.dropout(x, drop.dropout, self.training)
         return self.blocks[classifier](x, last).flatten(1)  # type: ignore[no-any-return]
 
@@ -128,8 +89,8 @@ class Supernet(nn.Module):
         static = StaticNetwork(self.adopt(network)).to(parameter.device, parameter.dtype)
         if any(p.ndim == 4 and not p.is_contiguous() for p in self.parameters()):
             static = static.to(memory_format=torch.channels_last)
-        for target, (key, _) in zip(static.blocks.values(), fitted, strict=True):
-            source = self.blocks[key]
+        for target, (name, _) in zip(static.blocks.values(), fitted, strict=True):
+            source = self.blocks[name]
             assert isinstance(target, StaticBlock) and isinstance(source, Block)
             target.block.take(source)
         return static.train(self.training)
@@ -153,29 +114,27 @@ class Supernet(nn.Module):
         classes, channels, epsilon = own
         return replace(network, classes=classes, input_channels=channels, norm_epsilon=epsilon)
 
-    def _fit(self, network: NetworkSpec) -> tuple[tuple[str, BlockSpec], ...]:
+    def blocks_of(self, network: NetworkSpec) -> tuple[tuple[Place, Block, BlockSpec], ...]:
+        """The place, the weights and the specification of each block of a network, the classifier last.
+
+        Raises:
+            UserError: If the network does not fit. The message names the stage and the field.
+        """
+        names = (name for name, _ in self._fitted(network))
         placed = self.adopt(network).placed_blocks
-        for place, spec in placed:
-            key = _key(place, spec.KIND)
-            if key not in self._capacity:
-                raise UserError(
-                    f"{place}: {self.space.name} has no {spec.KIND} there; {self._offered(place)}"
-                )
-            self._capacity[key].check(spec, place)
-        return tuple((_key(place, spec.KIND), spec) for place, spec in placed)
+        return tuple(
+            (place, self.blocks.get_submodule(name), spec)  # type: ignore[misc]
+            for name, (place, spec) in zip(names, placed, strict=True)
+        )
 
-    def _offered(self, place: Place) -> str:
-        prefix = module_name(place) + "_"
-        kinds = [key.removeprefix(prefix) for key in self._capacity if key.startswith(prefix)]
-        return f"the supernet has {', '.join(kinds) or 'nothing'} there"
+    def _fit(self, network: NetworkSpec) -> tuple[tuple[str, BlockSpec], ...]:
+        adopted = self.adopt(network)
+        self.capacities.check(adopted)
+        return tuple((key(place, spec.KIND), spec) for place, spec in adopted.placed_blocks)
 
 
-def _block(place: Place, variants: list[BlockSpec], *, kernel_transform: bool) -> Block:
+def _block(place: Place, variants: Sequence[BlockSpec], *, kernel_transform: bool) -> Block:
     try:
         return Block(variants, kernel_transform=kernel_transform)
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-
-
-def _key(place: Place, kind: str) -> str:
-    return f"{module_name(place)}_{kind}"

@@ -35,6 +35,11 @@ REQUIRED = [
     "efficientnet_b5",
     "efficientnet_b6",
     "efficientnet_b7",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "efficientnet_lite3",
+    "efficientnet_lite4",
     "efficientnet_v2_s",
     "mobilenetv4_conv_small",
     "resnet18",
@@ -53,6 +58,8 @@ PUBLISHED = {
     "mnasnet1_0": (4.4, 314),
     "efficientnet_b0": (5.3, 386),
     "efficientnet_b3": (12.2, 1827),
+    "efficientnet_lite0": (4.7, 385),
+    "efficientnet_lite4": (13.0, 2553),
     "efficientnet_v2_s": (21.5, 8366),
     "mobilenetv4_conv_small": (3.8, 186),
     "resnet18": (11.7, 1814),
@@ -88,7 +95,8 @@ def test_parameters_equal_torchvision(name: str) -> None:
     assert reference_network(name).params == torchvision_params(name)
 
 
-LARGE = {f"efficientnet_b{n}" for n in range(4, 8)} | (set(NAMES) - set(REQUIRED))
+LARGE = {f"efficientnet_b{n}" for n in range(4, 8)} | {f"efficientnet_lite{n}" for n in range(1, 5)}
+LARGE |= set(NAMES) - set(REQUIRED)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +184,7 @@ def test_a_width_multiplies_the_channels_before_rounding_and_nothing_else(name: 
 
 
 PUBLISHED_AT_WIDTH_1 = [
-    name for name in NAMES if not re.fullmatch(r"efficientnet_b[1-7]|mnasnet(0_5|0_75|1_3)", name)
+    name for name in NAMES if not re.fullmatch(r"efficientnet_(b[1-7]|lite[1-4])|mnasnet(0_5|0_75|1_3)", name)
 ]
 
 
@@ -205,6 +213,8 @@ def test_every_channel_count_is_exact_where_nothing_is_rounded(name: str) -> Non
         ("mnasnet1_0", 0.5, (1280,)),
         ("efficientnet_b0", 0.5, (640,)),
         ("efficientnet_b3", 2.0, (3072,)),
+        ("efficientnet_lite0", 0.5, (640,)),
+        ("efficientnet_lite4", 1.0, (1280,)),
         ("efficientnet_v2_s", 0.5, (640,)),
         ("resnet50", 0.5, ()),
     ],

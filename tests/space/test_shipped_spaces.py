@@ -29,6 +29,7 @@ EXPECTED = {
     ),
     *(
         "efficientnet",
+        "efficientnet_lite",
         "mobilenet_v4",
         "resnet50",
         "convnext",

@@ -8,7 +8,7 @@ from typing import final
 
 from nas.blocks import BlockSettings, Rounding
 from nas.errors import UserError
-from nas.network.spec import NetworkSpec
+from nas.network.spec import NORM_EPSILON, NetworkSpec
 from nas.registry import Registry
 
 Blocks = tuple[BlockSettings, ...]
@@ -26,6 +26,7 @@ class Body:
     stages: tuple[Blocks, ...]
     head: Blocks
     rounding: Rounding = Rounding()
+    norm_epsilon: float = NORM_EPSILON
 
 
 @final
@@ -100,6 +101,7 @@ def reference_network(
         stages=body.stages,
         head=body.head,
         rounding=body.rounding,
+        norm_epsilon=body.norm_epsilon,
     )
     network.blocks  # noqa: B018  fails here, not later, if the resolution is too low
     return network
