@@ -2,8 +2,13 @@
 
 from setuptools import find_packages, setup
 
-# conf/, search_spaces/ and latency_tables/ stay at the top level and travel inside the package.
-DATA = {"conf": "*.yaml", "search_spaces": "*.yaml", "latency_tables": "*.json"}
+# These folders stay at the top level and travel inside the package.
+DATA = {
+    "conf": "*.yaml",
+    "search_spaces": "*.yaml",
+    "latency_tables": "*.json",
+    "published_accuracies": "*.json",
+}
 
 setup(
     packages=[*find_packages(include=["nas", "nas.*"]), *(f"nas.{folder}" for folder in DATA)],

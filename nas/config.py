@@ -388,6 +388,12 @@ class SearchConfig:
     """The search, by default for accuracy and predicted latency.
 
     Attributes:
+        accuracy: Source of the accuracies: supernet (its weights, on search-validation images), or published
+            (predicted from accuracies that others published for this space, in seconds and without images;
+            sampler, trials and holdout_fraction are not used).
+        candidates: Networks to predict with accuracy=published.
+        resolutions: Input resolutions to search with accuracy=published, e.g. [160,192,224]; [] takes those
+            of the published networks. Accuracies at others are extrapolated.
         sampler: gp, nsga2, nsga3, predictor, random, tpe.
         options: Further options of the sampler, e.g. {startup: 20}.
         trials: Number of networks to evaluate.
@@ -418,6 +424,9 @@ class SearchConfig:
             channel_multiple and max_width.
     """
 
+    accuracy: str
+    candidates: int
+    resolutions: list[int]
     sampler: str
     options: dict[str, Any]
     trials: int

@@ -17,7 +17,7 @@ GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # bel
 GROUND |= {"registry", "plugins", "statistics", "markdown"}
 CORE = {"blocks", "network", "space"}
 LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "pretrained", "quantization", "training"}
-LIBRARY |= {"search", "deploy", "report", "scoring", "runner", "gaussian"}
+LIBRARY |= {"search", "deploy", "report", "scoring", "published", "runner", "gaussian"}
 SUPPORT = {"tracking", "config", "provenance", "pipeline"}
 
 _LATENCY = {"latency.models", "latency.storage", "latency.table", "latency.compatible"}
@@ -84,6 +84,7 @@ ROOMS: dict[str, set[str]] = {
     | {"search.samplers", "search.study"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "runner", "training"},
     "scoring": GROUND | CORE | {"quantization", "training", "search", "deploy"},
+    "published": GROUND | CORE | {"search"},
     "report": GROUND | CORE | {"hardware", "latency", "search", "deploy"},
     "tracking": GROUND,
     "config": GROUND | {"hardware"},
@@ -120,13 +121,21 @@ LIBRARIES: dict[str, set[str]] = {
     "search": {"numpy", "optuna"},
     "deploy": {"numpy", "torch", "onnx"},
     "scoring": {"torch"},
+    "published": {"numpy"},
     "report": {"numpy"},
     "cli": {"hydra", "omegaconf", "rich", "yaml"},
 }
 """Which libraries a room may load when it is imported; the others none."""
 
 TORCH_FREE = ("nas", "nas.blocks", "nas.network", "nas.space", "nas.scaling", "nas.hardware", "nas.latency")
-TORCH_FREE += ("nas.runner", "nas.latency.measure.table", "nas.search", "nas.config", "nas.pipeline")
+TORCH_FREE += (
+    "nas.runner",
+    "nas.latency.measure.table",
+    "nas.search",
+    "nas.published",
+    "nas.config",
+    "nas.pipeline",
+)
 TORCH_FREE += (
     "nas.tracking",
     "nas.report",

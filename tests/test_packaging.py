@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("nas", "conf", "search_spaces", "latency_tables")
+SOURCES = ("nas", "conf", "search_spaces", "latency_tables", "published_accuracies")
 FILES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
@@ -45,6 +45,7 @@ def test_the_wheel_holds_code_configuration_spaces_and_tables(wheel: Path) -> No
     expected = {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("conf/**/*.yaml")}
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("search_spaces/*.yaml")}
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("latency_tables/*.json")}
+    expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("published_accuracies/*.json")}
     expected |= {str(path.relative_to(ROOT)) for path in ROOT.glob("nas/**/*.py")} | {"nas/py.typed"}
     assert expected <= names
     others = {name for name in names - expected if ".dist-info/" not in name}

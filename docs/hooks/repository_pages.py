@@ -11,6 +11,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "benchmarks.md",
     "latency_tables/README.md": "latency_tables.md",
+    "published_accuracies/README.md": "published_accuracies.md",
     "experiments/README.md": "experiments/index.md",
 }
 """Page of the site by its place in the repository; each experiment's README joins them."""

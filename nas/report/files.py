@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -28,6 +28,8 @@ TABLE = "table.json"
 Point = tuple[float, float]
 """Accuracy from 0 to 1, and the cost."""
 
+_MOST_POINTS = 2000
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Search:
     Attributes:
         names: Names of the two objectives to draw.
         units: Units of all objectives, by name; empty unless it is a latency.
-        trials: All evaluations within the bounds.
+        trials: The evaluations within the bounds; of very many, some that are spread evenly.
         outside: Evaluations that break a bound.
         stopped: Evaluations stopped early; their accuracy is of part of the images.
         front: The Pareto front.
@@ -48,6 +50,8 @@ class Search:
         random: Hypervolume of random search with the same budget; empty without a control.
         reference: Reference point of the hypervolume: a value for each objective, by name.
         estimated: Whether the costs of the winner and of the front, in this order, are based on estimates.
+        forecast: How the accuracies are predicted; ``None`` if they are those of images.
+        extrapolated: The part of the front whose accuracy is extrapolated.
     """
 
     names: tuple[str, str]
@@ -63,6 +67,8 @@ class Search:
     random: tuple[float, ...]
     reference: Mapping[str, float]
     estimated: tuple[bool, ...]
+    forecast: Mapping[str, Any] | None
+    extrapolated: tuple[Point, ...]
 
     @property
     def cost(self) -> tuple[str, str]:
@@ -92,8 +98,8 @@ def read_search(run_dir: Path) -> Search:
         return Search(
             names=names,
             units=units_of(pareto["objectives"]),
-            trials=tuple(trials["evaluated"]),
-            outside=tuple(trials["outside"]),
+            trials=_some(trials["evaluated"]),
+            outside=_some(trials["outside"]),
             stopped=tuple(trials["stopped"]),
             front=tuple(_point(item["values"], names) for item in pareto["front"]),
             winner=_point(winner["values"], names),
@@ -103,6 +109,12 @@ def read_search(run_dir: Path) -> Search:
             random=tuple(control.get("hypervolume_curve", ())),
             reference={name: float(value) for name, value in pareto["reference"].items()},
             estimated=tuple(item["estimated"][cost["name"]] for item in (winner, *pareto["front"])),
+            forecast=pareto.get("forecast"),
+            extrapolated=tuple(
+                _point(item["values"], names)
+                for item in pareto["front"]
+                if item.get("prediction") == "extrapolated"
+            ),
         )
     except StopIteration:
         raise UserError(
@@ -126,6 +138,11 @@ def _kind(row: Mapping[str, str]) -> str:
     if row["state"] == State.STOPPED:
         return "stopped"
     return "evaluated" if row["feasible"] == "True" else "outside"
+
+
+def _some(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Returns every n-th point: no more than a picture can show."""
+    return tuple(points[:: 1 + len(points) // _MOST_POINTS])
 
 
 def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:

@@ -37,7 +37,9 @@ def details(folder: Path) -> list[str]:
 
 def sentences(winner: dict[str, Any]) -> list[str]:
     """Describes in sentences how the winner was chosen and how accurate it is."""
-    return [text for text in (posterior(winner), as_good(winner), held_out(winner)) if text]
+    return [
+        text for text in (predicted(winner), posterior(winner), as_good(winner), held_out(winner)) if text
+    ]
 
 
 def posterior(winner: dict[str, Any]) -> str:
@@ -60,6 +62,12 @@ def as_good(winner: dict[str, Any]) -> str:
         return ""
     error, kind = ("error", "") if value is None else ("deviation", "posterior ")
     precision = " in INT8" if names[0] == "int8_accuracy" else ""
+    if winner.get("forecast") is not None:
+        return (
+            f"{winner['equals']} networks are within the predictor's standard error "
+            f"({100 * winner['noise']:.2f} points) of the best, {100 * best:.2f} %; of these, the winner has "
+            f"the best {names[1]}."
+        )
     return (
         f"{winner['equals']} networks are within one standard {error} ({100 * winner['noise']:.1f} points) "
         f"of the best {kind}accuracy{precision}, {_share(best)}; of these, the winner has the best "
@@ -133,6 +141,35 @@ def shown_point(point: Point, unit: str) -> str:
     """Formats accuracy and cost in words."""
     accuracy, cost = point
     return f"{100 * accuracy:.1f} % at {_cost(cost, unit)}"
+
+
+def found(search: Search, unit: str) -> str:
+    """Describes how many networks were compared, and by what; then the winner."""
+    point, front = shown_point(search.winner, unit), len(search.front)
+    if search.forecast is None:
+        return (
+            f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front. "
+            f"Winner: {point} on the validation images."
+        )
+    return (
+        f"{search.evaluations} networks within the bounds, {front} on the front. Their accuracies are "
+        f"predicted, those of {len(search.extrapolated)} on the front extrapolated. Winner: {point}."
+    )
+
+
+def predicted(winner: dict[str, Any]) -> str:
+    """States how accuracies are predicted, and how well; empty if they are those of images."""
+    value = winner.get("forecast")
+    if value is None:
+        return ""
+    kind = winner["prediction"]
+    return (
+        f"The winner's accuracy is {kind}. {value['about']} ({value['labels']}; {value['source']}). "
+        f"The predictor's mean error on networks not seen is {100 * value['error']:.2f} points, its rank "
+        f"correlation {value['kendall_tau']:.3f} (Kendall). Extrapolated accuracies have an unknown error: "
+        "these networks have another resolution, are larger or smaller than every published one, or are "
+        "unlike them."
+    )
 
 
 def _importance(importance: dict[str, dict[str, float]]) -> list[str]:

@@ -37,7 +37,7 @@ from nas.report.files import (
 from nas.report.latency_section import kind_of, latency
 from nas.report.records import ORIGINS, is_outdated
 from nas.report.results import RESULTS, TRUST, Row, read_table
-from nas.report.search_section import details, dominated, shown_point
+from nas.report.search_section import details, dominated, found
 from nas.report.shipped import tables
 from nas.report.table import ABSENT, cells, footnote, headings, in_words, milliseconds
 from nas.report.trust_section import TRUST_ROWS, trust
@@ -164,10 +164,7 @@ def search(run_dir: Path) -> list[str]:
     note = ESTIMATES if unit and any(results.estimated) else ""
     pareto = to_svg(draw_pareto(results), name="pareto", title=f"Accuracy against {cost}")
     volume = to_svg(draw_hypervolume(results), name="hypervolume", title="Hypervolume against evaluations")
-    first = (
-        f"{results.evaluations} networks evaluated with the supernet's weights, {len(results.front)} on the "
-        f"front. Winner: {shown_point(results.winner, unit)} on the validation images.{note}"
-    )
+    first = f"{found(results, unit)}{note}"
     second = f"{dominated(results, unit)}: {results.hypervolume[-1]:.4g}; "
     second += (
         f"random search with the same budget: {results.random[-1]:.4g}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from nas.search.goals.goals import Goals
-from nas.search.goals.objectives import evaluate_one
+from nas.search.goals.objectives import Objective, evaluate_one
 from nas.search.goals.problem import Candidate
 from nas.search.trials.evaluation import NAN, Outcome, State, outcome_of
 
@@ -24,6 +24,10 @@ def predict_or_reject(candidate: Candidate, goals: Goals) -> Outcome | list[floa
             if not math.isfinite(value):
                 return outcome_of(State.FAILED, values, goals, False, f"{quantity.name} is {value}")
             if quantity.violation(value) > 0:
-                reason = f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"
-                return outcome_of(State.REJECTED, values, goals, False, reason)
+                return outcome_of(State.REJECTED, values, goals, False, broken(quantity, value))
     return values
+
+
+def broken(quantity: Objective, value: float) -> str:
+    """States that a value breaks its bound."""
+    return f"{quantity.name} {value:.6g} is beyond the bound {quantity.bound:g}"

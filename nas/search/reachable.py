@@ -26,11 +26,11 @@ def check_bounds_reachable(problem: Problem, goals: Goals, *, seed: int = 0) -> 
         best, loss = find_best(problem, lambda c, o=objective: _signed(o, c), seed=seed)  # type: ignore[misc]
         value = -loss if objective.direction == "maximize" else loss
         if objective.violation(value) > 0:
-            raise _unmet(problem, objective, value, best)
+            raise unmet(problem, objective, value, best)
     if len(goals.bounded) > 1:
         best, excess = find_best(problem, lambda c: violations(goals, c), seed=seed)
         if excess > 0:
-            raise _unmet_together(goals.bounded, best)
+            raise unmet_together(goals.bounded, best)
 
 
 def violations(goals: Goals, candidates: Sequence[Candidate]) -> FloatArray:
@@ -86,7 +86,8 @@ def _signed(objective: Objective, candidates: Sequence[Candidate]) -> FloatArray
     return -values if objective.direction == "maximize" else values
 
 
-def _unmet(problem: Problem, objective: Objective, value: float, best: Candidate) -> UserError:
+def unmet(problem: Problem, objective: Objective, value: float, best: Candidate) -> UserError:
+    """The error that no network meets a bound; ``value`` is the best one, of the network ``best``."""
     extreme = "smallest" if objective.direction == "minimize" else "largest"
     return UserError(
         f"no network of {problem.space.name} meets {objective.name} {objective.bound:g}; the {extreme} "
@@ -95,7 +96,8 @@ def _unmet(problem: Problem, objective: Objective, value: float, best: Candidate
     )
 
 
-def _unmet_together(bounded: Sequence[Objective], best: Candidate) -> UserError:
+def unmet_together(bounded: Sequence[Objective], best: Candidate) -> UserError:
+    """The error that no network meets all bounds; ``best`` is the nearest."""
     bounds = ", ".join(f"{objective.name} {objective.bound:g}" for objective in bounded)
     nearest = ", ".join(f"{o.name} {_shown(float(evaluate_many(o, [best])[0]), o)}" for o in bounded)
     return UserError(

@@ -14,6 +14,7 @@ _NAMES = {
     "device.precision": "nas.blocks.ops:BYTES_PER_ELEMENT",
     "train.recipe": "nas.training.recipes:recipe_names",
     "table.missing": "nas.latency.estimate.missing:MISSING",
+    "search.accuracy": "nas.cli.steps.search.accuracy:source_names",
     "search.sampler": "nas.search.samplers:sampler_names",
     "scale.method": "nas.cli.steps.final.scale_methods:METHODS",
     "scale.depth_rounding": "nas.scaling:ROUNDINGS",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.cli.steps.context import Context
+from nas.cli.steps.search.accuracy import accuracy_source
 from nas.errors import UserError
 from nas.pipeline import RECORD, Step
 
@@ -62,13 +63,20 @@ def check_images(context: Context, step: Step) -> None:
     """
     upstream = _BUILDS_ON.get(step.name)
     scale, own = context.config.scale, context.config.finish.network
-    without = {"scale": not scale.score_epochs, "final": own is not None}
+    source = accuracy_source(context)
+    without = {
+        "search": not source.reads_images,
+        "scale": not scale.score_epochs,
+        "final": own is not None,
+    }
     if upstream is None or without.get(step.name, False):
         return
     folder = context.path(upstream.folder)
     if not folder.is_dir():
         return
     there, here = _settings(folder, upstream.command), context.data_settings()
+    if "data" not in there:
+        return  # it read no images
     if differences := _differences(_by_name(there), _by_name(here), upstream.free):
         raise UserError(
             f"{folder} was made from other images or another split: {', '.join(differences)}; "

@@ -73,12 +73,17 @@ def data(facts: Facts) -> Iterator[str]:
     int8 = any(find_format(each.format).PRECISION == "int8" for each in facts.files)
     rows = [
         ("training", "weights, calibration of INT8" if int8 else "weights", str(images.train)),
-        ("search-validation", "parity" if facts.search is None else "search, parity", str(images.validation)),
+        ("search-validation", "search, parity" if _used_images(facts) else "parity", str(images.validation)),
         ("test", "accuracies of the files", str(images.test)),
     ]
     yield "## Data"
     yield f"{code(images.title)}, {colours}. {_splits(images.drawn, seed=images.seed)}"
     yield table(("part", "used for", "images"), rows, texts=2)
+
+
+def _used_images(facts: Facts) -> bool:
+    """Whether a search evaluated networks on search-validation images."""
+    return facts.search is not None and facts.search.winner.get("forecast") is None
 
 
 def _splits(drawn: tuple[str, ...], *, seed: int) -> str:
@@ -96,12 +101,15 @@ def search(facts: Facts) -> Iterator[str]:
     winner, chosen = facts.search.winner, facts.search.settings
     sampler = f", proposed by the sampler {code(chosen['sampler'])}" if "sampler" in chosen else ""
     yield "## Search"
-    yield (
-        f"{facts.search.evaluations} networks of the space {code(winner['space'])} were evaluated with the "
-        f"weights of a supernet{_supernet(facts.search)}{sampler}."
+    count, space = facts.search.evaluations, code(winner["space"])
+    how = (
+        f"were evaluated with the weights of a supernet{_supernet(facts.search)}{sampler}"
+        if winner.get("forecast") is None
+        else "were compared by predicted accuracies"
     )
-    head = ("objective", "direction", "bound", "winner, with the supernet's weights")
-    yield table(head, _aims(facts.search), texts=4)
+    yield f"{count} networks of the space {space} {how}."
+    by = "with the supernet's weights" if winner.get("forecast") is None else "predicted"
+    yield table(("objective", "direction", "bound", f"winner, {by}"), _aims(facts.search), texts=4)
     if text := " ".join(sentences(dict(winner))):
         yield escaped(text)
     yield from _device(facts)

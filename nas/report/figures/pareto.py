@@ -17,7 +17,7 @@ def draw_pareto(search: Search) -> Figure:
     """Draws the plane of the two objectives."""
     figure, axes = new_figure()
     for points, face, marker, name in (
-        (search.trials, GREY, "o", "evaluated"),
+        (search.trials, GREY, "o", "predicted" if search.forecast else "evaluated"),
         (search.outside, "none", "o", "breaks a bound"),
         (search.stopped, "none", "v", "stopped early"),
     ):
@@ -29,10 +29,13 @@ def draw_pareto(search: Search) -> Figure:
     front = sorted(search.front, key=lambda point: point[1])
     axes.step(*_columns(front), where="post", color=BLUE, linewidth=1.6)
     axes.scatter(*_columns(front), s=26, color=BLUE, zorder=3, label="Pareto front")
+    if search.extrapolated:
+        x, y = _columns(search.extrapolated)
+        axes.scatter(x, y, s=26, c="white", edgecolors=BLUE, zorder=3, label="extrapolated")
     axes.scatter(*_columns([search.winner]), s=190, marker="*", color=RED, edgecolors="white", zorder=4)
     cost_name, unit = search.cost
     axes.set_xlabel(f"{cost_name} ({unit})" if unit else cost_name)
-    axes.set_ylabel("validation accuracy, inherited weights (%)")
+    axes.set_ylabel(_accuracy(search))
     if search.bound is not None:
         axes.axvline(search.bound, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
@@ -55,6 +58,10 @@ def draw_pareto(search: Search) -> Figure:
     everything = [(cost, 100 * accuracy) for accuracy, cost in points]
     label_points(axes, [(cost, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
     return figure
+
+
+def _accuracy(search: Search) -> str:
+    return "validation accuracy, inherited weights (%)" if search.forecast is None else "predicted top-1 (%)"
 
 
 def _steps(front: list[Point]) -> list[tuple[float, float]]:

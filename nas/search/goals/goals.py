@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from nas.arrays import FloatArray
 from nas.errors import UserError
-from nas.search.goals.objectives import Objective
+from nas.search.goals.objectives import Forecast, Objective
 from nas.search.goals.pareto import Direction, as_losses
 
 
@@ -48,6 +48,11 @@ class Goals:
     def bounded(self) -> tuple[Objective, ...]:
         """Predicted quantities with a bound; a network that breaks one is never evaluated."""
         return tuple(each for each in self.quantities if each.predicted and each.bound is not None)
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """How the accuracy is predicted, if it is."""
+        return next((each.forecast for each in self.quantities if each.forecast is not None), None)
 
     @cached_property
     def directions(self) -> tuple[Direction, ...]:

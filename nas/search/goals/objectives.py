@@ -38,6 +38,46 @@ def _never(_: NetworkSpec) -> bool:
     return False
 
 
+def _none_is(networks: Networks) -> Sequence[bool]:
+    return [False] * len(networks)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """How an accuracy is predicted instead of evaluated on images.
+
+    Attributes:
+        about: What is predicted and from what, for the results.
+        labels: Number of networks that the predictor was fitted to.
+        error: Mean absolute error on networks that it has not seen, as a share: 0.001 is a tenth of a point.
+        noise: Standard error of a prediction, as a share.
+        kendall_tau: Rank correlation of predicted and true accuracies of networks that it has not seen.
+        source: The publication of the labels.
+        extrapolates: Returns for each network of a batch whether it is outside the data.
+    """
+
+    about: str
+    labels: int
+    error: float
+    noise: float
+    kendall_tau: float
+    source: str
+    extrapolates: Callable[[Networks], Sequence[bool]] = _none_is
+
+    @property
+    def facts(self) -> dict[str, str | float | int]:
+        """All but the function, as JSON values."""
+        return {
+            "about": self.about,
+            "labels": self.labels,
+            "error": self.error,
+            "noise": self.noise,
+            "kendall_tau": self.kendall_tau,
+            "source": self.source,
+        }
+
+
 @final
 @dataclass(frozen=True)
 class Objective:
@@ -58,6 +98,7 @@ class Objective:
         unit: The unit of a latency; empty for other quantities.
         images: The number of images behind an accuracy, if known.
         stages: Yields an accuracy on growing parts of the images, so that an evaluation can stop early.
+        forecast: How an accuracy is predicted, if it is.
     """
 
     name: str
@@ -69,6 +110,7 @@ class Objective:
     unit: str = ""
     images: int | None = None
     stages: Stages | None = None
+    forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -123,6 +165,19 @@ def accuracy(
             network is clearly worse than one that is as good in all other objectives.
     """
     return Objective(name, "maximize", score, bound=bound, images=images, stages=stages)
+
+
+def predicted_accuracy(
+    predict: Callable[[Networks], Sequence[float]], *, forecast: Forecast, bound: float | None = None
+) -> Objective:
+    """Makes an objective of an accuracy that a predictor gives, to maximise.
+
+    Args:
+        predict: Returns the accuracy, from 0 to 1, of each network of a batch.
+        forecast: The predictor's error, and where it extrapolates.
+        bound: The lowest accuracy allowed, if any.
+    """
+    return Objective("accuracy", "maximize", predict, bound=bound, predicted=True, forecast=forecast)
 
 
 def latency(

@@ -16,6 +16,22 @@ from nas.space import Dimension
 
 @final
 @dataclass(frozen=True)
+class Label:
+    """What a feature is.
+
+    Attributes:
+        kind: ``"choice"``, ``"sum"`` of choices over a stage, ``"total"`` cost or cost at a ``"place"``.
+        name: Name of the choice, e.g. ``"kernel"``.
+        stage: Its stage; -1 for the whole network.
+    """
+
+    kind: str
+    name: str
+    stage: int = -1
+
+
+@final
+@dataclass(frozen=True)
 class Features:
     """The features of the networks of one problem.
 
@@ -49,6 +65,18 @@ class Features:
         return logs
 
     @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """What each column is, in the order of the columns."""
+        choices = [Label("choice", d.name, d.stage) for d in self._owners]
+        sums = [Label("sum", name, stage) for stage, name in self._groups]
+        places = self.problem.space.lower_many(
+            self.problem.space.encode([self.problem.space.smallest()]),
+            classes=self.problem.classes,
+            input_channels=self.problem.input_channels,
+        ).index.shape[1]
+        return (*choices, *sums, *[Label("total", "cost")] * 2, *[Label("place", "cost")] * places)
+
+    @cached_property
     def _tables(self) -> list[FloatArray]:
         """For each gene the columns of each of its choices, and of its absence: (choices + 1, columns)."""
         return [_table(d) for d in self.problem.space.dimensions]
@@ -56,14 +84,19 @@ class Features:
     @cached_property
     def _sums(self) -> FloatArray:
         """Adds up the columns of choices that the blocks of a stage have in common, (columns, sums)."""
-        owners = [
-            d
-            for d, table in zip(self.problem.space.dimensions, self._tables, strict=True)
-            for _ in range(table.shape[1])
-        ]
-        groups = list(dict.fromkeys(_group(d) for d in owners if d.index >= 0 and not _is_word(d)))
-        member = [[float(_group(d) == group) for group in groups] for d in owners]
-        return np.array(member, np.float64).reshape(len(owners), len(groups))
+        member = [[float(_group(d) == group) for group in self._groups] for d in self._owners]
+        return np.array(member, np.float64).reshape(len(self._owners), len(self._groups))
+
+    @cached_property
+    def _owners(self) -> list[Dimension]:
+        """The dimension of each column of choices."""
+        dimensions = self.problem.space.dimensions
+        return [d for d, table in zip(dimensions, self._tables, strict=True) for _ in range(table.shape[1])]
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, str]]:
+        """Stage and name of the choices that are summed over a stage's blocks."""
+        return list(dict.fromkeys(_group(d) for d in self._owners if d.index >= 0 and not _is_word(d)))
 
 
 def _group(dimension: Dimension) -> tuple[int, str]:

@@ -54,14 +54,22 @@ def _table(result: SearchResult) -> str:
     names = [each.name for each in result.goals.quantities]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["number", "state", "feasible", *names, "code", "origin", "seconds", "reason", "images"])
+    head = ["number", "state", "feasible", *names, "code", "origin", "seconds", "reason"]
+    writer.writerow([*head, "prediction", "images"])
     for e in result.evaluations:
         outcome = e.outcome
         values = ["" if math.isnan(value) else repr(value) for value in outcome.quantities]
         row = [e.number, outcome.state.value, outcome.feasible, *values, e.candidate.code, e.origin]
         images = "" if outcome.images is None else outcome.images
-        writer.writerow([*row, f"{e.seconds:.4f}", outcome.reason, images])
+        writer.writerow([*row, f"{e.seconds:.4f}", outcome.reason, _prediction(result, e), images])
     return stream.getvalue()
+
+
+def _prediction(result: SearchResult, evaluation: Evaluation) -> str:
+    """States how the accuracy is known: empty (by images), predicted or extrapolated."""
+    if result.goals.forecast is None:
+        return ""
+    return "extrapolated" if evaluation.outcome.extrapolated else "predicted"
 
 
 def _pareto(result: SearchResult) -> dict[str, Any]:
@@ -99,6 +107,7 @@ def _head(result: SearchResult) -> dict[str, Any]:
         "space": result.problem.space.name,
         "objectives": [{**each.facts, "unit": each.unit} for each in result.goals.objectives],
         "limits": [{**each.facts, "unit": each.unit} for each in result.goals.limits],
+        "forecast": None if result.goals.forecast is None else result.goals.forecast.facts,
     }
 
 
@@ -113,6 +122,7 @@ def _point(result: SearchResult, evaluation: Evaluation) -> dict[str, Any]:
         "intervals": {
             q.name: wilson(value * q.images, q.images) for q, value in named if q.images is not None
         },
+        "prediction": _prediction(result, evaluation),
         "estimated": {q.name: q.estimated(candidate.network) for q in result.goals.quantities},
     }
 

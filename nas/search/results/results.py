@@ -131,7 +131,9 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: P
     If the first objective is an accuracy on a known number of images, networks are compared by their
     posterior accuracies, and all within one standard deviation of the best are as good as the best (as in the
     one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees"). Among them, the
-    best in the second objective wins, then in the third, and so on: usually the fastest.
+    best in the second objective wins, then in the third, and so on: usually the fastest. The same holds
+    within the standard error of a predicted accuracy. A network whose accuracy is extrapolated wins only if
+    no other is usable.
 
     Args:
         goals: The goals.
@@ -144,6 +146,7 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: P
     usable = [evaluation for evaluation in evaluations if evaluation.usable]
     if not usable:
         raise _nothing_usable(evaluations)
+    usable = [evaluation for evaluation in usable if not evaluation.outcome.extrapolated] or usable
     own = [accuracies.get(evaluation.candidate) for evaluation in usable]
     values = np.array([evaluation.outcome.values for evaluation in usable])
     values[:, 0] = [
@@ -152,10 +155,16 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: P
     losses = goals.losses(values)
     first = int(losses[:, 0].argmin())
     best = own[first]
-    noise = 0.0 if best is None else best.deviation
+    noise = _noise(goals) if best is None else best.deviation
     equals = np.flatnonzero(losses[:, 0] <= losses[first, 0] + noise + _ROUNDING).tolist()
     winner = min(equals, key=lambda i: (*losses[i, 1:], losses[i, 0], usable[i].number))
     return Choice(usable[winner], float(values[first, 0]), noise, len(equals), own[winner])
+
+
+def _noise(goals: Goals) -> float:
+    """Returns the standard error of a predicted first objective; 0 of any other."""
+    forecast = goals.objectives[0].forecast
+    return 0.0 if forecast is None else forecast.noise
 
 
 def _nothing_usable(evaluations: Sequence[Evaluation]) -> UserError:

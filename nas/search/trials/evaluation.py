@@ -43,6 +43,7 @@ class Outcome:
         reason: Why it was rejected, stopped or failed; empty otherwise.
         limits: One value for each limit, as for objectives.
         images: The number of images behind the accuracy, if known.
+        extrapolated: Whether the accuracy is predicted for a network outside the predictor's data.
     """
 
     state: State
@@ -51,6 +52,7 @@ class Outcome:
     reason: str = ""
     limits: tuple[float, ...] = ()
     images: int | None = None
+    extrapolated: bool = False
 
     @property
     def quantities(self) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from nas.search.goals.registry import objective_names, registered
 from nas.search.results.winners import check_budgets
 
 if TYPE_CHECKING:
-    from nas.scoring import Scorer
+    from nas.cli.steps.search.accuracy import Accuracies
 
 Bounds = Mapping[str, float]
 
@@ -29,13 +29,13 @@ class Sources:
     """The sources of the objectives' values.
 
     Attributes:
-        scorer: Computes accuracies.
+        accuracies: Makes the objectives of accuracies.
         tables: The latency table of each device.
         precision: Precision of weights and feature maps on the device.
         latency_ms: Default bound on a device's latency, used without a bound by name.
     """
 
-    scorer: Scorer
+    accuracies: Accuracies
     tables: Mapping[str, LatencyTable]
     precision: str
     latency_ms: Callable[[LatencyTable], float | None]
@@ -55,9 +55,9 @@ def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
 
 
 _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
-    "accuracy": lambda sources, bounds: [sources.scorer.accuracy(bound=bounds.get("accuracy"))],
+    "accuracy": lambda sources, bounds: [sources.accuracies.accuracy(bound=bounds.get("accuracy"))],
     "int8_accuracy": lambda sources, bounds: [
-        sources.scorer.int8_accuracy(bound=bounds.get("int8_accuracy"))
+        sources.accuracies.int8_accuracy(bound=bounds.get("int8_accuracy"))
     ],
     "latency": _latency,
     "macs": lambda sources, bounds: [made.macs(bound=bounds.get("macs"))],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from nas.cli.steps.context import Context, prefixed
@@ -50,4 +52,16 @@ def facts(context: Context) -> dict[str, object]:
         "supernet": sha256(context.path(supernet_step.FOLDER, "weights.safetensors")),
         **context.data_settings(),
         "calibration_images": context.config.train.calibration_images,
+    }
+
+
+def search_facts(context: Context) -> dict[str, str]:
+    """Returns what must match for a search to resume: the weights, the images and how they are used."""
+    accuracy, search = facts(context), context.config.search
+    data = {name: value for name, value in accuracy.items() if name != "supernet"}
+    data["holdout_fraction"] = search.holdout_fraction
+    return {
+        "supernet": str(accuracy["supernet"]),
+        "halving": str(list(search.halving)),
+        "data": hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16],
     }

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 from nas.cli.screen import Bar, progress_bar, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.search import goals as goals_step
-from nas.cli.steps.search import scorer as scorer_step
+from nas.cli.steps.search.accuracy import Accuracies, accuracy_source
+from nas.cli.steps.search.front import print_front
 from nas.cli.steps.table import table as table_step
-from nas.cli.steps.table.devices import Target, check_tables, searched_space, targets
+from nas.cli.steps.table.devices import Networks, Target, check_tables, searched_space, targets
 from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
 from nas.hardware import common_unit
 from nas.latency import LatencyTable
 from nas.pipeline import Step
 from nas.search import Objective, Problem, Progress, SearchResult, Study, search, work
+from nas.search.predicted import search_predicted
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, is_latency
 from nas.search.samplers import Sampler, make_sampler
 from nas.search.trials.shared_ledger import Shared
-
-if TYPE_CHECKING:
-    from nas.scoring import Scorer
 
 OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importance.json", "control.json")
 JOURNAL = "journal.log"
@@ -44,25 +42,25 @@ _SHARE_OF_STATUS = 0.05
 
 def step(context: Context) -> Step:
     """Makes the search step, with random search as its control."""
-    settings = context.settings("search")
+    settings, source = context.settings("search"), accuracy_source(context)
     devices = targets(context)
+    journal = source.evaluates and not context.config.search.storage
     return Step(
         name="search",
         folder=context.path("search"),
         settings={
             "search": {name: value for name, value in settings["search"].items() if name not in _HOW},
-            **context.data_settings(),
-            "calibration_images": context.config.train.calibration_images,
+            **source.settings(),
             "estimated": {each.device: each.facts for each in devices if each.path is None},
             "device": _device_settings(context),
             "missing": context.config.table.missing,
         },
         inputs={
             "search space": context.space_path,
-            "supernet": context.path("supernet", "weights.safetensors"),
+            **source.inputs(),
             **{f"latency table of {each.device}": each.path for each in devices if each.path is not None},
         },
-        outputs=OUTPUTS if context.config.search.storage else (JOURNAL, *OUTPUTS),
+        outputs=(JOURNAL, *OUTPUTS) if journal else OUTPUTS,
         run=lambda folder: _search(context, folder),
     )
 
@@ -87,7 +85,7 @@ def check(context: Context) -> None:
     if config.trials < 1:
         raise UserError(f"search.trials is {config.trials}; there must be at least one")
     goals_step.check(context)
-    scorer_step.check(context)
+    accuracy_source(context).check()
     sampler(context)
     searched_space(context)
     check_tables(context)
@@ -103,28 +101,28 @@ def sampler(context: Context) -> Sampler:
     return make_sampler(search.sampler, {"population": search.population, **search.options})
 
 
-def bound_ms(context: Context, table: LatencyTable) -> float | None:
+def bound_ms(context: Context, table: LatencyTable, networks: Networks) -> float | None:
     """Returns the latency budget: absolute, or a share of the largest network's predicted latency."""
-    search, splits = context.config.search, context.data.splits
+    search, space = context.config.search, context.space
     if search.latency_fraction is None:
         return search.latency_ms
-    largest = context.space.network(
-        context.space.largest(), classes=len(splits.classes), input_channels=splits.channels
-    )
+    largest = space.network(space.largest(), classes=networks.classes, input_channels=networks.input_channels)
+    if networks.resolutions:
+        largest = dataclasses.replace(largest, resolution=max(networks.resolutions))
     return search.latency_fraction * table.predict(largest)
 
 
-def _study(context: Context, scorer: Scorer, folder: Path) -> Study:
+def _study(context: Context, accuracies: Accuracies, folder: Path) -> Study:
     """Makes the study from the configuration; tables that it completes are saved in ``folder``."""
-    config, splits, devices = context.config, context.data.splits, targets(context)
+    config, devices, networks = context.config, targets(context), _networks(context)
     sources = goals_step.Sources(
-        scorer=scorer,
-        tables={target.device: target.table(context, folder) for target in devices},
+        accuracies=accuracies,
+        tables={target.device: target.table(context, folder, networks) for target in devices},
         precision=config.device.precision,
-        latency_ms=lambda table: bound_ms(context, table),
+        latency_ms=lambda table: bound_ms(context, table, networks),
     )
     return Study(
-        problem=Problem(searched_space(context), len(splits.classes), splits.channels),
+        problem=Problem(searched_space(context), networks.classes, networks.input_channels),
         goals=goals_step.goals(context, sources),
         sampler=sampler(context),
         trials=config.search.trials,
@@ -135,17 +133,19 @@ def _study(context: Context, scorer: Scorer, folder: Path) -> Study:
     )
 
 
+def _networks(context: Context) -> Networks:
+    """Returns what the searched networks have in common."""
+    source = accuracy_source(context)
+    classes, channels = source.sizes()
+    return Networks(classes=classes, input_channels=channels, resolutions=source.resolutions())
+
+
 def _facts(context: Context, devices: Sequence[Target]) -> dict[str, str]:
     """Returns what must match for a search to resume, besides the study's own settings."""
-    accuracy = scorer_step.facts(context)
-    data = {name: value for name, value in accuracy.items() if name != "supernet"}
-    data["holdout_fraction"] = context.config.search.holdout_fraction
     return {
         **{f"table of {target.device}": target.facts for target in devices},
-        "supernet": str(accuracy["supernet"]),
-        "halving": str(list(context.config.search.halving)),
+        **accuracy_source(context).facts(),
         "device": json.dumps(_device_settings(context)),
-        "data": hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16],
     }
 
 
@@ -162,25 +162,47 @@ def help_search(context: Context, worker: int) -> None:
     folder = step(context).partial
     shared = _shared(context, folder, worker)
     assert shared is not None
-    study = _study(context, scorer_step.scorer(context), folder)
+    study = _study(context, accuracy_source(context).open(), folder)
     work(study, shared=shared, progress=lambda _: check_parent())
 
 
 def _search(context: Context, folder: Path) -> None:
-    scorer = scorer_step.scorer(context)
-    study = _study(context, scorer, folder)
+    source = accuracy_source(context)
+    accuracies = source.open()
+    study = _study(context, accuracies, folder)
+    if source.evaluates:
+        result = _evaluated(context, study, accuracies, folder)
+    else:
+        result = _predicted(context, study, source.resolutions(), folder)
+        print_front(result)
+    _say_result(result, folder)
+
+
+def _evaluated(context: Context, study: Study, accuracies: Accuracies, folder: Path) -> SearchResult:
+    """Evaluates networks one by one, by several processes if configured."""
     with (
         progress_bar("searching") as bar,
         helpers(context, help_search, workers=context.config.search.workers),
     ):
-        result = search(
+        return search(
             study,
             folder=folder,
             shared=_shared(context, folder, 0),
             progress=_View(context, bar, study).show,
-            remeasure=scorer.remeasure(study.goals),
+            remeasure=accuracies.remeasure(study.goals),
         )
-    _say_result(result, folder)
+
+
+def _predicted(context: Context, study: Study, resolutions: tuple[int, ...], folder: Path) -> SearchResult:
+    """Predicts thousands of networks."""
+    with progress_bar("predicting") as bar:
+        return search_predicted(
+            study,
+            folder=folder,
+            candidates=context.config.search.candidates,
+            resolutions=resolutions,
+            progress=bar.show,
+        )
 
 
 @final
@@ -258,6 +280,12 @@ def _posterior(result: SearchResult, posterior: PosteriorAccuracy) -> str:
 def _as_good(result: SearchResult) -> str:
     """Explains why the winner is not the most accurate network."""
     choice, (first, second) = result.choice, result.goals.objectives[:2]
+    if first.forecast is not None:
+        return (
+            f"{choice.equals} networks are within the predictor's standard error "
+            f"({100 * choice.noise:.2f} points) of the best, {choice.best:.2%}; of these, the winner has the "
+            f"best {second.name}"
+        )
     return (
         f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
         f"posterior accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has "
@@ -266,6 +294,9 @@ def _as_good(result: SearchResult) -> str:
 
 
 def _described(objective: Objective, value: float, result: SearchResult) -> str:
+    if objective.forecast is not None:
+        how = "extrapolated" if result.winner.outcome.extrapolated else "predicted"
+        return f"{objective.name} {value:.2%} {how}"
     if objective.name in ACCURACIES:
         return f"{_value(objective, value)} on search-validation{_precision(objective.name)}"
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"

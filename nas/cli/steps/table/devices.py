@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import final
 
 from nas import resources
+from nas.blocks import BlockSpec
 from nas.cli.hydra import schema
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
@@ -21,6 +22,28 @@ from nas.hardware import Device
 from nas.latency import LatencyTable, load_table
 from nas.latency.compatible import require_space
 from nas.space import SearchSpace
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """The networks of a search, as far as a table is concerned.
+
+    Attributes:
+        classes: Their classes.
+        input_channels: Channels of their images.
+        resolutions: Their resolutions; empty for all of the space.
+    """
+
+    classes: int
+    input_channels: int
+    resolutions: tuple[int, ...] = ()
+
+    def blocks(self, space: SearchSpace) -> tuple[BlockSpec, ...]:
+        """Every block of these networks."""
+        return space.block_specs(
+            resolutions=self.resolutions or None, classes=self.classes, input_channels=self.input_channels
+        )
 
 
 @final
@@ -38,10 +61,10 @@ class Target:
     path: Path | None
     peaks: Device | None
 
-    def table(self, context: Context, folder: Path) -> LatencyTable:
+    def table(self, context: Context, folder: Path, networks: Networks) -> LatencyTable:
         """Reads or estimates the table; blocks missing from the run's own table are added, in ``folder``."""
         if self.path == table_step.path(context):
-            return _completed(context, self.path, folder)
+            return _completed(context, self.path, folder, networks)
         if self.path is not None:
             table = load_table(self.path)
             require_space(table, context.space.name)
@@ -49,8 +72,7 @@ class Target:
         from nas.latency.estimate.roofline import roofline_table
 
         assert self.peaks is not None
-        classes, channels = table_step.sizes(context)
-        blocks = context.space.block_specs(classes=classes, input_channels=channels)
+        blocks = networks.blocks(context.space)
         return roofline_table(blocks, device=self.peaks, space=context.space.name)
 
     @property
@@ -71,9 +93,9 @@ def searched_space(context: Context) -> SearchSpace:
     )
 
 
-def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
-    """Returns the run's table, completed with every block of the searched space."""
-    table, splits = table_step.read(context, path), context.data.splits
+def _completed(context: Context, path: Path, folder: Path, networks: Networks) -> LatencyTable:
+    """Returns the run's table, completed with every block of the searched networks."""
+    table = table_step.read(context, path)
     saved = folder / missing.TABLE
     if saved.is_file():
         return load_table(saved)  # from an interrupted attempt; avoids measuring twice
@@ -82,8 +104,8 @@ def _completed(context: Context, path: Path, folder: Path) -> LatencyTable:
     full = missing.completed(
         context,
         table,
-        searched_space(context).block_specs(classes=len(splits.classes), input_channels=splits.channels),
-        input_channels=splits.channels,
+        networks.blocks(searched_space(context)),
+        input_channels=networks.input_channels,
         folder=folder,
         budget_s=seconds(context.config.table.budget, setting="table.budget"),
     )
