@@ -222,8 +222,11 @@ def test_a_prediction_is_of_the_precision_of_the_file(finished: Run) -> None:
 
 @pytest.mark.long
 def test_every_format_whose_packages_are_installed(finished: Run) -> None:
-    folder = copy(finished, "all")
-    code, out, err = export(finished, folder, "export.formats=all", "export.parity_images=8")
+    folder, winner_alone = copy(finished, "all"), "finish.baseline_widths=[]"
+    code, _, err = finished.nas("finish", *SETTINGS, f"run_dir={folder}", winner_alone)
+    assert code == 0, err
+    settings = (winner_alone, "export.formats=all", "export.parity_images=8")
+    code, out, err = export(finished, folder, *settings)
     assert code == 0, err
     files = {each.format: each for each in read_manifest(folder / "deploy", check_files=True)}
     for name in formats.format_names():
