@@ -222,6 +222,9 @@ class TrainConfig(OptimizationConfig):
         phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
         kernel_transform: Whether small kernels are learned functions of large ones instead of their centre.
         calibration_images: Training images on which a subnet's BatchNorm statistics are recomputed.
+        init: Weights to start from: the file of a supernet that Once-for-All published, or the folder of an
+            earlier run; with epochs=0, the supernet is taken over as it is, without images. null starts from
+            random weights.
     """
 
     recipe: str
@@ -235,6 +238,7 @@ class TrainConfig(OptimizationConfig):
     phases: list[float]
     kernel_transform: bool
     calibration_images: int
+    init: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ NOT_RUN = {
     "docs/how-to/images.md: these commands need a download, ImageNet or a GPU.",
     "docs/how-to/measure.md: this command needs a second machine.",
     "docs/how-to/published-accuracy.md: these commands measure for four minutes.",
+    "docs/how-to/published-supernets.md: this command needs a published supernet.",
+    "docs/how-to/published-supernets.md: these commands need ImageNet and a published supernet.",
     "docs/how-to/several-machines.md: these commands need ImageNet and eight GPUs.",
     "docs/how-to/several-machines.md: this command needs a Slurm cluster.",
     "docs/how-to/several-machines.md: this command needs a database.",

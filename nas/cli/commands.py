@@ -120,6 +120,7 @@ def outside_files(context: Context) -> dict[str, Path]:
     """Lists the files outside the run folder that its results depend on."""
     modules = load_plugins(context.config.modules)
     files = {"search space": context.space_path, **{f"module {name}": path for name, path in modules.items()}}
+    files |= _supernet.initial_files(context)
     if not _table.is_made(context):
         files["latency table"] = _table.path(context)
     return files

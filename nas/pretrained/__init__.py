@@ -12,12 +12,13 @@ from nas.pretrained.base import (
     Start,
     Store,
 )
-from nas.pretrained.find import find_start, locate, pretrained_names
+from nas.pretrained.find import Located, find_start, locate, pretrained_names
 from nas.pretrained.tensor_file import TensorFile, read_tensors
 
 __all__ = [
     "SOURCES",
     "Inherited",
+    "Located",
     "Origin",
     "Preprocessing",
     "Pretrained",

@@ -117,10 +117,17 @@ class Start(ABC):
     Attributes:
         origin: Where they come from.
         preprocessing: How the images of the source were prepared.
+        classes: The classes of the source; empty if it does not name them.
+        kernel_transform: Whether its smaller kernels are learned functions of larger ones.
     """
+
+    IS_SUPERNET: ClassVar[bool] = False
+    """Whether all subnets are trained, so that a supernet need not be trained further."""
 
     origin: Origin
     preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+    kernel_transform: bool = False
 
     @abstractmethod
     def check(self, space: SearchSpace) -> None:

@@ -29,7 +29,12 @@ class NetworkStart(Start):
     @classmethod
     def of(cls, pretrained: Pretrained) -> NetworkStart:
         """The start from a network."""
-        return cls(origin=pretrained.origin, preprocessing=pretrained.preprocessing, pretrained=pretrained)
+        return cls(
+            origin=pretrained.origin,
+            preprocessing=pretrained.preprocessing,
+            classes=pretrained.classes,
+            pretrained=pretrained,
+        )
 
     def check(self, space: SearchSpace) -> None:
         check_holds(space, self.pretrained.network, name=self.origin.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from nas.nn import Supernet
 from nas.nn.static import module_name
 from nas.pretrained.base import Inherited, Origin, Preprocessing, Start
 from nas.pretrained.fitting import converted_filters
+from nas.pretrained.imagenet import same_classes
 from nas.pretrained.tensor_file import read_tensors
 from nas.space import SearchSpace
 
@@ -50,12 +51,12 @@ class SupernetStart(Start):
     Attributes:
         tensors: Its tensors by name.
         space: Name of its space.
-        classes: The classes that it was trained for.
     """
+
+    IS_SUPERNET: ClassVar[bool] = True
 
     tensors: Mapping[str, Tensor]
     space: str
-    classes: tuple[str, ...]
 
     @classmethod
     def read(cls, files: Mapping[str, Path]) -> SupernetStart:
@@ -68,6 +69,7 @@ class SupernetStart(Start):
         with fields_of(files[SUMMARY], remedy="train it again: nas train"):
             space, classes = str(summary["space"]), tuple(summary["classes"])
             mean, std = tuple(summary["mean"]), tuple(summary["std"])
+            transform = bool(summary["kernel_transform"])
             earlier = summary.get("init") or {}
         file = read_tensors(files[WEIGHTS])
         return cls(
@@ -81,6 +83,7 @@ class SupernetStart(Start):
             tensors=file.tensors,
             space=space,
             classes=classes,
+            kernel_transform=transform,
         )
 
     def check(self, space: SearchSpace) -> None:
@@ -93,7 +96,7 @@ class SupernetStart(Start):
     @torch.no_grad()
     def apply(self, supernet: Supernet, *, classes: Sequence[str]) -> Inherited:
         self.check(supernet.space)
-        is_same = list(self.classes) == list(classes)
+        is_same = same_classes(self.classes, classes)
         state = supernet.state_dict()
         values = self._values(state, supernet.input_channels, classifier=is_same)
         for name, value in values.items():

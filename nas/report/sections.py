@@ -199,7 +199,7 @@ def training(run_dir: Path) -> list[str]:
     """Shows the supernet's training losses."""
     history = read_csv(run_dir / HISTORY)
     if not history:
-        return [html.missing("Its history is empty; train again:", f"nas train run_dir={run_dir.as_posix()}")]
+        return [html.paragraph("It was taken over as others had trained it, without an epoch in this run.")]
     svg = to_svg(draw_training(history), name="training", title="Training losses of the supernet")
     return [html.figure(svg, f"Training losses over {len(history)} epochs of the sandwich rule's subnets.")]
 

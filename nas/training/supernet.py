@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import torch
 from nas.errors import UserError
 from nas.files import write_json
 from nas.nn import Supernet, zero_residual_scales
+from nas.pretrained import Start
 from nas.space import SearchSpace
 from nas.training.checkpoint import FOLDER as CHECKPOINTS
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
+from nas.training.data import Normalization
 from nas.training.evaluation import SubnetEvaluator
 from nas.training.history_csv import write_csv
 from nas.training.loop import Progress, Task, fit
@@ -58,6 +60,7 @@ def train_supernet(
     recipe: SupernetRecipe,
     seed: int,
     folder: Path,
+    start: Start | None = None,
     checkpoints: CheckpointPlan | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[Row], None] = lambda _: None,
@@ -70,6 +73,7 @@ def train_supernet(
         recipe: The settings of the training.
         seed: Determines the initial weights, the order of the images and the drawn subnets.
         folder: The folder of the files. A checkpoint in it is resumed.
+        start: Weights to start from; ``None`` starts from random ones.
         checkpoints: When checkpoints are written; ``None`` for none.
         on_step: Called after each step.
         on_epoch: Called after each epoch, with its row of the history.
@@ -79,10 +83,12 @@ def train_supernet(
         space,
         classes=len(data.splits.classes),
         input_channels=data.splits.channels,
-        kernel_transform=recipe.kernel_transform,
+        kernel_transform=recipe.kernel_transform or (start is not None and start.kernel_transform),
     )
     if recipe.hyper.zero_init_residual:
         zero_residual_scales(supernet)
+    if start is not None:
+        start.apply(supernet, classes=data.splits.classes)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
     history = fit(
@@ -91,15 +97,58 @@ def train_supernet(
         and Checkpoints(
             folder=folder / CHECKPOINTS,
             plan=checkpoints,
-            about=_about(space, data=data, recipe=recipe, seed=seed),
+            about=_about(space, data=data, recipe=recipe, seed=seed, start=start),
         ),
         on_step=on_step,
         on_epoch=on_epoch,
     )
     accuracies = extreme_accuracies(evaluator)  # by all processes
     if data.compute.processes.leads:
-        _save(supernet, data=data, accuracies=accuracies, folder=folder, history=history)
+        _save(
+            supernet,
+            classes=data.splits.classes,
+            normalize=data.normalize,
+            accuracies=accuracies,
+            history=history,
+            folder=folder,
+            start=start,
+        )
     return supernet
+
+
+def take_over(space: SearchSpace, *, start: Start, folder: Path) -> None:
+    """Writes a supernet that others have trained into ``folder``, without reading an image.
+
+    Args:
+        space: The search space.
+        start: The weights. Classes, mean and standard deviation come with them.
+        folder: The folder of the files.
+
+    Raises:
+        UserError: If the weights are not those of a supernet of the space.
+    """
+    if not start.IS_SUPERNET:
+        raise UserError(
+            f"{start.origin.name} is one network, and the smaller ones of {space.name} are not trained; give "
+            "at least one epoch"
+        )
+    prepared = start.preprocessing
+    supernet = Supernet(
+        space,
+        classes=len(start.classes),
+        input_channels=len(prepared.mean),
+        kernel_transform=start.kernel_transform,
+    )
+    start.apply(supernet, classes=start.classes)
+    _save(
+        supernet,
+        classes=start.classes,
+        normalize=Normalization(mean=prepared.mean, std=prepared.std),
+        accuracies={},
+        history=[],
+        folder=folder,
+        start=start,
+    )
 
 
 def _task(
@@ -131,7 +180,9 @@ def _task(
     )
 
 
-def _about(space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: int) -> dict[str, Any]:
+def _about(
+    space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: int, start: Start | None
+) -> dict[str, Any]:
     """The settings that determine a training, for its checkpoints."""
     return {
         "space": space.name,
@@ -139,6 +190,7 @@ def _about(space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: 
         "seed": seed,
         "training_images": len(data.splits.train),
         "classes": len(data.splits.classes),
+        **({} if start is None else {"start": start.origin.sha256}),
     }
 
 
@@ -152,20 +204,24 @@ def extreme_accuracies(evaluator: SubnetEvaluator) -> dict[str, float]:
 def _save(
     supernet: Supernet,
     *,
-    data: Prepared,
+    classes: Sequence[str],
+    normalize: Normalization,
     accuracies: dict[str, float],
-    folder: Path,
     history: list[Row],
+    folder: Path,
+    start: Start | None,
 ) -> None:
     summary: dict[str, Any] = {
         "space": supernet.space.name,
-        "classes": list(data.splits.classes),
+        "classes": list(classes),
         "input_channels": supernet.input_channels,
         "kernel_transform": supernet.kernel_transform,
-        "mean": list(data.normalize.mean),
-        "std": list(data.normalize.std),
+        "mean": list(normalize.mean),
+        "std": list(normalize.std),
         "validation_accuracy": accuracies,
     }
+    if start is not None:
+        summary["init"] = {**start.origin.to_dict(), "preprocessing": start.preprocessing.to_dict()}
     write_csv(folder / HISTORY, history)
     save_weights(supernet, folder / WEIGHTS, metadata={"space": supernet.space.name})
     write_json(folder / SUMMARY, summary)

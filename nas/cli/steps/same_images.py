@@ -85,23 +85,40 @@ def check_images(context: Context, step: Step) -> None:
 
 
 def check_kind(
-    context: Context, folder: Path, *, classes: Sequence[str], channels: int, command: str
+    context: Context,
+    folder: Path,
+    *,
+    classes: Sequence[str],
+    channels: int,
+    command: str,
+    remedy: str = "",
 ) -> None:
     """Checks that weights fit the classes and channels of the run's images.
+
+    Args:
+        context: The run.
+        folder: The folder of the weights.
+        classes: Their classes.
+        channels: Their input channels.
+        command: The command that makes the folder again.
+        remedy: What to do instead if the images are meant to be others.
 
     Raises:
         UserError: If the classes or channels differ.
     """
+    from nas.pretrained.imagenet import same_classes
+
     splits = context.data.splits
-    pairs = (
-        ("classes", list(classes), list(splits.classes)),
-        ("channels", channels, splits.channels),
+    differing = (
+        ("classes", list(classes), list(splits.classes), not same_classes(classes, splits.classes)),
+        ("channels", channels, splits.channels, channels != splits.channels),
     )
-    for name, there, here in pairs:
-        if there != here:
+    for name, there, here, differs in differing:
+        if differs:
             raise UserError(
                 f"{folder} was made for images with {name} {_short(there)}, but {context.config.data.name} "
                 f"has {_short(here)}; give the same data, or make it again with `{command}`"
+                f"{remedy and ', or '}{remedy}"
             )
 
 
@@ -125,7 +142,8 @@ def _settings(folder: Path, command: str) -> Mapping[str, Any]:
 def _by_name(settings: Mapping[str, Any]) -> dict[str, str]:
     """Returns the data settings as JSON, by their full names."""
     values = {f"data.{name}": value for name, value in settings["data"].items()}
-    return {name: json.dumps(value) for name, value in {"seed": settings["seed"], **values}.items()}
+    seed = {"seed": settings["seed"]} if "seed" in settings else {}  # no seed decides what is taken over
+    return {name: json.dumps(value) for name, value in {**seed, **values}.items()}
 
 
 def _differences(there: Mapping[str, str], here: Mapping[str, str], free: frozenset[str]) -> list[str]:

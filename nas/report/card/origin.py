@@ -118,6 +118,8 @@ def search(facts: Facts) -> Iterator[str]:
 def _supernet(search: Search) -> str:
     if not search.supernet:
         return ""
+    if not search.supernet["epochs"]:
+        return f" (taken over from {code(search.supernet['init'])})"
     return f" (epochs {search.supernet['epochs']}, recipe {code(search.supernet['recipe'])})"
 
 

@@ -13,6 +13,7 @@ from nas.files import read_json
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
+    from nas.pretrained import Located, Start
     from nas.training.evaluation import SubnetEvaluator
     from nas.training.supernet import SupernetRecipe
 
@@ -21,15 +22,53 @@ OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
 
 
 def step(context: Context) -> Step:
-    """Makes the step that trains the supernet."""
+    """Makes the step that trains the supernet, or takes over one that others have trained."""
+    located = _located(context)
+    files = initial_files(context)
+    if located is not None and is_taken_over(context):
+        return Step(
+            name="supernet",
+            folder=context.path(FOLDER),
+            settings={"train": {"init": context.config.train.init, "epochs": 0}, "data": {}},
+            inputs={"search space": context.space_path, **files},
+            outputs=OUTPUTS,
+            run=lambda folder: _take_over(context, located, folder),
+        )
     return Step(
         name="supernet",
         folder=context.path(FOLDER),
         settings={**context.settings("train", "compute"), **context.data_settings()},
-        inputs={"search space": context.space_path},
+        inputs={"search space": context.space_path, **files},
         outputs=OUTPUTS,
-        run=lambda folder: _train(context, folder),
+        run=lambda folder: _train(context, located, folder),
     )
+
+
+def is_taken_over(context: Context) -> bool:
+    """Returns whether the supernet was trained by others and is not trained further."""
+    train = context.config.train
+    return train.init is not None and train.epochs == 0
+
+
+def initial_files(context: Context) -> dict[str, Path]:
+    """Returns the files of the weights to start from, by what they are."""
+    located = _located(context)
+    return {} if located is None else {f"initial {what}": path for what, path in located.files.items()}
+
+
+def _located(context: Context) -> Located | None:
+    """Returns the files of the weights to start from; ``None`` for random weights.
+
+    Raises:
+        UserError: If they do not exist.
+    """
+    init = context.config.train.init
+    if init is None:
+        return None
+    from nas.pretrained import locate
+
+    with prefixed("train.init: "):
+        return locate(init)
 
 
 def check(context: Context) -> None:
@@ -37,6 +76,7 @@ def check(context: Context) -> None:
     context.check_data()
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
+    _located(context)
 
 
 def recipe(context: Context) -> SupernetRecipe:
@@ -47,7 +87,9 @@ def recipe(context: Context) -> SupernetRecipe:
     train = context.config.train
     values = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
     options = {name: values[name] for name in option_names(train.recipe) if name in values}
-    hyper, rule = hyperparameters(train), make_recipe(train.recipe, options)
+    # A supernet that is taken over has a recipe too: it says how subnets are calibrated.
+    trained = dataclasses.replace(train, epochs=1) if is_taken_over(context) else train
+    hyper, rule = hyperparameters(trained), make_recipe(train.recipe, options)
     with prefixed("train."):
         return SupernetRecipe(
             hyper=hyper,
@@ -57,9 +99,34 @@ def recipe(context: Context) -> SupernetRecipe:
         )
 
 
-def _train(context: Context, folder: Path) -> None:
+def _take_over(context: Context, located: Located, folder: Path) -> None:
+    from nas.training.supernet import take_over
+
+    start = _start(context, located)
+    with prefixed("train.init: "):
+        take_over(context.space, start=start, folder=folder)
+    say(
+        f"supernet: {context.space.name}, {context.space.size:,} networks; taken over from "
+        f"{context.config.train.init}: {len(start.classes)} classes, no images read"
+    )
+
+
+def _start(context: Context, located: Located) -> Start:
+    """Reads the weights to start from.
+
+    Raises:
+        UserError: If they are damaged, or the run's space cannot take them.
+    """
+    with prefixed("train.init: "):
+        start = located.read()
+        start.check(context.space)
+    return start
+
+
+def _train(context: Context, located: Located | None, folder: Path) -> None:
     from nas.training.supernet import train_supernet
 
+    start = None if located is None else _start(context, located)
     plan, data = recipe(context), context.data
     where = context.compute.device
     say(f"supernet: {context.space.name}, {context.space.size:,} networks; training on {where}")
@@ -78,6 +145,7 @@ def _train(context: Context, folder: Path) -> None:
             recipe=plan,
             seed=context.config.seed,
             folder=folder,
+            start=start,
             checkpoints=checkpoint_plan(context.config.checkpoint),
             on_step=bar.follow,
             on_epoch=epoch_done,
@@ -86,10 +154,20 @@ def _train(context: Context, folder: Path) -> None:
 
 def evaluator(context: Context) -> SubnetEvaluator:
     """Makes the evaluator of the trained supernet's subnets on the search-validation images."""
+    from nas.training.data import Normalization
     from nas.training.supernet import load_supernet, subnet_evaluator
 
     folder = context.path(FOLDER)
     supernet = load_supernet(context.space, folder, device=context.compute.device)
-    classes = read_json(folder / "supernet.json")["classes"]
-    check_kind(context, folder, classes=classes, channels=supernet.input_channels, command="nas train")
-    return subnet_evaluator(supernet, data=context.data, recipe=recipe(context), seed=context.config.seed)
+    summary = read_json(folder / "supernet.json")
+    check_kind(
+        context,
+        folder,
+        classes=summary["classes"],
+        channels=supernet.input_channels,
+        command="nas train",
+        remedy=f"fine-tune it for these images: nas train train.init={context.run_dir} run_dir=ANOTHER",
+    )
+    made = subnet_evaluator(supernet, data=context.data, recipe=recipe(context), seed=context.config.seed)
+    normalize = Normalization(mean=tuple(summary["mean"]), std=tuple(summary["std"]))
+    return dataclasses.replace(made, normalize=normalize)

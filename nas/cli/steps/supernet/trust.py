@@ -125,6 +125,8 @@ def differences(context: Context) -> list[str]:
     """Lists how the networks' training differs from the supernet's, according to its step's record."""
     record = read_json(context.path(supernet_step.FOLDER, RECORD))
     trained: Mapping[str, Any] = record["settings"]["train"]
+    if trained.get("epochs") == 0:
+        return [f"the supernet was not trained here, but taken over from {trained['init']}"]
     own = dataclasses.asdict(context.config.trust)
     names = [field.name for field in dataclasses.fields(OptimizationConfig)]
     return [
