@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class Row:
         test_correct: Test images classified correctly, by the exported file if there is one.
         test_total: Number of test images.
         by_class: The same counts for each class; empty in older results.
+        confusions: Class, wrong answer and number of test images, the most frequent first, of the trained
+            network; ``None`` in older results.
         exported: Whether the test accuracy is the exported file's own.
         predicted_ms: Latency predicted by the table, if possible.
         predicted_batch: Images per inference of the predicted latency.
@@ -78,6 +81,7 @@ class Row:
     test_correct: int
     test_total: int
     by_class: tuple[ClassCount, ...]
+    confusions: tuple[tuple[str, str, int], ...] | None
     exported: bool
     predicted_ms: float | None
     predicted_batch: int
@@ -98,6 +102,12 @@ class Row:
         """The mean of the classes' accuracies, 0 to 1; ``None`` if they were not counted."""
         values = [each.accuracy for each in self.by_class if each.accuracy is not None]
         return sum(values) / len(values) if values else None
+
+    @property
+    def balanced_error(self) -> float:
+        """The standard error of the balanced accuracy; that of a class without faults is not taken as 0."""
+        shares = [((each.correct + 1) / (each.total + 2), each.total) for each in self.by_class if each.total]
+        return math.sqrt(sum(p * (1 - p) / n for p, n in shares)) / max(len(shares), 1)
 
     @property
     def image_ms(self) -> float | None:
@@ -189,6 +199,7 @@ def _row(
         test_correct=correct,
         test_total=total,
         by_class=_by_class(item.get("classes", ()), by_class),
+        confusions=_confusions(item.get("classes", ()), item.get("test_confusions")),
         exported=exported,
         predicted_ms=item["predicted_ms"],
         predicted_batch=batch,
@@ -199,6 +210,15 @@ def _row(
         outdated=outdated,
         reused=reused,
     )
+
+
+def _confusions(
+    names: Sequence[str], counts: Sequence[Sequence[int]] | None
+) -> tuple[tuple[str, str, int], ...] | None:
+    """The confusions with their classes' names; older results have none."""
+    if counts is None:
+        return None
+    return tuple((names[label], names[answer], images) for label, answer, images in counts)
 
 
 def _by_class(names: Sequence[str], counts: Sequence[Sequence[int]]) -> tuple[ClassCount, ...]:

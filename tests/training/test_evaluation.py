@@ -20,5 +20,11 @@ def test_the_counts_of_the_classes_add_up_and_an_absent_class_has_none() -> None
         (int((right & (labels == kind)).sum()), int((labels == kind).sum())) for kind in range(4)
     )
     assert found.by_class[3] == (0, 0)
+    confused = {(int(y), int(x)) for y, x in zip(labels, logits.argmax(1), strict=True) if y != x}
+    assert {(label, answer) for label, answer, _ in found.confusions} == confused
+    for label, answer, images in found.confusions:
+        assert images == int(((labels == label) & (logits.argmax(1) == answer)).sum())
+    counts = [images for *_, images in found.confusions]
+    assert counts == sorted(counts, reverse=True)
     together = evaluate(torch.nn.Identity(), batches, compute=compute)
     assert together == Accuracy(int(right.sum()), 50) == Accuracy(found.correct, found.total)

@@ -215,8 +215,14 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
             data.plain(data.splits.test, resolution=resolution),
             format=artefact.format,
         )
-        counts = {f"test_{name}": value for name, value in dataclasses.asdict(accuracy).items()}
-        result.append(dataclasses.replace(artefact, **counts))
+        result.append(
+            dataclasses.replace(
+                artefact,
+                test_correct=accuracy.correct,
+                test_total=accuracy.total,
+                test_by_class=accuracy.by_class,
+            )
+        )
     return result
 
 
