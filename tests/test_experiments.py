@@ -32,17 +32,20 @@ def script(folder: Path, name: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.long
-def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
+def write_pictures(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for part, count in (("train", 60), ("test", 10)):
         for number, name in enumerate(("cat", "dog")):
-            place = tmp_path / "pictures" / part / name
+            place = folder / part / name
             place.mkdir(parents=True)
             for index in range(count):
                 pixels = rng.normal(80 + 60 * number, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(place / f"{index}.png")
 
+
+@pytest.mark.long
+def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures")
     first = script(tmp_path, "supernet_cifar10/run.py", *SETTINGS)
     assert "11/11" in first  # 4 supernets and 7 networks
     run = tmp_path / "runs" / "supernet_cifar10"
@@ -72,9 +75,45 @@ def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
     assert (tmp_path / "bn" / "ranking.svg").is_file()
 
 
+@pytest.mark.long
+def test_scaling(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures")
+    settings = (
+        "data.root=pictures",
+        "data.max_train_images=80",
+        "train.epochs=1",
+        "train.calibration_images=64",
+        "table.name=roofline",
+        "table.classes=2",
+        "search.trials=8",
+        "measure.budget=1s",
+        "finish.epochs=1",
+    )
+
+    first = script(tmp_path, "scaling/run.py", *settings)
+    assert "after" in first
+    run = tmp_path / "runs" / "scaling_cifar10"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")}
+    assert len(before) >= 3 * (1 + 2)  # the winner and at least one scaling for each budget, with three seeds
+    script(tmp_path, "scaling/run.py", *settings)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")} == before
+
+    table = script(tmp_path, "scaling/summary.py", str(run / "networks.csv"), "found")
+    assert table.count("| depth alone |") == 4  # two budgets in two tables
+    assert (tmp_path / "found" / "results.svg").is_file()
+
+
+def test_the_recorded_results_of_scaling_follow_from_its_raw_numbers(tmp_path: Path) -> None:
+    recorded = ROOT / "experiments" / "scaling"
+    script(tmp_path, "scaling/summary.py", str(recorded / "networks.csv"), "found")
+    assert (tmp_path / "found" / "results.md").read_text() == (recorded / "results.md").read_text()
+    assert "resolution alone" in (tmp_path / "found" / "results.svg").read_text()
+
+
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
     for name, message in (
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
+        ("scaling/summary.py", "run.py of this folder makes it"),
         ("bn_calibration/study.py", "`nas trust` writes such a file"),
     ):
         with pytest.raises(AssertionError, match=message):

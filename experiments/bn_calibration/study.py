@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py
 
-from nas.cli.hydra import schema
+from jobs import configured
+
 from nas.cli.steps.context import Context
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, error_bar, new_figure, save, styled
 from nas.statistics import bootstrap, kendall_tau, spearman
-from nas.tracking import make_tracker
 from nas.training.history_csv import write_csv
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def measure(codes: Sequence[str], path: Path, settings: Sequence[str]) -> list[E
     todo = [item for item in todo if item not in done]
     if not todo:
         return rows
-    context = make_context(settings)
+    context = configured(settings)
     archs = [context.space.parse(code) for code in codes]
     for count, seed in todo:
         if count > len(context.data.splits.train):
@@ -119,14 +118,6 @@ def read_rows(path: Path) -> list[Evaluated]:
             Evaluated(**{name: types.get(name, int)(value) for name, value in row.items()})
             for row in csv.DictReader(stream)
         ]
-
-
-def make_context(settings: Sequence[str]) -> Context:
-    """The run with settings in the form of ``nas train``."""
-    schema.register()
-    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
-        config = schema.typed(hydra_compose(schema.CONFIG_NAME, list(settings)))
-    return Context(config, Path(config.run_dir), make_tracker(dataclasses.asdict(config.tracker)))
 
 
 def make_evaluator(context: Context, *, count: int, seed: int) -> SubnetEvaluator:

@@ -11,21 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import multiprocessing
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py
 
-from nas.cli.hydra import schema
+from jobs import Job, configured, record_provenance, work
+
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.supernet.trust import judging_images, subjects, train_and_judge
@@ -33,8 +29,6 @@ from nas.config import TrainConfig
 from nas.errors import UserError
 from nas.files import write_json
 from nas.pipeline import Step, execute
-from nas.provenance import write_provenance
-from nas.tracking import make_tracker
 
 if TYPE_CHECKING:
     from nas.training.trust import Subject
@@ -50,74 +44,28 @@ VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
 }
 """The supernets, as changes of the experiment's settings, the costliest first."""
 
-Job = tuple[Callable[[tuple[str, ...], str], None], str]
-"""A function of the settings and a name (a variant or an architecture's code), and that name."""
-
 
 def main(overrides: Sequence[str]) -> None:
     """Runs all incomplete steps."""
     settings = tuple(overrides)
     base = context(settings)
-    write_provenance(
-        base.run_dir,
-        command=EXPERIMENT,
-        overrides=settings,
-        seed=base.config.seed,
-        config=dataclasses.asdict(base.config),
-        inputs={"search space": base.space_path},
-    )
+    record_provenance(base, command=EXPERIMENT, settings=settings)
     trainings: list[Job] = [(train_supernet, name) for name in VARIANTS]
     ordered = sorted(subjects(base), key=lambda item: -item.network.macs)
     trainings += [(train_alone, item.code) for item in ordered]
-    work(trainings, settings, base.run_dir)
-    work([(evaluate_subnets, name) for name in VARIANTS], settings, base.run_dir)
-
-
-def work(jobs: Sequence[Job], settings: tuple[str, ...], folder: Path) -> None:
-    """Runs jobs in processes of one thread each, in their order, and reports each completed one."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes, which read it when they load torch
-    start = time.perf_counter()
-    spawn = multiprocessing.get_context("spawn")
-    own = (folder, os.getpid())
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn, initializer=begin, initargs=own) as pool:
-        futures = {pool.submit(job, settings, name): f"{job.__name__} {name}" for job, name in jobs}
-        try:
-            for number, future in enumerate(as_completed(futures), 1):
-                future.result()
-                minutes = (time.perf_counter() - start) / 60
-                print(f"{number}/{len(futures)} after {minutes:.1f} min: {futures[future]}", flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
-
-
-def begin(folder: Path, parent: int) -> None:
-    """Prepares a process: it writes its own log, and ends with its parent."""
-    path = folder / f"{multiprocessing.current_process().name}.log"
-    sys.stdout = path.open("a", buffering=1, encoding="utf-8")
-    threading.Thread(target=follow, args=(parent,), daemon=True).start()
-
-
-def follow(parent: int) -> None:
-    """Ends this process soon after its parent has ended for any reason."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    work(trainings, settings, base.run_dir, processes=PROCESSES)
+    evaluations: list[Job] = [(evaluate_subnets, name) for name in VARIANTS]
+    work(evaluations, settings, base.run_dir, processes=PROCESSES)
 
 
 @functools.cache
 def context(settings: tuple[str, ...], variant: str = "") -> Context:
     """The run, or one variant of it. A process reads its images once."""
-    schema.register()
-    overrides = [f"experiment={EXPERIMENT}", f"run_dir=runs/{EXPERIMENT}", *settings]
-    with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
-        config = schema.typed(hydra_compose(schema.CONFIG_NAME, overrides))
-    if variant:
-        config = replace(config, train=VARIANTS[variant](config.train))
-    tracker = make_tracker(dataclasses.asdict(config.tracker))
-    return Context(config, Path(config.run_dir) / variant, tracker)
+    base = configured([f"experiment={EXPERIMENT}", f"run_dir=runs/{EXPERIMENT}", *settings])
+    if not variant:
+        return base
+    config = replace(base.config, train=VARIANTS[variant](base.config.train))
+    return replace(base, config=config, run_dir=base.path(variant))
 
 
 def train_supernet(settings: tuple[str, ...], variant: str) -> None:
