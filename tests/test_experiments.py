@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,11 +104,27 @@ def test_scaling(tmp_path: Path) -> None:
     assert (tmp_path / "found" / "results.svg").is_file()
 
 
-def test_the_recorded_results_of_scaling_follow_from_its_raw_numbers(tmp_path: Path) -> None:
-    recorded = ROOT / "experiments" / "scaling"
-    script(tmp_path, "scaling/summary.py", str(recorded / "networks.csv"), "found")
-    assert (tmp_path / "found" / "results.md").read_text() == (recorded / "results.md").read_text()
-    assert "resolution alone" in (tmp_path / "found" / "results.svg").read_text()
+def test_the_summary_of_scaling_pairs_networks_by_seed_and_image(tmp_path: Path) -> None:
+    columns = "ratio,way,depths,channels,resolution,macs,params,predicted_ms,value_ms,low_ms,high_ms"
+    sizes = "1-1-1,16-24-64,32,8e5,2e4"
+    (tmp_path / "networks.csv").write_text(
+        f"""{columns},seed,images,correct,only_this,only_latency
+1,winner,{sizes},0.050,0.051,0.050,0.052,0,1000,500,0,0
+1,winner,{sizes},0.050,0.051,0.050,0.052,1,1000,520,0,0
+2,latency,{sizes},0.099,0.090,0.089,0.091,0,1000,600,0,0
+2,latency,{sizes},0.099,0.090,0.089,0.091,1,1000,620,0,0
+2,depth,{sizes},0.080,0.100,0.099,0.101,0,1000,560,20,60
+2,depth,{sizes},0.080,0.100,0.099,0.101,1,1000,600,30,50
+"""
+    )
+    table = script(tmp_path, "scaling/summary.py", "networks.csv", "found")
+    assert "| 0.080 | 80% | 0.100 (0.099 to 0.101) | 58.0 (56.0, 60.0) |" in table
+    (row,) = [line for line in table.splitlines() if line.endswith("| +4.0, +2.0 | 0.90 |")]
+    low, high = map(float, re.findall(r"\(([+-].*) to ([+-].*)\)", row)[0])
+    assert "| 2× | depth alone | 2 | +3.0 (" in row
+    assert 0.5 < low < 2.0 < 4.0 < high < 6.0  # the seeds differ by 2 points; 80 discordant images, by 1.8
+    assert (tmp_path / "found" / "results.md").read_text() == table
+    assert "depth alone" in (tmp_path / "found" / "results.svg").read_text()
 
 
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:

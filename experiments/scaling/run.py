@@ -56,7 +56,7 @@ WAYS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "resolution": ("compound", {"alpha": 1.0, "beta": 1.0, "gamma": math.sqrt(2)}),
 }
 """Methods of ``nas scale``, and the changes of its settings. One dimension alone is a walk along φ in which
-the other two do not grow; each doubles the multiply-accumulates per step."""
+the other two do not grow; each about doubles the multiply-accumulates per step."""
 
 WINNER = "winner"
 
@@ -98,16 +98,14 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def trainings(base: Context) -> list[Job]:
-    """All trainings: small budgets first, and within a budget all networks with one seed after another."""
+    """All trainings: small budgets first, and within a budget one seed after another."""
     ratio = {each.name: each.ratio for each in read_scalings(base)}
-    names = sorted(distinct(base).values(), key=lambda name: ratio[name])
-    return [
-        (train, f"{name}/{seed}")
-        for some in (1, *RATIOS)
-        for seed in SEEDS
-        for name in names
-        if ratio[name] == some
-    ]
+    names = distinct(base).values()
+    ordered = sorted(
+        ((max(ratio[name], RATIOS[0]), seed, name) for name in names for seed in SEEDS),
+        key=lambda item: item[:2],
+    )
+    return [(train, f"{name}/{seed}") for _, seed, name in ordered]
 
 
 @functools.cache
@@ -165,7 +163,19 @@ def scalings(base: Context, predict: Predictor) -> Iterator[Scaled]:
         for way, (by, growth) in WAYS.items():
             config = replace(base.config, scale=replace(base.config.scale, **growth))
             own = replace(base, config=config)
-            yield Scaled(ratio, way, METHODS[by](own, winner, predict, ratio * winner_ms).best)
+            budget_ms = ratio * winner_ms
+            selection = METHODS[by](own, winner, predict, budget_ms)
+            best = selection.best if by == "latency" else nearest(selection.tried, budget_ms)
+            yield Scaled(ratio, way, best)
+
+
+def nearest(tried: Sequence[Candidate], budget_ms: float) -> Candidate:
+    """The network whose latency is nearest to the budget, above it or below.
+
+    Rounding makes the steps along φ large: the largest network within a budget may use half of it, and a
+    comparison with it would compare latencies.
+    """
+    return min(tried, key=lambda each: (abs(math.log(each.predicted_ms / budget_ms)), each.phi))
 
 
 def read_scalings(base: Context) -> list[Scaled]:
