@@ -398,6 +398,9 @@ class SearchConfig:
         candidates: Networks to predict with accuracy=published.
         resolutions: Input resolutions to search with accuracy=published, e.g. [160,192,224]; [] takes those
             of the published networks. Accuracies at others are extrapolated.
+        field: Whether to measure published reference networks on the device, in the same rounds as some
+            networks of the front, and to compare them (with accuracy=published).
+        field_budget: Time for measuring them.
         sampler: gp, nsga2, nsga3, predictor, random, tpe.
         options: Further options of the sampler, e.g. {startup: 20}.
         trials: Number of networks to evaluate.
@@ -431,6 +434,8 @@ class SearchConfig:
     accuracy: str
     candidates: int
     resolutions: list[int]
+    field: bool
+    field_budget: str
     sampler: str
     options: dict[str, Any]
     trials: int

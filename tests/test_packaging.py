@@ -45,7 +45,7 @@ def test_the_wheel_holds_code_configuration_spaces_and_tables(wheel: Path) -> No
     expected = {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("conf/**/*.yaml")}
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("search_spaces/*.yaml")}
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("latency_tables/*.json")}
-    expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("published_accuracies/*.json")}
+    expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("published_accuracies/**/*.json")}
     expected |= {str(path.relative_to(ROOT)) for path in ROOT.glob("nas/**/*.py")} | {"nas/py.typed"}
     assert expected <= names
     others = {name for name in names - expected if ".dist-info/" not in name}

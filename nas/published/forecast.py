@@ -50,6 +50,7 @@ class PublishedAccuracy:
         error = self.predictor.held_out
         forecast = Forecast(
             about=f"{self.published.data} top-1, predicted from published networks",
+            data=self.published.data,
             labels=len(self.labels[1]),
             error=error.mean,
             noise=error.rms,

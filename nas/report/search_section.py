@@ -13,7 +13,7 @@ from nas.report.files import Point, Search, units_of
 from nas.report.table import milliseconds
 from nas.search.results.winners import ACCURACIES
 
-WINNER, WINNERS, IMPORTANCE = "winner.json", "winners.json", "importance.json"
+WINNER, WINNERS, IMPORTANCE, FIELD = "winner.json", "winners.json", "importance.json", "field.json"
 _MOST = 8
 
 
@@ -28,6 +28,8 @@ def details(folder: Path) -> list[str]:
         parts = [html.paragraph(text) for text in sentences(winner)]
         if (folder / WINNERS).is_file():
             parts += _winners(read_json(folder / WINNERS))
+        if (folder / FIELD).is_file():
+            parts += field(folder)
         if (folder / IMPORTANCE).is_file():
             parts += _importance(read_json(folder / IMPORTANCE))
     except (KeyError, TypeError, ValueError) as error:
@@ -170,6 +172,33 @@ def predicted(winner: dict[str, Any]) -> str:
         "these networks have another resolution, are larger or smaller than every published one, or are "
         "unlike them."
     )
+
+
+def field(folder: Path) -> list[str]:
+    """Shows published networks beside some of the front, measured together."""
+    value = read_json(folder / FIELD)
+    head = [("network", ""), ("from", ""), ("accuracy", ""), ("top-1", "%"), ("measured", value["unit"])]
+    rows = [
+        (
+            "winner" if row["best"] else "",
+            (
+                row["network"],
+                row["from"],
+                row["accuracy"],
+                f"{100 * row['top1']:.1f}",
+                "{value:.3f} ({low:.3f} to {high:.3f})".format(**row["latency"]),
+            ),
+        )
+        for row in value["networks"]
+    ]
+    note = (
+        "Published networks and some of the front, measured in the same rounds, with 95 % intervals. No "
+        "other network here is as fast and more accurate than one in bold. Accuracies of the field on "
+        f"{value['data']} were published; they come from several training recipes."
+    )
+    if value["disturbed"]:
+        note += f" The measurement was disturbed: {value['disturbed']}."
+    return [html.table(head, rows, texts=3), html.paragraph(note, kind="note")]
 
 
 def _importance(importance: dict[str, dict[str, float]]) -> list[str]:

@@ -29,6 +29,7 @@ def forecast_accuracy(*, bound: float | None = None, outside: int = 10**9) -> Ob
 
     forecast = Forecast(
         about="made-up accuracies",
+        data="nothing",
         labels=50,
         error=0.001,
         noise=NOISE,

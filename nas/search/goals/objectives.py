@@ -49,6 +49,7 @@ class Forecast:
 
     Attributes:
         about: What is predicted and from what, for the results.
+        data: The images that the accuracies are of.
         labels: Number of networks that the predictor was fitted to.
         error: Mean absolute error on networks that it has not seen, as a share: 0.001 is a tenth of a point.
         noise: Standard error of a prediction, as a share.
@@ -58,6 +59,7 @@ class Forecast:
     """
 
     about: str
+    data: str
     labels: int
     error: float
     noise: float
@@ -70,6 +72,7 @@ class Forecast:
         """All but the function, as JSON values."""
         return {
             "about": self.about,
+            "data": self.data,
             "labels": self.labels,
             "error": self.error,
             "noise": self.noise,

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
-from nas.cli.screen import Bar, progress_bar, say
+from nas.cli.screen import progress_bar
 from nas.cli.steps.context import Context
 from nas.cli.steps.search import goals as goals_step
 from nas.cli.steps.search.accuracy import Accuracies, accuracy_source
+from nas.cli.steps.search.field import FIELD, measure_field
 from nas.cli.steps.search.front import print_front
+from nas.cli.steps.search.shown import View, say_result
 from nas.cli.steps.table import table as table_step
 from nas.cli.steps.table.devices import Networks, Target, check_tables, searched_space, targets
 from nas.cli.steps.workers import check_parent, helpers
 from nas.errors import UserError
-from nas.hardware import common_unit
 from nas.latency import LatencyTable
 from nas.pipeline import Step
-from nas.search import Objective, Problem, Progress, SearchResult, Study, search, work
+from nas.search import Problem, SearchResult, Study, search, work
 from nas.search.predicted import search_predicted
-from nas.search.results.posterior import PosteriorAccuracy
-from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, is_latency
 from nas.search.samplers import Sampler, make_sampler
 from nas.search.trials.shared_ledger import Shared
 
@@ -34,10 +30,6 @@ OUTPUTS = ("trials.csv", "pareto.json", "winner.json", "winners.json", "importan
 JOURNAL = "journal.log"
 _HOW = ("workers", "storage", "study")
 """Settings that do not affect a search's result."""
-
-_SHOW_EVERY_S = 0.5
-_SHARE_OF_STATUS = 0.05
-"""At most this share of the time goes into computing the status."""
 
 
 def step(context: Context) -> Step:
@@ -60,7 +52,11 @@ def step(context: Context) -> Step:
             **source.inputs(),
             **{f"latency table of {each.device}": each.path for each in devices if each.path is not None},
         },
-        outputs=(JOURNAL, *OUTPUTS) if journal else OUTPUTS,
+        outputs=(
+            *([JOURNAL] if journal else []),
+            *OUTPUTS,
+            *([FIELD] if context.config.search.field else []),
+        ),
         run=lambda folder: _search(context, folder),
     )
 
@@ -175,7 +171,9 @@ def _search(context: Context, folder: Path) -> None:
     else:
         result = _predicted(context, study, source.resolutions(), folder)
         print_front(result)
-    _say_result(result, folder)
+        if context.config.search.field:
+            measure_field(context, result, folder)
+    say_result(result, folder)
 
 
 def _evaluated(context: Context, study: Study, accuracies: Accuracies, folder: Path) -> SearchResult:
@@ -188,7 +186,7 @@ def _evaluated(context: Context, study: Study, accuracies: Accuracies, folder: P
             study,
             folder=folder,
             shared=_shared(context, folder, 0),
-            progress=_View(context, bar, study).show,
+            progress=View(context, bar, study).show,
             remeasure=accuracies.remeasure(study.goals),
         )
 
@@ -203,108 +201,3 @@ def _predicted(context: Context, study: Study, resolutions: tuple[int, ...], fol
             resolutions=resolutions,
             progress=bar.show,
         )
-
-
-@final
-@dataclass
-class _View:
-    """Reports the search's status to the terminal and the tracker, at most twice per second."""
-
-    context: Context
-    bar: Bar
-    study: Study
-    _next: float = field(default=0.0)
-
-    def show(self, now: Progress) -> None:
-        self.bar.show(now.evaluated, now.trials)
-        last, start = now.evaluated == now.trials, time.monotonic()
-        if not last and start < self._next:
-            return
-        state = status(self.study.goals, now.entries, self.study.budgets_ms)
-        what = "random search, the control: " if now.control else ""
-        self.bar.note(what + _note(state, self.study.goals.objectives))
-        metrics = state.metrics("control" if now.control else "search")
-        self.context.tracker.log(metrics, step=now.evaluated)
-        end = time.monotonic()
-        self._next = end + max(_SHOW_EVERY_S, (end - start) / _SHARE_OF_STATUS)
-
-
-def _note(state: Status, objectives: Sequence[Objective]) -> str:
-    """Summarises a status in a few words."""
-    first, unit = objectives[0], common_unit([each.unit for each in objectives])
-    if state.best is None:
-        return "nothing within the bounds yet"
-    parts = [f"best {_value(first, state.best)}"]
-    parts += [
-        f"{'–' if best is None else _value(first, best)} in {budget:g} {unit}"
-        for budget, best in state.best_within.items()
-    ]
-    return ", ".join([*parts, f"front {state.front}", f"hypervolume {state.hypervolume:.4g}"])
-
-
-def _value(objective: Objective, value: float) -> str:
-    if objective.name in ACCURACIES:
-        return f"{value:.1%}"
-    return f"{value:.3f} {objective.unit}" if is_latency(objective) else f"{value:.4g}"
-
-
-def _say_result(result: SearchResult, folder: Path) -> None:
-    winner = result.winner
-    values = zip(result.goals.quantities, winner.outcome.quantities, strict=True)
-    described = [_described(each, value, result) for each, value in values]
-    say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
-    if result.choice.posterior is not None:
-        say(f"search: {_posterior(result, result.choice.posterior)}")
-    if result.choice.value != result.choice.best:
-        say(f"search: {_as_good(result)}")
-    held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
-    if held_out is not None:
-        low, high = held_out["interval"]
-        kind = _precision(held_out["objective"])
-        say(
-            f"search: on {held_out['images']} unseen images, the winner's accuracy{kind} is "
-            f"{held_out['accuracy']:.1%} ({low:.1%} to {high:.1%})"
-        )
-
-
-def _posterior(result: SearchResult, posterior: PosteriorAccuracy) -> str:
-    """States the winner's posterior accuracy, and which differences the images can resolve."""
-    first, (low, high) = result.goals.objectives[0], posterior.interval
-    return (
-        f"all {len(result.posteriors)} evaluations put the winner's accuracy{_precision(first.name)} "
-        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); chosen by {first.images} images, which cannot "
-        f"resolve differences below {100 * posterior.least_difference:.1f} points"
-    )
-
-
-def _as_good(result: SearchResult) -> str:
-    """Explains why the winner is not the most accurate network."""
-    choice, (first, second) = result.choice, result.goals.objectives[:2]
-    if first.forecast is not None:
-        return (
-            f"{choice.equals} networks are within the predictor's standard error "
-            f"({100 * choice.noise:.2f} points) of the best, {choice.best:.2%}; of these, the winner has the "
-            f"best {second.name}"
-        )
-    return (
-        f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
-        f"posterior accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has "
-        f"the best {second.name}"
-    )
-
-
-def _described(objective: Objective, value: float, result: SearchResult) -> str:
-    if objective.forecast is not None:
-        how = "extrapolated" if result.winner.outcome.extrapolated else "predicted"
-        return f"{objective.name} {value:.2%} {how}"
-    if objective.name in ACCURACIES:
-        return f"{_value(objective, value)} on search-validation{_precision(objective.name)}"
-    limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
-    how = ""
-    if is_latency(objective):
-        how = " estimated" if objective.estimated(result.winner.candidate.network) else " predicted"
-    return f"{objective.name} {_value(objective, value)}{how}{limit}"
-
-
-def _precision(accuracy: str) -> str:
-    return " in INT8" if accuracy == "int8_accuracy" else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, final
 
 from nas.cli.screen import say
+from nas.cli.steps.search import field as field_step
 from nas.cli.steps.search.accuracy.base import Accuracies, AccuracySource, register
 from nas.errors import UserError
 from nas.files import sha256
@@ -43,6 +44,7 @@ class Published(AccuracySource):
                     f"{name} is for searches that evaluate networks; with search.accuracy=published, one "
                     "process predicts all of them in seconds: leave it out"
                 )
+        field_step.check(self.context)
         if config.candidates < 1:
             raise UserError(f"search.candidates is {config.candidates}; there must be at least one")
         if lacking := [each for each in config.resolutions if each not in self.context.space.resolutions]:

@@ -26,6 +26,11 @@ class Supernet(AccuracySource):
                 "search.resolutions limits a search of published accuracies; with search.accuracy=supernet, "
                 "write the resolutions into the search space"
             )
+        if self.context.config.search.field:
+            raise UserError(
+                "search.field compares published accuracies; leave it out with search.accuracy=supernet, "
+                "where nas finish trains the baselines on your images"
+            )
         scorer_step.check(self.context)
 
     def sizes(self) -> tuple[int, int]:
