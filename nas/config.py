@@ -222,9 +222,12 @@ class TrainConfig(OptimizationConfig):
         phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
         kernel_transform: Whether small kernels are learned functions of large ones instead of their centre.
         calibration_images: Training images on which a subnet's BatchNorm statistics are recomputed.
-        init: Weights to start from: the file of a supernet that Once-for-All published, or the folder of an
-            earlier run; with epochs=0, the supernet is taken over as it is, without images. null starts from
-            random weights.
+        init: Weights to start from: the name of a pretrained network (efficientnet_lite0), a file of weights,
+            or the folder of an earlier run. Images are normalised as the weights expect. With epochs=0, a
+            supernet is taken over as it is, without images. null starts from random weights.
+        freeze_epochs: First epochs in which only the classifier is trained, with train.init.
+        inherited_rate: Factor on the learning rate of inherited weights, with train.init; below 1 changes
+            them less than new ones.
     """
 
     recipe: str
@@ -239,6 +242,21 @@ class TrainConfig(OptimizationConfig):
     kernel_transform: bool
     calibration_images: int
     init: str | None
+    freeze_epochs: int
+    inherited_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedConfig:
+    """Files of pretrained weights.
+
+    Attributes:
+        folder: Folder of downloaded files; null uses PyTorch's own.
+        download: Whether a missing file may be downloaded from its publisher.
+    """
+
+    folder: str | None
+    download: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -626,6 +644,7 @@ class Config:
         data: The images.
         device: The target device.
         train: Training of the supernet.
+        pretrained: Files of pretrained weights.
         trust: The check of the supernet's ranking.
         table: The latency table; table=X is short for table.name=X.
         kit: The kit that `nas kit` writes; table configures the measurement.
@@ -649,6 +668,7 @@ class Config:
     data: DataConfig
     device: DeviceConfig
     train: TrainConfig
+    pretrained: PretrainedConfig
     trust: TrustConfig
     table: TableConfig
     kit: KitConfig

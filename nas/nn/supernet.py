@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from nas.blocks import BlockSpec
 from nas.errors import UserError
-from nas.network import NetworkSpec, Place
+from nas.network import CLASSIFIER, NetworkSpec, Place
 from nas.nn.block import Block
 from nas.nn.capacity import Capacities, key
 from nas.nn.drop import NO_DROP, Drop
 from nas.nn.layers import set_norm_epsilon
-from nas.nn.static import StaticBlock, StaticNetwork
+from nas.nn.static import StaticBlock, StaticNetwork, module_name
 from nas.space import Architecture, SearchSpace
 
 
@@ -94,6 +94,11 @@ class Supernet(nn.Module):
             assert isinstance(target, StaticBlock) and isinstance(source, Block)
             target.block.take(source)
         return static.train(self.training)
+
+    def classifier_parameters(self) -> tuple[str, ...]:
+        """The names of the classifier's parameters."""
+        prefix = f"blocks.{module_name(CLASSIFIER)}_"
+        return tuple(name for name, _ in self.named_parameters() if name.startswith(prefix))
 
     def network(self, arch: Architecture) -> NetworkSpec:
         """The network of an architecture, with the supernet's classes and input channels.

@@ -17,11 +17,13 @@ from nas.training.distributed import check_batch_size
 from nas.training.divergence import DivergenceError, Watch
 from nas.training.ema import Ema
 from nas.training.optimization import (
+    ALL_NEW,
     Backward,
     Batch,
     Compute,
     Hyperparameters,
     StepResult,
+    Tuning,
     make_optimizer,
 )
 from nas.training.state import Meter, Randomness, Row, State
@@ -48,6 +50,7 @@ class Task:
         accuracy: Computes the validation accuracy for the best checkpoint; ``None`` saves none.
         patience: Epochs without a better accuracy after which the training stops and takes the weights of the
             best epoch; 0 trains for all epochs and takes the last weights.
+        tuning: How inherited weights are trained.
     """
 
     model: nn.Module
@@ -59,10 +62,16 @@ class Task:
     backward: Backward
     accuracy: Callable[[], float] | None = None
     patience: int = 0
+    tuning: Tuning = ALL_NEW
 
     @property
     def steps(self) -> int:
         return self.hyper.epochs * self.steps_per_epoch
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: the highest one in frozen epochs, and the schedule after them."""
+        frozen = self.tuning.freeze_epochs * self.steps_per_epoch
+        return self.hyper.peak if step < frozen else self.hyper.rate(step - frozen, self.steps - frozen)
 
 
 @final
@@ -133,7 +142,7 @@ class _Run:
         self.processes.copy_leaders(model.state_dict().values())
         self.state = State(
             model=model,
-            optimizer=make_optimizer(model, hyper),
+            optimizer=make_optimizer(model, hyper, tuning=task.tuning),
             ema=Ema(model, decay=hyper.ema_decay) if hyper.ema_decay else None,
             randomness=task.randomness,
             device=task.compute.device,
@@ -186,6 +195,7 @@ class _Run:
     def _epoch(self) -> None:
         task, state = self.task, self.state
         task.model.train()
+        task.tuning.freeze(task.model, epoch=state.epoch)
         meter = Meter(self.processes.count)
         for x, y in task.batches(state.position):
             self._step(x, y)
@@ -193,7 +203,7 @@ class _Run:
             self._look()
         row = {
             "epoch": state.epoch + 1,
-            "learning_rate": task.hyper.rate(self.step - 1, task.steps),
+            "learning_rate": task.rate(self.step - 1),
             **state.mean_losses(),
             "images_per_s": meter.mean,
         }
@@ -207,9 +217,9 @@ class _Run:
 
     def _step(self, x: Tensor, y: Tensor) -> None:
         task, state, optimizer = self.task, self.state, self.state.optimizer
-        step, rate = self.step, task.hyper.rate(self.step, task.steps)
+        step, rate = self.step, task.rate(self.step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         optimizer.zero_grad(set_to_none=True)
         result = self._averaged(task.backward(x, y, progress=step / task.steps), images=len(y))
         if task.hyper.clip_value:

@@ -112,13 +112,48 @@ class Hyperparameters:
                 raise UserError(f"{name} is {value}; give {allowed}")
         check_decay(self.ema_decay)
 
+    @property
+    def peak(self) -> float:
+        """The highest learning rate."""
+        return self.learning_rate * self.batch_size / 256
+
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of ``step`` out of ``steps``."""
-        peak = self.learning_rate * self.batch_size / 256
+        peak = self.peak
         warmup = min(self.warmup_epochs / max(self.epochs, 1), 1.0) * steps
         if step < warmup:
             return peak * (step + 1) / warmup
         return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How weights that were inherited are trained beside new ones.
+
+    Attributes:
+        inherited: Names of the inherited parameters.
+        rate: Factor on their learning rate.
+        freeze_epochs: First epochs in which only the parameters of ``alone`` are trained.
+        alone: Names of the parameters that are never frozen, those of the classifier.
+    """
+
+    inherited: frozenset[str] = frozenset()
+    rate: float = 1.0
+    freeze_epochs: int = 0
+    alone: frozenset[str] = frozenset()
+
+    def freeze(self, model: nn.Module, *, epoch: int) -> None:
+        """Freezes and releases the parameters for an epoch, counted from 0."""
+        if self.freeze_epochs:
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(epoch >= self.freeze_epochs or name in self.alone)
+
+    def factor(self, name: str) -> float:
+        """The factor on a parameter's learning rate."""
+        return self.rate if name in self.inherited else 1.0
+
+
+ALL_NEW = Tuning()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +241,20 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def make_optimizer(model: nn.Module, hyper: Hyperparameters) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; BatchNorm and biases (one-dimensional parameters) do not decay."""
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": hyper.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
+def make_optimizer(
+    model: nn.Module, hyper: Hyperparameters, *, tuning: Tuning = ALL_NEW
+) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; BatchNorm and biases (one-dimensional parameters) do not decay.
+
+    A group of parameters also has a ``factor`` on the learning rate.
+    """
+    kinds: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        kinds.setdefault((parameter.ndim > 1, tuning.factor(name)), []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "weight_decay": hyper.weight_decay if decays else 0.0, "factor": factor}
+        for (decays, factor), parameters in kinds.items()
+    ]
     fused = all(p.device.type in FUSED for p in model.parameters())
     momentum = hyper.momentum
     optimizer = torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=fused)

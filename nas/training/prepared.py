@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,7 +18,7 @@ class Prepared:
 
     Attributes:
         splits: Training, validation and test images.
-        normalize: Mean and standard deviation of the training images.
+        normalize: Mean and standard deviation, those of the training images or of inherited weights.
         augment: The augmentation of training images.
         compute: Device and precision.
         workers: Processes that decode images on disk.
@@ -41,6 +41,10 @@ class Prepared:
             test=splits.test.to(compute.device),
         )
         return cls(splits=moved, normalize=normalize, augment=augment, compute=compute, workers=workers)
+
+    def normalized(self, mean: Sequence[float], std: Sequence[float]) -> Prepared:
+        """The same images with another normalisation, which trained weights expect."""
+        return replace(self, normalize=Normalization(mean=tuple(mean), std=tuple(std)))
 
     def training(
         self, *, batch_size: int, resolution: int, rng: torch.Generator, first: int = 0

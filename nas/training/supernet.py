@@ -13,7 +13,7 @@ import torch
 from nas.errors import UserError
 from nas.files import write_json
 from nas.nn import Supernet, zero_residual_scales
-from nas.pretrained import Start
+from nas.pretrained import Inherited, Start
 from nas.space import SearchSpace
 from nas.training.checkpoint import FOLDER as CHECKPOINTS
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
@@ -21,7 +21,7 @@ from nas.training.data import Normalization
 from nas.training.evaluation import SubnetEvaluator
 from nas.training.history_csv import write_csv
 from nas.training.loop import Progress, Task, fit
-from nas.training.optimization import Batch, Hyperparameters
+from nas.training.optimization import ALL_NEW, Batch, Hyperparameters, Tuning
 from nas.training.prepared import Prepared
 from nas.training.recipes import Recipe, Trainee
 from nas.training.state import Randomness, Row
@@ -41,14 +41,25 @@ class SupernetRecipe:
         rule: The recipe that draws and teaches subnets.
         calibration_images: Number of training images for a subnet's BatchNorm statistics.
         kernel_transform: Whether smaller kernels are learned functions of larger ones.
+        freeze_epochs: First epochs in which only the classifier is trained, after a start.
+        inherited_rate: Factor on the learning rate of inherited weights.
     """
 
     hyper: Hyperparameters
     rule: Recipe
     calibration_images: int
     kernel_transform: bool = False
+    freeze_epochs: int = 0
+    inherited_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.freeze_epochs < max(self.hyper.epochs, 1):
+            raise UserError(
+                f"freeze_epochs is {self.freeze_epochs}; give 0 for none, or fewer than the "
+                f"{self.hyper.epochs} epochs"
+            )
+        if not 0 < self.inherited_rate <= 1:
+            raise UserError(f"inherited_rate is {self.inherited_rate}; give a factor above 0 and at most 1")
         if self.calibration_images < 1:
             raise UserError(f"calibration_images is {self.calibration_images}; give at least 1, better 1024")
 
@@ -62,6 +73,7 @@ def train_supernet(
     folder: Path,
     start: Start | None = None,
     checkpoints: CheckpointPlan | None = None,
+    on_start: Callable[[Inherited], None] = lambda _: None,
     on_step: Callable[[Progress], None] = lambda _: None,
     on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> Supernet:
@@ -73,8 +85,9 @@ def train_supernet(
         recipe: The settings of the training.
         seed: Determines the initial weights, the order of the images and the drawn subnets.
         folder: The folder of the files. A checkpoint in it is resumed.
-        start: Weights to start from; ``None`` starts from random ones.
+        start: Weights to start from; ``None`` starts from random ones. ``data`` is normalised as they expect.
         checkpoints: When checkpoints are written; ``None`` for none.
+        on_start: Called with what was inherited.
         on_step: Called after each step.
         on_epoch: Called after each epoch, with its row of the history.
     """
@@ -87,12 +100,15 @@ def train_supernet(
     )
     if recipe.hyper.zero_init_residual:
         zero_residual_scales(supernet)
+    tuning = ALL_NEW
     if start is not None:
-        start.apply(supernet, classes=data.splits.classes)
+        inherited = start.apply(supernet, classes=data.splits.classes)
+        tuning = _tuning(supernet, recipe, inherited)
+        on_start(inherited)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     evaluator = subnet_evaluator(supernet, data=data, recipe=recipe, seed=seed)
     history = fit(
-        _task(supernet, data=data, recipe=recipe, seed=seed, evaluator=evaluator),
+        _task(supernet, data=data, recipe=recipe, seed=seed, evaluator=evaluator, tuning=tuning),
         checkpoints=checkpoints
         and Checkpoints(
             folder=folder / CHECKPOINTS,
@@ -151,8 +167,23 @@ def take_over(space: SearchSpace, *, start: Start, folder: Path) -> None:
     )
 
 
+def _tuning(supernet: Supernet, recipe: SupernetRecipe, inherited: Inherited) -> Tuning:
+    return Tuning(
+        inherited=inherited.names,
+        rate=recipe.inherited_rate,
+        freeze_epochs=recipe.freeze_epochs,
+        alone=frozenset(supernet.classifier_parameters()),
+    )
+
+
 def _task(
-    supernet: Supernet, *, data: Prepared, recipe: SupernetRecipe, seed: int, evaluator: SubnetEvaluator
+    supernet: Supernet,
+    *,
+    data: Prepared,
+    recipe: SupernetRecipe,
+    seed: int,
+    evaluator: SubnetEvaluator,
+    tuning: Tuning,
 ) -> Task:
     hyper, randomness = recipe.hyper, Randomness.of(seed)
     trainee = Trainee(
@@ -177,6 +208,7 @@ def _task(
         batches=batches,
         backward=recipe.rule.build(trainee).backward,
         accuracy=lambda: sum(extreme_accuracies(evaluator).values()) / 2,
+        tuning=tuning,
     )
 
 

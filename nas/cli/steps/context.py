@@ -23,12 +23,14 @@ from nas.config import (
     seconds,
 )
 from nas.errors import UserError
+from nas.files import fields_of, read_json
 from nas.hardware import Device
 from nas.pipeline import Step, execute
 from nas.space import SearchSpace
 from nas.tracking import Tracker
 
 if TYPE_CHECKING:
+    from nas.pretrained import Start
     from nas.training.checkpoint import CheckpointPlan
     from nas.training.data import Augment
     from nas.training.optimization import Compute, Hyperparameters
@@ -105,9 +107,27 @@ class Context:
         )
         self.augment  # noqa: B018 - checks itself when made
 
-    @cached_property
+    @property
     def data(self) -> Prepared:
-        """The images, split and prepared for training."""
+        """The images, split and prepared for training, normalised as for the run's supernet if it has one."""
+        images, summary = self._images, self.path("supernet", "supernet.json")
+        if not summary.is_file():
+            return images
+        value = read_json(summary)
+        with fields_of(summary, remedy="train the supernet again: nas train"):
+            mean, std = value["mean"], value["std"]
+        return images.normalized(mean, std) if len(mean) == images.splits.channels else images
+
+    def data_for(self, start: Start | None) -> Prepared:
+        """The images, normalised as the weights expect from which a training starts."""
+        if start is None:
+            return self._images
+        expected = start.preprocessing.for_channels(self._images.splits.channels)
+        return self._images.normalized(expected.mean, expected.std)
+
+    @cached_property
+    def _images(self) -> Prepared:
+        """The images, with the normalisation of the training images."""
         from nas.training.data import decoders, load_data
         from nas.training.prepared import Prepared
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters, prefixed
 from nas.cli.steps.same_images import check_kind
+from nas.errors import UserError
 from nas.files import read_json
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
-    from nas.pretrained import Located, Start
+    from nas.pretrained import Inherited, Located, Start
     from nas.training.evaluation import SubnetEvaluator
     from nas.training.supernet import SupernetRecipe
 
 FOLDER = "supernet"
 OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
+
+_ONLY_WITH_INIT = {"freeze_epochs": 0, "inherited_rate": 1.0}
+"""Settings that need inherited weights, and their values without any."""
 
 
 def step(context: Context) -> Step:
@@ -37,11 +41,20 @@ def step(context: Context) -> Step:
     return Step(
         name="supernet",
         folder=context.path(FOLDER),
-        settings={**context.settings("train", "compute"), **context.data_settings()},
+        settings={**_settings(context), **context.data_settings()},
         inputs={"search space": context.space_path, **files},
         outputs=OUTPUTS,
         run=lambda folder: _train(context, located, folder),
     )
+
+
+def _settings(context: Context) -> dict[str, Any]:
+    """Returns the settings that affect the supernet; some only matter with inherited weights."""
+    settings = context.settings("train", "compute")
+    if context.config.train.init is None:
+        for name in ("init", *_ONLY_WITH_INIT):
+            del settings["train"][name]
+    return settings
 
 
 def is_taken_over(context: Context) -> bool:
@@ -65,10 +78,16 @@ def _located(context: Context) -> Located | None:
     init = context.config.train.init
     if init is None:
         return None
-    from nas.pretrained import locate
+    from nas.pretrained import Store, locate
 
+    config = context.config.pretrained
+    folder = None if config.folder is None else Path(config.folder).expanduser()
     with prefixed("train.init: "):
-        return locate(init)
+        located = locate(init, store=Store(folder=folder, download=config.download))
+    own = context.path(FOLDER).resolve()
+    if own in (path.resolve().parent for path in located.files.values()):
+        raise UserError(f"train.init is the supernet of this run, {own}; set another run_dir")
+    return located
 
 
 def check(context: Context) -> None:
@@ -76,7 +95,9 @@ def check(context: Context) -> None:
     context.check_data()
     recipe(context)
     checkpoint_plan(context.config.checkpoint)
-    _located(context)
+    located = _located(context)
+    if located is not None:
+        _start(context, located)
 
 
 def recipe(context: Context) -> SupernetRecipe:
@@ -85,6 +106,11 @@ def recipe(context: Context) -> SupernetRecipe:
     from nas.training.supernet import SupernetRecipe
 
     train = context.config.train
+    for name, default in _ONLY_WITH_INIT.items():
+        if train.init is None and getattr(train, name) != default:
+            raise UserError(
+                f"train.{name} is {getattr(train, name)}, but nothing is inherited; set train.init"
+            )
     values = {field.name: getattr(train, field.name) for field in dataclasses.fields(train)}
     options = {name: values[name] for name in option_names(train.recipe) if name in values}
     # A supernet that is taken over has a recipe too: it says how subnets are calibrated.
@@ -96,6 +122,8 @@ def recipe(context: Context) -> SupernetRecipe:
             rule=rule,
             calibration_images=train.calibration_images,
             kernel_transform=train.kernel_transform,
+            freeze_epochs=train.freeze_epochs,
+            inherited_rate=train.inherited_rate,
         )
 
 
@@ -127,7 +155,7 @@ def _train(context: Context, located: Located | None, folder: Path) -> None:
     from nas.training.supernet import train_supernet
 
     start = None if located is None else _start(context, located)
-    plan, data = recipe(context), context.data
+    plan, data = recipe(context), context.data_for(start)
     where = context.compute.device
     say(f"supernet: {context.space.name}, {context.space.size:,} networks; training on {where}")
     with progress_bar("training the supernet") as bar:
@@ -147,9 +175,17 @@ def _train(context: Context, located: Located | None, folder: Path) -> None:
             folder=folder,
             start=start,
             checkpoints=checkpoint_plan(context.config.checkpoint),
+            on_start=_report,
             on_step=bar.follow,
             on_epoch=epoch_done,
         )
+
+
+def _report(inherited: Inherited) -> None:
+    classifier = "with its classifier" if inherited.classifier else "with a new classifier"
+    say(f"supernet: {inherited.share:.0%} of the weights are from {inherited.origin.name}, {classifier}")
+    for note in inherited.notes:
+        say(f"supernet: {note}")
 
 
 def evaluator(context: Context) -> SubnetEvaluator:
