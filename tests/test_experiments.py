@@ -50,10 +50,10 @@ def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
     first = script(tmp_path, "supernet_cifar10/run.py", *SETTINGS)
     assert "11/11" in first  # 4 supernets and 7 networks
     run = tmp_path / "runs" / "supernet_cifar10"
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")}
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("weights.safetensors")}
     assert len(before) == 4
     script(tmp_path, "supernet_cifar10/run.py", *SETTINGS)  # all is done: nothing is trained again
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("*.safetensors")} == before
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("weights.safetensors")} == before
 
     table = script(tmp_path, "supernet_cifar10/summary.py", "runs/supernet_cifar10", "found")
     assert "7 networks on 20 test images" in table
