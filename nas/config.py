@@ -278,7 +278,7 @@ class TrustConfig(OptimizationConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishConfig(OptimizationConfig):
-    """Training of the winner and its baselines from scratch, all in the same way.
+    """Training of the winner and its baselines, all in the same way.
 
     Attributes:
         network: A JSON file with the network to train; null trains the scaled winner.
@@ -291,6 +291,14 @@ class FinishConfig(OptimizationConfig):
             stages. Its first strides are halved until it is kept. null keeps 3 pixels a side; 32 or more
             leaves published networks as they are.
         baseline_resolution: Deprecated; use baseline_resolutions=[N].
+        init: Initial weights of the winner, its family and the space's extremes: scratch (random), or
+            supernet (those of the supernet; what a scaled network has in addition starts without effect).
+            Baselines start from scratch.
+        scratch_control: Whether to train the winner from scratch too, if it inherits weights.
+        teacher: A network that all networks learn from, beside the labels: supernet (the supernet's largest
+            network); null for none.
+        distill: How they learn from it: soft (its probabilities) or alpha (AlphaNet's adaptive divergence).
+        teacher_share: The teacher's share of the loss; labels have the rest.
         mixup: Alpha of mixup, which blends pairs of images and their labels, e.g. 0.2; 0 is off.
         cutmix: Alpha of cutmix, which puts a part of one image into another, e.g. 1; 0 is off. With both,
             each batch gets one of them.
@@ -307,10 +315,20 @@ class FinishConfig(OptimizationConfig):
     baseline_resolutions: list[int] | None
     baseline_stride: int | None
     baseline_resolution: int | None
+    init: str
+    scratch_control: bool
+    teacher: str | None
+    distill: str
+    teacher_share: float
     mixup: float
     cutmix: float
     early_stop: int | None
     workers: int | None
+
+    @property
+    def uses_supernet(self) -> bool:
+        """Whether the networks depend on the run's supernet."""
+        return "supernet" in (self.init, self.teacher)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -651,7 +669,7 @@ class Config:
         measure: The measurement of `nas measure`, here or on table.host.
         search: The search.
         scale: Compound scaling of the winner.
-        finish: Training of the winner and its baselines from scratch.
+        finish: Training of the winner and its baselines.
         export: The exported files.
         tracker: The experiment tracker.
         cost: Options of `nas cost`, besides the network and the device.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nas.nn.block import Block, zero_residual_scales
 from nas.nn.drop import NO_DROP, Drop
+from nas.nn.inherit import inherit
 from nas.nn.static import StaticNetwork
 from nas.nn.supernet import Supernet
 
-__all__ = ["NO_DROP", "Block", "Drop", "StaticNetwork", "Supernet", "zero_residual_scales"]
+__all__ = ["NO_DROP", "Block", "Drop", "StaticNetwork", "Supernet", "inherit", "zero_residual_scales"]

@@ -18,7 +18,7 @@ from nas.statistics import wilson
 
 RESULTS = Path("final") / "results.json"
 TRUST = Path("trust") / "trust.json"
-ROLES = ("winner", "family", "largest", "smallest", "baseline")
+ROLES = ("winner", "control", "family", "largest", "smallest", "baseline")
 
 
 @final
@@ -69,6 +69,8 @@ class Row:
         best: Whether it is the best baseline.
         outdated: Whether its exported file is left out because it is of an earlier training.
         reused: Whether ``nas trust`` has evaluated networks on the test images too.
+        init: Where its weights came from before training: ``scratch`` or ``supernet``.
+        inherited_accuracy: Validation accuracy of inherited weights before training, 0 to 1.
     """
 
     name: str
@@ -91,6 +93,8 @@ class Row:
     best: bool
     outdated: bool
     reused: bool
+    init: str = "scratch"
+    inherited_accuracy: float | None = None
 
     @property
     def test_accuracy(self) -> float:
@@ -209,6 +213,8 @@ def _row(
         best=item["role"] == "baseline" and item["name"] == best,
         outdated=outdated,
         reused=reused,
+        init=item.get("init", "scratch"),  # older results have none
+        inherited_accuracy=item.get("inherited_accuracy"),
     )
 
 

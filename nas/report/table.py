@@ -113,7 +113,7 @@ def in_words(row: Row) -> str:
 
 
 def footnote(rows: Sequence[Row]) -> str:
-    """Explains the columns."""
+    """Explains the columns, and says what inherited weights were worth."""
     total = rows[0].test_total if rows else 0
     outdated = any(row.outdated for row in rows)
     why = "exported files are from an earlier training; run nas export" if outdated else "not yet exported"
@@ -125,7 +125,7 @@ def footnote(rows: Sequence[Row]) -> str:
     return (
         f"Test accuracy: of {source}, on {total} images {use}; Wilson interval. "
         f"Predicted: by the latency table{mark}. "
-        f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}.{unit}"
+        f"Measured: the exported file and its 95 % interval, {_how_disturbed(rows)}.{unit}{inheritance(rows)}"
     )
 
 
@@ -151,6 +151,21 @@ def _balanced(row: Row) -> str:
     """The balanced accuracy and its 95 % interval, of a normal distribution."""
     value, half = row.balanced_accuracy or 0.0, Z95 * row.balanced_error
     return f"{100 * value:.1f} % ({100 * max(value - half, 0):.1f}–{100 * min(value + half, 1):.1f})"
+
+
+def inheritance(rows: Sequence[Row]) -> str:
+    """Validation accuracies before and after training, and from scratch; empty if nothing was inherited."""
+    inherited = [row for row in rows if row.inherited_accuracy is not None]
+    if not inherited:
+        return ""
+    scratch = {row.network: row.validation_accuracy for row in rows if row.role == "control"}
+    parts = []
+    for row in inherited:
+        part = f"{row.name} {100 * (row.inherited_accuracy or 0.0):.1f} % inherited, "
+        part += f"{100 * row.validation_accuracy:.1f} % fine-tuned"
+        control = scratch.get(row.network) if row.role == "winner" else None
+        parts.append(part if control is None else f"{part}, {100 * control:.1f} % from scratch")
+    return f" Started with the supernet's weights; on the validation images: {'; '.join(parts)}."
 
 
 def compared(rows: Sequence[Row]) -> list[Row]:

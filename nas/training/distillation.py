@@ -1,18 +1,23 @@
 """Losses for learning from the logits of another network.
 
-Both map the student's and the teacher's logits (N, classes), in float32, to a scalar, the mean over the
+The losses map the student's and the teacher's logits (N, classes), in float32, to a scalar, the mean over the
 images. The teacher gets no gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nas.errors import unknown
+from nas.errors import UserError, unknown
+from nas.nn import StaticNetwork
+from nas.training.data import resize
+from nas.training.optimization import at_least_float32
 
 ALPHAS = (-1.0, 1.0)
 CLIP = 5.0
@@ -88,3 +93,39 @@ def student_loss(name: str, *, teacher: Tensor, labels: LossOf) -> LossOf:
     """
     distillation = DISTILLATIONS[name]
     return labels if distillation is None else lambda logits: distillation(logits, teacher)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Teacher:
+    """A trained network from which single networks learn.
+
+    Attributes:
+        model: The network, in evaluation mode.
+        distill: The loss, one of ``DISTILLATIONS``.
+        share: Its share of the loss, 0 to 1; labels have the rest.
+    """
+
+    model: StaticNetwork
+    distill: str = "soft"
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_distillation(self.distill)
+        if not 0 <= self.share <= 1:
+            raise UserError(f"teacher_share is {self.share}; give the teacher's share of the loss, 0 to 1")
+
+    @property
+    def resolution(self) -> int:
+        """Side of its images in pixels."""
+        return self.model.network.resolution
+
+    @torch.no_grad()
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W), which are resized to its resolution."""
+        return at_least_float32(self.model(resize(x, self.resolution)))
+
+    def loss(self, logits: Tensor, *, teacher: Tensor, labels: LossOf) -> Tensor:
+        """The student's loss, from its logits and the teacher's."""
+        own = student_loss(self.distill, teacher=teacher, labels=labels)(logits)
+        return self.share * own + (1 - self.share) * labels(logits)

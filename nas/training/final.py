@@ -1,4 +1,4 @@
-"""Training single networks from scratch, all by the same method."""
+"""Training single networks, all by the same method: from scratch, or from inherited weights."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.nn import StaticNetwork, zero_residual_scales
+from nas.nn import StaticNetwork, inherit, zero_residual_scales
 from nas.training.checkpoint import Checkpoints
 from nas.training.data import UNMIXED, Images, Mix, resize
+from nas.training.distillation import Teacher
 from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
@@ -34,10 +35,12 @@ class Method:
         mix: How images of a batch are blended.
         patience: Epochs without a better validation accuracy after which the training stops and takes the
             weights of the best epoch; 0 trains for all epochs.
+        teacher: A trained network that the network learns from, beside the labels.
     """
 
     mix: Mix = UNMIXED
     patience: int = 0
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         if self.patience < 0:
@@ -49,19 +52,23 @@ PLAIN = Method()
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A network that was trained from scratch.
+    """A network that was trained.
 
     Attributes:
         model: The trained module in evaluation mode.
         history: One row per epoch.
         validation: Its accuracy on the validation images.
         test: Its accuracy on the test images, which are read once.
+        inherited: Its accuracy on the validation images before training, if it inherited weights.
+        notes: What it could not inherit, in sentences.
     """
 
     model: StaticNetwork
     history: list[Row]
     validation: Accuracy
     test: Accuracy
+    inherited: Accuracy | None = None
+    notes: tuple[str, ...] = ()
 
 
 def train_network(
@@ -71,39 +78,41 @@ def train_network(
     hyper: Hyperparameters,
     seed: int,
     method: Method = PLAIN,
+    source: StaticNetwork | None = None,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Trained:
-    """Trains a network from scratch on the training images and evaluates it.
+    """Trains a network on the training images and evaluates it.
 
     Args:
         network: The network, with the classes and channels of the data.
         data: The images.
         hyper: The hyperparameters.
         seed: Determines the initial weights and the order of the images.
-        method: Blended images, early stopping.
+        method: Blended images, early stopping, a teacher.
+        source: A trained network whose weights it inherits; ``None`` trains from scratch.
         checkpoints: Where the state of the training is saved and resumed from.
         on_step: Called after each step.
     """
-    model, history = fit_network(
-        network,
-        data=data,
-        hyper=hyper,
-        seed=seed,
-        method=method,
-        checkpoints=checkpoints,
-        on_step=on_step,
-    )
+    model, notes = _begun(network, data=data, hyper=hyper, seed=seed, source=source)
 
     def measure(images: Images) -> Accuracy:
         batches = data.plain(images, resolution=network.resolution)
         return evaluate(model, batches, compute=data.compute, classes=network.classes)
 
+    inherited = None
+    if source is not None:
+        recalibrate(model, data=data, seed=seed)
+        inherited = measure(data.splits.validation)
+    task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
+    history = _fitted(task, data=data, seed=seed, checkpoints=checkpoints, on_step=on_step)
     return Trained(
         model=model,
         history=history,
         validation=measure(data.splits.validation),
         test=measure(data.splits.test),
+        inherited=inherited,
+        notes=notes,
     )
 
 
@@ -114,23 +123,47 @@ def fit_network(
     hyper: Hyperparameters,
     seed: int,
     method: Method = PLAIN,
+    source: StaticNetwork | None = None,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[StaticNetwork, list[Row]]:
-    """Trains a network from scratch without evaluating it, with the arguments of :func:`train_network`.
+    """Trains a network without evaluating it, with the arguments of :func:`train_network`.
 
     Returns:
         The module in evaluation mode, and one row per epoch.
     """
-    torch.manual_seed(seed)
-    model = StaticNetwork(network).to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if hyper.zero_init_residual:
-        zero_residual_scales(model)
+    model, _ = _begun(network, data=data, hyper=hyper, seed=seed, source=source)
     task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
+    return model, _fitted(task, data=data, seed=seed, checkpoints=checkpoints, on_step=on_step)
+
+
+def _begun(
+    network: NetworkSpec, *, data: Prepared, hyper: Hyperparameters, seed: int, source: StaticNetwork | None
+) -> tuple[StaticNetwork, tuple[str, ...]]:
+    """A network before its training, and what it could not inherit."""
+    torch.manual_seed(seed)
+    model = StaticNetwork(network)
+    notes = () if source is None else inherit(model, source.cpu())
+    if source is None and hyper.zero_init_residual:
+        zero_residual_scales(model)
+    return model.to(data.compute.device, memory_format=torch.channels_last), notes  # type: ignore[call-overload]
+
+
+def _fitted(
+    task: Task,
+    *,
+    data: Prepared,
+    seed: int,
+    checkpoints: Checkpoints | None,
+    on_step: Callable[[Progress], None],
+) -> list[Row]:
+    """Trains the model of a task, which is in evaluation mode afterwards."""
     history = fit(task, checkpoints=checkpoints, on_step=on_step)
-    if hyper.ema_decay:  # the statistics belong to the weights before averaging
-        recalibrate(model, data=data, seed=seed)
-    return model.eval(), history
+    assert isinstance(task.model, StaticNetwork)
+    if task.hyper.ema_decay:  # the statistics belong to the weights before averaging
+        recalibrate(task.model, data=data, seed=seed)
+    task.model.eval()
+    return history
 
 
 def recalibrate(model: StaticNetwork, *, data: Prepared, seed: int) -> None:
@@ -151,20 +184,27 @@ def compiled(model: StaticNetwork, *, backend: str | Callable[..., Any] = "induc
 
 def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, method: Method, seed: int) -> Task:
     randomness, resolution = Randomness.of(seed), model.network.resolution
-    run = compiled(model) if data.compute.compile else model
+    run, teacher = compiled(model) if data.compute.compile else model, method.teacher
+    side = resolution if teacher is None else max(resolution, teacher.resolution)
     steps = data.steps(hyper.batch_size)
 
     def batches(first: int) -> Iterable[Batch]:
         rng = randomness.images
-        images = data.training(batch_size=hyper.batch_size, resolution=resolution, rng=rng, first=first)
+        images = data.training(batch_size=hyper.batch_size, resolution=side, rng=rng, first=first)
         if not method.mix.is_on:
             return images
         return method.mix.mixed(images, classes=model.network.classes, steps=steps, rng=rng, first=first)
 
     def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
+        def labels(logits: Tensor) -> Tensor:
+            return F.cross_entropy(logits, y, label_smoothing=hyper.label_smoothing)
+
         with data.compute.context():
-            logits = run(resize(x, resolution))
-        loss = F.cross_entropy(at_least_float32(logits), y, label_smoothing=hyper.label_smoothing)
+            logits = at_least_float32(run(resize(x, resolution)))
+            guide = None if teacher is None else teacher.logits(x)
+        loss = labels(logits)
+        if teacher is not None and guide is not None:
+            loss = teacher.loss(logits, teacher=guide, labels=labels)
         loss.backward()  # type: ignore[no-untyped-call]
         return StepResult((Pass(name="loss", network="the network", loss=loss.detach()),))
 

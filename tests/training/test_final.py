@@ -1,18 +1,24 @@
-"""Training a single network: blended images and early stopping."""
+"""Training a single network: blended images, early stopping, inherited weights, a teacher."""
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
+from nas.nn import StaticNetwork
+from nas.scaling import scale
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
-from nas.training.data import Mix
+from nas.training.data import Mix, resize
+from nas.training.distillation import DISTILLATIONS, Teacher
 from nas.training.evaluation import evaluate
-from nas.training.final import Method, fit_network
+from nas.training.final import Method, fit_network, train_network
 from nas.training.loop import Progress
 from nas.training.optimization import Hyperparameters
 from tests.training.recipes.digits import digits, small_space
@@ -95,3 +101,64 @@ def test_a_killed_training_stops_at_the_same_epoch(network: NetworkSpec, tmp_pat
 def test_a_negative_patience_is_refused() -> None:
     with pytest.raises(UserError, match="patience is -1; give a number of epochs, 0 for none"):
         Method(patience=-1)
+
+
+@pytest.fixture(scope="module")
+def grown_up(network: NetworkSpec) -> StaticNetwork:
+    """A trained network."""
+    return fit_network(network, data=digits(), hyper=hyper(epochs=6, batch_size=128), seed=0)[0]
+
+
+def test_a_network_starts_with_inherited_weights(network: NetworkSpec, grown_up: StaticNetwork) -> None:
+    barely = hyper(epochs=1, learning_rate=0.001, warmup_epochs=0)
+    wider = scale(network, width=1.6)
+    trained = train_network(wider, data=digits(), hyper=barely, seed=0, source=grown_up)
+    own = accuracy(grown_up, network)
+    assert own > 0.5 and trained.inherited is not None and trained.notes == ()
+    assert trained.inherited.value == pytest.approx(own, abs=0.03)  # other BatchNorm statistics
+    assert trained.validation.value == pytest.approx(own, abs=0.06)
+    scratch = train_network(network, data=digits(), hyper=barely, seed=0)
+    assert scratch.inherited is None and scratch.validation.value < own - 0.2
+
+
+def test_what_cannot_be_inherited_is_noted(network: NetworkSpec, grown_up: StaticNetwork) -> None:
+    narrow = scale(network, width=0.5)
+    trained = train_network(narrow, data=digits(), hyper=hyper(epochs=1), seed=0, source=grown_up)
+    assert any("is smaller than it was" in note for note in trained.notes)
+
+
+@pytest.mark.parametrize("distill", ["soft", "alpha"])
+def test_a_teacher_has_its_share_of_the_loss(
+    network: NetworkSpec, grown_up: StaticNetwork, distill: str
+) -> None:
+    large = replace(network, resolution=12)
+    teacher = Teacher(model=grown_up, distill=distill, share=0.25)
+    model, x = StaticNetwork(large).eval(), torch.randn(4, 1, 12, 12)
+    y = torch.arange(4)
+    with torch.no_grad():
+        logits, guide = model(x), teacher.logits(x)
+        labels = F.cross_entropy(logits, y)
+        own = DISTILLATIONS[distill](logits, guide)  # type: ignore[misc]
+        loss = teacher.loss(logits, teacher=guide, labels=lambda z: F.cross_entropy(z, y))
+    torch.testing.assert_close(guide, grown_up(resize(x, 8)).detach())
+    torch.testing.assert_close(loss, 0.25 * own + 0.75 * labels)
+
+
+def test_a_student_agrees_with_its_teacher(network: NetworkSpec, grown_up: StaticNetwork) -> None:
+    """The teacher has been trained with wrong labels, so that nothing else leads to its answers."""
+    liar = copy.deepcopy(grown_up)
+    classifier = liar.get_submodule("blocks.classifier.block.linear")
+    with torch.no_grad():
+        for parameter in classifier.parameters():
+            parameter.copy_(parameter.roll(1, 0))
+    method = Method(teacher=Teacher(model=liar, share=1.0))
+    student, _ = fit_network(network, data=digits(), hyper=hyper(epochs=6), seed=1, method=method)
+    validation = digits().plain(digits().splits.validation, resolution=8)
+    with torch.no_grad():
+        agreed = torch.cat([student(x).argmax(1) == liar(x).argmax(1) for x, _ in validation])
+    assert agreed.float().mean() > 0.5 and accuracy(student, network) < 0.2
+
+
+def test_an_impossible_share_is_refused(grown_up: StaticNetwork) -> None:
+    with pytest.raises(UserError, match="teacher_share is 2; give the teacher's share of the loss, 0 to 1"):
+        Teacher(model=grown_up, share=2)

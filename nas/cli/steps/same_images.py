@@ -69,6 +69,8 @@ def check_images(context: Context, step: Step) -> None:
         "scale": not scale.score_epochs,
         "final": own is not None,
     }
+    if step.name == "final" and context.config.finish.uses_supernet:
+        upstream, without = _SUPERNET, {}
     if upstream is None or without.get(step.name, False):
         return
     folder = context.path(upstream.folder)

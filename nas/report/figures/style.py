@@ -28,8 +28,22 @@ INK = "#1b1d21"
 ORANGE, SKY, GREEN, BLUE, RED, PINK = "#e69f00", "#56b4e9", "#009e73", "#1f80c4", "#d55e00", "#cc79a7"
 GREY = "#8a8f98"
 
-ROLE_COLOURS = {"winner": RED, "family": ORANGE, "largest": BLUE, "smallest": SKY, "baseline": GREEN}
-ROLE_MARKERS = {"winner": "*", "family": "o", "largest": "^", "smallest": "v", "baseline": "s"}
+ROLE_COLOURS = {
+    "winner": RED,
+    "control": PINK,
+    "family": ORANGE,
+    "largest": BLUE,
+    "smallest": SKY,
+    "baseline": GREEN,
+}
+ROLE_MARKERS = {
+    "winner": "*",
+    "control": "P",
+    "family": "o",
+    "largest": "^",
+    "smallest": "v",
+    "baseline": "s",
+}
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",

@@ -12,6 +12,8 @@ from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import baselines
 from nas.network import NetworkSpec, read_network
 
+SCRATCH, SUPERNET = "scratch", "supernet"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -19,15 +21,17 @@ class Entry:
 
     Attributes:
         name: Name of the network in tables.
-        role: ``winner``, ``family``, ``largest``, ``smallest`` or ``baseline``.
+        role: ``winner``, ``control``, ``family``, ``largest``, ``smallest`` or ``baseline``.
         network: The network.
         code: Code of its architecture, if it is a point of the space.
+        init: Where its weights come from: ``scratch`` or ``supernet``.
     """
 
     name: str
     role: str
     network: NetworkSpec
     code: str | None = None
+    init: str = SCRATCH
 
     @property
     def file(self) -> str:
@@ -39,14 +43,18 @@ def entries(context: Context) -> Iterator[Entry]:
     config, splits = context.config.finish, context.data.splits
     classes, channels = len(splits.classes), splits.channels
     winner, code = _winner(context)
-    yield Entry("winner", "winner", replace(winner, classes=classes, input_channels=channels), code)
+    winner = replace(winner, classes=classes, input_channels=channels)
+    yield Entry("winner", "winner", winner, code, config.init)
+    if config.scratch_control and config.init != SCRATCH:
+        yield Entry("winner from scratch", "control", winner, code)
     for phi, member in enumerate(_family(context)):
-        if member != winner:
-            yield Entry(f"phi {phi}", "family", replace(member, classes=classes, input_channels=channels))
+        network = replace(member, classes=classes, input_channels=channels)
+        if network != winner:
+            yield Entry(f"phi {phi}", "family", network, init=config.init)
     if config.extremes:
         for role, arch in (("largest", context.space.largest()), ("smallest", context.space.smallest())):
             network = context.space.network(arch, classes=classes, input_channels=channels)
-            yield Entry(role, role, network, str(arch))
+            yield Entry(role, role, network, str(arch), config.init)
     for name, network in baselines(context, classes=classes, channels=channels):
         yield Entry(name, "baseline", network)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import progress_bar, say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
-from nas.cli.steps.final import budget
+from nas.cli.steps.final import budget, inheritance
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import changed_strides, check_baselines
 from nas.cli.steps.final.entries import Entry, entries
@@ -33,12 +33,13 @@ CANDIDATE = "candidate"
 
 
 def step(context: Context) -> Step:
-    """Makes the step that trains the winner, the space's extremes and the baselines from scratch."""
+    """Makes the step that trains the winner, the space's extremes and the baselines."""
     own = context.config.finish.network
     winner = Path(own) if own is not None else context.path("scale", "scale.json")
     inputs = {"winner's network": winner, "search space": context.space_path}
     if own is None:
         inputs["latency table"] = context.path("scale", scale_step.TABLE)
+    inputs |= inheritance.inputs(context)
     return Step(
         name="final",
         folder=context.path("final"),
@@ -69,6 +70,7 @@ def check(context: Context) -> None:
     context.check_data()
     hyperparameters(config)
     method(config)
+    inheritance.check(config)
     if config.network is not None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
@@ -238,6 +240,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     from nas.training.weights import save_weights
 
     config, data = context.config.finish, context.data
+    how = replace(method(config), teacher=inheritance.teacher(context))
     states = _states(folder, entry)
 
     def follow(now: Progress) -> None:
@@ -251,7 +254,8 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                 data=data,
                 hyper=hyperparameters(config),
                 seed=context.config.seed,
-                method=method(config),
+                method=how,
+                source=inheritance.source(context, entry),
                 checkpoints=Checkpoints(
                     folder=states,
                     plan=checkpoint_plan(context.config.checkpoint),
@@ -262,6 +266,8 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None
         bar.note(f"{trained.validation.value:.1%} on validation")
+    for note in trained.notes:
+        say(f"final: {entry.name} inherits what fits: {note}")
     save_weights(trained.model, folder / entry.file, metadata={"name": entry.name})
     write_csv((folder / entry.file).with_suffix(".csv"), trained.history)
     return {
@@ -271,6 +277,8 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
         "code": entry.code,
         "macs": entry.network.macs,
         "params": entry.network.params,
+        "init": entry.init,
+        "inherited_accuracy": trained.inherited and trained.inherited.value,
         "epochs": len(trained.history),
         "validation_accuracy": trained.validation.value,
         **{f"test_{name}": value for name, value in asdict(trained.test).items()},
