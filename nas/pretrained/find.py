@@ -41,8 +41,8 @@ class Located:
                 return start
         first = next(iter(file.tensors))
         raise UserError(
-            f"{file.path} holds {len(file.tensors)} tensors ({first}, …) that no source names so; sources: "
-            f"{', '.join(SOURCES.names())}"
+            f"{file.path} holds {len(file.tensors)} tensors ({first}, …); no source knows these names. "
+            f"Sources: {', '.join(SOURCES.names())}"
         )
 
 

@@ -16,7 +16,7 @@ from nas.errors import UserError
 from nas.files import sha256
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".tar")
-"""File names that end so are paths, not names of networks. ``.pth.tar`` is one of them."""
+"""Endings of files with weights. What ends otherwise may be the name of a network."""
 
 COUNTER = ".num_batches_tracked"
 """BatchNorm's count of batches, which files may leave out and nothing here reads."""

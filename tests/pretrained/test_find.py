@@ -100,5 +100,7 @@ def test_tensors_of_a_training_script_are_found(tmp_path: Path) -> None:
 
 def test_tensors_that_no_source_knows(tmp_path: Path) -> None:
     save_file({"strange.weight": torch.zeros(2)}, tmp_path / "mine.safetensors")
-    with pytest.raises(UserError, match=r"holds 1 tensors \(strange.weight, …\) that no source names so"):
+    with pytest.raises(
+        UserError, match=r"holds 1 tensors \(strange.weight, …\); no source knows these names"
+    ):
         find_start(str(tmp_path / "mine.safetensors"))

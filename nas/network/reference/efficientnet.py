@@ -18,7 +18,7 @@ V2_SOURCE = "Tan and Le 2021, 'EfficientNetV2', table 4, and the authors' releas
 ROUNDING = Rounding(squeeze_divisor=1)  # squeeze-excite is a quarter of the block's input, not rounded
 
 # Expansion, kernel, output channels, number of blocks, stride of the first one.
-_B0 = (
+B0_STAGES = (
     (1, 3, 16, 1, 1),
     (6, 3, 24, 2, 2),
     (6, 5, 40, 2, 2),
@@ -68,7 +68,7 @@ def _b(width: float, *, scale: float, depth: float) -> Body:
             _mbconv(width=out * width, stride=1 if i else stride, expand=expand, kernel=kernel)
             for i in range(math.ceil(count * depth))
         )
-        for expand, kernel, out, count, stride in _B0
+        for expand, kernel, out, count, stride in B0_STAGES
     )
     return Body(
         stem=(Conv(width=32 * width, stride=2, activation="silu"),),

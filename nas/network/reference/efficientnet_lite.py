@@ -9,19 +9,10 @@ from nas.blocks.conv import Conv
 from nas.blocks.inverted_residual import InvertedResidual
 from nas.blocks.pool import Pool
 from nas.network.reference.base import Blocks, Body, add
+from nas.network.reference.efficientnet import B0_STAGES
 
 SOURCE = "Liu 2020, 'Higher accuracy on vision models with EfficientNet-Lite', and the authors' release"
 
-# Expansion, kernel, output channels, number of blocks, stride of the first one.
-_LITE0 = (
-    (1, 3, 16, 1, 1),
-    (6, 3, 24, 2, 2),
-    (6, 5, 40, 2, 2),
-    (6, 3, 80, 3, 2),
-    (6, 5, 112, 3, 1),
-    (6, 5, 192, 4, 2),
-    (6, 3, 320, 1, 1),
-)
 # Name: width multiplier, depth multiplier, resolution.
 _SCALES = {
     "lite0": (1.0, 1.0, 224),
@@ -33,8 +24,8 @@ _SCALES = {
 
 
 def _stage(number: int, width: float, depth: float) -> Blocks:
-    expand, kernel, out, count, stride = _LITE0[number]
-    is_fixed = number in (0, len(_LITE0) - 1)  # the first and the last stage are not deepened
+    expand, kernel, out, count, stride = B0_STAGES[number]
+    is_fixed = number in (0, len(B0_STAGES) - 1)  # the first and the last stage are not deepened
     return tuple(
         InvertedResidual(
             width=out * width, stride=1 if i else stride, kernel=kernel, expand=expand, activation="relu6"
@@ -47,7 +38,7 @@ def _lite(width: float, *, scale: float, depth: float) -> Body:
     """The network of a width multiplier. ``scale`` leaves stem and head as they are."""
     return Body(
         stem=(Conv(width=32 * width, stride=2, activation="relu6"),),
-        stages=tuple(_stage(number, scale * width, depth) for number in range(len(_LITE0))),
+        stages=tuple(_stage(number, scale * width, depth) for number in range(len(B0_STAGES))),
         head=(Conv(width=1280 * width, kernel=1, activation="relu6"), Pool()),
         norm_epsilon=1e-3,
     )
