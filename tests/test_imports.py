@@ -317,7 +317,7 @@ def test_rooms_allow_no_circle() -> None:
 
 
 LARGEST_ROOM = 16
-ONE_FILE_A_KIND = {"blocks"}
+ONE_FILE_A_KIND = {"blocks", "deploy/formats"}
 
 
 def test_no_folder_holds_too_many_modules() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from nas.deploy import Artefact, evaluate_artefact, format_names, open_artefact,
 from nas.deploy.artefact import _put_aside
 from nas.deploy.formats import ConverterError, Format, Predict, Source, find_format
 from nas.deploy.formats.pytorch import load_module
+from nas.deploy.formats.tensorrt import builds_here
 from nas.deploy.isolated import convert
 from nas.deploy.parity import ParityError
 from nas.deploy.python_source import python_of
@@ -41,7 +43,7 @@ from nas.training.data import Augment, MemoryImages, load_data, subset
 from nas.training.optimization import Compute
 from nas.training.prepared import Prepared
 
-FAST = ("onnx", "onnx_fp16", "onnx_int8", "pytorch")
+FAST = ("onnx", "onnx_fp16", "onnx_int8", "pytorch", "tensorrt_int8")
 """Formats that are written within this process; the others start a converter of some seconds."""
 
 FORMATS = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.long]) for name in format_names()]
@@ -263,6 +265,8 @@ def test_the_code_of_its_readme_predicts_the_class_of_an_image(
 ) -> None:
     if name == "coreml" and sys.platform != "darwin":
         pytest.skip("Core ML runs on Apple's systems only")
+    if name.startswith("tensorrt") and not builds_here():
+        pytest.skip("engines of TensorRT run on a GPU")
     folder, artefact = written.folder, written.artefact
     if batch is not None:
         folder = tmp_path
@@ -284,6 +288,33 @@ def test_the_code_of_its_readme_predicts_the_class_of_an_image(
     with torch.no_grad():
         expected = trained.model(x).argmax(1).tolist()
     assert done.stdout.split() == [trained.data.splits.classes[answer] for answer in expected]
+
+
+@pytest.mark.skipif(builds_here(), reason="this machine builds the engine itself")
+def test_an_engine_is_built_by_a_script_where_the_target_is(trained: Trained, tmp_path: Path) -> None:
+    """TensorRT's scheme is symmetric whatever this machine's is; the script runs from anywhere."""
+    [artefact] = write(trained, tmp_path, "tensorrt_int8")
+    assert "has to be built on the target: sh net.int8.tensorrt/build.sh" in artefact.note
+    assert "accuracy and parity are those of its ONNX file in ONNX Runtime" in artefact.note
+    folder = tmp_path / artefact.file
+    assert {path.name for path in folder.iterdir()} == {"model.onnx", "build.sh", "build.pyz"}
+    assert "trtexec --onnx=model.onnx" in (folder / "build.sh").read_text(encoding="utf-8")
+    assert "--shapes=images:1x1x16x16" in (folder / "build.sh").read_text(encoding="utf-8")
+    model = onnx.load(str(folder / "model.onnx"))
+    zeros = {node.input[2] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    points = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer if each.name in zeros]
+    assert points and all(point.dtype == np.int8 and not point.any() for point in points)
+    if not find_spec("tensorrt"):
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", str(folder / "build.sh")],
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: tensorrt")
 
 
 def test_metadata_say_how_an_image_becomes_an_input(trained: Trained, tmp_path: Path) -> None:

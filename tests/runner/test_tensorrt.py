@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import pytest
 from nas.hardware import Device
 from nas.latency.kit.graphs import network_model
 from nas.latency.kit.precision import in_precision
-from nas.runner import cuda as cuda_module
-from nas.runner.cuda import Cuda, open_cuda
 from nas.runner.errors import RunnerError
+from nas.runner.nvidia import build
+from nas.runner.nvidia import cuda as cuda_module
+from nas.runner.nvidia.cuda import Cuda, open_cuda
+from nas.runner.nvidia.engine import Engine, read_own
 from nas.runner.runtimes import open_runtime
 from nas.runner.runtimes import tensorrt as runtime_module
 from nas.space import SearchSpace
@@ -65,7 +68,7 @@ class Fake:
     Args:
         path: Its name in the bindings, e.g. ``"Builder.create_network"``; empty for the module.
         names: All recorded names.
-        values: What calls give that give no object.
+        values: What calls give that give no object, or a function of their arguments.
         calls: What was called, with its arguments.
     """
 
@@ -82,8 +85,8 @@ class Fake:
         return Fake(path, self.names_, self.values_, self.calls_)
 
     def __getattr__(self, name):
-        if name == "__version__":
-            return self.values_["__version__"]
+        if name in ("__name__", "__version__"):
+            return self.values_[name]
         path = self.check_(name)
         if path == "IProfiler":
             return FakeProfiler
@@ -95,7 +98,8 @@ class Fake:
     def __call__(self, *arguments):
         self.calls_.append((self.path_, arguments))
         if self.path_ in self.values_:
-            return self.values_[self.path_]
+            value = self.values_[self.path_]
+            return value(*arguments) if callable(value) else value
         if self.path_ in RETURNS:
             return self.make_(RETURNS[self.path_])
         return self.make_(self.path_) if "." not in self.path_ else None
@@ -124,6 +128,9 @@ class FakeCuda(Cuda):
         self.uploaded.append(array)
         return array, 4096
 
+    def download(self, memory):
+        return memory
+
     def capture(self, launch):
         launch()
         self.captured += 1
@@ -142,7 +149,7 @@ class Bench:
     def __init__(self, major, monkeypatch, values=(), names=()):
         self.calls, self.cuda = [], FakeCuda()
         allowed = recorded(major) | set(names)
-        given = {**VALUES, "__version__": f"{major}.0", **dict(values)}
+        given = {**VALUES, "__name__": "tensorrt", "__version__": f"{major}.0", **dict(values)}
         library = Fake("", allowed, given, self.calls)
         monkeypatch.setitem(sys.modules, "tensorrt", library)
         monkeypatch.setattr(runtime_module, "open_cuda", lambda: self.cuda)
@@ -270,6 +277,81 @@ def test_the_fake_refuses_unknown_names(major, monkeypatch):
             _ = library.BuilderFlag.FP16
 
 
+def test_the_builder_writes_an_engine(major, monkeypatch, model, tmp_path, capsys):
+    bench = Bench(major, monkeypatch, {"Builder.build_serialized_network": b"plan"})
+    engine = tmp_path / "model.engine"
+    assert build.main([str(model), str(engine), "--batch", "2"]) == 0
+    assert engine.read_bytes() == b"plan"
+    assert f"wrote {engine}, 0 kB, for tensorrt {major}.0 on this GPU" in capsys.readouterr().err
+    assert bench.called("IOptimizationProfile.set_shape")[0][1] == (2, 3, 8, 8)
+    assert bench.called("IBuilderConfig.clear_flag") == [("BuilderFlag.TF32",)]
+    assert bench.called("IBuilderConfig.create_timing_cache") == []
+    assert build.main([str(model), str(engine), "--tf32"]) == 0
+    assert bench.called("IBuilderConfig.set_flag") == [("BuilderFlag.TF32",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.engine", "model.onnx"]
+
+
+def test_what_the_builder_cannot_do_is_one_line(major, monkeypatch, model, tmp_path, capsys):
+    Bench(major, monkeypatch, {"Builder.build_serialized_network": None})
+    engine = tmp_path / "model.engine"
+    for arguments, message in (
+        ([str(model), str(engine)], "tensorrt cannot build an engine for"),
+        ([str(model), str(engine), "--compute-capability", "8.6"], "for this machine's GPU only"),
+        ([str(tmp_path / "no.onnx"), str(engine)], "no.onnx (No such file or directory)"),
+    ):
+        assert build.main(arguments) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and message in error and error.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+    assert build.main([str(model), str(engine)]) == 2
+    assert "tensorrt is not installed here; pip install tensorrt" in capsys.readouterr().err
+    assert not engine.exists()
+
+
+TENSORS = {
+    "ICudaEngine.get_tensor_name": lambda i: ("images", "logits")[i],
+    "ICudaEngine.get_tensor_mode": lambda name: f"TensorIOMode.{'IN' if name == 'images' else 'OUT'}PUT",
+    "ICudaEngine.get_tensor_profile_shape": ((4, 3, 8, 8),) * 3,
+    "IExecutionContext.get_tensor_shape": (4, 10),
+}
+
+
+def test_an_engine_runs_images(major, monkeypatch):
+    bench = Bench(major, monkeypatch, TENSORS)
+    monkeypatch.setitem(PROPERTIES, "ICudaEngine.num_io_tensors", 2)
+    engine = Engine(sys.modules["tensorrt"], bench.cuda, b"plan")
+    assert engine.batch == 4
+    images = np.ones((4, 3, 8, 8), np.float32)
+    assert engine.run(images).shape == (4, 10)
+    assert bench.called("Runtime.deserialize_cuda_engine") == [(b"plan",)]
+    assert bench.called("IExecutionContext.set_input_shape") == [("images", (4, 3, 8, 8))]
+    assert bench.called("IExecutionContext.set_tensor_address") == [("images", 4096), ("logits", 4096)]
+    assert bench.called("IExecutionContext.execute_async_v3") == [(7,)]
+    assert bench.cuda.uploaded[0] is images
+
+
+def test_an_engine_of_others_is_not_loaded(tmp_path):
+    path = tmp_path / "model.engine"
+    path.write_bytes(b"plan")
+    path.chmod(0o644)
+    assert read_own(path) == b"plan"
+    path.chmod(0o666)
+    with pytest.raises(
+        RunnerError, match=r"or others may write to it, and an engine contains code; build it"
+    ):
+        read_own(path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can give a file away")
+def test_another_user_s_engine_is_not_loaded(tmp_path):
+    path = tmp_path / "model.engine"
+    path.write_bytes(b"plan")
+    os.chown(path, 12345, -1)
+    with pytest.raises(RunnerError, match="belongs to another user"):
+        read_own(path)
+
+
 def test_a_library_for_memory_is_named_where_none_is_there(monkeypatch):
     for name in ("torch", "cuda", "cuda.bindings"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -286,6 +368,7 @@ def test_cuda_python_has_what_is_called():
         if isinstance(node, ast.Attribute) and node.attr.startswith("cuda")
     }
     members = {"cudaSuccess": "cudaError_t", "cudaMemcpyHostToDevice": "cudaMemcpyKind"}
+    members["cudaMemcpyDeviceToHost"] = "cudaMemcpyKind"
     members["cudaStreamCaptureModeThreadLocal"] = "cudaStreamCaptureMode"
     functions = used - set(members) - {"cuda_stream"}
     assert len(functions) > 10

@@ -22,15 +22,20 @@ try:
 except ImportError:
     sys.stderr.write("error: numpy is not installed here; pip install numpy\\n")
     sys.exit(2)
-from {_PACKAGE}.__main__ import main
+from {_PACKAGE}.MODULE import main
 
 sys.exit(main())
 """
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def pack_runner(path: Path) -> None:
-    """Writes the runner as one file that Python runs: ``python measure.pyz KIT TABLE``."""
+def pack_runner(path: Path, *, module: str = "__main__") -> None:
+    """Writes the runner as one file that Python runs: ``python measure.pyz KIT TABLE``.
+
+    Args:
+        path: The file.
+        module: The module of the runner whose ``main`` is the program.
+    """
     folder = Path(runner.__file__).parent
     files = [(f"{_PACKAGE}/{file.relative_to(folder).as_posix()}", file) for file in folder.rglob("*.py")]
     files += [(f"{_PACKAGE}/runtimes/{name}.py", file) for name, file in runtimes.registered().items()]
@@ -38,7 +43,7 @@ def pack_runner(path: Path) -> None:
         with temporary.open("wb") as stream:
             stream.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), _MAIN)
+            archive.writestr(zipfile.ZipInfo("__main__.py", _EPOCH), _MAIN.replace("MODULE", module))
             _add(archive, files)
 
 

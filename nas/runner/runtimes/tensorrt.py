@@ -1,9 +1,8 @@
 """TensorRT 10 and 11, through their native interface.
 
-Networks are strongly typed: the ONNX file determines the precision of each operation, by FP16 or by pairs of
-QuantizeLinear and DequantizeLinear. All engines share one timing cache, a file beside the models, so that
-blocks and whole networks get the same kernels, also after an interruption. Options: ``cuda_graph`` (true by
-default) and ``optimization_level`` (the builder's, 0 to 5).
+All engines share one timing cache, a file beside the models, so that blocks and whole networks get the same
+kernels, also after an interruption. Options: ``cuda_graph`` (true by default) and ``optimization_level`` (the
+builder's, 0 to 5).
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..cuda import Cuda, open_cuda
 from ..errors import RunnerError
+from ..nvidia.cuda import Cuda, open_cuda
+from ..nvidia.engine import EngineBuilder, import_library
 from ..protocol import Model
 from . import Runtime
 
@@ -32,28 +32,20 @@ def open_device(device: dict[str, Any]) -> Runtime:
     Raises:
         RunnerError: If TensorRT is not installed or too old, there is no GPU, or an option is unknown.
     """
-    try:
-        import tensorrt  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise RunnerError("tensorrt is not installed here; pip install tensorrt") from None
-    if not hasattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED"):
-        raise RunnerError(
-            f"TensorRT {tensorrt.__version__} has no strongly typed networks; pip install 'tensorrt>=10'"
-        )
+    library = import_library(["tensorrt"])
     options = device.get("provider_options", {})
     for name in options:
         if name not in _OPTIONS:
             raise RunnerError(f"tensorrt has no option {name!r}; allowed: {', '.join(_OPTIONS)}")
-    return _TensorRt(tensorrt, open_cuda(), {**device, "provider_options": {**_OPTIONS, **options}})
+    return _TensorRt(library, open_cuda(), {**device, "provider_options": {**_OPTIONS, **options}})
 
 
 class _TensorRt(Runtime):
     def __init__(self, library: Any, cuda: Cuda, device: dict[str, Any]) -> None:
         self._library, self._cuda, self._device = library, cuda, device
         self._logger = library.Logger(library.ILogger.ERROR)
-        self._builder = library.Builder(self._logger)
         self._runtime = library.Runtime(self._logger)
-        self._cache: Any = None
+        self._builder: EngineBuilder | None = None
 
     @property
     def version(self) -> str:
@@ -79,50 +71,22 @@ class _TensorRt(Runtime):
         return _TensorRtModel(self._library, self._cuda, engine, batch=self._device["batch"])
 
     def _engine(self, path: Path) -> Any:
-        trt = self._library
-        network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, self._logger)
-        if not parser.parse(path.read_bytes()):
-            errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
-            raise RunnerError(f"tensorrt cannot read {path}: {errors}")
-        config = self._config(network, path.parent)
-        plan = self._builder.build_serialized_network(network, config)
-        engine = None if plan is None else self._runtime.deserialize_cuda_engine(plan)
+        plan = self._builder_for(path.parent).build(path, batch=self._device["batch"])
+        engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise RunnerError(f"tensorrt cannot build an engine for {path}; its own log says why")
-        self._keep_cache(config, path.parent)
         return engine
 
-    def _config(self, network: Any, folder: Path) -> Any:
-        trt, config = self._library, self._builder.create_builder_config()
-        change = config.set_flag if self._device["precision"] == "tf32" else config.clear_flag
-        change(trt.BuilderFlag.TF32)
-        config.builder_optimization_level = self._device["provider_options"]["optimization_level"]
-        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-        if self._cache is None:
-            file = self._cache_file(folder)
-            self._cache = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
-        config.set_timing_cache(self._cache, False)
-        config.add_optimization_profile(self._shapes(network))
-        return config
-
-    def _shapes(self, network: Any) -> Any:
-        """The shapes of the file, with the device's batch for open ones. No others are run."""
-        profile = self._builder.create_optimization_profile()
-        for i in range(network.num_inputs):
-            value = network.get_input(i)
-            shape = tuple(self._device["batch"] if size < 0 else size for size in value.shape)
-            profile.set_shape(value.name, shape, shape, shape)
-        return profile
-
-    def _cache_file(self, folder: Path) -> Path:
-        return folder / f"tensorrt-{self.version}.cache"
-
-    def _keep_cache(self, config: Any, folder: Path) -> None:
-        file = self._cache_file(folder)
-        temporary = file.with_suffix(".part")
-        temporary.write_bytes(bytes(config.get_timing_cache().serialize()))
-        temporary.replace(file)
+    def _builder_for(self, folder: Path) -> EngineBuilder:
+        """The builder, whose timing cache lies beside the first model."""
+        if self._builder is None:
+            self._builder = EngineBuilder(
+                self._library,
+                tf32=self._device["precision"] == "tf32",
+                optimization_level=self._device["provider_options"]["optimization_level"],
+                cache=folder / f"tensorrt-{self.version}.cache",
+            )
+        return self._builder
 
 
 class _TensorRtModel(Model):

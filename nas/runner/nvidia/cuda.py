@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import RunnerError
+from ..errors import RunnerError
 
 
 class Cuda(ABC):
@@ -23,6 +23,10 @@ class Cuda(ABC):
     @abstractmethod
     def upload(self, array: NDArray[Any]) -> tuple[Any, int]:
         """A copy of ``array`` in GPU memory, which is freed with the returned object, and its address."""
+
+    @abstractmethod
+    def download(self, memory: Any) -> NDArray[Any]:
+        """The content of what ``upload`` returned."""
 
     @abstractmethod
     def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
@@ -78,7 +82,13 @@ class _CudaPython(Cuda):
         address = int(self._call(self._cuda.cudaMalloc(array.nbytes)))
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._call(self._cuda.cudaMemcpy(address, array.ctypes.data, array.nbytes, kind))
-        return _Memory(self._cuda, address), address
+        return _Memory(self._cuda, address, like=array), address
+
+    def download(self, memory: Any) -> NDArray[Any]:
+        array = np.empty(memory.shape, memory.dtype)
+        kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call(self._cuda.cudaMemcpy(array.ctypes.data, memory.address, array.nbytes, kind))
+        return array
 
     def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
         cuda, stream = self._cuda, self._stream
@@ -103,13 +113,14 @@ class _CudaPython(Cuda):
 
 
 class _Memory:
-    """GPU memory that is freed with this object."""
+    """GPU memory of an array, which is freed with this object."""
 
-    def __init__(self, cuda: Any, address: int) -> None:
-        self._cuda, self._address = cuda, address
+    def __init__(self, cuda: Any, address: int, *, like: NDArray[Any]) -> None:
+        self._cuda, self.address = cuda, address
+        self.shape, self.dtype = like.shape, like.dtype
 
     def __del__(self) -> None:
-        self._cuda.cudaFree(self._address)
+        self._cuda.cudaFree(self.address)
 
 
 class _TorchCuda(Cuda):
@@ -130,6 +141,10 @@ class _TorchCuda(Cuda):
         tensor = self._torch.from_numpy(np.ascontiguousarray(array)).cuda()
         self._torch.cuda.synchronize()
         return tensor, int(tensor.data_ptr())
+
+    def download(self, memory: Any) -> NDArray[Any]:
+        array: NDArray[Any] = memory.cpu().numpy()
+        return array
 
     def capture(self, launch: Callable[[], None]) -> Callable[[], None]:
         graph = self._torch.cuda.CUDAGraph()

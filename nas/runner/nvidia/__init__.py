@@ -1,0 +1,1 @@
+"""What NVIDIA GPUs need: their memory, and engines of TensorRT."""
