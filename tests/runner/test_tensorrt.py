@@ -282,7 +282,7 @@ def test_the_builder_writes_an_engine(major, monkeypatch, model, tmp_path, capsy
     engine = tmp_path / "model.engine"
     assert build.main([str(model), str(engine), "--batch", "2"]) == 0
     assert engine.read_bytes() == b"plan"
-    assert f"wrote {engine}, 0 kB, for tensorrt {major}.0 on this GPU" in capsys.readouterr().err
+    assert f"wrote {engine}, 0 kB, for tensorrt {major}.0" in capsys.readouterr().err
     assert bench.called("IOptimizationProfile.set_shape")[0][1] == (2, 3, 8, 8)
     assert bench.called("IBuilderConfig.clear_flag") == [("BuilderFlag.TF32",)]
     assert bench.called("IBuilderConfig.create_timing_cache") == []

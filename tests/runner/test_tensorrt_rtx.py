@@ -54,7 +54,7 @@ def test_a_file_parses_and_builds(precision, tmp_path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "model.engine").stat().st_size > 10_000
-        assert f"on compute capability {capability}" in done.stderr
+        assert f", compute capability {capability}" in done.stderr
 
 
 def test_an_unknown_gpu_and_a_damaged_file_are_one_line(tmp_path):

@@ -36,8 +36,8 @@ def build(options: argparse.Namespace) -> str:
     plan = bytes(builder.build(options.model, batch=options.batch))
     write_atomically(options.engine, plan)
     name = f"{library.__name__} {library.__version__}"
-    gpu = f"compute capability {options.compute_capability}" if options.compute_capability else "this GPU"
-    return f"wrote {options.engine}, {len(plan) * 1e-3:.0f} kB, for {name} on {gpu}"
+    gpu = f", compute capability {options.compute_capability}" if options.compute_capability else ""
+    return f"wrote {options.engine}, {len(plan) * 1e-3:.0f} kB, for {name}{gpu}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -131,8 +131,8 @@ def _capability(library: Any, text: str) -> Any:
         )
     value = getattr(known, f"SM{text.replace('.', '')}", None)
     if value is None:
-        names = sorted(name[2:] for name in dir(known) if name.startswith("SM"))
-        allowed = ", ".join(f"{name[:-1]}.{name[-1]}" for name in names)
+        numbers = sorted(int(name[2:]) for name in dir(known) if name.startswith("SM"))
+        allowed = ", ".join(f"{number // 10}.{number % 10}" for number in numbers)
         raise RunnerError(f"unknown compute capability {text!r}; allowed: {allowed}")
     return value
 
