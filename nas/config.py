@@ -544,6 +544,8 @@ class ExportConfig:
     Attributes:
         formats: A format, a list of formats, or all for every one that is installed (nas export --help lists
             them). null is ONNX in the device's precision; on a processor in fp32, also onnx_int8.
+        install: Whether converters that need a Python environment of their own (LiteRT) may be installed into
+            the user's cache folder; otherwise a line says what would be installed.
         opset: Operator set of the ONNX files.
         batch: Images of one inference in the files; null for any number.
         parity_images: Images on which the exported outputs are compared with the trained network's.
@@ -563,6 +565,7 @@ class ExportConfig:
     """
 
     formats: Any  # a name, a list of names or null
+    install: bool
     opset: int
     batch: int | None
     parity_images: int

@@ -78,6 +78,11 @@ def _refusals(path: Path) -> Iterator[None]:
         raise
 
 
+def cache_folder() -> Path:
+    """The folder of the user's cache for this project."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwnas"
+
+
 def refused_write(error: BaseException) -> OSError | None:
     """The cause of ``error`` if it is a refused write; ``None`` for all other errors.
 

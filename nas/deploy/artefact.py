@@ -65,6 +65,7 @@ def write_artefacts(
     skip: Skip | None = None,
     logs: Path | None = None,
     rejected: Path | None = None,
+    install: bool = False,
 ) -> tuple[Artefact, ...]:
     """Exports one network in several formats and checks each against the trained network.
 
@@ -92,6 +93,7 @@ def write_artefacts(
             ``None`` raises the error.
         logs: Folder for the output of converters; by default, ``logs`` in ``folder``.
         rejected: Folder for files that fail the parity check; by default, ``folder``.
+        install: Whether converters that need an environment of their own may install it.
 
     Raises:
         UserError: If a format is unknown, its packages are missing, it cannot be written, the calibration
@@ -102,8 +104,10 @@ def write_artefacts(
     from nas.quantization import check_images, target_here
 
     targets = [find_format(name) for name in formats]  # all names are checked before any work
+    logs = logs or folder / "logs"
     for target in targets:
         target.require()
+        target.prepare(install=install, logs=logs)
     ranges_of = images if calibration is None else calibration
     if any(target.CALIBRATED for target in targets):
         check_images(ranges_of.cpu().float().numpy())
@@ -127,7 +131,7 @@ def write_artefacts(
         calibration=ranges_of.cpu().float().numpy(),
         int8=int8 or Int8(target=target_here()),
         batch=batch,
-        logs=logs or folder / "logs",
+        logs=logs,
         rejected=rejected or folder,
     )
     artefacts = []

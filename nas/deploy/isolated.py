@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,10 +49,27 @@ def convert(
             of its output that names the fault.
         OSError: If the disk is full.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     given = json.dumps([str(each) if isinstance(each, Path) else each for each in arguments])
+    command = [sys.executable, "-m", __name__, "convert", function.__module__, function.__name__, given]
+    run_converter(command, log=log, timeout_s=timeout_s)
+
+
+def run_converter(command: Sequence[str], *, log: Path, timeout_s: float = TIMEOUT_S) -> None:
+    """Runs a converter's program, with a home folder of its own.
+
+    Args:
+        command: The program and its arguments.
+        log: File for everything that it prints.
+        timeout_s: Seconds until it is stopped.
+
+    Raises:
+        ConverterError: If it fails, dies or takes too long. The message has the line of its output that names
+            the fault.
+        OSError: If the disk is full.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, log.open("wb") as stream:
-        process = _start("convert", function, given, home=home, log=stream, stdout=stream)
+        process = _start(command, home=home, log=stream, stdout=stream)
         try:
             code: int | None = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -93,9 +110,8 @@ class _Runtime:
         self._path = path
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         home = tempfile.TemporaryDirectory()
-        self._process = _start(
-            "serve", load, str(path), home=home.name, log=self._log, stdout=subprocess.PIPE
-        )
+        command = [sys.executable, "-m", __name__, "serve", load.__module__, load.__name__, str(path)]
+        self._process = _start(command, home=home.name, log=self._log, stdout=subprocess.PIPE)
         self._end = weakref.finalize(self, _end, self._process, home, self._log)
 
     def predict(self, images: FloatImages) -> NDArray[np.float32]:
@@ -125,12 +141,10 @@ class _Runtime:
         return UserError(f"{self._path} cannot be run ({fault}); export it again: nas export run_dir=…")
 
 
-def _start(
-    task: str, function: Callable[..., Any], argument: str, *, home: str, log: IO[bytes], stdout: Any
-) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], *, home: str, log: IO[bytes], stdout: Any) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry for entry in sys.path if entry)
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, task, function.__module__, function.__name__, argument],
+        command,
         stdin=subprocess.PIPE if stdout is subprocess.PIPE else subprocess.DEVNULL,
         stdout=stdout,
         stderr=log,

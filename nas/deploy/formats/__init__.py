@@ -18,6 +18,7 @@ from nas.errors import UserError
 from nas.registry import Registry
 
 if TYPE_CHECKING:
+    from nas.deploy.environments import Environment
     from nas.deploy.quantised import Int8
     from nas.nn import StaticNetwork
 
@@ -102,6 +103,7 @@ class Format(ABC):
         CALIBRATED: Whether its numbers are scaled to the activations of calibration images.
         PACKAGES: Distributions that write and run it.
         EXTRA: The extra of ``hwnas`` that installs them; empty if ``hwnas`` itself does.
+        ENVIRONMENT: The environment that its converter runs in; ``None`` for this one.
         RUNTIMES: Runtimes of devices that measure its files.
         TOLERANCE: Largest error allowed against PyTorch, relative to the largest output.
         AGREEMENT: Lowest top-1 agreement allowed, for formats that round; it replaces the tolerance. ``None``
@@ -120,6 +122,7 @@ class Format(ABC):
     CALIBRATED: ClassVar[bool] = False
     PACKAGES: ClassVar[tuple[str, ...]] = ()
     EXTRA: ClassVar[str] = ""
+    ENVIRONMENT: ClassVar[Environment | None] = None
     RUNTIMES: ClassVar[frozenset[str]] = frozenset()
     TOLERANCE: ClassVar[float]
     AGREEMENT: ClassVar[float | None] = None
@@ -168,6 +171,39 @@ class Format(ABC):
             raise UserError(
                 f"export format {self.NAME} needs {', '.join(missing)}; install with: {self.install_command}"
             )
+
+    @final
+    def lacks_converter(self) -> bool:
+        """Returns whether its converter needs an environment that is not installed."""
+        return self.ENVIRONMENT is not None and not self.ENVIRONMENT.is_complete
+
+    @final
+    def require_converter(self, *, install: bool) -> None:
+        """Checks that its converter is here, or may be installed.
+
+        Raises:
+            UserError: If it is not. The message says what would be installed, and how.
+        """
+        if self.ENVIRONMENT is not None and self.lacks_converter() and not install:
+            raise UserError(
+                f"export format {self.NAME} needs {self.ENVIRONMENT.describe()}; "
+                "export.install=true installs it"
+            )
+
+    @final
+    def prepare(self, *, install: bool, logs: Path) -> None:
+        """Installs its converter, if that needs an environment that is not here.
+
+        Args:
+            install: Whether it may be installed.
+            logs: Folder for the output of the installation.
+
+        Raises:
+            UserError: If it may not, or the installation fails.
+        """
+        self.require_converter(install=install)
+        if self.ENVIRONMENT is not None:
+            self.ENVIRONMENT.install(log=logs / f"{self.ENVIRONMENT.name}-install.log")
 
     @property
     @final

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import statistics
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nas.files import write_json
+from nas.files import cache_folder, write_json
 from nas.hardware import Device
 from nas.latency.costs.intervals import slowdown_of, slower_in_words
 from nas.latency.table import LatencyTable
@@ -62,9 +61,8 @@ def _read(path: Path) -> list[dict[str, float]]:
 
 
 def _path(device: Device) -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = hashlib.sha256(json.dumps(_identity(device), sort_keys=True).encode()).hexdigest()[:16]
-    return Path(cache) / "hwnas" / "reference-latencies" / f"{name}.json"
+    return cache_folder() / "reference-latencies" / f"{name}.json"
 
 
 def _identity(device: Device) -> dict[str, Any]:

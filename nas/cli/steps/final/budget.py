@@ -59,7 +59,7 @@ def check(context: Context) -> None:
         return
     if reason := faults.cannot_measure(context):
         raise UserError(f"export.enforce=true measures on this machine: {reason}")
-    kinds = [find_format(name) for name in formats.choose(config.formats, device=device)]
+    kinds = [find_format(name) for name in formats.choose(config, device=device)]
     if not any(
         formats.ships(kind, device=device) and formats.is_measured(kind, device=device) for kind in kinds
     ):

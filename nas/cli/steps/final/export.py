@@ -68,7 +68,7 @@ def check(context: Context) -> None:
     context.check_data()
     config = context.config.export
     require_precision(context.device)
-    formats.choose(config.formats, device=context.device)
+    formats.choose(config, device=context.device)
     check_opset(config.opset)
     if config.batch is not None and config.batch < 1:
         raise UserError(f"export.batch is {config.batch}; give at least 1 image, or null for any number")
@@ -92,7 +92,8 @@ def _deploy(context: Context, folder: Path) -> None:
     if _is_scaled(context):
         _check_device(context)
     if formats.is_all(context.config.export.formats):
-        formats.report_missing()
+        formats.report_missing(context.config.export)
+    formats.install_converters(context.config.export, device=context.device, logs=context.path("logs"))
     faults.warn_of_few_images(context)
     artefacts: list[Artefact] = []
     with progress_bar("exporting", total=len(networks)) as bar:
@@ -191,7 +192,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         classes=data.splits.classes,
         normalize=data.normalize,
         images=images,
-        formats=formats.choose(config.formats, device=context.device),
+        formats=formats.choose(config, device=context.device),
         opset=config.opset,
         batch=config.batch,
         crop=data.splits.crop_fraction,
@@ -203,6 +204,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         skip=faults.report_skipped(context, item["network"]) if formats.is_all(config.formats) else None,
         logs=context.path("logs"),
         rejected=context.path("rejected"),
+        install=config.install,
     )
     result = []
     for artefact in artefacts:

@@ -71,7 +71,7 @@ def warn_of_few_images(context: Context) -> None:
     """Warns if the ranges of INT8 files would depend on a few images."""
     from nas.quantization import ENOUGH
 
-    names = formats.choose(context.config.export.formats, device=context.device)
+    names = formats.choose(context.config.export, device=context.device)
     calibrated = [name for name in names if find_format(name).CALIBRATED]
     count = min(len(context.data.splits.train), context.config.export.calibration_images)
     if calibrated and count < ENOUGH:
