@@ -14,6 +14,8 @@ import pytest
 from hydra._internal.hydra import Hydra
 from hypothesis import settings
 
+from nas.files import cache_folder
+
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
@@ -50,9 +52,16 @@ def _configurations_are_composed_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _speeds_are_those_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The usual speed of this machine is not read from the user's cache, nor written there."""
+    """The usual speed of this machine is not read from the user's cache, nor written there.
+
+    Converters that the user has installed there are used.
+    """
+    installed = cache_folder() / "environments"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        if installed.is_dir():
+            cache_folder().mkdir()
+            (cache_folder() / "environments").symlink_to(installed)
         yield
 
 

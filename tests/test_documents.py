@@ -30,6 +30,7 @@ PAGES = [
 NOT_RUN = {
     "docs/how-to/device.md: this command needs a phone.",
     "docs/how-to/device.md: this command needs a second machine.",
+    "docs/how-to/formats.md: this command needs a download.",
     "docs/how-to/images.md: these commands need a download, ImageNet or a GPU.",
     "docs/how-to/measure.md: this command needs a second machine.",
     "docs/how-to/published-accuracy.md: these commands measure for four minutes.",

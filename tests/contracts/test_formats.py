@@ -51,6 +51,8 @@ BY_FORMAT = pytest.mark.parametrize("name", FORMATS)
 
 LEAST_AGREEMENT = {"fp32": 1.0, "fp16": 0.99, "int8": 0.97}
 LEAST_SQNR_DB = {"fp32": 90.0, "fp16": 45.0, "int8": 12.0}
+LEAST_SQNR_DB_OF = {"litert_int8": 25.0}
+"""Of formats whose quantiser would do worse without our settings: LiteRT's own ranges gave 13 dB."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,8 @@ def test_it_computes_what_the_network_computes(name: str, written: Written) -> N
     assert parity.images == 128
     assert parity.top1_agreement >= LEAST_AGREEMENT[kind.PRECISION]
     if parity.largest_relative_error > 0:
-        assert parity.sqnr_db is not None and parity.sqnr_db > LEAST_SQNR_DB[kind.PRECISION]
+        least = LEAST_SQNR_DB_OF.get(name, LEAST_SQNR_DB[kind.PRECISION])
+        assert parity.sqnr_db is not None and parity.sqnr_db > least
     if kind.AGREEMENT is None:
         assert parity.largest_relative_error < kind.TOLERANCE
 
