@@ -45,11 +45,12 @@ NOT_RUN = {
 """Blocks that no test runs, and why: only the configuration of their commands is made."""
 
 ELSEWHERE = {
+    "experiment=transfer": "tests/cli/steps/test_cli_transfer.py",
     "optuna-dashboard": "tests/search/trials/test_dashboard.py",
     "search.workers=2": "tests/cli/steps/test_cli_search.py",
     "hydra/launcher=joblib": "tests/cli/test_cli_launchers.py",
 }
-"""Commands with this word start processes or servers; the test that runs them."""
+"""Commands with this word start processes or servers, or measure long; the test that runs them."""
 
 NOT_TYPED = ("source .venv/bin/activate",)
 """What concerns the reader's shell alone."""

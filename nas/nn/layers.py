@@ -130,6 +130,12 @@ def set_norm_epsilon(network: nn.Module, epsilon: float) -> None:
             module.eps = epsilon
 
 
+def _draw(weight: Tensor, *, std: float) -> None:
+    """Fills a weight with normal values. A weight without values stays: PyTorch would load its compiler."""
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=std)
+
+
 class ConvNorm(nn.Module):
     """A convolution, with BatchNorm if the operation has one."""
 
@@ -138,7 +144,7 @@ class ConvNorm(nn.Module):
         self.conv = Conv2d(op)
         self.norm = BatchNorm2d(op.out_channels) if op.norm else None
         fan_out = op.kernel**2 * op.out_channels // op.groups  # PyTorch's own count ignores the groups
-        nn.init.normal_(self.conv.weight, std=math.sqrt(2 / fan_out))
+        _draw(self.conv.weight, std=math.sqrt(2 / fan_out))
         if self.conv.bias is not None:
             nn.init.zeros_(self.conv.bias)
 
@@ -154,7 +160,7 @@ class Linear(nn.Linear):
 
     def __init__(self, op: ops.Linear) -> None:
         super().__init__(op.in_shape.channels, op.out_features, bias=op.bias)
-        nn.init.normal_(self.weight, std=0.01)
+        _draw(self.weight, std=0.01)
         if op.bias:
             nn.init.zeros_(self.bias)
 

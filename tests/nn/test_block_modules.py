@@ -8,12 +8,14 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas.blocks import Rounding, Shape, make_settings
 from nas.blocks.operation import OPERATIONS
 from nas.latency.kit.graphs import block_model
-from nas.nn import Block
+from nas.network import reference_network
+from nas.nn import Block, StaticNetwork
 
 KINDS: list[tuple[str, dict[str, Any]]] = [
     ("conv", {"width": 24, "activation": "gelu"}),
@@ -120,3 +122,20 @@ def test_kernels_share_their_centre_and_widths_their_first_channels() -> None:
     assert torch.equal(dict(alone.named_modules())["expand"].conv.weight, expand[:32])
     x = torch.randn(2, 16, 8, 8)
     assert torch.allclose(shared.eval()(x, small), alone.eval()(x, small), atol=1e-6)
+
+
+def test_weights_without_values_are_not_drawn() -> None:
+    """PyTorch loads its compiler to draw them, which takes seconds."""
+    called = set[str]()
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            called.add(func.__name__)
+            return func(*args, **kwargs or {})
+
+    network = reference_network("mobilenet_v2", width=0.1)
+    for device, is_drawn in (("meta", False), ("cpu", True)):
+        called.clear()
+        with torch.device(device), Watch():
+            StaticNetwork(network)
+        assert ("normal_" in called) is is_drawn

@@ -77,7 +77,9 @@ def check(context: Context) -> None:
     budgets = ("latency_ms", "latency_ratio", "latency_fraction")
     settings = [f"scale.{name}" for name in budgets if getattr(scale, name) is not None]
     if len(settings) > 1:
-        raise UserError(f"{' and '.join(settings)} all bound the latency; set one of them")
+        raise UserError(
+            f"{' and '.join(settings)} all bound the latency; set one of them, the others to null"
+        )
     check_latency("scale", latency_ms=scale.latency_ms, latency_fraction=scale.latency_fraction)
     positive = ("alpha", "beta", "gamma", *(["latency_ratio"] if scale.latency_ratio is not None else []))
     for name in positive:

@@ -81,7 +81,8 @@ def check(context: Context) -> None:
     config = context.config.search
     if config.latency_ms is not None and config.latency_fraction is not None:
         raise UserError(
-            "search.latency_ms and search.latency_fraction both bound the latency; set one of them"
+            "search.latency_ms and search.latency_fraction both bound the latency; set one of them, "
+            "and the other to null"
         )
     check_latency("search", latency_ms=config.latency_ms, latency_fraction=config.latency_fraction)
     for name in config.objectives:
