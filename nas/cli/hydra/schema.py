@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar, get_type_hints
 
@@ -39,6 +40,7 @@ def conf_dir() -> str:
     return str(shipped("conf"))
 
 
+@cache  # a process that runs several commands makes the schema once
 def register() -> None:
     """Registers the schema, the resolvers and the user's own ``conf/`` with Hydra; may be called again."""
     store = ConfigStore.instance()
