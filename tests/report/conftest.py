@@ -19,6 +19,8 @@ from nas.hardware import Device
 from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTable, Record
 from nas.latency.models.accuracy import compare
 from nas.network import NetworkSpec, reference_network
+from nas.report import report
+from nas.report.sections import SECTIONS
 from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
@@ -240,3 +242,15 @@ def complete(tmp_path_factory: pytest.TempPathFactory, networks: dict[str, Netwo
 def run_dir(complete: Path, tmp_path: Path) -> Path:
     """Every file that a complete run leaves for the report; a copy of its own for each test."""
     return shutil.copytree(complete, tmp_path / "demo")
+
+
+@pytest.fixture(scope="session")
+def complete_page(complete: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a complete run, drawn once for the tests that only read it."""
+    folder = shutil.copytree(complete, tmp_path_factory.mktemp("page") / "demo")
+    return report(folder).read_text(encoding="utf-8")
+
+
+def part(run_dir: Path, title: str) -> str:
+    """One section of the page; the others are not drawn."""
+    return "\n".join(next(section for section in SECTIONS if section.title == title).render(run_dir))

@@ -15,9 +15,10 @@ from nas.files import read_json, sha256, write_json
 from nas.hardware import Device
 from nas.latency import load_table
 from nas.latency.estimate.roofline import roofline_table
-from nas.report import print_table, read_table, report
+from nas.report import print_table, read_table
 from nas.report.files import read_search
 from nas.report.sections import SECTIONS
+from tests.report.conftest import part
 
 
 @pytest.fixture
@@ -56,16 +57,6 @@ def with_mark(value: Any) -> Iterator[dict[str, Any]]:
             yield from with_mark(item)
 
 
-def part(run_dir: Path, title: str) -> str:
-    """A part of the page."""
-    return part_of(report(run_dir).read_text(encoding="utf-8"), title)
-
-
-def part_of(page: str, title: str) -> str:
-    [found] = re.findall(f"<section>\n<h2>{title}</h2>(.*?)</section>", page, re.DOTALL)
-    return str(found)
-
-
 def words(text: str) -> str:
     """What a part says, without its pictures."""
     return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)).split())
@@ -79,10 +70,9 @@ def printed(run_dir: Path, *, width: int) -> str:
 
 def test_a_measured_run_says_it_nowhere(run_dir: Path) -> None:
     assert "est." not in printed(run_dir, width=120)
-    page = report(run_dir).read_text(encoding="utf-8")
-    assert "were measured on" not in part_of(page, "Latency table")
+    assert "were measured on" not in part(run_dir, "Latency table")
     for section in SECTIONS:
-        assert "estimate" not in part_of(page, section.title)
+        assert "estimate" not in part(run_dir, section.title)
 
 
 @pytest.mark.parametrize("width", [80, 120])

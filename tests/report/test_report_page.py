@@ -13,6 +13,7 @@ from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.report import pictures, report
 from nas.report.sections import SECTIONS
+from tests.report.conftest import part
 
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 SVG = "{http://www.w3.org/2000/svg}svg"
@@ -48,8 +49,8 @@ def test_complete_run_gives_every_part(run_dir: Path) -> None:
     assert "note: a < b & c" in text  # escaped in the file
 
 
-def test_page_needs_nothing_from_elsewhere(run_dir: Path) -> None:
-    page = report(run_dir).read_text(encoding="utf-8")
+def test_page_needs_nothing_from_elsewhere(complete_page: str) -> None:
+    page = complete_page
     assert set(re.findall(r"https?://[^\"'\s<)]+", page)) <= NAMESPACES
     assert "<script" not in page
     assert "<link" not in page
@@ -58,25 +59,24 @@ def test_page_needs_nothing_from_elsewhere(run_dir: Path) -> None:
     assert set(re.findall(r"url\((.)", page)) <= {"#"}
 
 
-def test_ids_are_unique_and_references_meet_them(run_dir: Path) -> None:
-    page = report(run_dir).read_text(encoding="utf-8")
+def test_ids_are_unique_and_references_meet_them(complete_page: str) -> None:
+    page = complete_page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     references = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
     assert references <= set(ids)
 
 
-def test_text_and_axes_take_the_colour_of_the_page(run_dir: Path) -> None:
-    page = report(run_dir).read_text(encoding="utf-8")
+def test_text_and_axes_take_the_colour_of_the_page(complete_page: str) -> None:
+    page = complete_page
     pictures_only = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert "currentColor" in pictures_only
     assert not re.search(r"(?:fill|stroke): (?:#000000|black|#1b1d21)", pictures_only)
     assert "prefers-color-scheme: dark" in page
 
 
-def test_same_files_give_the_same_page(run_dir: Path) -> None:
-    first = report(run_dir).read_bytes()
-    assert report(run_dir).read_bytes() == first
+def test_same_files_give_the_same_page(run_dir: Path, complete_page: str) -> None:
+    assert report(run_dir).read_text(encoding="utf-8") == complete_page
 
 
 def test_empty_run_names_the_commands(tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_missing_step_leaves_the_others(run_dir: Path, absent: str, command: str
 
 def test_winner_is_drawn_before_it_is_trained(run_dir: Path) -> None:
     shutil.rmtree(run_dir / "final")
-    assert "The scaled winner: " in text_of(report(run_dir))
+    assert "The scaled winner: " in part(run_dir, "The winner")
     shutil.rmtree(run_dir / "scale")
-    assert "The winner of the search: " in text_of(report(run_dir))
+    assert "The winner of the search: " in part(run_dir, "The winner")
 
 
 def test_unmeasured_blocks_are_named(run_dir: Path) -> None:
@@ -119,45 +119,52 @@ def test_unmeasured_blocks_are_named(run_dir: Path) -> None:
     value = read_json(path)
     next(item for item in value["networks"] if item["role"] == "winner")["network"]["resolution"] = 30
     write_json(path, value)
-    assert re.search(r"The latency table here lacks \d+ of its blocks", text_of(report(run_dir)))
+    assert re.search(r"The latency table here lacks \d+ of its blocks", part(run_dir, "The winner"))
 
 
 def test_search_without_control_or_latency(run_dir: Path) -> None:
     (run_dir / "search" / "control.json").unlink()
-    text = text_of(report(run_dir))
-    assert "there is no control" in text
+    assert "there is no control" in part(run_dir, "Search")
     for name in ("pareto.json", "winner.json", "trials.csv"):
         path = run_dir / "search" / name
         path.write_text(path.read_text().replace("latency_ms", "macs").replace('"unit": "ms"', '"unit": ""'))
-    assert "Accuracy against macs" in text_of(report(run_dir))
+    assert "Accuracy against macs" in part(run_dir, "Search")
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "source", "what", "command"),
+    ("section", "folder", "name", "source", "what", "command"),
     [
-        ("search", "supernet", "supernet/weights.safetensors", "supernet", "search"),
-        ("scale", "search's winner", "search/winner.json", "search", "scale"),
-        ("final", "winner's network", "scale/scale.json", "scaling", "finish"),
-        ("deploy", "trained networks", "final/results.json", "training", "export"),
-        ("trust", "supernet's weights", "supernet/weights.safetensors", "supernet", "trust"),
+        ("Search", "search", "supernet", "supernet/weights.safetensors", "supernet", "search"),
+        ("Scaling", "scale", "search's winner", "search/winner.json", "search", "scale"),
+        ("Result", "final", "winner's network", "scale/scale.json", "scaling", "finish"),
+        ("Exported files", "deploy", "trained networks", "final/results.json", "training", "export"),
+        (
+            "Trust in the supernet",
+            "trust",
+            "supernet's weights",
+            "supernet/weights.safetensors",
+            "supernet",
+            "trust",
+        ),
     ],
 )
 def test_what_is_of_an_earlier_step_is_told(
-    run_dir: Path, folder: str, name: str, source: str, what: str, command: str
+    run_dir: Path, section: str, folder: str, name: str, source: str, what: str, command: str
 ) -> None:
-    line = f"This is from an earlier {what}; to update it, run nas {command} run_dir="
+    line = f"This is from an earlier {what}; to update it, run"
     (run_dir / "supernet" / "weights.safetensors").write_bytes(b"weights")
     write_json(run_dir / folder / "step.json", {"inputs": {name: sha256(run_dir / source)}})
-    assert line not in text_of(report(run_dir))
+    assert line not in part(run_dir, section)
     with (run_dir / source).open("a") as stream:
         stream.write("\n")
-    assert line in text_of(report(run_dir))
+    text = part(run_dir, section)
+    assert line in text and f"nas {command} run_dir=" in text
 
 
 def test_a_named_network_does_not_come_from_the_scaling(run_dir: Path) -> None:
     record = {"settings": {"finish": {"network": "mine.json"}}, "inputs": {"winner's network": "0" * 64}}
     write_json(run_dir / "final" / "step.json", record)
-    assert "from an earlier" not in text_of(report(run_dir))
+    assert "from an earlier" not in part(run_dir, "Result")
 
 
 @pytest.mark.parametrize(

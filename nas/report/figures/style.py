@@ -12,12 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
+
 from nas.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
 INK = "#1b1d21"
@@ -107,6 +108,7 @@ def to_svg(figure: Figure, *, name: str, title: str) -> str:
 
     stream = io.StringIO()
     with matplotlib.rc_context(_settings(name)):
+        _lay_out(figure)
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -127,11 +129,19 @@ def to_svg(figure: Figure, *, name: str, title: str) -> str:
     )
 
 
+def _lay_out(figure: Figure) -> None:
+    """Lays out a figure for good; ``savefig`` would draw it a second time for that."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def save(figure: Figure, path: Path) -> None:
     """Writes a stand-alone picture on white, as PNG or SVG according to the suffix of ``path``."""
     import matplotlib
 
     with matplotlib.rc_context(_settings(path.stem)), atomic(path) as temporary:
+        _lay_out(figure)
         metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
         figure.savefig(temporary, dpi=160, facecolor="white", metadata=metadata)
 
@@ -169,39 +179,59 @@ def label_points(
         labels: x, y, text and colour of each label.
         avoid: Points along lines that should stay visible.
     """
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    dpi = figure.dpi
     points = axes.transData.transform([(x, y) for x, y, *_ in labels])
-    lines = [axes.transData.transform(point) for point in avoid]
+    lines = axes.transData.transform([*avoid] or np.empty((0, 2)))
     inside = axes.get_window_extent()
     taken: list[Bbox] = []
-    for label, own in zip(labels, points, strict=True):
-        notes = [_note(axes, label, place) for place in _PLACES]
-        boxes = [note.get_window_extent().padded(3) for note in notes]
+    for (x, y, text, colour), own in zip(labels, points, strict=True):
+        note = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=9)
+        size = note.get_window_extent().size
+        boxes = [_box_at(own, place, size=size, pixels=dpi / 72) for place in _PLACES]
         costs = [
             100 * sum(box.overlaps(other) for other in taken)
             + 100 * (box.x0 < inside.x0 or box.x1 > inside.x1 or box.y0 < inside.y0 or box.y1 > inside.y1)
-            + 20 * sum(box.contains(*point) for point in points)
+            + 20 * _count_inside(box, points)
             + 15 * (min(_distance(box, point) for point in points) < _distance(box, own))
-            + sum(box.contains(*point) for point in lines)
+            + _count_inside(box, lines)
             + (3 if number >= len(_SIDES) else 0)  # distant labels are harder to read
             for number, box in enumerate(boxes)
         ]
         best = costs.index(min(costs))
-        for number, note in enumerate(notes):
-            if number != best:
-                note.remove()
+        note.set_position(_PLACES[best])
+        across, up = _alignment(_PLACES[best])
+        note.set(ha=across, va=up)
         taken.append(boxes[best])
+
+
+def _alignment(place: tuple[int, int]) -> tuple[str, str]:
+    across, up = (_ALIGNED[(d > 0) - (d < 0)][i] for i, d in enumerate(place))
+    return across, up
+
+
+_SHARE_BELOW = {"right": 1.0, "top": 1.0, "center": 0.5, "left": 0.0, "bottom": 0.0}
+"""Share of a label's width or height on the left of, or below, the point that it is aligned at."""
+
+
+def _box_at(point: Sequence[float], place: tuple[int, int], *, size: Sequence[float], pixels: float) -> Bbox:
+    """Returns the padded box of a label beside a point, in pixels; cheaper than drawing it there."""
+    from matplotlib.transforms import Bbox
+
+    x0, y0 = (
+        middle + offset * pixels - extent * _SHARE_BELOW[side]
+        for middle, offset, extent, side in zip(point, place, size, _alignment(place), strict=True)
+    )
+    return Bbox.from_bounds(x0, y0, *size).padded(3)
+
+
+def _count_inside(box: Bbox, points: np.ndarray) -> int:
+    return int(((points >= box.min) & (points <= box.max)).all(axis=1).sum())
 
 
 def _distance(box: Bbox, point: Sequence[float]) -> float:
     """Returns the distance from the middle of a label's nearer end to a point, in pixels."""
     x, y = point
     return math.hypot(max(box.x0 - x, x - box.x1, 0), (box.y0 + box.y1) / 2 - y)
-
-
-def _note(axes: Axes, label: tuple[float, float, str, str], place: tuple[int, int]) -> Annotation:
-    x, y, text, colour = label
-    across, up = (_ALIGNED[(d > 0) - (d < 0)][i] for i, d in enumerate(place))
-    return axes.annotate(
-        text, (x, y), place, textcoords="offset points", ha=across, va=up, color=colour, fontsize=9
-    )

@@ -673,7 +673,7 @@ def test_formats_of_a_list_and_of_folders(finished: Run) -> None:
     assert "not measured" in (folder / "report.html").read_text()
 
 
-FINISH_FOR_LONGER = ("experiment=mini", "finish.epochs=120")  # so long that a worker can start meanwhile
+FINISH_FOR_LONGER = ("experiment=mini", "finish.epochs=60")  # so long that a worker can start meanwhile
 
 
 @pytest.fixture(scope="module")
