@@ -222,9 +222,10 @@ class TrainConfig(OptimizationConfig):
         phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
         kernel_transform: Whether small kernels are learned functions of large ones instead of their centre.
         calibration_images: Training images on which a subnet's BatchNorm statistics are recomputed.
-        init: Weights to start from: the name of a pretrained network (efficientnet_lite0), a file of weights,
-            or the folder of an earlier run. Images are normalised as the weights expect. With epochs=0, a
-            supernet is taken over as it is, without images. null starts from random weights.
+        init: Weights to start from: the name of a pretrained network (efficientnet_lite0, or one of
+            torchvision's), a file of weights, or the folder of an earlier run. Images are normalised as the
+            weights expect. With epochs=0, a supernet is taken over as it is, without images. null starts
+            from random weights.
         freeze_epochs: First epochs in which only the classifier is trained, with train.init.
         inherited_rate: Factor on the learning rate of inherited weights, with train.init; below 1 changes
             them less than new ones.
@@ -251,8 +252,8 @@ class PretrainedConfig:
     """Files of pretrained weights.
 
     Attributes:
-        folder: Folder of downloaded files; null uses PyTorch's own.
-        download: Whether a missing file may be downloaded from its publisher.
+        folder: Folder of torchvision's files; null uses PyTorch's own.
+        download: Whether a missing file may be downloaded from torchvision; its hash is checked.
     """
 
     folder: str | None
