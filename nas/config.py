@@ -111,6 +111,8 @@ class DataConfig:
         store_size: Side in pixels at which image files are cached; null uses the median, at most 256.
         skip_damaged: Skip images that cannot be decoded; otherwise the first one stops the command.
         max_train_images: Largest number of training images to use; null uses all.
+        class_weights: balanced lets each class count equally in the losses on labels, however many images it
+            has; null counts images.
         augment: Augmentation of training images.
     """
 
@@ -125,6 +127,7 @@ class DataConfig:
     store_size: int | None = None
     skip_damaged: bool = False
     max_train_images: int | None = None
+    class_weights: str | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
@@ -442,10 +445,11 @@ class SearchConfig:
         options: Further options of the sampler, e.g. {startup: 20}.
         trials: Number of networks to evaluate.
         population: Networks per generation, for samplers with generations.
-        objectives: Quantities to optimise: accuracy, int8_accuracy (after quantisation, run by ONNX Runtime
-            on this machine), latency, macs, params, size (bytes of weights) and memory (bytes of one image's
-            feature maps); the last two in the device's precision. The first decides the winner; among
-            accuracies within one standard deviation of the best, the second does.
+        objectives: Quantities to optimise: accuracy, balanced_accuracy (the mean over classes), int8_accuracy
+            (after quantisation, run by ONNX Runtime on this machine), latency, macs, params, size (bytes of
+            weights) and memory (bytes of one image's feature maps); the last two in the device's precision.
+            The first decides the winner; among accuracies within one standard deviation of the best, the
+            second does.
         bounds: Worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; a bounded quantity need not
             be an objective.
         devices: Target devices of the network, each with its own latency; [] uses the run's device.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import final
 
@@ -135,9 +135,14 @@ def bootstrap(
 @final
 @dataclass(frozen=True)
 class Count:
-    """The number of correctly classified images out of a total."""
+    """The number of correctly classified images out of a total.
 
-    correct: int
+    Attributes:
+        correct: Images that were classified correctly; of a balanced accuracy, its share of ``total``.
+        total: Images; of a balanced accuracy, see :func:`balanced_images`.
+    """
+
+    correct: float
     total: int
 
     @property
@@ -160,6 +165,31 @@ class Count:
     def is_clearly_below(self, other: Count) -> bool:
         """Whether this accuracy is lower by more than chance explains."""
         return self.interval(z=_Z_CLEARLY)[1] < other.interval(z=_Z_CLEARLY)[0]
+
+
+def balanced_images(totals: Sequence[int]) -> int:
+    """The images of equally frequent classes on which an accuracy is as certain as a balanced one is here.
+
+    The mean over K classes of n_k images has the variance p (1 - p) Σ 1/n_k / K² if all classes have the
+    accuracy p. That is the variance on K² / Σ 1/n_k images: all of them if the classes are equally frequent,
+    fewer otherwise. Classes without images are left out.
+
+    Args:
+        totals: The number of images of each class.
+    """
+    present = [total for total in totals if total]
+    return round(len(present) ** 2 / sum(1 / total for total in present))
+
+
+def balanced_count(by_class: Sequence[tuple[int, int]]) -> Count:
+    """The balanced accuracy, i.e. the mean over the classes that have images.
+
+    Args:
+        by_class: Correctly classified and all images of each class.
+    """
+    shares = [correct / total for correct, total in by_class if total]
+    images = balanced_images([total for _, total in by_class])
+    return Count(images * sum(shares) / len(shares), images)
 
 
 def wilson(correct: float, total: int, *, z: float = Z95) -> tuple[float, float]:

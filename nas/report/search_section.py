@@ -11,7 +11,7 @@ from nas.hardware import common_unit
 from nas.report import html
 from nas.report.files import Point, Search, units_of
 from nas.report.table import milliseconds
-from nas.search.results.winners import ACCURACIES
+from nas.search.results.winners import ACCURACIES, images_in_words
 
 WINNER, WINNERS, IMPORTANCE, FIELD = "winner.json", "winners.json", "importance.json", "field.json"
 _MOST = 8
@@ -51,8 +51,8 @@ def posterior(winner: dict[str, Any]) -> str:
         return ""
     return (
         f"All {value['evaluations']} evaluations together put the winner's accuracy at {_interval(value)}. "
-        f"It was chosen by {value['images']} images, which cannot resolve differences below "
-        f"{100 * value['least_difference']:.1f} points."
+        f"It was chosen by {images_in_words(value['images'], _objective(value))}, which cannot resolve "
+        f"differences below {100 * value['least_difference']:.1f} points."
     )
 
 
@@ -63,7 +63,7 @@ def as_good(winner: dict[str, Any]) -> str:
     if best is None or best == (winner["values"][names[0]] if value is None else value["accuracy"]):
         return ""
     error, kind = ("error", "") if value is None else ("deviation", "posterior ")
-    precision = " in INT8" if names[0] == "int8_accuracy" else ""
+    precision = ACCURACIES.get(names[0], "")
     if winner.get("forecast") is not None:
         return (
             f"{winner['equals']} networks are within the predictor's standard error "
@@ -229,4 +229,4 @@ def _objective(held_out: dict[str, Any]) -> str:
 
 
 def _precision(held_out: dict[str, Any]) -> str:
-    return " in INT8" if _objective(held_out) == "int8_accuracy" else ""
+    return ACCURACIES.get(_objective(held_out), "")

@@ -72,7 +72,8 @@ class EvaluationCache:
     def _add(self, line: bytes) -> None:
         try:
             entry = json.loads(line)
-            count = Count(int(entry["correct"]), int(entry["images"]))
+            correct = entry["correct"]
+            count = Count(correct if isinstance(correct, int) else float(correct), int(entry["images"]))
             if entry["key"] == self._key:
                 self._counts[str(entry["network"]), count.total] = count
         except (ValueError, KeyError, TypeError) as error:

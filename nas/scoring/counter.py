@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
+import torch
+
 from nas.network import NetworkSpec
 from nas.scoring.cache import EvaluationCache
-from nas.statistics import Count
+from nas.statistics import Count, balanced_count, balanced_images
 from nas.training.data import Images, subset
 from nas.training.evaluation import SubnetEvaluator, evaluate
 
@@ -23,12 +25,14 @@ class Counter:
         images: The images.
         cache: Cached counts.
         int8_cache: Cached counts in INT8.
+        balanced_cache: Cached balanced accuracies.
     """
 
     evaluator: SubnetEvaluator
     images: Images
     cache: EvaluationCache
     int8_cache: EvaluationCache
+    balanced_cache: EvaluationCache
 
     def count(self, network: NetworkSpec) -> Count:
         """Returns the count on all images."""
@@ -50,6 +54,27 @@ class Counter:
             begin, count = end, Count(correct, end)
             self.cache.put(network, count)
             yield count
+
+    @property
+    def balanced_images(self) -> int:
+        """The number of images behind a balanced accuracy; see ``nas.statistics.balanced_images``."""
+        return balanced_images(torch.bincount(self.images.labels).tolist())
+
+    def balanced_count(self, network: NetworkSpec) -> Count:
+        """Returns the balanced accuracy on all images."""
+        cached = self.balanced_cache.get(network, self.balanced_images)
+        if cached is not None:
+            return cached
+        evaluator = self.evaluator
+        accuracy = evaluate(
+            evaluator.extract(network),
+            evaluator.batches(self.images, network),
+            compute=evaluator.compute,
+            classes=evaluator.supernet.classes,
+        )
+        count = balanced_count(accuracy.by_class)
+        self.balanced_cache.put(network, count)
+        return count
 
     def int8_count(self, network: NetworkSpec) -> Count:
         """Returns the count on all images after quantisation to INT8, run by ONNX Runtime on this machine."""

@@ -103,6 +103,7 @@ class Scorer:
                 images=images,
                 cache=cache.with_facts(facts),
                 int8_cache=cache.with_facts({**facts, "int8": target_here()}),
+                balanced_cache=cache.with_facts({**facts, "balanced": True}),
             )
 
         return cls(
@@ -142,13 +143,26 @@ class Scorer:
             images=self.images,
         )
 
+    def balanced_accuracy(self, *, bound: float | None = None) -> Objective:
+        """Makes the objective of the mean accuracy over the classes, to maximise.
+
+        Args:
+            bound: The lowest accuracy allowed, if any.
+        """
+        return accuracy(
+            lambda networks: [self.seen.balanced_count(network).value for network in networks],
+            name="balanced_accuracy",
+            bound=bound,
+            images=self.seen.balanced_images,
+        )
+
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
         """Yields the counts on growing parts of the search's images."""
         ends = [max(1, round(share * self.images)) for share in self.halving]
         return self.seen.stages(network, [*sorted({e for e in ends if e < self.images}), self.images])
 
     def remeasure(self, goals: Goals) -> Remeasure | None:
-        """Makes a function that counts a winner's held-out images, in INT8 if the search used INT8 accuracy.
+        """Makes a function that gives a winner the search's kind of accuracy on its held-out images.
 
         Args:
             goals: Goals of the search.
@@ -158,5 +172,9 @@ class Scorer:
         """
         if self.held_out is None:
             return None
-        in_int8 = remeasured(goals) == "int8_accuracy"
-        return self.held_out.int8_count if in_int8 else self.held_out.count
+        kinds = {
+            "accuracy": self.held_out.count,
+            "balanced_accuracy": self.held_out.balanced_count,
+            "int8_accuracy": self.held_out.int8_count,
+        }
+        return kinds[remeasured(goals)]

@@ -1,6 +1,6 @@
-"""Losses for learning from the logits of another network.
+"""Losses on labels, and for learning from the logits of another network.
 
-The losses map the student's and the teacher's logits (N, classes), in float32, to a scalar, the mean over the
+The latter map the student's and the teacher's logits (N, classes), in float32, to a scalar, the mean over the
 images. The teacher gets no gradient.
 """
 
@@ -25,6 +25,24 @@ CLIP = 5.0
 
 LossOf = Callable[[Tensor], Tensor]
 """From logits (N, classes) to a scalar loss."""
+
+
+def label_loss(
+    logits: Tensor, y: Tensor, *, smoothing: float = 0.0, class_weights: Tensor | None = None
+) -> Tensor:
+    """The mean cross-entropy of a batch.
+
+    Args:
+        logits: (N, classes).
+        y: Labels (N,), or shares of the classes (N, classes) of blended images.
+        smoothing: Share of a label's weight that is spread over all classes.
+        class_weights: A factor for each class, (classes,). The sum is divided by N, not by the weights of the
+            batch: otherwise an image would count more or less depending on its neighbours.
+    """
+    if class_weights is None:
+        return F.cross_entropy(logits, y, label_smoothing=smoothing)
+    total = F.cross_entropy(logits, y, weight=class_weights, label_smoothing=smoothing, reduction="sum")
+    return total / len(y)
 
 
 def soft_cross_entropy(student: Tensor, teacher: Tensor) -> Tensor:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, inherit, zero_residual_scales
 from nas.training.checkpoint import Checkpoints
 from nas.training.data import UNMIXED, Images, Mix, resize
-from nas.training.distillation import Teacher
+from nas.training.distillation import Teacher, label_loss
 from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
@@ -196,8 +196,7 @@ def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, metho
         return method.mix.mixed(images, classes=model.network.classes, steps=steps, rng=rng, first=first)
 
     def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
-        def labels(logits: Tensor) -> Tensor:
-            return F.cross_entropy(logits, y, label_smoothing=hyper.label_smoothing)
+        labels = partial(label_loss, y=y, smoothing=hyper.label_smoothing, class_weights=data.class_weights)
 
         with data.compute.context():
             logits = at_least_float32(run(resize(x, resolution)))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nas.training.data import Augment, Images, Normalization, Splits, batches
+from nas.training.data.splits import balanced_weights
 from nas.training.optimization import Compute
 
 
@@ -22,6 +23,7 @@ class Prepared:
         augment: The augmentation of training images.
         compute: Device and precision.
         workers: Processes that decode images on disk.
+        class_weights: Factor on the loss of each class, (classes,); ``None`` for equal ones.
     """
 
     splits: Splits
@@ -29,10 +31,22 @@ class Prepared:
     augment: Augment
     compute: Compute
     workers: int
+    class_weights: Tensor | None = None
 
     @classmethod
-    def of(cls, splits: Splits, *, augment: Augment, compute: Compute, workers: int = 0) -> Prepared:
-        """Measures the normalisation and moves images in memory to the device."""
+    def of(
+        cls, splits: Splits, *, augment: Augment, compute: Compute, workers: int = 0, balanced: bool = False
+    ) -> Prepared:
+        """Measures the normalisation and moves images in memory to the device.
+
+        Args:
+            splits: The images.
+            augment: The augmentation of training images.
+            compute: Device and precision.
+            workers: Processes that decode images on disk.
+            balanced: Whether each class has the same share of the loss.
+        """
+        weights = balanced_weights(splits.train.labels, classes=len(splits.classes)) if balanced else None
         normalize = Normalization.measure(splits.train, seed=0, workers=workers)
         moved = replace(
             splits,
@@ -40,7 +54,14 @@ class Prepared:
             validation=splits.validation.to(compute.device),
             test=splits.test.to(compute.device),
         )
-        return cls(splits=moved, normalize=normalize, augment=augment, compute=compute, workers=workers)
+        return cls(
+            splits=moved,
+            normalize=normalize,
+            augment=augment,
+            compute=compute,
+            workers=workers,
+            class_weights=None if weights is None else weights.to(compute.device),
+        )
 
     def normalized(self, mean: Sequence[float], std: Sequence[float]) -> Prepared:
         """The same images with another normalisation, which trained weights expect."""

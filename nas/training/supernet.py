@@ -191,6 +191,7 @@ def _task(
         compute=data.compute,
         rng=randomness.networks,
         label_smoothing=hyper.label_smoothing,
+        class_weights=data.class_weights,
     )
 
     def batches(first: int) -> Iterable[Batch]:

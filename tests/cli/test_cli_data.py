@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nas.cli.__main__ import main
+from tests.conftest import Outcome
 
 TRAIN = (
     "train",
@@ -33,6 +35,13 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 pixels = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
                 Image.fromarray(pixels).save(tmp_path / "pets" / "train" / folder / f"{i}.jpg")
     return tmp_path / "pets"
+
+
+def test_an_unknown_weighting_of_classes_is_one_line(nas: Callable[..., Outcome]) -> None:
+    refused = nas("train", "data.class_weights=inverse", "run_dir=run")
+    assert refused.code == 2
+    assert refused.err.strip() == ("error: unknown data.class_weights 'inverse'; allowed: balanced, null")
+    assert not Path("run/supernet").exists()
 
 
 def test_what_is_left_out_is_said(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:

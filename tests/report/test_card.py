@@ -231,6 +231,12 @@ def scale(run: Path, *, budget_ms: float) -> None:
     settings_of(run, "final", finish=FINISH)
 
 
+def test_weighted_classes_are_stated(run: Path) -> None:
+    assert "on the training images (epochs" in section(card(run), "Training")
+    settings_of(run, "final", finish=FINISH, data={"class_weights": "balanced"})
+    assert "each class with the same share of the loss (epochs" in section(card(run), "Training")
+
+
 def test_a_missed_budget_is_a_limit(run: Path) -> None:
     shipped = exported(run)[0]
     assert shipped.latency_ms is not None

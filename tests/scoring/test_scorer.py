@@ -102,6 +102,29 @@ def test_int8_is_counted_and_remeasured_as_such(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 2
 
 
+def test_a_balanced_accuracy_counts_every_class_equally(tmp_path: Path) -> None:
+    images = evaluator().validation
+    order = torch.argsort(images.labels)  # all images of small digits, one of each large one
+    kept = [i for i in order.tolist() if images.labels[i] < 3] + [int((images.labels == 9).nonzero()[0])]
+    few = dataclasses.replace(evaluator(), validation=images.take(torch.tensor(kept)))
+    path = tmp_path / "evaluations.jsonl"
+    scorer = Scorer.of(few, seed=0, cache=EvaluationCache(path, facts=FACTS))
+    labels = few.validation.labels
+    model = few.extract(NETWORK)
+    hits = torch.cat([model(x).argmax(1) == y for x, y in few.batches(few.validation, NETWORK)])
+    mean = sum(float(hits[labels == k].float().mean()) for k in (0, 1, 2, 9)) / 4
+    objective = scorer.balanced_accuracy()
+    assert list(objective.evaluate([NETWORK])) == pytest.approx([mean])  # type: ignore[arg-type]
+    sizes = [int((labels == k).sum()) for k in (0, 1, 2, 9)]
+    assert objective.images == round(16 / sum(1 / size for size in sizes)) < len(labels)
+    again = Scorer.of(few, seed=0, cache=EvaluationCache(path, facts=FACTS))
+    assert again.seen.balanced_count(NETWORK) == scorer.seen.balanced_count(NETWORK)
+    assert len(path.read_text().splitlines()) == 1, "it is cached"
+    assert scorer.seen.count(NETWORK) == Count(int(hits.sum()), len(labels)), (
+        "not mixed up with the plain one"
+    )
+
+
 @pytest.mark.parametrize("part", ["seen", "unseen"])
 def test_counts_of_an_earlier_version_are_not_counted_again(tmp_path: Path, part: str) -> None:
     path, images = tmp_path / "evaluations.jsonl", {"seen": 30, "unseen": 10}[part]

@@ -22,7 +22,7 @@ from nas.config import (
     TrustConfig,
     seconds,
 )
-from nas.errors import UserError
+from nas.errors import UserError, unknown
 from nas.files import fields_of, read_json
 from nas.hardware import Device
 from nas.pipeline import Step, execute
@@ -92,6 +92,7 @@ class Context:
     def check_data(self) -> None:
         """Checks the data settings before any image is read."""
         from nas.training.data import check_settings
+        from nas.training.data.splits import BALANCED
 
         data = self.config.data
         check_settings(
@@ -105,6 +106,8 @@ class Context:
             workers=data.workers,
             prefix="data.",
         )
+        if data.class_weights not in (None, BALANCED):
+            raise unknown("data.class_weights", data.class_weights, (BALANCED, "null"))
         self.augment  # noqa: B018 - checks itself when made
 
     @property
@@ -161,7 +164,13 @@ class Context:
         for note in splits.notes:
             say(f"warning: {data.name}: {note}")
         workers = decoders(splits.train, data.workers)
-        return Prepared.of(splits, augment=augment, compute=self.compute, workers=workers)
+        return Prepared.of(
+            splits,
+            augment=augment,
+            compute=self.compute,
+            workers=workers,
+            balanced=data.class_weights is not None,
+        )
 
     def settings(self, *names: str) -> dict[str, Any]:
         """Returns the named parts of the configuration in JSON form, for a step's record."""
@@ -178,8 +187,10 @@ class Context:
         return files_digest(self.config.data.name, root=self.config.data.root)
 
     def data_settings(self) -> dict[str, Any]:
-        """Returns the settings that decide the images and their split; those of reading do not."""
+        """Returns the settings that decide the images, their split and weights; those of reading do not."""
         value = dataclasses.asdict(self.config.data)
+        if value["class_weights"] is None:
+            del value["class_weights"]  # as in runs that were made before it existed
         for name in ("workers", "cache", "download"):
             del value[name]
         if self._data_files is not None:

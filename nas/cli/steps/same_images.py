@@ -13,7 +13,7 @@ from nas.cli.steps.search.accuracy import accuracy_source
 from nas.errors import UserError
 from nas.pipeline import RECORD, Step
 
-_HARMLESS = frozenset({"data.augment", "data.root"})
+_HARMLESS = frozenset({"data.augment", "data.class_weights", "data.root"})
 """Data settings that change neither the split nor the evaluated images. Images in folders are identified by
 their files, not by the folder's path."""
 

@@ -100,6 +100,7 @@ class Facts:
         files: The winner's files.
         shipped: The one that the card is about.
         training: Settings of the final training; empty if unknown.
+        class_weights: Name of the weighting of classes in it; empty for none.
         versions: Versions that the final training ran with; empty if unknown.
         trained: When it finished, in ISO 8601; empty if unknown.
         commit: Commit of hwnas, if it ran from a checkout; empty otherwise.
@@ -115,6 +116,7 @@ class Facts:
     files: Sequence[Artefact]
     shipped: Artefact
     training: Mapping[str, Any]
+    class_weights: str
     versions: Mapping[str, str]
     trained: str
     commit: str
@@ -166,6 +168,7 @@ def read_facts(
         files=[each for each in exported if each.name == shipped.name],
         shipped=shipped,
         training=settings(final_step).get("finish", {}),
+        class_weights=settings(final_step).get("data", {}).get("class_weights") or "",
         versions=versions(final_step),
         trained=finished(final_step),
         commit=_commit(run_dir),

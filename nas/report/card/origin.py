@@ -177,8 +177,9 @@ def training(facts: Facts) -> Iterator[str]:
     start = "Trained from scratch"
     if facts.winner.init == "supernet":
         start = "Started with the supernet's weights and trained"
+    weighted = ", each class with the same share of the loss" if facts.class_weights else ""
     yield (
-        f"{start} on the training images (epochs {hyper['epochs']}, batch size "
+        f"{start} on the training images{weighted} (epochs {hyper['epochs']}, batch size "
         f"{hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
         f"{hyper['weight_decay']:g}, label smoothing {hyper['label_smoothing']:g}); "
         f"{100 * facts.winner.validation_accuracy:.1f} % on the search-validation images."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -18,7 +18,12 @@ from nas.statistics import Count
 Remeasure = Callable[[NetworkSpec], Count]
 """Returns a network's accuracy, of the kind that ``remeasured`` names, on images hidden from the search."""
 
-ACCURACIES = ("accuracy", "int8_accuracy")
+ACCURACIES: Mapping[str, str] = {
+    "accuracy": "",
+    "balanced_accuracy": " balanced over the classes",
+    "int8_accuracy": " in INT8",
+}
+"""The kinds of accuracy, and the words that follow "accuracy" in a sentence."""
 
 
 @final
@@ -54,6 +59,13 @@ def check_budgets(names: Sequence[str], budgets_ms: Sequence[float]) -> None:
             f"the budgets {list(budgets_ms)} are latencies, but the search has none; add latency to its "
             "objectives or bounds"
         )
+
+
+def images_in_words(images: int, accuracy: str) -> str:
+    """Returns how many images are behind an accuracy of this kind, for a sentence."""
+    if accuracy == "balanced_accuracy":
+        return f"as many images as {images} of equally frequent classes"
+    return f"{images} images"
 
 
 def is_latency(objective: Objective) -> bool:

@@ -44,6 +44,9 @@ class Splits:
         return self.test.pixels.shape[-1] if isinstance(self.test, MemoryImages) else None
 
 
+BALANCED = "balanced"
+"""The weighting that gives each class the same total weight."""
+
 MOST_LISTED = 5
 
 
@@ -140,3 +143,20 @@ def _shares(sizes: NDArray[np.int64], taken: int) -> NDArray[np.int64]:
             counts[np.argmax(counts)] -= 1
             counts[label] = 1
     return counts
+
+
+def balanced_weights(labels: Tensor, *, classes: int) -> Tensor:
+    """Weights by which each class has the same share of the loss, whatever its number of images.
+
+    Args:
+        labels: The labels of all training images, (N,).
+        classes: Number of classes.
+
+    Returns:
+        One weight for each class, (classes,), float32; their mean over the images is 1. A class without
+        images has 0.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    present = counts > 0
+    weights = len(labels) / (int(present.sum()) * counts.clamp(min=1))
+    return weights * present

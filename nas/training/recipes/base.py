@@ -6,19 +6,19 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nas.errors import UserError, unknown
 from nas.nn import NO_DROP, Drop, Supernet
 from nas.registry import Registry
 from nas.space import Architecture, SearchSpace
 from nas.training.data import resize
-from nas.training.distillation import LossOf
+from nas.training.distillation import LossOf, label_loss
 from nas.training.optimization import Compute, Pass, StepResult, at_least_float32
 
 
@@ -32,12 +32,14 @@ class Trainee:
         compute: Device and precision.
         rng: The only random generator of recipes, equal in all processes.
         label_smoothing: Smoothing of losses on labels.
+        class_weights: Factor on the loss of each class, (classes,); ``None`` for equal ones.
     """
 
     supernet: Supernet
     compute: Compute
     rng: np.random.Generator
     label_smoothing: float
+    class_weights: Tensor | None = None
 
     @property
     def space(self) -> SearchSpace:
@@ -45,7 +47,7 @@ class Trainee:
 
     def labels(self, y: Tensor) -> LossOf:
         """The cross-entropy with labels (N,)."""
-        return lambda logits: F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
+        return partial(label_loss, y=y, smoothing=self.label_smoothing, class_weights=self.class_weights)
 
     def forward(self, arch: Architecture, x: Tensor, *, drop: Drop = NO_DROP) -> Tensor:
         """Logits (N, classes), float32 or more, of images (N, C, H, W) resized to the subnet's resolution."""

@@ -123,6 +123,25 @@ def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
     )
 
 
+def test_balanced_accuracy_is_an_objective(project: Path) -> None:
+    out, winner = search(
+        project,
+        "search.objectives=[balanced_accuracy,macs]",
+        "search.holdout_fraction=0.4",
+        "search.trials=4",
+    )
+    assert list(winner["values"]) == ["balanced_accuracy", "macs"]
+    assert winner["held_out"]["objective"] == "balanced_accuracy"
+    assert winner["posterior"]["images"] <= 173
+    text = " ".join(out.split())
+    assert "on search-validation balanced over the classes" in text
+    assert "unseen images, the winner's accuracy balanced over the classes is" in text
+    assert re.search(r"chosen by as many images as \d+ of equally frequent classes, which cannot", text)
+    page = "\n".join(details(project / "runs" / "mini" / "search"))
+    assert re.search(r"[\d.]+ % balanced over the classes on the images of the search", page)
+    assert re.search(r"chosen by as many images as \d+ of equally frequent classes", page)
+
+
 def test_two_devices_at_once_one_of_them_by_its_peaks(project: Path) -> None:
     out, winner = search(
         project, "search.devices=[laptop_cpu,raspberry_pi_4]", "search.budgets_ms=[0.0005,0.01,1]"

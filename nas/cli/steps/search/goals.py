@@ -56,6 +56,9 @@ def _latency(sources: Sources, bounds: Bounds) -> list[Objective]:
 
 _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
     "accuracy": lambda sources, bounds: [sources.accuracies.accuracy(bound=bounds.get("accuracy"))],
+    "balanced_accuracy": lambda sources, bounds: [
+        sources.accuracies.balanced_accuracy(bound=bounds.get("balanced_accuracy"))
+    ],
     "int8_accuracy": lambda sources, bounds: [
         sources.accuracies.int8_accuracy(bound=bounds.get("int8_accuracy"))
     ],

@@ -15,7 +15,7 @@ from nas.hardware import common_unit
 from nas.search import Objective, Progress, SearchResult, Study
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, is_latency
+from nas.search.results.winners import ACCURACIES, images_in_words, is_latency
 
 _SHOW_EVERY_S = 0.5
 _SHARE_OF_STATUS = 0.05
@@ -79,7 +79,7 @@ def say_result(result: SearchResult, folder: Path) -> None:
     held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
     if held_out is not None:
         low, high = held_out["interval"]
-        kind = _precision(held_out["objective"])
+        kind = ACCURACIES[held_out["objective"]]
         say(
             f"search: on {held_out['images']} unseen images, the winner's accuracy{kind} is "
             f"{held_out['accuracy']:.1%} ({low:.1%} to {high:.1%})"
@@ -90,9 +90,10 @@ def _posterior(result: SearchResult, posterior: PosteriorAccuracy) -> str:
     """States the winner's posterior accuracy, and which differences the images can resolve."""
     first, (low, high) = result.goals.objectives[0], posterior.interval
     return (
-        f"all {len(result.posteriors)} evaluations put the winner's accuracy{_precision(first.name)} "
-        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); chosen by {first.images} images, which cannot "
-        f"resolve differences below {100 * posterior.least_difference:.1f} points"
+        f"all {len(result.posteriors)} evaluations put the winner's accuracy{ACCURACIES.get(first.name, '')} "
+        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); chosen by "
+        f"{images_in_words(first.images or 0, first.name)}, which cannot resolve "
+        f"differences below {100 * posterior.least_difference:.1f} points"
     )
 
 
@@ -107,8 +108,8 @@ def _as_good(result: SearchResult) -> str:
         )
     return (
         f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
-        f"posterior accuracy{_precision(first.name)}, {_value(first, choice.best)}; of these, the winner has "
-        f"the best {second.name}"
+        f"posterior accuracy{ACCURACIES.get(first.name, '')}, {_value(first, choice.best)}; of these, the "
+        f"winner has the best {second.name}"
     )
 
 
@@ -117,13 +118,9 @@ def _described(objective: Objective, value: float, result: SearchResult) -> str:
         how = "extrapolated" if result.winner.outcome.extrapolated else "predicted"
         return f"{objective.name} {value:.2%} {how}"
     if objective.name in ACCURACIES:
-        return f"{_value(objective, value)} on search-validation{_precision(objective.name)}"
+        return f"{_value(objective, value)} on search-validation{ACCURACIES[objective.name]}"
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"
     how = ""
     if is_latency(objective):
         how = " estimated" if objective.estimated(result.winner.candidate.network) else " predicted"
     return f"{objective.name} {_value(objective, value)}{how}{limit}"
-
-
-def _precision(accuracy: str) -> str:
-    return " in INT8" if accuracy == "int8_accuracy" else ""

@@ -20,6 +20,9 @@ class Accuracies(Protocol):
     def accuracy(self, *, bound: float | None = None) -> Objective:
         """Makes the objective of the accuracy; ``bound`` is the lowest one allowed."""
 
+    def balanced_accuracy(self, *, bound: float | None = None) -> Objective:
+        """Makes the objective of the mean accuracy over the classes."""
+
     def int8_accuracy(self, *, bound: float | None = None) -> Objective:
         """Makes the objective of the accuracy after quantisation."""
 

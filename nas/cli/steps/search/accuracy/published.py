@@ -16,7 +16,9 @@ from nas.published import PublishedAccuracies, PublishedAccuracy, published_path
 from nas.search import Objective, Problem
 from nas.search.goals.goals import Goals
 
-INT8_OBJECTIVE = "int8_accuracy"
+UNKNOWN = ("balanced_accuracy", "int8_accuracy")
+"""Kinds of accuracy that published top-1 accuracies say nothing about."""
+
 _SMALL = ("int8", "fp8")
 
 
@@ -31,8 +33,9 @@ class Published(AccuracySource):
 
     def check(self) -> None:
         config, published = self.context.config.search, self._published
-        if INT8_OBJECTIVE in (*config.objectives, *config.bounds):
-            raise _no_int8(published)
+        for name in UNKNOWN:
+            if name in (*config.objectives, *config.bounds):
+                raise _unknown(name, published)
         for name, is_set in {
             "search.workers": config.workers > 1,
             "search.storage": config.storage is not None,
@@ -100,15 +103,18 @@ class _Predicted:
     def accuracy(self, *, bound: float | None = None) -> Objective:
         return self._predicted.objective(bound=bound)
 
+    def balanced_accuracy(self, *, bound: float | None = None) -> NoReturn:
+        raise _unknown("balanced_accuracy", self._predicted.published)
+
     def int8_accuracy(self, *, bound: float | None = None) -> NoReturn:
-        raise _no_int8(self._predicted.published)
+        raise _unknown("int8_accuracy", self._predicted.published)
 
     def remeasure(self, goals: Goals) -> None:
         """Nothing can be measured again without images."""
 
 
-def _no_int8(published: PublishedAccuracies) -> UserError:
+def _unknown(name: str, published: PublishedAccuracies) -> UserError:
     return UserError(
-        f"{INT8_OBJECTIVE} is unknown with search.accuracy=published: the published accuracies are of "
+        f"{name} is unknown with search.accuracy=published: the published accuracies are the top-1 of "
         f"{published.precision} networks; use accuracy, or train a supernet (search.accuracy=supernet)"
     )
