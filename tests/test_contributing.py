@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from nas.errors import UserError
 from nas.latency import load_table
 from nas.space import SearchSpace
+from tests.processes import python
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -119,16 +119,12 @@ def folder(tmp_path: Path) -> Path:
 
 def run(words: list[str], folder: Path) -> str:
     """Runs Python in a new process, in a folder of the user's."""
-    result = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return output(python(*words, folder=folder))
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_every_block_of_the_text_is_tested() -> None:
@@ -181,11 +177,12 @@ def test_the_micro_models_of_the_text_s_kind_have_its_macs(folder: Path) -> None
 
 
 def test_a_module_that_is_not_there(folder: Path) -> None:
-    (folder / "search_spaces" / "my_blocks.py").unlink()
+    path = folder / "search_spaces" / "mine.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("my_blocks", "no_blocks"), encoding="utf-8")
     with pytest.raises(
-        UserError, match=r"mine.yaml: module 'my_blocks' cannot be imported: .*; put my_blocks.py into"
+        UserError, match=r"mine.yaml: module 'no_blocks' cannot be imported: .*; put no_blocks.py into"
     ):
-        SearchSpace.load(folder / "search_spaces" / "mine.yaml")
+        SearchSpace.load(path)
 
 
 def test_modules_that_are_no_list(folder: Path) -> None:
@@ -251,6 +248,7 @@ def test_the_text_s_runtime_measures_a_table_in_a_kit(folder: Path) -> None:
     table = load_table(folder / "runs/slow/table/mine-slow.json")
     assert (table.device.runtime, table.device.runtime_version) == ("onnx", onnx.__version__)
     kit = folder / "runs/slow/table/kit"
-    again = [str(kit / "measure.pyz"), str(kit), "again.json"]
-    run(again, folder)  # the file travels with the kit: nothing was registered here
+    again = [sys.executable, str(kit / "measure.pyz"), str(kit), "again.json"]
+    # The file travels with the kit: nothing was registered here, and nas is not even imported.
+    output(subprocess.run(again, cwd=folder, capture_output=True, text=True, check=False))
     assert int(run(["-c", BLOCKS_OF_AGAIN], folder)) == len(table.costs)

@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import Outcome
 from tests.documents import ROOT, Command, blocks, documents, write_files
+from tests.processes import python
 
 Nas = Callable[..., Outcome]
 
@@ -191,7 +192,11 @@ def run_nas(words: list[str], command: str, nas: Nas) -> None:
 def run_script(words: list[str], folder: Path) -> None:
     place = folder / PLACES.get(words[0], "")
     script = place / words[0] if (place / words[0]).exists() else ROOT / words[0]
-    run([sys.executable, str(script), *words[1:]], place)
+    if script.suffix == ".pyz":  # brings its own modules
+        run([sys.executable, str(script), *words[1:]], place)
+    else:
+        done = python(str(script), *words[1:], folder=place)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def succeed(outcome: Outcome, command: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from nas.errors import UserError
 from nas.nn import Block, Supernet
 from nas.plugins.folders import import_from
 from nas.space import SearchSpace
+from tests.processes import python
 
 BLOCKS = """
 from dataclasses import dataclass
@@ -78,8 +78,9 @@ def block(space: SearchSpace) -> BlockSpec:
 
 
 def in_a_new_process(code: str, *arguments: str) -> str:
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = python("-c", code, *arguments, folder=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_modules_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from nas.errors import UserError
 from nas.plugins import load_module, load_plugins
+from tests.processes import python
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLER = """
@@ -30,14 +30,7 @@ class Dice(samplers.Sampler):
 
 
 def nas(*words: str, folder: Path, path: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "nas.cli", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), path])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python("-m", "nas.cli", *words, folder=folder, path=[path] if path else [])
 
 
 def answer(folder: Path, *words: str, path: str = "") -> str:
