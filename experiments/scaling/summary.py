@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for paired.py
+
+from paired import RESAMPLES, points_ahead
+
 from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, GREEN, INK, ORANGE, PINK, RED, new_figure, save, styled
-from nas.statistics import Interval
 
-RESAMPLES = 10_000
 OURS = "latency"
 NAMES = {
     "winner": "the winner",
@@ -151,7 +153,7 @@ def differences(results: Sequence[Result]) -> list[str]:
     for each in results:
         if each.way in (OURS, "winner"):
             continue
-        interval = ahead(each.seeds)
+        interval = points_ahead(each.seeds, ours="only_latency", theirs="only_this")
         seeds = ", ".join(f"{gain(row):+.1f}" for row in each.seeds)
         ratio = ours[each.ratio].number("value_ms") / each.number("value_ms")
         shown = f"{interval.value:+.1f} ({interval.low:+.1f} to {interval.high:+.1f})"
@@ -164,23 +166,6 @@ def differences(results: Sequence[Result]) -> list[str]:
 def gain(row: Mapping[str, str]) -> float:
     """The points that ``OURS`` is ahead with one seed."""
     return 100 * (int(row["only_latency"]) - int(row["only_this"])) / int(row["images"])
-
-
-def ahead(rows: Sequence[Mapping[str, str]]) -> Interval:
-    """The points that ``OURS`` is ahead on the average of the seeds.
-
-    Each resample draws seeds, and for each of them images (Efron 1979): the images that only one of both
-    networks classifies correctly follow a multinomial distribution.
-    """
-    rng = np.random.default_rng(0)
-    images = np.array([int(row["images"]) for row in rows])
-    only = np.array([[int(row["only_latency"]), int(row["only_this"])] for row in rows])
-    shares = np.column_stack([only, images - only.sum(1)]) / images[:, None]
-    seeds = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
-    drawn = rng.multinomial(images[seeds], shares[seeds])
-    values = (100 * (drawn[..., 0] - drawn[..., 1]) / images[seeds]).mean(1)
-    low, high = np.quantile(values, (0.025, 0.975)).tolist()
-    return Interval(value=sum(gain(row) for row in rows) / len(rows), low=low, high=high)
 
 
 @styled
