@@ -296,11 +296,13 @@ class FinishConfig(OptimizationConfig):
             leaves published networks as they are.
         baseline_resolution: Deprecated; use baseline_resolutions=[N].
         init: Initial weights of the winner, its family and the space's extremes: scratch (random), or
-            supernet (those of the supernet; what a scaled network has in addition starts without effect).
-            Baselines start from scratch.
+            supernet (those of the supernet) or pretrained (those of train.init, before the supernet's
+            training). What a scaled network has in addition starts without effect. Baselines of the
+            published width start with their own pretrained weights, where train.init is set and theirs are
+            at hand; others from scratch.
         scratch_control: Whether to train the winner from scratch too, if it inherits weights.
         teacher: A network that all networks learn from, beside the labels: supernet (the supernet's largest
-            network); null for none.
+            network), or the name or file of a pretrained network with the same classes; null for none.
         distill: How they learn from it: soft (its probabilities) or alpha (AlphaNet's adaptive divergence).
         teacher_share: The teacher's share of the loss; labels have the rest.
         mixup: Alpha of mixup, which blends pairs of images and their labels, e.g. 0.2; 0 is off.

@@ -35,6 +35,8 @@ NOT_RUN = {
     "docs/how-to/formats.md: this command needs an NVIDIA GPU.",
     "docs/how-to/images.md: these commands need a download, ImageNet or a GPU.",
     "docs/how-to/measure.md: this command needs a second machine.",
+    "docs/how-to/pretrained.md: these commands need the weights and a finished search.",
+    "docs/how-to/pretrained.md: these commands need weights from torchvision.",
     "docs/how-to/published-accuracy.md: these commands measure for four minutes.",
     "docs/how-to/published-supernets.md: this command needs a published supernet.",
     "docs/how-to/published-supernets.md: these commands need ImageNet and a published supernet.",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ def write_artefacts(
     crop: float = 1.0,
     run: str = "",
     store_size: int | None = None,
+    origin: Mapping[str, str] | None = None,
     tolerance: float | None = None,
     calibration: Tensor | None = None,
     int8: Int8 | None = None,
@@ -84,6 +86,7 @@ def write_artefacts(
         crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
         run: Name of the run that trained the network.
         store_size: Side in pixels at which images are stored before they are resized; ``None`` if not.
+        origin: Where the weights are from with which the training began; see ``Metadata``.
         tolerance: Largest error allowed for formats in FP32, relative to the largest output; by default, the
             format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,
@@ -123,6 +126,7 @@ def write_artefacts(
             crop=crop,
             run=run,
             store_size=store_size,
+            origin=origin,
         )
     takes = read_metadata(base).input(batch=batch)
     source = Source(
@@ -137,7 +141,8 @@ def write_artefacts(
     artefacts = []
     for target in targets:
         try:
-            artefacts.append(_write(target, source, images, name=name, takes=takes, tolerance=tolerance))
+            written = _write(target, source, images, name=name, takes=takes, tolerance=tolerance)
+            artefacts.append(replace(written, origin=dict(origin or {})))
         except ConverterError as error:
             if skip is None:
                 raise

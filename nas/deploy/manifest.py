@@ -70,6 +70,7 @@ class Artefact:
         versions: Versions of the packages that wrote and ran it.
         note: What users of the file have to know; empty for nothing.
         input: The images that it takes; ``None`` in older manifests.
+        origin: Where the weights are from with which its training began; empty for random ones.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Artefact:
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     input: Input | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:
@@ -96,7 +98,12 @@ class Artefact:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the artefact as JSON values."""
-        return {**dataclasses.asdict(self), "device": dict(self.device), "versions": dict(self.versions)}
+        mappings = {
+            "device": dict(self.device),
+            "versions": dict(self.versions),
+            "origin": dict(self.origin),
+        }
+        return {**dataclasses.asdict(self), **mappings}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Artefact:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -32,6 +32,8 @@ class Metadata:
             shorter side.
         run: Name of the run that trained the network; empty if unknown.
         store_size: Side in pixels to which the square is resized first; see ``Input``.
+        origin: Where the weights are from with which the training began (name, source, licence, sha256);
+            empty for random ones.
     """
 
     classes: tuple[str, ...]
@@ -41,6 +43,7 @@ class Metadata:
     crop: float = 1.0
     run: str = ""
     store_size: int | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def input(self, *, batch: int | None) -> Input:
         """Returns the input of a file that takes ``batch`` images, or any number."""
@@ -65,7 +68,7 @@ class Metadata:
             "resize": "bilinear, antialiased",
             "mean": list(self.mean),
             "std": list(self.std),
-            "provenance": {"hwnas": package_version(), "run": self.run},
+            "provenance": {"hwnas": package_version(), "run": self.run, "weights": dict(self.origin)},
             "network": self.network.to_dict(),
         }
 
@@ -81,6 +84,7 @@ def export_onnx(
     crop: float = 1.0,
     run: str = "",
     store_size: int | None = None,
+    origin: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes a network as one ONNX file, atomically; the same weights give the same bytes.
 
@@ -98,6 +102,7 @@ def export_onnx(
         crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
         run: Name of the run that trained the network.
         store_size: Side in pixels at which images are stored before they are resized; ``None`` if not.
+        origin: See ``Metadata``.
 
     Raises:
         UserError: If the number of classes or channels does not fit, or the opset is out of range.
@@ -118,6 +123,7 @@ def export_onnx(
         crop=crop,
         run=run,
         store_size=store_size,
+        origin=origin or {},
     )
     props = {name: json.dumps(value) for name, value in about.to_dict().items()}
     onnx.helper.set_model_props(proto, props)
@@ -176,4 +182,5 @@ def read_metadata(path: Path) -> Metadata:
         crop=crop,
         run=provenance.get("run", ""),
         store_size=store_size,
+        origin=provenance.get("weights", {}),
     )

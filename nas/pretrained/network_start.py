@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from nas.nn import Supernet
+from nas.network import NetworkSpec
+from nas.nn import StaticNetwork, Supernet
 from nas.pretrained.base import Inherited, Pretrained, Start
-from nas.pretrained.fitting import convert_input, take_network
+from nas.pretrained.fitting import convert_input, take_epsilon, take_network
 from nas.pretrained.holding import check_holds
 from nas.pretrained.sorting import sort_channels
 from nas.space import SearchSpace
@@ -44,7 +45,7 @@ class NetworkStart(Start):
         model = copy.deepcopy(self.pretrained.model)
         convert_input(model, supernet.input_channels)
         sort_channels(model)
-        is_same = self._has(classes)
+        is_same = self.has(classes)
         taken = take_network(supernet, model, classifier=is_same)
         return Inherited(
             origin=self.origin,
@@ -54,7 +55,14 @@ class NetworkStart(Start):
             notes=tuple(taken.notes),
         )
 
-    def _has(self, classes: Sequence[str]) -> bool:
+    def adapted(self, network: NetworkSpec) -> StaticNetwork:
+        """A copy of the module for the input channels and the BatchNorm epsilon of another network."""
+        model = copy.deepcopy(self.pretrained.model)
+        convert_input(model, network.input_channels)
+        take_epsilon(model, network.norm_epsilon)
+        return model
+
+    def has(self, classes: Sequence[str]) -> bool:
         """Whether the network was trained for these classes; without names, for as many."""
         own = self.pretrained
         return list(own.classes) == list(classes) if own.classes else own.network.classes == len(classes)

@@ -69,7 +69,7 @@ class Row:
         best: Whether it is the best baseline.
         outdated: Whether its exported file is left out because it is of an earlier training.
         reused: Whether ``nas trust`` has evaluated networks on the test images too.
-        init: Where its weights came from before training: ``scratch`` or ``supernet``.
+        init: Where its weights came from before training: ``scratch``, ``supernet`` or ``pretrained``.
         inherited_accuracy: Validation accuracy of inherited weights before training, 0 to 1.
     """
 

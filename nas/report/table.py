@@ -155,17 +155,24 @@ def _balanced(row: Row) -> str:
 
 def inheritance(rows: Sequence[Row]) -> str:
     """Validation accuracies before and after training, and from scratch; empty if nothing was inherited."""
-    inherited = [row for row in rows if row.inherited_accuracy is not None]
-    if not inherited:
-        return ""
     scratch = {row.network: row.validation_accuracy for row in rows if row.role == "control"}
-    parts = []
-    for row in inherited:
-        part = f"{row.name} {100 * (row.inherited_accuracy or 0.0):.1f} % inherited, "
-        part += f"{100 * row.validation_accuracy:.1f} % fine-tuned"
-        control = scratch.get(row.network) if row.role == "winner" else None
-        parts.append(part if control is None else f"{part}, {100 * control:.1f} % from scratch")
-    return f" Started with the supernet's weights; on the validation images: {'; '.join(parts)}."
+    text = ""
+    for init, weights in (("supernet", "the supernet's"), ("pretrained", "pretrained")):
+        if inherited := [row for row in rows if row.init == init]:
+            parts = "; ".join(_inherited(row, scratch.get(row.network)) for row in inherited)
+            text += f" Started with {weights} weights; on the validation images: {parts}."
+    return text
+
+
+def _inherited(row: Row, scratch: float | None) -> str:
+    """The accuracies of a network that inherited weights; none before training with a new classifier."""
+    before, control = row.inherited_accuracy, scratch if row.role == "winner" else None
+    parts = [
+        "" if before is None else f"{100 * before:.1f} % inherited",
+        f"{100 * row.validation_accuracy:.1f} % fine-tuned",
+        "" if control is None else f"{100 * control:.1f} % from scratch",
+    ]
+    return f"{row.name} {', '.join(filter(None, parts))}"
 
 
 def compared(rows: Sequence[Row]) -> list[Row]:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from nas.errors import UserError, unknown
 from nas.nn import StaticNetwork
-from nas.training.data import resize
+from nas.training.data import Normalization, resize
 from nas.training.optimization import at_least_float32
 
 ALPHAS = (-1.0, 1.0)
@@ -122,11 +122,13 @@ class Teacher:
         model: The network, in evaluation mode.
         distill: The loss, one of ``DISTILLATIONS``.
         share: Its share of the loss, 0 to 1; labels have the rest.
+        normalize: The normalisation that it was trained with; ``None`` if it is always the student's.
     """
 
     model: StaticNetwork
     distill: str = "soft"
     share: float = 0.5
+    normalize: Normalization | None = None
 
     def __post_init__(self) -> None:
         check_distillation(self.distill)
@@ -139,8 +141,15 @@ class Teacher:
         return self.model.network.resolution
 
     @torch.no_grad()
-    def logits(self, x: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, C, H, W), which are resized to its resolution."""
+    def logits(self, x: Tensor, *, normalize: Normalization) -> Tensor:
+        """Logits (N, classes) of a student's images (N, C, H, W), which are resized to its resolution.
+
+        Args:
+            x: The images.
+            normalize: Their normalisation.
+        """
+        if self.normalize not in (None, normalize):
+            x = self.normalize.apply(normalize.undo(x))
         return at_least_float32(self.model(resize(x, self.resolution)))
 
     def loss(self, logits: Tensor, *, teacher: Tensor, labels: LossOf) -> Tensor:

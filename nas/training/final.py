@@ -79,6 +79,7 @@ def train_network(
     seed: int,
     method: Method = PLAIN,
     source: StaticNetwork | None = None,
+    classifier: bool = True,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> Trained:
@@ -91,17 +92,19 @@ def train_network(
         seed: Determines the initial weights and the order of the images.
         method: Blended images, early stopping, a teacher.
         source: A trained network whose weights it inherits; ``None`` trains from scratch.
+        classifier: Whether it inherits the source's classifier too. With a new one, its accuracy before the
+            training is not measured.
         checkpoints: Where the state of the training is saved and resumed from.
         on_step: Called after each step.
     """
-    model, notes = _begun(network, data=data, hyper=hyper, seed=seed, source=source)
+    model, notes = _begun(network, data=data, hyper=hyper, seed=seed, source=source, classifier=classifier)
 
     def measure(images: Images) -> Accuracy:
         batches = data.plain(images, resolution=network.resolution)
         return evaluate(model, batches, compute=data.compute, classes=network.classes)
 
     inherited = None
-    if source is not None:
+    if source is not None and classifier:
         recalibrate(model, data=data, seed=seed)
         inherited = measure(data.splits.validation)
     task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
@@ -124,6 +127,7 @@ def fit_network(
     seed: int,
     method: Method = PLAIN,
     source: StaticNetwork | None = None,
+    classifier: bool = True,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
 ) -> tuple[StaticNetwork, list[Row]]:
@@ -132,18 +136,24 @@ def fit_network(
     Returns:
         The module in evaluation mode, and one row per epoch.
     """
-    model, _ = _begun(network, data=data, hyper=hyper, seed=seed, source=source)
+    model, _ = _begun(network, data=data, hyper=hyper, seed=seed, source=source, classifier=classifier)
     task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
     return model, _fitted(task, data=data, seed=seed, checkpoints=checkpoints, on_step=on_step)
 
 
 def _begun(
-    network: NetworkSpec, *, data: Prepared, hyper: Hyperparameters, seed: int, source: StaticNetwork | None
+    network: NetworkSpec,
+    *,
+    data: Prepared,
+    hyper: Hyperparameters,
+    seed: int,
+    source: StaticNetwork | None,
+    classifier: bool,
 ) -> tuple[StaticNetwork, tuple[str, ...]]:
     """A network before its training, and what it could not inherit."""
     torch.manual_seed(seed)
     model = StaticNetwork(network)
-    notes = () if source is None else inherit(model, source.cpu())
+    notes = () if source is None else inherit(model, source.cpu(), classifier=classifier)
     if source is None and hyper.zero_init_residual:
         zero_residual_scales(model)
     return model.to(data.compute.device, memory_format=torch.channels_last), notes  # type: ignore[call-overload]
@@ -200,7 +210,7 @@ def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, metho
 
         with data.compute.context():
             logits = at_least_float32(run(resize(x, resolution)))
-            guide = None if teacher is None else teacher.logits(x)
+            guide = None if teacher is None else teacher.logits(x, normalize=data.normalize)
         loss = labels(logits)
         if teacher is not None and guide is not None:
             loss = teacher.loss(logits, teacher=guide, labels=labels)

@@ -91,18 +91,9 @@ def train_supernet(
         on_step: Called after each step.
         on_epoch: Called after each epoch, with its row of the history.
     """
-    torch.manual_seed(seed)
-    supernet = Supernet(
-        space,
-        classes=len(data.splits.classes),
-        input_channels=data.splits.channels,
-        kernel_transform=recipe.kernel_transform or (start is not None and start.kernel_transform),
-    )
-    if recipe.hyper.zero_init_residual:
-        zero_residual_scales(supernet)
+    supernet, inherited = begun(space, data=data, recipe=recipe, seed=seed, start=start)
     tuning = ALL_NEW
-    if start is not None:
-        inherited = start.apply(supernet, classes=data.splits.classes)
+    if inherited is not None:
         tuning = _tuning(supernet, recipe, inherited)
         on_start(inherited)
     supernet.to(data.compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,6 +121,22 @@ def train_supernet(
             start=start,
         )
     return supernet
+
+
+def begun(
+    space: SearchSpace, *, data: Prepared, recipe: SupernetRecipe, seed: int, start: Start | None
+) -> tuple[Supernet, Inherited | None]:
+    """A supernet before its training, and what it has inherited; arguments as in :func:`train_supernet`."""
+    torch.manual_seed(seed)
+    supernet = Supernet(
+        space,
+        classes=len(data.splits.classes),
+        input_channels=data.splits.channels,
+        kernel_transform=recipe.kernel_transform or (start is not None and start.kernel_transform),
+    )
+    if recipe.hyper.zero_init_residual:
+        zero_residual_scales(supernet)
+    return supernet, None if start is None else start.apply(supernet, classes=data.splits.classes)
 
 
 def take_over(space: SearchSpace, *, start: Start, folder: Path) -> None:

@@ -15,7 +15,7 @@ from nas.network import NetworkSpec
 from nas.nn import StaticNetwork
 from nas.scaling import scale
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
-from nas.training.data import Mix, resize
+from nas.training.data import Mix, Normalization, resize
 from nas.training.distillation import DISTILLATIONS, Teacher
 from nas.training.evaluation import evaluate
 from nas.training.final import Method, fit_network, train_network
@@ -136,12 +136,31 @@ def test_a_teacher_has_its_share_of_the_loss(
     model, x = StaticNetwork(large).eval(), torch.randn(4, 1, 12, 12)
     y = torch.arange(4)
     with torch.no_grad():
-        logits, guide = model(x), teacher.logits(x)
+        logits, guide = model(x), teacher.logits(x, normalize=digits().normalize)
         labels = F.cross_entropy(logits, y)
         own = DISTILLATIONS[distill](logits, guide)  # type: ignore[misc]
         loss = teacher.loss(logits, teacher=guide, labels=lambda z: F.cross_entropy(z, y))
     torch.testing.assert_close(guide, grown_up(resize(x, 8)).detach())
     torch.testing.assert_close(loss, 0.25 * own + 0.75 * labels)
+
+
+def test_a_teacher_sees_images_in_its_own_normalisation(grown_up: StaticNetwork) -> None:
+    other = Normalization(mean=(0.2,), std=(0.7,))
+    teacher = Teacher(model=grown_up, normalize=digits().normalize)
+    pixels = torch.rand(4, 1, 8, 8) * 255
+    for normalize in (other, digits().normalize):
+        guide = teacher.logits(normalize.apply(pixels), normalize=normalize)
+        torch.testing.assert_close(guide, grown_up(digits().normalize.apply(pixels)).detach())
+
+
+def test_a_new_classifier_is_trained_on_inherited_features(
+    network: NetworkSpec, grown_up: StaticNetwork
+) -> None:
+    still = hyper(epochs=1, learning_rate=1e-12, warmup_epochs=0)
+    model, _ = fit_network(network, data=digits(), hyper=still, seed=0, source=grown_up, classifier=False)
+    own, inherited = dict(model.named_parameters()), dict(grown_up.named_parameters())
+    changed = [name for name in own if not torch.allclose(own[name], inherited[name])]
+    assert changed == [f"blocks.classifier.block.linear.{name}" for name in ("weight", "bias")]
 
 
 def test_a_student_agrees_with_its_teacher(network: NetworkSpec, grown_up: StaticNetwork) -> None:

@@ -65,3 +65,6 @@ def _of_files(facts: Facts) -> Iterator[str]:
             yield f"{code(each.file)}: {escaped(each.note)}."
     if facts.license is None:
         yield "The licence is not stated: it depends on the images and on whoever trained the network."
+    if origin := facts.shipped.origin:
+        licence = escaped(origin["licence"]) or "unknown: ask whoever published them"
+        yield f"The licence of the weights that the training began with is {licence}."

@@ -178,13 +178,28 @@ def training(facts: Facts) -> Iterator[str]:
     if facts.winner.init == "supernet":
         start = "Started with the supernet's weights and trained"
     weighted = ", each class with the same share of the loss" if facts.class_weights else ""
+    if facts.winner.init == "pretrained":
+        start = "Started with pretrained weights and trained"
     yield (
         f"{start} on the training images{weighted} (epochs {hyper['epochs']}, batch size "
         f"{hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
         f"{hyper['weight_decay']:g}, label smoothing {hyper['label_smoothing']:g}); "
         f"{100 * facts.winner.validation_accuracy:.1f} % on the search-validation images."
     )
+    yield from _first_weights(facts)
     programs = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     commit = f" at commit {code(facts.commit)}" if facts.commit else ""
     if programs:
         yield f"Finished {facts.trained} with {escaped(programs)}{commit}; seed {facts.images.seed}."
+
+
+def _first_weights(facts: Facts) -> Iterator[str]:
+    """Where the weights are from that the network, or its supernet, began with."""
+    origin = facts.shipped.origin
+    if not origin:
+        return
+    licence = origin["licence"] or "not known"
+    yield (
+        f"The first weights are those of {code(origin['name'])} ({escaped(origin['source'])}), licence: "
+        f"{escaped(licence)}; SHA-256 {code(origin['sha256'])}."
+    )

@@ -48,6 +48,10 @@ class Normalization:
         mean, std = _on(x.device, self.mean), _on(x.device, self.std)
         return (x - mean) / std
 
+    def undo(self, x: Tensor) -> Tensor:
+        """The inverse of ``apply``."""
+        return x * _on(x.device, self.std) + _on(x.device, self.mean)
+
 
 @lru_cache(maxsize=64)
 def _on(device: torch.device, shares: tuple[float, ...]) -> Tensor:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.steps.test_cli_pipeline import Run, write_project
+from tests.pretrained.conftest import lite0
+
+__all__ = ["lite0"]
 
 SETTINGS = ("experiment=mini", "table.missing=estimate", "finish.workers=1", "export.formats=[onnx]")
 

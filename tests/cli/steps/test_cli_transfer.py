@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nas.deploy import read_metadata
 from nas.files import read_json
 from nas.latency import load_table
 from nas.space import SearchSpace
@@ -47,9 +48,16 @@ def test_the_weights_and_their_normalisation_reach_the_files(transferred: Run) -
     assert read_json(folder / "supernet" / "supernet.json")["init"]["licence"] == "Apache-2.0"
     [winner] = read_json(folder / "final" / "results.json")["networks"]
     assert winner["init"] == "supernet" and winner["inherited_accuracy"] is not None
+    origin = read_json(folder / "supernet" / "supernet.json")["init"]
+    assert winner["origin"] == {name: origin[name] for name in ("name", "source", "licence", "sha256")}
+    assert read_metadata(folder / "deploy" / "winner.onnx").origin == winner["origin"]
+    card = (folder / "deploy" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "The first weights are those of `efficientnet_lite0`" in card
+    assert "The licence of the weights that the training began with is Apache-2.0." in card
     files = read_json(folder / "deploy" / "manifest.json")["artefacts"]
     assert [each["file"] for each in files] == ["winner.onnx", "winner.int8.onnx"]
     for each in files:
+        assert each["origin"] == winner["origin"]
         assert each["input"]["mean"] == pytest.approx([127 / 255] * 3)
         assert each["input"]["std"] == pytest.approx([128 / 255] * 3)
 

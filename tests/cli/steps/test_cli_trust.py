@@ -8,9 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from nas.cli.steps.context import Context
 from nas.cli.steps.supernet.trust import train_and_judge
 from nas.files import read_json
+from nas.pretrained.network_start import NetworkStart
+from nas.tracking import NoTracker
+from tests.cli.hydra.test_cli_schema import composed
 from tests.conftest import Outcome
 
 Nas = Callable[..., Outcome]
@@ -83,6 +88,32 @@ def test_it_goes_on_where_it_was_interrupted(
     found = rows(own_folder / "run" / "trust")
     assert found[0] == kept
     assert {row["images"] for row in found} == {"359"}
+
+
+def test_networks_start_with_the_weights_of_the_supernets_start(
+    lite0: NetworkStart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Digits are grey, of 10 classes: the first filters are summed, the classifier is new."""
+
+    def training(*_: object, **settings: object) -> None:
+        raise RuntimeError(settings)  # what a training would begin with; none is needed
+
+    monkeypatch.setattr("nas.training.final.fit_network", training)
+    begun = {}
+    for init in ("null", "efficientnet_lite0"):
+        config = composed("space=efficientnet_lite", "data=digits", f"train.init={init}")
+        context = Context(config=config, run_dir=tmp_path, tracker=NoTracker())
+        network = context.space.network(context.space.largest(), classes=10, input_channels=1)
+        with pytest.raises(RuntimeError) as stopped:
+            train_and_judge(context, network, name="alone")
+        begun[init] = stopped.value.args[0]
+    assert begun["null"]["source"] is None
+    source = begun["efficientnet_lite0"]["source"]
+    assert not begun["efficientnet_lite0"]["classifier"]
+    name = "blocks.stem_0.block.conv.conv.weight"
+    colour, grey = (model.state_dict()[name] for model in (lite0.pretrained.model, source))
+    torch.testing.assert_close(grey.sum(), colour.sum())
+    assert source.network == network
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.cli.steps.context import Context
 from nas.cli.steps.final import budget
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import baselines
-from nas.network import NetworkSpec, read_network
+from nas.cli.steps.supernet import supernet as supernet_step
+from nas.errors import UserError
+from nas.network import NetworkSpec, read_network, reference_network
 
-SCRATCH, SUPERNET = "scratch", "supernet"
+if TYPE_CHECKING:
+    from nas.pretrained import Located
+
+SCRATCH, SUPERNET, PRETRAINED = "scratch", "supernet", "pretrained"
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Entry:
         role: ``winner``, ``control``, ``family``, ``largest``, ``smallest`` or ``baseline``.
         network: The network.
         code: Code of its architecture, if it is a point of the space.
-        init: Where its weights come from: ``scratch`` or ``supernet``.
+        init: Where its weights come from: ``scratch``, ``supernet`` or ``pretrained``.
     """
 
     name: str
@@ -56,7 +62,45 @@ def entries(context: Context) -> Iterator[Entry]:
             network = context.space.network(arch, classes=classes, input_channels=channels)
             yield Entry(role, role, network, str(arch), config.init)
     for name, network in baselines(context, classes=classes, channels=channels):
-        yield Entry(name, "baseline", network)
+        yield Entry(name, "baseline", network, init=_baseline_init(context, network))
+
+
+def baseline_weights(context: Context) -> Located | None:
+    """Returns the published weights of the baseline; ``None`` without, or if they are not to be used.
+
+    A baseline has them if the other networks have inherited weights of others, too.
+    """
+    config = context.config.finish
+    if config.init == SCRATCH or context.config.train.init is None or not config.baseline_widths:
+        return None
+    from nas.pretrained import locate, pretrained_names
+
+    try:
+        named = config.baseline in pretrained_names()
+        return locate(config.baseline, store=supernet_step.store(context)) if named else None
+    except UserError:
+        return None  # not installed or not downloaded, which ``baseline_note`` says
+
+
+def baseline_note(context: Context) -> str:
+    """Says if baselines start from scratch though the other networks do not; empty otherwise."""
+    config = context.config.finish
+    if config.init == SCRATCH or not config.baseline_widths:
+        return ""
+    if baseline_weights(context) is None:
+        return f"no pretrained weights of {config.baseline} are used: baselines start from scratch"
+    narrow = [width for width in config.baseline_widths if width != 1]
+    widths = ", ".join(f"×{width:g}" for width in narrow)
+    return f"{config.baseline} {widths}: no pretrained weights of this width; from scratch" if narrow else ""
+
+
+def _baseline_init(context: Context, network: NetworkSpec) -> str:
+    """Published weights fit the published width; strides and resolutions have none."""
+    published = reference_network(
+        context.config.finish.baseline, classes=network.classes, input_channels=network.input_channels
+    )
+    fits = network.params == published.params
+    return PRETRAINED if fits and baseline_weights(context) is not None else SCRATCH
 
 
 def _winner(context: Context) -> tuple[NetworkSpec, str | None]:

@@ -153,14 +153,17 @@ def _check_device(context: Context) -> None:
         say(f"deploy: warning: this measurement differs from that of the latency table: {other}")
 
 
-_OF_A_NETWORK = ("name", "network", "weights", "classes", "test_correct", "test_total")
+_OF_A_NETWORK = ("name", "network", "weights", "classes", "mean", "std", "test_correct", "test_total")
 
 
 def _networks(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Reads the records of the trained networks, the winner first, and the winner's number of a candidate."""
     value = read_json(path)
     with fields_of(path, remedy="train again: nas finish"):
-        networks = [{key: item[key] for key in _OF_A_NETWORK} for item in value["networks"]]
+        networks = [
+            {**{key: item[key] for key in _OF_A_NETWORK}, "origin": item.get("origin")}
+            for item in value["networks"]
+        ]
         return networks, value.get("candidate", 0)
 
 
@@ -172,7 +175,7 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
     from nas.training.data import subset
     from nas.training.weights import load_weights
 
-    config, data = context.config.export, context.data
+    config, data = context.config.export, context.data.normalized(item["mean"], item["std"])
     model = StaticNetwork(NetworkSpec.from_dict(item["network"])).eval()
     check_kind(
         context,
@@ -198,9 +201,10 @@ def _export(context: Context, item: dict[str, Any], folder: Path) -> list[Artefa
         crop=data.splits.crop_fraction,
         store_size=data.splits.store_size,
         run=context.run_dir.name,
+        origin=item["origin"],
         tolerance=config.tolerance,
-        calibration=int8.calibration_images(context, resolution),
-        int8=int8.settings(context, resolution),
+        calibration=int8.calibration_images(context, data, resolution),
+        int8=int8.settings(context, data, resolution),
         skip=faults.report_skipped(context, item["network"]) if formats.is_all(config.formats) else None,
         logs=context.path("logs"),
         rejected=context.path("rejected"),

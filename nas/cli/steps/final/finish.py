@@ -14,7 +14,7 @@ from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.final import budget, inheritance
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import changed_strides, check_baselines
-from nas.cli.steps.final.entries import Entry, entries
+from nas.cli.steps.final.entries import Entry, baseline_note, entries
 from nas.cli.steps.final.method import epochs_in_words, method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
@@ -70,7 +70,7 @@ def check(context: Context) -> None:
     context.check_data()
     hyperparameters(config)
     method(config)
-    inheritance.check(config)
+    inheritance.check(context)
     if config.network is not None:
         read_network(Path(config.network))
     checkpoint_plan(context.config.checkpoint)
@@ -125,7 +125,7 @@ def _count(context: Context, todo: list[Entry]) -> int:
 
 def _finish(context: Context, folder: Path) -> None:
     todo = list(entries(context))
-    for line in changed_strides(context):
+    for line in filter(None, (*changed_strides(context), baseline_note(context))):
         say(f"final: {line}")
     _take_over(context, todo, folder)
     table = _table(context, todo, folder)
@@ -239,7 +239,8 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     from nas.training.history_csv import write_csv
     from nas.training.weights import save_weights
 
-    config, data = context.config.finish, context.data
+    config, start = context.config.finish, inheritance.beginning(context, entry)
+    data = start.data
     how = replace(method(config), teacher=inheritance.teacher(context))
     states = _states(folder, entry)
 
@@ -255,11 +256,16 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                 hyper=hyperparameters(config),
                 seed=context.config.seed,
                 method=how,
-                source=inheritance.source(context, entry),
+                source=start.model,
+                classifier=start.classifier,
                 checkpoints=Checkpoints(
                     folder=states,
                     plan=checkpoint_plan(context.config.checkpoint),
-                    about={"network": entry.network.to_dict(), **_settings(context, "finish", "seed")},
+                    about={
+                        "network": entry.network.to_dict(),
+                        "origin": start.origin,
+                        **_settings(context, "finish", "seed"),
+                    },
                 ),
                 on_step=follow,
             )
@@ -278,6 +284,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
         "macs": entry.network.macs,
         "params": entry.network.params,
         "init": entry.init,
+        "origin": start.origin,
         "inherited_accuracy": trained.inherited and trained.inherited.value,
         "epochs": len(trained.history),
         "validation_accuracy": trained.validation.value,

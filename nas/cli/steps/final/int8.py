@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nas.deploy import Artefact
     from nas.deploy.quantised import Int8
+    from nas.training.prepared import Prepared
 
 
 def check(config: ExportConfig) -> None:
@@ -34,12 +35,12 @@ def check(config: ExportConfig) -> None:
         )
 
 
-def settings(context: Context, resolution: int) -> Int8:
+def settings(context: Context, data: Prepared, resolution: int) -> Int8:
     """Returns how INT8 files are written: for this machine's processor, or for an NVIDIA GPU."""
     from nas.deploy.quantised import Int8
     from nas.quantization import SCHEMES, scheme_of, target_here
 
-    config, data = context.config.export, context.data
+    config = context.config.export
     scheme = scheme_of(runtime=context.device.runtime, provider=context.device.provider)
     return Int8(
         target="tensorrt" if scheme is SCHEMES["tensorrt"] else target_here(),
@@ -49,16 +50,16 @@ def settings(context: Context, resolution: int) -> Int8:
     )
 
 
-def calibration_images(context: Context, resolution: int) -> Tensor:
+def calibration_images(context: Context, data: Prepared, resolution: int) -> Tensor:
     """Returns training images (N, C, H, W), sampled with the seed."""
     import torch
 
     from nas.training.data import subset
 
-    images = context.data.splits.train
+    images = data.splits.train
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(context.config.seed))
     sampled = subset(images, order[: context.config.export.calibration_images])
-    return torch.cat([x for x, _ in context.data.plain(sampled, resolution=resolution)])
+    return torch.cat([x for x, _ in data.plain(sampled, resolution=resolution)])
 
 
 def warn(artefact: Artefact, trained: dict[str, Any]) -> None:

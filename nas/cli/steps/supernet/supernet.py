@@ -14,7 +14,8 @@ from nas.files import read_json
 from nas.pipeline import Step
 
 if TYPE_CHECKING:
-    from nas.pretrained import Inherited, Located, Start
+    from nas.nn import Supernet
+    from nas.pretrained import Inherited, Located, Start, Store
     from nas.training.evaluation import SubnetEvaluator
     from nas.training.supernet import SupernetRecipe
 
@@ -57,6 +58,41 @@ def _settings(context: Context) -> dict[str, Any]:
     return settings
 
 
+def initial_weights(context: Context) -> Start:
+    """Reads the weights of ``train.init``, which is set.
+
+    Raises:
+        UserError: If they do not exist, are damaged, or the run's space cannot take them.
+    """
+    located = _located(context)
+    assert located is not None
+    return _start(context, located)
+
+
+def begun(context: Context, start: Start) -> tuple[Supernet, Inherited]:
+    """Makes the supernet as its training begins, with the weights of ``train.init``."""
+    from nas.training import supernet as training
+
+    supernet, inherited = training.begun(
+        context.space,
+        data=context.data_for(start),
+        recipe=recipe(context),
+        seed=context.config.seed,
+        start=start,
+    )
+    assert inherited is not None
+    return supernet, inherited
+
+
+def store(context: Context) -> Store:
+    """Returns where the files of pretrained networks lie."""
+    from nas.pretrained import Store
+
+    config = context.config.pretrained
+    folder = None if config.folder is None else Path(config.folder).expanduser()
+    return Store(folder=folder, download=config.download)
+
+
 def is_taken_over(context: Context) -> bool:
     """Returns whether the supernet was trained by others and is not trained further."""
     train = context.config.train
@@ -78,12 +114,10 @@ def _located(context: Context) -> Located | None:
     init = context.config.train.init
     if init is None:
         return None
-    from nas.pretrained import Store, locate
+    from nas.pretrained import locate
 
-    config = context.config.pretrained
-    folder = None if config.folder is None else Path(config.folder).expanduser()
     with prefixed("train.init: "):
-        located = locate(init, store=Store(folder=folder, download=config.download))
+        located = locate(init, store=store(context))
     own = context.path(FOLDER).resolve()
     if own in (path.resolve().parent for path in located.files.values()):
         raise UserError(f"train.init is the supernet of this run, {own}; set another run_dir")

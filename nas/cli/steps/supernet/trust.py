@@ -16,6 +16,7 @@ from nas.pipeline import RECORD, Step
 
 if TYPE_CHECKING:
     from nas.network import NetworkSpec
+    from nas.nn import StaticNetwork
     from nas.training.data import Images
     from nas.training.evaluation import Accuracy
     from nas.training.trust import Agreement, Compared, Subject, TrustPlan
@@ -38,6 +39,7 @@ def step(context: Context) -> Step:
         inputs={
             "search space": context.space_path,
             "supernet's weights": context.path(supernet_step.FOLDER, "weights.safetensors"),
+            **supernet_step.initial_files(context),
         },
         outputs=(ROWS, RESULT),
         run=lambda folder: _trust(context, folder),
@@ -91,17 +93,37 @@ def judging_images(context: Context) -> Images:
 
 
 def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
-    """Trains a network from scratch and evaluates it; ``name`` labels the progress bar."""
+    """Trains a network as the supernet began and evaluates it; ``name`` labels the progress bar."""
     from nas.training.evaluation import evaluate
     from nas.training.final import fit_network
 
     data, hyper = context.data, hyperparameters(context.config.trust)
+    source, classifier = _beginning(context, network)
     with progress_bar(name, total=hyper.epochs * data.steps(hyper.batch_size)) as bar:
-        model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, on_step=bar.follow)
+        model, _ = fit_network(
+            network,
+            data=data,
+            hyper=hyper,
+            seed=context.config.seed,
+            source=source,
+            classifier=classifier,
+            on_step=bar.follow,
+        )
         plain = data.plain(judging_images(context), resolution=network.resolution)
         accuracy = evaluate(model, plain, compute=data.compute)
         bar.note(f"{accuracy.value:.1%}")
     return accuracy
+
+
+def _beginning(context: Context, network: NetworkSpec) -> tuple[StaticNetwork | None, bool]:
+    """Returns the weights of a network when the supernet's training began, and whether its classifier counts.
+
+    There are none if the supernet began with random weights, or was taken over as it is.
+    """
+    if context.config.train.init is None or supernet_step.is_taken_over(context):
+        return None, True
+    supernet, inherited = supernet_step.begun(context, supernet_step.initial_weights(context))
+    return supernet.extract(network), inherited.classifier
 
 
 def _trust(context: Context, folder: Path) -> None:
@@ -129,11 +151,21 @@ def differences(context: Context) -> list[str]:
         return [f"the supernet was not trained here, but taken over from {trained['init']}"]
     own = dataclasses.asdict(context.config.trust)
     names = [field.name for field in dataclasses.fields(OptimizationConfig)]
-    return [
+    return _starts(trained.get("init"), context.config.train.init) + [
         f"networks are trained with {name}={own[name]}, the supernet was trained with {trained.get(name)}"
         for name in names
         if own[name] != trained.get(name)
     ]
+
+
+def _starts(there: str | None, here: str | None) -> list[str]:
+    """Says if the supernet and the networks begin with different weights."""
+    usual = "random weights"
+    return (
+        []
+        if there == here
+        else [f"networks start from {here or usual}, the supernet started from {there or usual}"]
+    )
 
 
 def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None:
