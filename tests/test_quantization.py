@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from nas.latency.kit.operators import optimised_operators
 from nas.latency.kit.precision import float_convolutions
 from nas.quantization import (
     SCHEMES,
+    Calibrated,
     assumed_ranges,
     calibrate,
     insert_pairs,
@@ -25,6 +27,8 @@ from nas.quantization import (
     scheme_of,
     target_here,
 )
+from nas.quantization.calibration import with_outputs
+from nas.quantization.sessions import open_session
 from nas.space import SearchSpace
 
 
@@ -50,6 +54,34 @@ def sqnr_db(model, quantised, feeds):
     """Signal over quantisation noise: on random weights, the highest score says nothing."""
     exact = run(model, feeds)
     return 10 * np.log10((exact**2).mean() / ((run(quantised, feeds) - exact) ** 2).mean())
+
+
+@pytest.mark.parametrize("target", SCHEMES)
+def test_biases_cancel_the_mean_error_of_rounded_weights(model, target):
+    """Weights of 3 bits and bright images give an error that is seen above that of the activations."""
+    scheme = dataclasses.replace(SCHEMES[target], weight_limit=3)
+    *batches, unseen = ({"input": batch["input"] + 2} for batch in images(model, 5))
+    corrected = Calibrated.of(model, batches, scheme=scheme, method="minmax")
+    plain = dataclasses.replace(corrected, biases={})
+    outputs = convolutions(model)[:1]
+
+    def error(calibrated):
+        exact, rounded = (means(each, outputs, batches) for each in (model, calibrated.insert()))
+        return np.abs(rounded - exact).max()
+
+    assert error(corrected) < 0.1 * error(plain)
+    assert sqnr_db(model, corrected.insert(), unseen) > sqnr_db(model, plain.insert(), unseen) + 1
+
+
+def convolutions(model):
+    return [node.output[0] for node in model.graph.node if node.op_type == "Conv"]
+
+
+def means(model, names, batches):
+    """The mean of each channel of an activation."""
+    session = open_session(with_outputs(model, names))
+    maps = [session.run(names, batch)[0] for batch in batches]
+    return np.concatenate(maps).mean((0, 2, 3))
 
 
 @pytest.mark.parametrize("target", SCHEMES)

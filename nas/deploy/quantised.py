@@ -15,11 +15,10 @@ from nas.errors import UserError, unknown
 from nas.quantization import (
     CALIBRATIONS,
     SCHEMES,
+    Calibrated,
     Mixed,
-    calibrate,
     choose_calibration,
     fewest_in_float,
-    insert_pairs,
 )
 from nas.quantization.sessions import open_session, outputs
 
@@ -85,14 +84,12 @@ def quantise_network(
     method = how.calibration
     if method == AUTO:
         method = choose_calibration(model, batches, scheme=scheme)
-    ranges = calibrate(model, batches, method=method)
+    calibrated = Calibrated.of(model, batches, scheme=scheme, method=method)
     if how.largest_loss is None:
-        quantised = insert_pairs(model, ranges, scheme=scheme)
-        return _with_facts(quantised, how, method)
+        return _with_facts(calibrated.insert(), how, method)
     mixed = fewest_in_float(
         model,
-        ranges,
-        scheme=scheme,
+        calibrated.insert,
         outputs=lambda candidate: outputs(candidate, batches[:_RANKING]),
         loss=_loss(model, how.judging, batch=batch),
         largest_loss=how.largest_loss,

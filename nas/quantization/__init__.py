@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 
 from nas.errors import unknown
+from nas.quantization.calibrated import Calibrated
 from nas.quantization.calibration import CALIBRATIONS, FloatArray, calibrate
 from nas.quantization.choice import choose_calibration
 from nas.quantization.images import ENOUGH, check_images
@@ -24,6 +25,7 @@ __all__ = [
     "CALIBRATIONS",
     "ENOUGH",
     "SCHEMES",
+    "Calibrated",
     "Layer",
     "Mixed",
     "Scheme",
@@ -59,4 +61,4 @@ def quantize(
     """
     if target not in SCHEMES:
         raise unknown("INT8 target", target, SCHEMES)
-    return insert_pairs(model, calibrate(model, batches, method=calibration), scheme=SCHEMES[target])
+    return Calibrated.of(model, list(batches), scheme=SCHEMES[target], method=calibration).insert()

@@ -51,7 +51,7 @@ def calibrate(model: onnx.ModelProto, batches: Batches, *, method: str = "minmax
 def _percentiles(model: onnx.ModelProto, batches: Batches) -> dict[str, Range]:
     names = [node.output[0] for node in model.graph.node]
     histograms = {name: Histogram() for name in (*(value.name for value in model.graph.input), *names)}
-    session, read = open_session(_with_outputs(model, names)), 0
+    session, read = open_session(with_outputs(model, names)), 0
     for batch in batches:
         read += 1
         for name, values in (*batch.items(), *zip(names, session.run(names, dict(batch)), strict=True)):
@@ -61,7 +61,7 @@ def _percentiles(model: onnx.ModelProto, batches: Batches) -> dict[str, Range]:
     return {name: histogram.percentile(PERCENTILE) for name, histogram in histograms.items()}
 
 
-def _with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
     """A copy of a model that also returns these activations."""
     result = onnx.ModelProto()
     result.CopyFrom(model)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
-from nas.quantization.calibration import CALIBRATIONS, FloatArray, calibrate
-from nas.quantization.pairs import insert_pairs
+from nas.quantization.calibrated import Calibrated
+from nas.quantization.calibration import CALIBRATIONS, FloatArray
 from nas.quantization.schemes import Scheme
 from nas.quantization.sessions import outputs
 
@@ -33,7 +33,7 @@ def choose_calibration(
     exact = outputs(model, unseen)
 
     def noise(method: str) -> float:
-        quantised = insert_pairs(model, calibrate(model, seen, method=method), scheme=scheme)
+        quantised = Calibrated.of(model, seen, scheme=scheme, method=method).insert()
         return float(np.square(outputs(quantised, unseen) - exact, dtype=np.float64).sum())
 
     return min(CALIBRATIONS, key=noise)

@@ -33,6 +33,7 @@ def insert_pairs(
     *,
     scheme: Scheme,
     in_float: Collection[str] = (),
+    biases: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> onnx.ModelProto:
     """A copy of a float model with the pairs of ``scheme``.
 
@@ -41,13 +42,14 @@ def insert_pairs(
         ranges: The range of each activation, by name.
         scheme: The positions and the form of the pairs.
         in_float: Names of nodes that compute in float. What they read may still be quantised.
+        biases: Biases of quantised layers in place of the model's, by name.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
     rules = _Rules(graph, scheme, in_float)
     encodings = _encodings(graph, _paired(graph, rules), ranges, scheme)
-    _Writer(graph, encodings, rules).rewrite()
+    _Writer(graph, encodings, rules, biases or {}).rewrite()
     return result
 
 
@@ -127,13 +129,19 @@ class _Writer:
         graph: The graph, which is changed in place.
         encodings: Scale and zero point of each activation with a pair.
         rules: Which operations run in INT8.
+        biases: Biases of quantised layers in place of the graph's, by name.
     """
 
     def __init__(
-        self, graph: onnx.GraphProto, encodings: Mapping[str, tuple[float, int]], rules: _Rules
+        self,
+        graph: onnx.GraphProto,
+        encodings: Mapping[str, tuple[float, int]],
+        rules: _Rules,
+        biases: Mapping[str, NDArray[np.float32]],
     ) -> None:
         self._graph, self._encodings, self._rules, self._scheme = graph, encodings, rules, rules.scheme
         self._constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+        self._biases = {**self._constants, **biases}
         self._nodes: list[onnx.NodeProto] = []
         self._stored: dict[str, Any] = {}
 
@@ -180,17 +188,18 @@ class _Writer:
         input_scale = self._encodings[node.input[0]][0]
         scales = np.abs(value).max(axis=tuple(i for i in range(value.ndim) if i != axis)) / limit
         for bias in biases if self._scheme.biases else ():
-            scales = np.maximum(scales, np.abs(self._constants[bias]) / (input_scale * 2**30))
+            scales = np.maximum(scales, np.abs(self._biases[bias]) / (input_scale * 2**30))
         scales = np.maximum(scales, 1e-9).astype(np.float32)
         stored = np.clip(np.rint(value / scales.reshape(shape)), -limit, limit).astype(np.int8)
         names = [self._dequantise(name, stored, scales, axis=axis)]
         return names + [self._bias(bias, scales * np.float32(input_scale)) for bias in biases]
 
     def _bias(self, name: str, scales: NDArray[np.float32]) -> str:
-        """A bias in the units of the products to which it is added."""
+        """A bias in the units of the products to which it is added, if the scheme has integer biases."""
         if not self._scheme.biases:
-            return name
-        stored = np.rint(self._constants[name] / scales).astype(np.int32)
+            self._stored[f"{name}_corrected"] = self._biases[name]
+            return f"{name}_corrected"
+        stored = np.rint(self._biases[name] / scales).astype(np.int32)
         return self._dequantise(name, stored, scales, axis=0)
 
     def _operand(self, name: str) -> str:

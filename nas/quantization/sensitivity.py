@@ -8,7 +8,7 @@ those that judge: the noisiest layers of the judging images would be a choice by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -16,11 +16,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from nas.quantization.pairs import Range, insert_pairs
-from nas.quantization.schemes import WEIGHTED, Scheme
+from nas.quantization.schemes import WEIGHTED
 
 Outputs = Callable[[onnx.ModelProto], NDArray[np.float32]]
 """Maps a model to its outputs on the images that rank layers."""
+
+Insert = Callable[[Collection[str]], onnx.ModelProto]
+"""Returns the INT8 model in which the nodes of these names compute in float."""
 
 
 @final
@@ -89,32 +91,27 @@ def _macs(model: onnx.ModelProto) -> dict[str, int]:
     }
 
 
-def rank_layers(
-    model: onnx.ModelProto, ranges: Mapping[str, Range], *, scheme: Scheme, outputs: Outputs
-) -> tuple[Layer, ...]:
+def rank_layers(model: onnx.ModelProto, insert: Insert, *, outputs: Outputs) -> tuple[Layer, ...]:
     """The layers of a float model by the noise in the outputs when each alone is in INT8, the noisiest first.
 
     Args:
         model: A float model with BatchNorm folded.
-        ranges: The range of each activation, by name.
-        scheme: The positions and the form of the pairs.
+        insert: Returns the model with its pairs.
         outputs: Runs a model on the images that rank.
     """
     layers, exact = split_layers(model), outputs(model)
 
     def noise(layer: Layer) -> float:
         others = [name for other in layers if other is not layer for name in other.nodes]
-        alone = insert_pairs(model, ranges, scheme=scheme, in_float=others)
-        return float(np.square(outputs(alone) - exact, dtype=np.float64).sum())
+        return float(np.square(outputs(insert(others)) - exact, dtype=np.float64).sum())
 
     return tuple(sorted(layers, key=noise, reverse=True))
 
 
 def fewest_in_float(
     model: onnx.ModelProto,
-    ranges: Mapping[str, Range],
+    insert: Insert,
     *,
-    scheme: Scheme,
     outputs: Outputs,
     loss: Callable[[onnx.ModelProto], float],
     largest_loss: float,
@@ -126,8 +123,7 @@ def fewest_in_float(
 
     Args:
         model: A float model with BatchNorm folded.
-        ranges: The range of each activation, by name.
-        scheme: The positions and the form of the pairs.
+        insert: Returns the model with its pairs.
         outputs: Runs a model on the images that rank.
         loss: The accuracy that a model loses on the images that judge, 0 to 1.
         largest_loss: The largest loss allowed.
@@ -136,13 +132,13 @@ def fewest_in_float(
 
     def fits(count: int) -> bool:
         if count not in tried:
-            tried[count] = _mixed(model, ranges, ranked[:count], scheme=scheme, loss=loss)
+            tried[count] = _mixed(model, insert, ranked[:count], loss=loss)
         return tried[count].loss <= largest_loss
 
     ranked: Sequence[Layer] = ()
     if fits(0):
         return tried[0]
-    ranked = rank_layers(model, ranges, scheme=scheme, outputs=outputs)
+    ranked = rank_layers(model, insert, outputs=outputs)
     low, high = 0, 1  # ``low`` does not fit
     while high < len(ranked) and not fits(high):
         low, high = high, min(2 * high, len(ranked))
@@ -155,14 +151,12 @@ def fewest_in_float(
 
 def _mixed(
     model: onnx.ModelProto,
-    ranges: Mapping[str, Range],
+    insert: Insert,
     in_float: Sequence[Layer],
     *,
-    scheme: Scheme,
     loss: Callable[[onnx.ModelProto], float],
 ) -> Mixed:
-    names = [name for layer in in_float for name in layer.nodes]
-    quantised = insert_pairs(model, ranges, scheme=scheme, in_float=names)
+    quantised = insert([name for layer in in_float for name in layer.nodes])
     every = split_layers(model)
     return Mixed(
         model=quantised,

@@ -1,4 +1,9 @@
-"""``openvino_int8``: OpenVINO IR in INT8, quantised by NNCF on training images."""
+"""``openvino_int8``: OpenVINO IR in INT8, quantised by NNCF on training images.
+
+NNCF's default range of an activation is the mean of the images' extremes, symmetric around zero. A network
+with hard-swish, trained on CIFAR-10, had 18.3 dB so, 28.4 dB with the true extremes and a zero point, and
+30.8 dB with biases that are corrected one layer after the other. All three are done here.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +54,20 @@ def quantise(source: str, images: str, batch: int | None, narrow: int, path: str
     model = read(source)
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     calibration, size = np.load(images), batch or 1
     parts = [calibration[start : start + size] for start in range(0, len(calibration) - size + 1, size)]
     advanced = AdvancedQuantizationParameters(
-        overflow_fix=OverflowFix.ENABLE if narrow else OverflowFix.DISABLE
+        overflow_fix=OverflowFix.ENABLE if narrow else OverflowFix.DISABLE,
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
     )
-    dataset = nncf.Dataset(parts)
-    save(
-        nncf.quantize(model, dataset, subset_size=len(parts), advanced_parameters=advanced),
-        path,
+    quantised = nncf.quantize(
+        model,
+        nncf.Dataset(parts),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(parts),
+        fast_bias_correction=False,
+        advanced_parameters=advanced,
     )
+    save(quantised, path)
