@@ -30,14 +30,14 @@ from nas.runner.visits import estimate
 
 FILE = "latency.json"
 VISITS, WARM_UP_S, MEASURE_S = 3, 0.3, 1.0
-INTERPRETED = ("coreml",)
-"""Formats whose files PyTorch interprets where their own runtime is missing: their time means nothing."""
+STAND_INS = ("coreml", "tensorrt", "tensorrt_fp16", "tensorrt_int8")
+"""Formats that another runtime computes where their own is missing: their time means nothing."""
 
 
 def measure(run: Path, *, formats: Collection[str]) -> None:
     """Measures the files of a run and writes ``latency.json``."""
     files = [each for each in read_manifest(run / "deploy") if each.parity is not None]
-    files = [each for each in files if each.format in formats and each.format not in INTERPRETED]
+    files = [each for each in files if each.format in formats and each.format not in STAND_INS]
     visits: dict[str, dict[int, list[float]]] = defaultdict(dict)
     rng = np.random.default_rng(0)
     for number in range(VISITS):
