@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from nas.network import NetworkSpec
+from nas.network import NetworkSpec, reference_network
 from nas.nn import StaticNetwork
 from nas.pretrained.tensor_file import COUNTER, TensorFile
+
+STATISTICS = (".running_mean", ".running_var", COUNTER)
 
 PREFIX, INSIDE = "blocks.", ".block."
 
@@ -66,3 +68,9 @@ def filled(network: NetworkSpec, file: TensorFile, layers: Mapping[str, str], *,
         if not own.endswith(COUNTER):
             tensor.copy_(file.tensors[theirs(own, layers)].reshape(tensor.shape))
     return model
+
+
+def nearest(file: TensorFile, names: Sequence[str], *, classes: int) -> str:
+    """The reference network among ``names`` whose number of parameters is the nearest to that of a file."""
+    count = sum(t.numel() for name, t in file.tensors.items() if not name.endswith(STATISTICS))
+    return min(names, key=lambda name: abs(reference_network(name, classes=classes).params - count))

@@ -20,6 +20,7 @@ from nas.pretrained import imagenet
 from nas.pretrained.base import SOURCES, Origin, Preprocessing, Pretrained, Source, Start, Store
 from nas.pretrained.network_start import NetworkStart
 from nas.pretrained.tensor_file import COUNTER, TensorFile
+from nas.pretrained.transfer import nearest
 
 LICENCE = "BSD-3-Clause"
 """The licence of torchvision, which publishes the weights; ImageNet has terms of its own."""
@@ -32,8 +33,6 @@ _FAMILIES = (
     ("mobilenet_v3", "features.0.0.weight", "classifier.3"),
 )
 """How names begin, and the first weight and the classifier, by which a file is recognised."""
-
-_STATISTICS = (".running_mean", ".running_var", COUNTER)
 
 
 @final
@@ -75,7 +74,7 @@ class Torchvision(Source):
 
 def _pretrained(file: TensorFile, names: Sequence[str], *, classes: int) -> Pretrained:
     """The network of a file, one of ``names``."""
-    name = _nearest(file, names, classes)
+    name = nearest(file, names, classes=classes)
     with torch.device("meta"):
         module = _module(name, classes)
     file.check(_shapes(module), network=name)
@@ -100,12 +99,6 @@ def _pretrained(file: TensorFile, names: Sequence[str], *, classes: int) -> Pret
             sha256=file.sha256,
         ),
     )
-
-
-def _nearest(file: TensorFile, names: Sequence[str], classes: int) -> str:
-    """The network with nearly as many parameters as a file."""
-    count = sum(t.numel() for name, t in file.tensors.items() if not name.endswith(_STATISTICS))
-    return min(names, key=lambda name: abs(reference_network(name, classes=classes).params - count))
 
 
 def _module(name: str, classes: int) -> nn.Module:
