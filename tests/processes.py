@@ -17,7 +17,8 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from subprocess import CompletedProcess
 
-PRELOADED = ["nas.cli.commands", "nas.training", "onnxruntime", "torchvision"]
+PRELOADED = ["nas.cli.commands", "nas.training", "onnxruntime", "torchvision", "torch._dynamo"]
+"""What commands import, PyTorch's compiler included: its optimizers load it."""
 
 
 @cache
