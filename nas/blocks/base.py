@@ -156,7 +156,7 @@ class BlockSettings(ABC):
 
     @abstractmethod
     def lower(self, shape: Shape, rounding: Rounding) -> BlockSpec:
-        """The block in counts for an input of ``shape``."""
+        """Returns the block for an input of ``shape``, with ratios resolved to counts of channels."""
 
     @property
     def step(self) -> int:

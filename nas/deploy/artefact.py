@@ -86,7 +86,7 @@ def write_artefacts(
         crop: Side of the centre square that the network was evaluated on, relative to the shorter side.
         run: Name of the run that trained the network.
         store_size: Side in pixels at which images are stored before they are resized; ``None`` if not.
-        origin: Where the weights are from with which the training began; see ``Metadata``.
+        origin: The source of the initial weights; see ``Metadata``.
         tolerance: Largest error allowed for formats in FP32, relative to the largest output; by default, the
             format's own.
         calibration: Normalised training images (N, C, H, W), for formats that quantise; by default,

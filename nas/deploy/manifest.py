@@ -70,7 +70,7 @@ class Artefact:
         versions: Versions of the packages that wrote and ran it.
         note: What users of the file have to know; empty for nothing.
         input: The images that it takes; ``None`` in older manifests.
-        origin: Where the weights are from with which its training began; empty for random ones.
+        origin: The source of its initial weights; empty for random ones.
     """
 
     name: str

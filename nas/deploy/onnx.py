@@ -32,7 +32,7 @@ class Metadata:
             shorter side.
         run: Name of the run that trained the network; empty if unknown.
         store_size: Side in pixels to which the square is resized first; see ``Input``.
-        origin: Where the weights are from with which the training began (name, source, licence, sha256);
+        origin: The source of the initial weights (name, source, licence, sha256);
             empty for random ones.
     """
 

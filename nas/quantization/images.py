@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nas.errors import UserError
 
 ENOUGH = 32
-"""Calibration images with which ranges hardly depend on the choice of the images."""
+"""So many calibration images that ranges hardly depend on which ones they are."""
 
 
 def check_images(images: NDArray[np.float32]) -> None:

@@ -55,7 +55,7 @@ def take_visits(
     clock: Clock = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Takes visits until the intervals are narrow and the machine has shown its usual speed, or time is over.
+    """Takes visits until the intervals are narrow and the machine has shown its usual speed, or time is up.
 
     Args:
         protocol: How to measure. ``spread_s`` is the shortest time over which ``visits`` are spread.

@@ -34,7 +34,7 @@ def _memory(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
 
 
 def _small(batch: int, rng: np.random.Generator) -> onnx.ModelProto:
-    """A network of half a million multiply-accumulates, most of whose time is the calls of its operators."""
+    """A network of half a million multiply-accumulates; the calls of its operators take most of its time."""
     network = reference_network("mobilenet_v2", width=0.1, resolution=32, classes=10)
     return network_model(network, batch=batch, rng=rng)
 

@@ -244,7 +244,7 @@ def judge(table: LatencyTable, sample: Sequence[KitNetwork], measured: Sequence[
 
 
 def _mean_ratio(ratios: FloatArray) -> tuple[float, float, float]:
-    """The geometric mean of ratios with its 95 % confidence interval; the logarithms count as normal."""
+    """The geometric mean of ratios with its 95 % confidence interval; it assumes normal logarithms."""
     logs = np.log(ratios)
     mean, half = float(logs.mean()), student_t(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
     return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
