@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from nas.cli.steps.context import Context, prefixed
 from nas.cli.steps.final.entries import PRETRAINED, SCRATCH, SUPERNET, Entry, baseline_weights
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.errors import UserError, unknown
+from nas.files import fields_of, read_json
 from nas.network import NetworkSpec
 from nas.search.results.results import read_winner
 
@@ -133,9 +133,10 @@ def _of_baseline(context: Context, entry: Entry) -> Beginning:
 
 def _origin_of_supernet(context: Context) -> dict[str, str] | None:
     """Returns where the supernet's first weights came from; ``None`` if it was trained from scratch."""
-    summary: dict[str, Any] = json.loads(context.path(supernet_step.FOLDER, "supernet.json").read_text())
-    init = summary.get("init")
-    return init and {name: str(init[name]) for name in ("name", "source", "licence", "sha256")}
+    path = context.path(supernet_step.FOLDER, "supernet.json")
+    init = read_json(path).get("init")
+    with fields_of(path, remedy="train the supernet again: nas train"):
+        return init and {name: str(init[name]) for name in ("name", "source", "licence", "sha256")}
 
 
 def teacher(context: Context) -> Teacher | None:
