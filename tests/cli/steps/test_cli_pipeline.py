@@ -350,8 +350,11 @@ def test_new_images_are_trained_on(tmp_path: Path) -> None:
         (["data.augment.crop_padding=1"], "data.augment.crop_padding is 1.0; give a fraction"),
         (["data.augment.rand_augment=-1"], "data.augment.rand_augment is -1; give a number of operations"),
         (["data.augment.erase=2"], "data.augment.erase is 2.0; give a share of the images, 0 to 1"),
-        (["finish.init=best"], "unknown finish.init 'best'; allowed: scratch, supernet"),
-        (["finish.teacher=resnet50"], "unknown finish.teacher 'resnet50'; "),
+        (["finish.init=best"], "unknown finish.init 'best'; allowed: pretrained, scratch, supernet"),
+        (
+            ["finish.teacher=resnet50"],
+            "finish.teacher: the weights of resnet50 are not here; set pretrained.download",
+        ),
         (["finish.distill=none"], "unknown finish.distill 'none'; allowed: alpha, soft"),
         (["finish.teacher_share=0"], "finish.teacher_share is 0.0; give the teacher's share of the loss"),
         (["finish.mixup=-1"], "finish.mixup is -1.0; give 0 for none, or a positive alpha"),
