@@ -174,15 +174,10 @@ def training(facts: Facts) -> Iterator[str]:
         return
     hyper = facts.training
     yield "## Training"
-    start = "Trained from scratch"
-    if facts.winner.init == "supernet":
-        start = "Started with the supernet's weights and trained"
     weighted = ", each class with the same share of the loss" if facts.class_weights else ""
-    if facts.winner.init == "pretrained":
-        start = "Started with pretrained weights and trained"
     yield (
-        f"{start} on the training images{weighted} (epochs {hyper['epochs']}, batch size "
-        f"{hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
+        f"{_STARTS[facts.winner.init]} on the training images{weighted} (epochs {hyper['epochs']}, "
+        f"batch size {hyper['batch_size']}, learning rate {hyper['learning_rate']:g}, weight decay "
         f"{hyper['weight_decay']:g}, label smoothing {hyper['label_smoothing']:g}); "
         f"{100 * facts.winner.validation_accuracy:.1f} % on the search-validation images."
     )
@@ -191,6 +186,13 @@ def training(facts: Facts) -> Iterator[str]:
     commit = f" at commit {code(facts.commit)}" if facts.commit else ""
     if programs:
         yield f"Finished {facts.trained} with {escaped(programs)}{commit}; seed {facts.images.seed}."
+
+
+_STARTS = {
+    "scratch": "Trained from scratch",
+    "supernet": "Started with the supernet's weights and trained",
+    "pretrained": "Started with pretrained weights and trained",
+}
 
 
 def _first_weights(facts: Facts) -> Iterator[str]:
