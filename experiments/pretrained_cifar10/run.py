@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py and measured.py
 
 from jobs import Job, configured, record_provenance, work
+from measured import measuring
 
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.final import export as export_step
@@ -30,10 +31,8 @@ from nas.cli.steps.final.method import method
 from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.table import table as table_step
-from nas.config import seconds
 from nas.errors import UserError
-from nas.files import read_json, write_json
-from nas.latency import load_table
+from nas.files import read_json
 from nas.network import NetworkSpec
 from nas.pipeline import Step, execute
 from nas.search.results.results import read_winner
@@ -126,7 +125,14 @@ def main(overrides: Sequence[str]) -> None:
         part.check(base)
         if part is not table_step or table_step.is_made(base):
             execute(part.step(base))
-    execute(measuring(base))
+    execute(
+        measuring(
+            base,
+            lambda: distinct(base),
+            table=base.path("scale", "table.json"),
+            inputs={"search's winner": base.path("search", "winner.json")},
+        )
+    )
     jobs: list[Job] = [(train, f"{each.name}/{seed}") for seed in SEEDS for each in SUBJECTS]
     try:
         work(jobs, settings, base.run_dir, processes=base.config.finish.workers or 2)
@@ -146,45 +152,6 @@ def distinct(base: Context) -> dict[NetworkSpec, str]:
     for each in SUBJECTS:
         names.setdefault(each.network(base), each.name)
     return names
-
-
-def measuring(base: Context) -> Step:
-    """Makes the step that measures all networks side by side."""
-    return Step(
-        name="measured",
-        folder=base.path("measured"),
-        settings={**base.settings("device", "seed"), "budget": base.config.measure.budget},
-        inputs={
-            "search's winner": base.path("search", "winner.json"),
-            "latency table": base.path("scale", "table.json"),
-        },
-        outputs=("measured.json",),
-        run=lambda folder: write_measured(base, folder),
-    )
-
-
-def write_measured(base: Context, folder: Path) -> None:
-    """Writes ``measured.json``: the networks' latencies with their intervals."""
-    from nas.latency.measure.networks import measure_networks
-
-    table = load_table(base.path("scale", "table.json"))
-    measured = measure_networks(
-        {name: network for network, name in distinct(base).items()},
-        device=base.device,
-        folder=folder,
-        budget_s=seconds(base.config.measure.budget, setting="measure.budget"),
-        usual=table.references_ms or None,
-        seed=base.config.seed,
-    )
-    write_json(
-        folder / "measured.json",
-        {
-            "machine": measured.device.machine,
-            "disturbed": measured.disturbed,
-            "slowdown": measured.slowdown,
-            "latencies": {name: dataclasses.asdict(each) for name, each in measured.latencies.items()},
-        },
-    )
 
 
 def train(settings: tuple[str, ...], name: str) -> None:
