@@ -8,7 +8,8 @@ from pathlib import Path
 from nas.errors import UserError
 from nas.files import write_text
 from nas.report import html
-from nas.report.figures import draw_comparison, draw_network, draw_pareto
+from nas.report.drawing import Drawn, draw
+from nas.report.figures import draw_comparison, draw_pareto
 from nas.report.figures.style import save
 from nas.report.files import PARETO, TRIALS, WINNER, read_search, winner_network
 from nas.report.results import RESULTS, read_table
@@ -50,7 +51,7 @@ def _summary(run_dir: Path) -> list[str]:
 
 
 def pictures(run_dir: Path, folder: Path) -> list[Path]:
-    """Writes stand-alone pictures as PNG and SVG: ``comparison``, ``pareto`` and ``network``.
+    """Writes stand-alone pictures: ``comparison`` and ``pareto`` as PNG and SVG, ``network`` as SVG.
 
     Args:
         run_dir: The run folder; pictures whose files are missing are left out.
@@ -69,13 +70,14 @@ def pictures(run_dir: Path, folder: Path) -> list[Path]:
         figures["comparison"] = draw_comparison(rows)
     if all((run_dir / path).is_file() for path in (PARETO, WINNER, TRIALS)):
         figures["pareto"] = draw_pareto(read_search(run_dir))
-    if (winner := winner_network(run_dir)) is not None:
-        figures["network"] = draw_network(winner[1])
     paths = []
     for name, figure in figures.items():
         for suffix in (".png", ".svg"):
             save(figure, path := folder / f"{name}{suffix}")
             paths.append(path)
+    if (winner := winner_network(run_dir)) is not None:
+        write_text(path := folder / "network.svg", draw([Drawn(*winner)]))
+        paths.append(path)
     return paths
 
 

@@ -14,10 +14,10 @@ from nas.files import read_json
 from nas.hardware import latency_unit
 from nas.report import html
 from nas.report.classes_section import classes
+from nas.report.drawing import Drawn, draw
 from nas.report.figures import (
     draw_comparison,
     draw_hypervolume,
-    draw_network,
     draw_pareto,
     draw_time,
     draw_training,
@@ -127,12 +127,12 @@ def winner(run_dir: Path) -> list[str]:
         command = f"nas search run_dir={run_dir.as_posix()}"
         return [html.missing("There is no winner yet; to find one, run", command)]
     description, network = choice
-    svg = to_svg(draw_network(network), name="network", title=f"The blocks of {description}")
+    svg = draw([Drawn(f"The blocks of {description}", network)])
     caption = (
         f"{description[0].upper()}{description[1:]}: {len(network.blocks)} blocks, "
         f"{network.macs * 1e-6:.2f} million MACs, {network.params * 1e-3:.1f} thousand parameters, "
-        f"resolution {network.resolution}. Height: side of the input. Kernel: side or sides of the kernels. "
-        "Channels and resolution: of the output."
+        f"resolution {network.resolution}. Height: sides of the feature maps before and after a block. "
+        "Width: channels of its output; pale, those of its widest inner layer."
     )
     return [html.figure(svg, caption, kind="strip"), *_time(run_dir)]
 

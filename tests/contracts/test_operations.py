@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from xml.etree import ElementTree
 
 import numpy as np
 import onnx
@@ -32,7 +33,7 @@ from nas.nn import Block, StaticNetwork
 from nas.nn.layers import _RUN
 from nas.quantization import SCHEMES, pairs, quantize, target_here
 from nas.report.cost import network_cost
-from nas.report.figures.network import draw_network
+from nas.report.drawing import Drawn, draw
 from nas.report.figures.roofline import _MARKERS, draw_roofline
 
 CHANNELS, SIZE, BATCH = 8, 6, 4
@@ -201,8 +202,8 @@ def test_a_drawing_shows_the_operation(kind: type[Op], number: int) -> None:
     spec = network(kind, number)
     device = Device(name="any", peak_flops={"fp32": 1e11}, bandwidth_bytes_per_s=1e10)
     cost = network_cost(spec, name="example", device=device)
-    for figure in (draw_network(spec), draw_roofline(cost)):
-        figure.canvas.draw()
+    ElementTree.fromstring(draw([Drawn("example", spec)]))
+    draw_roofline(cost).canvas.draw()
     op = spec.blocks[0].ops[-1]
     assert not op.macs or op.name in _MARKERS, f"give {op.name!r} a mark in nas/report/figures/roofline.py"
 

@@ -39,7 +39,7 @@ def test_its_report_lacks_nothing(extreme: Path, tmp_path: Path) -> None:
     text = " ".join(root.itertext())
     assert "Cannot be shown" not in text
     assert ("100.0 (92.9–100.0)" if share else "0.0 (0.0–7.1)") in text
-    assert len(pictures(extreme, tmp_path / "pictures")) == 6
+    assert len(pictures(extreme, tmp_path / "pictures")) == 5
 
 
 def test_its_table_is_printed(extreme: Path) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from nas.latency import LatencyTable
 from nas.network import NetworkSpec
-from nas.report.figures.network import kind_colours
-from nas.report.figures.style import GREY, new_figure, styled
+from nas.report.drawing.kinds import GREY_LIGHT, LIGHT, Kinds
+from nas.report.figures.style import new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,13 +21,15 @@ def draw_time(network: NetworkSpec, table: LatencyTable) -> Figure:
     parts = table.model.parts(network.blocks)
     assert parts is not None, "a table of whole networks has no latencies of blocks"
     figure, axes = new_figure(7.2, 0.24 * len(placed) + 1.2)
-    colours = kind_colours([block for _, block in placed])
+    classes = Kinds.of(network.blocks).classes
+    shades = {"kp": GREY_LIGHT, **{f"k{number}": colour for number, colour in enumerate(LIGHT)}}
     bars = [
-        (str(place), part, colours[block.KIND]) for (place, block), part in zip(placed, parts, strict=True)
+        (str(place), part, shades[classes[block.KIND]])
+        for (place, block), part in zip(placed, parts, strict=True)
     ]
-    bars.append(("once per network", total - sum(parts), GREY))
-    names, values, shades = zip(*bars, strict=True)
-    axes.barh(range(len(bars)), values, color=shades, height=0.72)
+    bars.append(("once per network", total - sum(parts), GREY_LIGHT))
+    names, values, colours = zip(*bars, strict=True)
+    axes.barh(range(len(bars)), values, color=colours, height=0.72)
     for y, value in enumerate(values):
         axes.annotate(
             f"{value / total:.0%}",
