@@ -15,10 +15,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported
 
 import numpy as np
+import optunas  # noqa: F401  registers its samplers
 
 from nas.hardware import detect
 from nas.latency import LatencyTable, load_table
@@ -31,7 +33,22 @@ from nas.training.evaluation import SubnetEvaluator
 from nas.training.optimization import Compute
 from nas.training.supernet import load_supernet
 
-SAMPLERS = ("random", "nsga2", "predictor")
+SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {}),
+    "nsga2": ("nsga2", {}),
+    "predictor": ("predictor", {}),
+    "Optuna's NSGA-II": ("optuna_nsga2", {}),
+    "the same with our operators": ("optuna_nsga2", {"own": True}),
+}
+"""Samplers with their options."""
+
+PAIRS = (
+    ("nsga2", "random"),
+    ("predictor", "random"),
+    ("predictor", "nsga2"),
+    ("nsga2", "Optuna's NSGA-II"),
+    ("nsga2", "the same with our operators"),
+)
 LEAST_ACCURACY = 0.5
 CHECKPOINTS = (30, 60, 120)
 
@@ -81,9 +98,9 @@ def main(run: Path, seeds: int, evaluations: int) -> None:
     for name, curve in curves.items():
         marks = sorted({min(at, evaluations) for at in CHECKPOINTS})
         cells = (f"{curve[:, at - 1].mean():.4f} ± {curve[:, at - 1].std():.4f} ({at})" for at in marks)
-        print(f"  {name:10}{'   '.join(cells)}")
+        print(f"  {name:28}{'   '.join(cells)}")
     wilcoxon = importlib.import_module("scipy.stats").wilcoxon
-    for first, second in (("nsga2", "random"), ("predictor", "random"), ("predictor", "nsga2")):
+    for first, second in PAIRS:
         mine, other = curves[first][:, -1], curves[second][:, -1]
         p, wins = wilcoxon(mine, other).pvalue, int((mine > other).sum())
         print(f"  {first} against {second}: better in {wins}/{seeds} seeds, p = {p:.4f}")
@@ -99,11 +116,12 @@ def one_search(
     reference: tuple[float, float],
 ) -> np.ndarray:
     """The hypervolume after each evaluation."""
+    sampler, options = SAMPLERS[name]
     with tempfile.TemporaryDirectory() as folder:
         study = Study(
             problem=Problem(space, 10, 1),
             goals=Goals([accuracy(score), latency(table)]),
-            sampler=make_sampler(name),
+            sampler=make_sampler(sampler, options),
             trials=evaluations,
             seed=seed,
             reference=reference,
