@@ -301,6 +301,8 @@ class FinishConfig(OptimizationConfig):
             published width start with their own pretrained weights, where train.init is set and theirs are
             at hand; others from scratch.
         scratch_control: Whether to train the winner from scratch too, if it inherits weights.
+        baseline_epochs: Epochs of the baselines and of the winner from scratch. null takes epochs, plus those
+            of the supernet where init is supernet, so that all networks have seen equally many images.
         teacher: A network that all networks learn from, beside the labels: supernet (the supernet's largest
             network), or the name or file of a pretrained network with the same classes; null for none.
         distill: How they learn from it: soft (its probabilities) or alpha (AlphaNet's adaptive divergence).
@@ -323,6 +325,7 @@ class FinishConfig(OptimizationConfig):
     baseline_resolution: int | None
     init: str
     scratch_control: bool
+    baseline_epochs: int | None
     teacher: str | None
     distill: str
     teacher_share: float

@@ -50,6 +50,21 @@ def test_the_winner_inherits_and_its_control_does_not(inherited: tuple[Path, str
     assert networks["control"]["inherited_accuracy"] is networks["baseline"]["inherited_accuracy"] is None
 
 
+def test_all_have_seen_equally_many_images(inherited: tuple[Path, str], finished: Run) -> None:
+    folder, out = inherited
+    networks = {
+        item["role"]: item["epochs"] for item in read_json(folder / "final" / "results.json")["networks"]
+    }
+    supernet = len((folder / "supernet" / "history.csv").read_text().splitlines()) - 1
+    own = networks["winner"]
+    assert supernet >= 1
+    assert networks == {"winner": own, "control": own + supernet, "baseline": own + supernet}
+    assert f"3 networks trained for {own} or {own + supernet} epochs each" in out
+    code, _, err = finished.nas("finish", *SETTINGS, "finish.baseline_epochs=0", f"run_dir={folder}")
+    assert code == 2
+    assert "finish.baseline_epochs is 0; give a number of epochs" in err
+
+
 def test_three_accuracies_stand_side_by_side(finished: Run, inherited: tuple[Path, str]) -> None:
     folder, _ = inherited
     winner, control = read_table(folder)[:2]

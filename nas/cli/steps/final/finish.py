@@ -15,7 +15,7 @@ from nas.cli.steps.final import budget, inheritance
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import changed_strides, check_baselines
 from nas.cli.steps.final.entries import Entry, baseline_note, entries
-from nas.cli.steps.final.method import epochs_in_words, method
+from nas.cli.steps.final.method import epochs_in_words, hyper, method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
@@ -160,7 +160,7 @@ def _finish(context: Context, folder: Path) -> None:
             CANDIDATE: budget.candidate(context),
         },
     )
-    say(f"final: {len(results)} networks trained for {epochs_in_words(context.config.finish)} each")
+    say(f"final: {len(results)} networks trained for {epochs_in_words(context, todo)} each")
 
 
 def _take_over(context: Context, todo: list[Entry], folder: Path) -> None:
@@ -242,18 +242,20 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     config, start = context.config.finish, inheritance.beginning(context, entry)
     data = start.data
     how = replace(method(config), teacher=inheritance.teacher(context))
+    optimization = hyper(context, entry)
+    steps = optimization.epochs * data.steps(optimization.batch_size)
     states = _states(folder, entry)
 
     def follow(now: Progress) -> None:
         bar.follow(now)
         check_parent()
 
-    with progress_bar(f"training {entry.name}", total=config.epochs * data.steps(config.batch_size)) as bar:
+    with progress_bar(f"training {entry.name}", total=steps) as bar:
         try:
             trained = train_network(
                 entry.network,
                 data=data,
-                hyper=hyperparameters(config),
+                hyper=optimization,
                 seed=context.config.seed,
                 method=how,
                 source=start.model,

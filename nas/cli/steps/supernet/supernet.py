@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nas.training.supernet import SupernetRecipe
 
 FOLDER = "supernet"
-OUTPUTS = ("weights.safetensors", "history.csv", "supernet.json")
+HISTORY = "history.csv"
+OUTPUTS = ("weights.safetensors", HISTORY, "supernet.json")
 
 _ONLY_WITH_INIT = {"freeze_epochs": 0, "inherited_rate": 1.0}
 """Settings that need inherited weights, and their values without any."""
