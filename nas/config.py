@@ -312,6 +312,8 @@ class FinishConfig(OptimizationConfig):
             each batch gets one of them.
         early_stop: Epochs without a better validation accuracy after which a network's training ends; the
             weights of its best epoch are taken. null trains for all epochs and takes the last weights.
+        int8_epochs: Last epochs in which all networks compute with the rounding of INT8 files
+            (quantisation-aware training), e.g. a tenth of the epochs; 0 is off.
         workers: Networks to train in parallel, one per process; null uses one per core when a CPU trains on
             images in memory, else one.
     """
@@ -332,6 +334,7 @@ class FinishConfig(OptimizationConfig):
     mixup: float
     cutmix: float
     early_stop: int | None
+    int8_epochs: int
     workers: int | None
 
     @property

@@ -211,7 +211,7 @@ def trained(
         data=base.data,
         hyper=replace(hyperparameters(base.config.finish), epochs=epochs),
         seed=seed,
-        method=method(base.config.finish),
+        method=method(base),
         source=source(base, subject),
         checkpoints=Checkpoints(
             folder=folder / "checkpoints", plan=checkpoint_plan(base.config.checkpoint), about=settings

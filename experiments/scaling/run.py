@@ -242,7 +242,7 @@ def write_trained(base: Context, network: NetworkSpec, *, seed: int, folder: Pat
     data = base.data
     config = base.config.finish
     model, history = fit_network(
-        network, data=data, hyper=hyperparameters(config), seed=seed, method=method(config)
+        network, data=data, hyper=hyperparameters(config), seed=seed, method=method(base)
     )
     with torch.no_grad(), data.compute.context():
         batches = data.plain(data.splits.test, resolution=network.resolution)

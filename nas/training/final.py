@@ -13,6 +13,7 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, inherit, zero_residual_scales
+from nas.quantization import SCHEMES, Scheme
 from nas.training.checkpoint import Checkpoints
 from nas.training.data import UNMIXED, Images, Mix, resize
 from nas.training.distillation import Teacher, label_loss
@@ -20,6 +21,7 @@ from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
 from nas.training.prepared import Prepared
+from nas.training.rounding import Rounded
 from nas.training.state import Randomness, Row
 
 CALIBRATION_IMAGES = 4096
@@ -36,15 +38,26 @@ class Method:
         patience: Epochs without a better validation accuracy after which the training stops and takes the
             weights of the best epoch; 0 trains for all epochs.
         teacher: A trained network that the network learns from, beside the labels.
+        int8_epochs: Last epochs in which the network computes with the rounding of its INT8 file.
+        int8: What that file rounds.
     """
 
     mix: Mix = UNMIXED
     patience: int = 0
     teacher: Teacher | None = None
+    int8_epochs: int = 0
+    int8: Scheme = SCHEMES["x86"]
 
     def __post_init__(self) -> None:
         if self.patience < 0:
             raise UserError(f"patience is {self.patience}; give a number of epochs, 0 for none")
+        if self.int8_epochs < 0:
+            raise UserError(f"int8_epochs is {self.int8_epochs}; give a number of epochs, 0 for none")
+        if self.int8_epochs and self.patience:
+            raise UserError(
+                f"int8_epochs is {self.int8_epochs}, but early_stop may end the training before the last "
+                "epochs; set one of them only"
+            )
 
 
 PLAIN = Method()
@@ -205,11 +218,17 @@ def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, metho
             return images
         return method.mix.mixed(images, classes=model.network.classes, steps=steps, rng=rng, first=first)
 
+    def rounded(x: Tensor) -> Tensor:
+        with Rounded(method.int8):  # the plain module: a compiled one would not see the rounding
+            return model(x)  # type: ignore[no-any-return]
+
     def backward(x: Tensor, y: Tensor, *, progress: float) -> StepResult:
         labels = partial(label_loss, y=y, smoothing=hyper.label_smoothing, class_weights=data.class_weights)
 
+        rounds = progress * hyper.epochs >= hyper.epochs - method.int8_epochs
         with data.compute.context():
-            logits = at_least_float32(run(resize(x, resolution)))
+            forward = rounded if rounds else run
+            logits = at_least_float32(forward(resize(x, resolution)))
             guide = None if teacher is None else teacher.logits(x, normalize=data.normalize)
         loss = labels(logits)
         if teacher is not None and guide is not None:

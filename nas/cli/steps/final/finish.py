@@ -69,7 +69,7 @@ def check(context: Context) -> None:
     check_baselines(context)
     context.check_data()
     hyperparameters(config)
-    method(config)
+    method(context)
     inheritance.check(context)
     if config.network is not None:
         read_network(Path(config.network))
@@ -239,9 +239,9 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     from nas.training.history_csv import write_csv
     from nas.training.weights import save_weights
 
-    config, start = context.config.finish, inheritance.beginning(context, entry)
+    start = inheritance.beginning(context, entry)
     data = start.data
-    how = replace(method(config), teacher=inheritance.teacher(context))
+    how = replace(method(context), teacher=inheritance.teacher(context))
     optimization = hyper(context, entry)
     steps = optimization.epochs * data.steps(optimization.batch_size)
     states = _states(folder, entry)

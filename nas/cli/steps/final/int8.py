@@ -77,8 +77,8 @@ def warn(artefact: Artefact, trained: dict[str, Any]) -> None:
     say(
         f"deploy: warning: {artefact.file} gives {parity.top1_agreement:.1%} of {parity.images} images the "
         f"trained network's class ({USUAL_AGREEMENT:.0%} is usual){_lost(artefact, trained)}. "
-        "export.int8_loss=1 keeps the layers in float that cost more than a point; export.calibration_images "
-        "gives more images"
+        "export.int8_loss=1 keeps the layers in float that cost more than a point; finish.int8_epochs trains "
+        "with the rounding; export.calibration_images gives more images"
     )
 
 

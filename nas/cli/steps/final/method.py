@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nas.cli.steps.context import Context, hyperparameters, prefixed
 from nas.cli.steps.final.entries import SUPERNET, Entry
 from nas.cli.steps.supernet import supernet as supernet_step
-from nas.config import FinishConfig
 from nas.errors import UserError
 from nas.report.files import read_csv
 
@@ -22,15 +21,17 @@ COMPARED = ("baseline", "control")
 """Roles of networks that see as many images as the winner did, supernet included."""
 
 
-def method(config: FinishConfig) -> Method:
+def method(context: Context) -> Method:
     """Makes the method of training from the configuration.
 
     Raises:
         UserError: If a value is out of range; the message starts with the setting's full name.
     """
+    from nas.quantization import scheme_of
     from nas.training.data import Mix
     from nas.training.final import Method
 
+    config, device = context.config.finish, context.device
     if config.early_stop is not None and config.early_stop < 1:
         raise UserError(
             f"finish.early_stop is {config.early_stop}; give a number of epochs, or null to train for all"
@@ -40,8 +41,17 @@ def method(config: FinishConfig) -> Method:
             f"finish.baseline_epochs is {config.baseline_epochs}; give a number of epochs, or null for "
             "as many as the winner has seen"
         )
+    if config.int8_epochs > config.epochs:
+        raise UserError(
+            f"finish.int8_epochs is {config.int8_epochs}; give at most the {config.epochs} of finish.epochs"
+        )
     with prefixed("finish."):
-        return Method(mix=Mix(mixup=config.mixup, cutmix=config.cutmix), patience=config.early_stop or 0)
+        return Method(
+            mix=Mix(mixup=config.mixup, cutmix=config.cutmix),
+            patience=config.early_stop or 0,
+            int8_epochs=config.int8_epochs,
+            int8=scheme_of(runtime=device.runtime, provider=device.provider),
+        )
 
 
 def hyper(context: Context, entry: Entry) -> Hyperparameters:

@@ -20,7 +20,7 @@ def check(context: Context) -> None:
     context.check_data()
     supernet_step.recipe(context)
     hyperparameters(context.config.finish)
-    method(context.config.finish)
+    method(context)
 
 
 def scores(context: Context, networks: Sequence[NetworkSpec]) -> list[float]:
@@ -64,7 +64,7 @@ def _trained(context: Context, network: NetworkSpec) -> float:
     hyper = replace(hyperparameters(context.config.finish), epochs=context.config.scale.score_epochs)
     splits = data.splits
     network = replace(network, classes=len(splits.classes), input_channels=splits.channels)
-    how = replace(method(context.config.finish), patience=0)  # the training is short as it is
+    how = replace(method(context), patience=0, int8_epochs=0)  # the training is short as it is
     model, _ = fit_network(network, data=data, hyper=hyper, seed=context.config.seed, method=how)
     batches = data.plain(splits.validation, resolution=network.resolution)
     return evaluate(model, batches, compute=data.compute).value

@@ -1,0 +1,77 @@
+"""Quantisation-aware training: a network learns with the rounding of its INT8 file (Jacob et al. 2018,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from nas.quantization import Scheme
+
+_WEIGHTED = frozenset({torch.conv2d, F.linear})
+_SUMS = frozenset({Tensor.add, Tensor.__add__, torch.add})
+_PRODUCTS = frozenset({Tensor.mul, Tensor.__mul__, torch.mul})
+_POOLS = frozenset({Tensor.mean, torch.mean, F.avg_pool2d, torch.sigmoid})
+_SMALLEST = 1e-6
+
+
+@final
+class Rounded(TorchFunctionMode):
+    """While it is entered, operations round what an INT8 file rounds, and gradients ignore the rounding.
+
+    Activations have one scale per tensor, from the range of the batch: a range of its own would be one more
+    state to save. Weights have one scale per output channel. BatchNorm multiplies whole output channels, so
+    that weights round alike before it and after it is folded into them.
+
+    Args:
+        scheme: What is rounded, and how.
+    """
+
+    def __init__(self, scheme: Scheme) -> None:
+        super().__init__()
+        self._scheme = scheme
+        kinds = {"Add": _SUMS, "Mul": _PRODUCTS, "GlobalAveragePool": _POOLS}
+        self._others = frozenset().union(*(kinds[kind] for kind in kinds if kind in scheme.kinds))
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in _WEIGHTED:
+            x, weight, *rest = args
+            args = (self.activation(x), self.weight(weight), *rest)
+        elif func in self._others:
+            args = tuple(self.activation(value) if _is_map(value) else value for value in args)
+        return func(*args, **(kwargs or {}))
+
+    def activation(self, x: Tensor) -> Tensor:
+        """Rounds activations of any shape to 8 bits."""
+        low, high = (bound.detach().float() for bound in x.aminmax())
+        low, high = low.clamp(max=0), high.clamp(min=0)
+        if self._scheme.unsigned:
+            scale = ((high - low) / 255).clamp(min=_SMALLEST)
+            zero, limits = (-low / scale).round().int(), (0, 255)
+        else:
+            scale = (torch.maximum(high, -low) / 127).clamp(min=_SMALLEST)
+            zero, limits = torch.zeros_like(scale, dtype=torch.int32), (-127, 127)
+        return torch.fake_quantize_per_tensor_affine(x.float(), scale, zero, *limits).to(x.dtype)
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """Rounds a weight (out, …) by output channel."""
+        limit = self._scheme.weight_limit
+        scale = (weight.detach().float().flatten(1).abs().amax(1) / limit).clamp(min=_SMALLEST)
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+        rounded = torch.fake_quantize_per_channel_affine(weight.float(), scale, zero, 0, -limit, limit)
+        return rounded.to(weight.dtype)
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 4
