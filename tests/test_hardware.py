@@ -7,7 +7,8 @@ import pytest
 
 from nas.blocks import Shape
 from nas.blocks.conv import ConvSpec
-from nas.blocks.ops import INPUT, Lowering
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT
 from nas.errors import UserError
 from nas.hardware import Device, boards, common_unit, describe_machine, detect, installed_version, roofline_ms
 from nas.network import reference_network

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import onnx
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from nas.blocks.token_ops import Attention
 from nas.errors import UserError
 from nas.latency.kit.graphs import network_model
 from nas.latency.kit.operators import optimised_operators
@@ -28,6 +29,7 @@ from nas.quantization import (
     target_here,
 )
 from nas.quantization.calibration import with_outputs
+from nas.quantization.sensitivity import split_layers
 from nas.quantization.sessions import open_session
 from nas.space import SearchSpace
 
@@ -122,10 +124,10 @@ def test_the_library_s_own_quantiser_leads_to_the_same_operators(model, tmp_path
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
-    theirs = collections.Counter(optimised_operators(onnx.load(str(tmp_path / "int8.onnx"))))
+    theirs = Counter(optimised_operators(onnx.load(str(tmp_path / "int8.onnx"))))
     ours = optimised_operators(quantize(model, target="x86", batches=images(model, 1)))
     theirs["DequantizeLinear"] -= 1
-    assert collections.Counter(ours) == theirs
+    assert Counter(ours) == theirs
     assert ours == optimised_operators(insert_pairs(model, assumed_ranges(model), scheme=SCHEMES["x86"]))
 
 
@@ -208,3 +210,38 @@ def test_a_convolution_that_stays_in_float_is_found(model):
     quantize_ = next(node for node in quantised.graph.node if pair.input[0] in node.output)
     convolution.input[0] = quantize_.input[0]
     assert float_convolutions(quantised) == [convolution.name]
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    space = SearchSpace.load("vit_32")
+    return network_model(space.network(space.smallest(), classes=10), rng=np.random.default_rng(0))
+
+
+def test_a_transformer_s_constant_products_run_in_int8_and_no_product_of_activations_does(transformer):
+    constants = {item.name for item in transformer.graph.initializer}
+    products = [node for node in transformer.graph.node if node.op_type == "MatMul"]
+    constant = [node for node in products if node.input[1] in constants]
+    assert len(constant) == 12 and len(products) - len(constant) == 4  # in two blocks
+    quantised = insert_pairs(transformer, assumed_ranges(transformer), scheme=SCHEMES["x86"])
+    run = Counter(optimised_operators(quantised))
+    assert (run["QLinearMatMul"], run["MatMul"], run["QGemm"], run["Gemm"]) == (12, 4, 1, 0)
+    assert float_convolutions(quantised) == []
+
+
+@pytest.mark.parametrize("target", SCHEMES)
+def test_a_transformer_computes_nearly_the_same_in_int8(transformer, target):
+    quantised = quantize(transformer, target=target, batches=images(transformer, 4))
+    assert sqnr_db(transformer, quantised, images(transformer, 1, seed=9)[0]) > 20
+
+
+def test_a_product_that_stays_in_float_is_found(transformer):
+    scheme = dataclasses.replace(SCHEMES["x86"], kinds=frozenset({"Conv", "Gemm"}))
+    quantised = insert_pairs(transformer, assumed_ranges(transformer), scheme=scheme)
+    assert len(float_convolutions(quantised)) == 12
+
+
+def test_the_macs_of_a_transformer_s_layers_are_those_of_its_constant_products(transformer):
+    network = SearchSpace.load("vit_32").network(SearchSpace.load("vit_32").smallest(), classes=10)
+    attention = sum(op.macs for block in network.blocks for op in block.ops if isinstance(op, Attention))
+    assert sum(layer.macs for layer in split_layers(transformer)) == network.macs - attention

@@ -17,7 +17,8 @@ from nas.blocks.base import (
     settings_from_dict,
     settings_type,
 )
-from nas.blocks.ops import ACTIVATIONS, INPUT, Lowering, MissingFormError, Op, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import ACTIVATIONS, INPUT, MissingFormError, Op, Shape
 
 __all__ = [
     "ACTIVATIONS",

@@ -113,9 +113,13 @@ class BlockSpec(ABC):
 
     @cached_property
     def key(self) -> str:
-        """The canonical string ``kind(field=value,…)``: the block's identity in tables."""
-        fields = ",".join(f"{field.name}={getattr(self, field.name)}" for field in dataclasses.fields(self))
-        return f"{self.KIND}({fields})"
+        """The canonical string ``kind(field=value,…)``: the block's identity in tables.
+
+        A field is left out where it has its default. So a kind can get new fields, and its earlier keys stay.
+        """
+        values = [(field, getattr(self, field.name)) for field in dataclasses.fields(self)]
+        shown = [f"{field.name}={value}" for field, value in values if value != field.default]
+        return f"{self.KIND}({','.join(shown)})"
 
 
 class BlockFormError(UserError):
@@ -249,7 +253,7 @@ def _type_name(field: dataclasses.Field[Any]) -> str:
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
-_POSITIVE = frozenset({"width", "stride", "kernel", "expand"})
+_POSITIVE = frozenset({"width", "stride", "kernel", "expand", "patch", "head_dim"})
 
 
 def _check_value(where: str, name: str, value: object, annotation: str) -> None:

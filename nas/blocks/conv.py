@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
-from nas.blocks.ops import INPUT, Lowering, Op, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Op, Shape
 
 
 @final

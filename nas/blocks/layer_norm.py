@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
-from nas.blocks.ops import INPUT, Lowering, Op, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Op, Shape
 
 
 @final
@@ -16,9 +17,11 @@ class LayerNormSpec(BlockSpec):
 
     KIND: ClassVar[str] = "layer_norm"
 
+    epsilon: float = 1e-6
+
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
-        net.layer_norm(INPUT, role="norm")
+        net.layer_norm(INPUT, role="norm", epsilon=self.epsilon)
         return net.ops
 
 
@@ -26,10 +29,17 @@ class LayerNormSpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(BlockSettings):
-    """Settings of a layer norm: none."""
+    """Settings of a layer norm: the number that it adds to the variance."""
 
     KIND: ClassVar[str] = "layer_norm"
     SPEC: ClassVar[type[BlockSpec]] = LayerNormSpec
 
+    epsilon: float = 1e-6
+
     def lower(self, shape: Shape, rounding: Rounding) -> LayerNormSpec:
-        return LayerNormSpec(in_channels=shape.channels, in_height=shape.height, in_width=shape.width)
+        return LayerNormSpec(
+            in_channels=shape.channels,
+            in_height=shape.height,
+            in_width=shape.width,
+            epsilon=self.epsilon,
+        )

@@ -98,6 +98,11 @@ class Op(ABC):
         """Elements that still cross memory if elementwise operations run inside others."""
         return self.moved_elements
 
+    @property
+    def scratch_elements(self) -> int:
+        """Elements of intermediate values that are in memory while no single kernel runs the operation."""
+        return 0
+
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
         """Bytes read and written in ``precision``, each tensor once; weights are read once for a batch."""
         activations = self.moved_elements - self.weight_elements
@@ -192,7 +197,7 @@ class Conv2d(Op):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Linear(Op):
-    """A matrix product of one vector (height and width 1) with a weight matrix."""
+    """A matrix product of the vector of each pixel with a weight matrix."""
 
     out_features: int
     bias: bool = True
@@ -203,7 +208,7 @@ class Linear(Op):
 
     @property
     def out_shape(self) -> Shape:
-        return Shape(self.out_features, 1, 1)
+        return Shape(self.out_features, self.in_shape.height, self.in_shape.width)
 
     @property
     def macs(self) -> int:
@@ -211,7 +216,7 @@ class Linear(Op):
 
     @property
     def params(self) -> int:
-        return self.macs + self.out_features * self.bias
+        return (self.in_shape.channels + self.bias) * self.out_features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,130 +340,3 @@ class LayerNorm(Op):
     @property
     def params(self) -> int:
         return 2 * self.in_shape.channels
-
-
-class Lowering:
-    """Collects the operations of one block. Each method appends one and returns its position.
-
-    >>> net = Lowering(Shape(3, 32, 32))
-    >>> net.activation(net.conv(INPUT, 16, role="conv", kernel=3, stride=2), "relu")
-    1
-    >>> net.ops[1].out_shape
-    Shape(channels=16, height=16, width=16)
-    """
-
-    def __init__(self, in_shape: Shape) -> None:
-        self._in_shape = in_shape
-        self._ops: list[Op] = []
-
-    @property
-    def ops(self) -> tuple[Op, ...]:
-        return tuple(self._ops)
-
-    def shape(self, x: int) -> Shape:
-        """The shape of the value at position ``x``."""
-        return self._in_shape if x == INPUT else self._ops[x].out_shape
-
-    def _append(self, op: Op) -> int:
-        if op.role and any(op.role == other.role for other in self._ops):
-            raise UserError(
-                f"role {op.role!r} stands twice in one block; give the weights of each operation a role of "
-                "their own"
-            )
-        self._ops.append(op)
-        return len(self._ops) - 1
-
-    def conv(
-        self,
-        x: int,
-        out_channels: int,
-        *,
-        role: str,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        padding: int | None = None,
-        norm: bool = True,
-        bias: bool = False,
-    ) -> int:
-        """A convolution, with BatchNorm unless ``norm`` is off."""
-        return self._append(
-            Conv2d(
-                in_shape=self.shape(x),
-                inputs=(x,),
-                role=role,
-                out_channels=out_channels,
-                kernel=kernel,
-                stride=stride,
-                groups=groups,
-                padding=padding,
-                norm=norm,
-                bias=bias,
-            )
-        )
-
-    def depthwise(
-        self, x: int, *, role: str, kernel: int, stride: int = 1, norm: bool = True, bias: bool = False
-    ) -> int:
-        """A convolution with one group per channel."""
-        channels = self.shape(x).channels
-        return self.conv(
-            x, channels, role=role, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias
-        )
-
-    def linear(self, x: int, out_features: int, *, role: str, bias: bool = True) -> int:
-        """A matrix product with a vector."""
-        return self._append(
-            Linear(in_shape=self.shape(x), inputs=(x,), role=role, out_features=out_features, bias=bias)
-        )
-
-    def activation(self, x: int, function: str) -> int:
-        """A nonlinearity; ``identity`` appends nothing."""
-        if function == "identity":
-            return x
-        return self._append(Activation(in_shape=self.shape(x), inputs=(x,), function=function))
-
-    def pool(
-        self, x: int, *, mode: str, kernel: int, stride: int, padding: int = 0, ceil: bool = False
-    ) -> int:
-        """A maximum or average over windows."""
-        return self._append(
-            Pool(
-                in_shape=self.shape(x),
-                inputs=(x,),
-                mode=mode,
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                ceil=ceil,
-            )
-        )
-
-    def global_pool(self, x: int) -> int:
-        """The mean over all pixels."""
-        return self._append(GlobalAveragePool(in_shape=self.shape(x), inputs=(x,)))
-
-    def add(self, x: int, y: int) -> int:
-        """The sum of two values of equal shape."""
-        assert self.shape(x) == self.shape(y), (self.shape(x), self.shape(y))
-        return self._append(Add(in_shape=self.shape(x), inputs=(x, y)))
-
-    def multiply(self, x: int, factors: int) -> int:
-        """A feature map times one factor per channel."""
-        return self._append(Multiply(in_shape=self.shape(x), inputs=(x, factors)))
-
-    def scale(self, x: int, *, role: str) -> int:
-        """A feature map times one learned factor per channel."""
-        return self._append(Scale(in_shape=self.shape(x), inputs=(x,), role=role))
-
-    def layer_norm(self, x: int, *, role: str) -> int:
-        """Normalisation over the channels of each pixel."""
-        return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role))
-
-    def squeeze_excite(self, x: int, squeeze: int, *, activation: str, gate: str) -> int:
-        """Channel attention (Hu et al. 2018, section 3): pool, two 1×1 convolutions, a gate, a product."""
-        y = self.conv(self.global_pool(x), squeeze, role="squeeze", norm=False, bias=True)
-        y = self.conv(
-            self.activation(y, activation), self.shape(x).channels, role="excite", norm=False, bias=True
-        )
-        return self.multiply(x, self.activation(y, gate))

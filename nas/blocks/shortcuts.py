@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nas.blocks.ops import INPUT, Lowering, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Shape
 from nas.errors import unknown
 
 SHORTCUTS = ("none", "projection", "pool_projection")

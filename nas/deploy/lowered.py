@@ -82,13 +82,10 @@ class _TrainedWriter(GraphWriter):
         )
         self._values = values
 
-    def weights(self, *shape: int, fan_in: int) -> str:
-        return self._next(shape)
-
-    def factors(self, *shape: int) -> str:
-        return self._next(shape)
-
-    def _next(self, shape: tuple[int, ...]) -> str:
+    def draw(self, *shape: int, fan_in: int) -> FloatArray:
         value = next(self._values)
         assert value.size == np.prod(shape), f"a parameter of shape {value.shape} where {shape} belongs"
-        return self.constant(value.reshape(shape))
+        return value.reshape(shape)
+
+    def factors(self, *shape: int) -> str:
+        return self.weights(*shape, fan_in=1)

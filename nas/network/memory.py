@@ -14,15 +14,21 @@ def weight_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
     return sum(block_weight_bytes(block, precision) for block in network.blocks)
 
 
-def peak_activation_bytes(network: NetworkSpec, precision: str = "fp32") -> int:
+def peak_activation_bytes(network: NetworkSpec, precision: str = "fp32", *, fused: bool = False) -> int:
     """Peak bytes of live feature maps, for one image.
 
     Operations run one after another, in the order of the lowering. While one runs, its inputs, its output and
     every value that a later one reads are in memory. An elementwise operation overwrites its first input if
     no later operation reads it (Lin et al. 2020, "MCUNet", section 3, for networks of any shape). Weights do
     not count.
+
+    Args:
+        network: The network.
+        precision: The precision of feature maps.
+        fused: Whether one kernel runs all of attention, so that its scores are never in memory (Dao et al.
+            2022, "FlashAttention", section 3.1).
     """
-    return max(block_activation_bytes(block, precision) for block in network.blocks)
+    return max(block_activation_bytes(block, precision, fused=fused) for block in network.blocks)
 
 
 def block_weight_bytes(block: BlockSpec, precision: str) -> int:
@@ -30,13 +36,13 @@ def block_weight_bytes(block: BlockSpec, precision: str) -> int:
     return sum(op.weight_elements for op in block.ops) * BYTES_PER_ELEMENT[precision]
 
 
-def block_activation_bytes(block: BlockSpec, precision: str) -> int:
+def block_activation_bytes(block: BlockSpec, precision: str, *, fused: bool = False) -> int:
     """The peak within one block, its input included. Blocks form a chain, so no other map is alive."""
-    return _peak_elements(block) * BYTES_PER_ELEMENT[precision]
+    return _peak_elements(block, fused) * BYTES_PER_ELEMENT[precision]
 
 
 @lru_cache(maxsize=100_000)
-def _peak_elements(block: BlockSpec) -> int:
+def _peak_elements(block: BlockSpec, fused: bool) -> int:
     ops = block.ops
     last_read = {INPUT: -1}
     for position, op in enumerate(ops):
@@ -47,7 +53,8 @@ def _peak_elements(block: BlockSpec) -> int:
         if _overwrites(op, position, last_read):
             alive.discard(op.inputs[0])
         alive.add(position)
-        peak = max(peak, sum(sizes[value] for value in alive))
+        scratch = 0 if fused else op.scratch_elements
+        peak = max(peak, sum(sizes[value] for value in alive) + scratch)
         alive -= {value for value in op.inputs if last_read[value] <= position}
     return peak
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from nas.blocks import INPUT, BlockSpec, forms_of, ops
+from nas.blocks import INPUT, BlockSpec, forms_of, ops, token_ops
 from nas.errors import UserError
+from nas.nn import token_layers  # noqa: F401  registers the forms of its operations
 from nas.nn.drop import drop_images
 from nas.nn.layers import ConvNorm, crop, layer, require_form, run
 
@@ -53,12 +55,13 @@ class Block(nn.Module):
             drop: In training mode, the share of the images without the branch beside an identity shortcut.
         """
         values: list[Tensor] = []
+        trunk = trunk_of(spec) if drop and self.training else frozenset[int]()
         for op in spec.ops:
             weights = self._modules[op.role] if op.role else None
             inputs = [x if i == INPUT else values[i] for i in op.inputs]
-            if drop and self.training and is_residual(op):
+            if drop and self.training and is_residual(op, trunk):
                 pairs = zip(op.inputs, inputs, strict=True)
-                inputs = [value if i == INPUT else drop_images(value, drop) for i, value in pairs]
+                inputs = [value if i in trunk else drop_images(value, drop) for i, value in pairs]
             values.append(run(op, weights, *inputs))
         return values[-1] if values else x
 
@@ -84,9 +87,24 @@ def by_role(specs: Iterable[BlockSpec]) -> dict[str, list[ops.Op]]:
     return {role: list(operations) for role, operations in roles.items()}
 
 
-def is_residual(op: ops.Op) -> bool:
-    """Whether an operation adds a branch to the block's own input."""
-    return isinstance(op, ops.Add) and INPUT in op.inputs
+@lru_cache(maxsize=2**14)
+def trunk_of(spec: BlockSpec) -> frozenset[int]:
+    """The positions of the values on the trunk: the block's input, and each sum of the trunk and a branch."""
+    trunk = {INPUT}
+    for position, op in enumerate(spec.ops):
+        if is_residual(op, trunk):
+            trunk.add(position)
+    return frozenset(trunk)
+
+
+def is_residual(op: ops.Op, trunk: Set[int]) -> bool:
+    """Whether an operation adds a branch to the trunk."""
+    return isinstance(op, ops.Add) and not trunk.isdisjoint(op.inputs)
+
+
+def has_shortcut(spec: BlockSpec) -> bool:
+    """Whether a block adds a branch to its own input."""
+    return len(trunk_of(spec)) > 1
 
 
 def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
@@ -96,7 +114,8 @@ def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
     """
     ends, others = set[str](), set[str]()
     for spec in specs:
-        added = {i for op in spec.ops if is_residual(op) for i in op.inputs if i != INPUT}
+        trunk = trunk_of(spec)
+        added = {i for op in spec.ops if is_residual(op, trunk) for i in op.inputs} - trunk
         here = {
             op.role for i, op in enumerate(spec.ops) if i in added and isinstance(op, ops.Conv2d) and op.norm
         }
@@ -147,7 +166,19 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
             out_features=max(op.out_features for op in linear),
             bias=any(op.bias for op in linear),
         )
+    if isinstance(widest, token_ops.Position):
+        _check_positions(operations, role=role)
     return widest
+
+
+def _check_positions(operations: Sequence[ops.Op], *, role: str) -> None:
+    """Checks that all tables of positions have one size."""
+    sizes = sorted({op.in_shape.pixels for op in operations})
+    if len(sizes) > 1:
+        raise UserError(
+            f"the table of positions {role!r} would be of {' and '.join(map(str, sizes))} tokens, and shares "
+            "its weights between none of them; keep one resolution, or a table for each space"
+        )
 
 
 def _covering_convolution(convolutions: Sequence[ops.Conv2d]) -> ops.Conv2d:

@@ -52,6 +52,11 @@ class Capacity:
                 raise UserError(f"{place}: {name} is {getattr(spec, name)}; the supernet has {offered}")
 
 
+def _without_size(spec: BlockSpec) -> tuple[object, ...]:
+    """The values of all fields but the size of the map, which decides no weight by itself."""
+    return tuple(getattr(spec, field.name) for field in fields(spec) if field.name not in _SIZES)
+
+
 def fixed_fields(spec: BlockSpec) -> tuple[str, ...]:
     """The fields of a specification that decide what runs, not how many weights."""
     names = (field.name for field in fields(spec))
@@ -75,15 +80,17 @@ class Capacities:
 
     @classmethod
     def of(cls, space: SearchSpace, *, classes: int, input_channels: int) -> Capacities:
-        """The capacities of a space. They depend on no resolution."""
-        places = space.blocks_by_place(
-            resolutions=(max(space.resolutions),), classes=classes, input_channels=input_channels
-        )
-        variants: dict[tuple[Place, str], list[BlockSpec]] = {}
-        for place, specs in places.items():
-            for spec in specs:
-                variants.setdefault((place, spec.KIND), []).append(spec)
-        return cls(space.name, variants, {key: Capacity.of(specs) for key, specs in variants.items()})
+        """The capacities of a space, at all of its resolutions: a window or a table depends on the map."""
+        variants: dict[tuple[Place, str], dict[tuple[object, ...], BlockSpec]] = {}
+        for resolution in sorted(space.resolutions, reverse=True):
+            places = space.blocks_by_place(
+                resolutions=(resolution,), classes=classes, input_channels=input_channels
+            )
+            for place, specs in places.items():
+                for spec in specs:
+                    variants.setdefault((place, spec.KIND), {}).setdefault(_without_size(spec), spec)
+        listed = {key: tuple(specs.values()) for key, specs in variants.items()}
+        return cls(space.name, listed, {key: Capacity.of(specs) for key, specs in listed.items()})
 
     def check(self, network: NetworkSpec) -> None:
         """Raises a ``UserError`` that names the first place and field of a network that does not fit."""

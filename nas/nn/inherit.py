@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nas.blocks import BlockSpec, ops
 from nas.network import NetworkSpec, Place
-from nas.nn.block import Block, is_residual, zero_residual_scales
+from nas.nn.block import Block, has_shortcut, zero_residual_scales
 from nas.nn.layers import Scale, crop
 from nas.nn.static import StaticBlock, StaticNetwork
 
@@ -80,7 +80,7 @@ def _deepen(block: StaticBlock, place: Place, *, last: StaticBlock | None) -> li
     if last is not None and last.spec.KIND == block.spec.KIND:
         _take(block.block, last.block)
     scales = [layer for layer in block.modules() if isinstance(layer, Scale)]
-    if not _has_shortcut(block.spec) or not (block.block.residual_ends or scales):
+    if not has_shortcut(block.spec) or not (block.block.residual_ends or scales):
         return [f"{place} is new and has no shortcut as which it could start"]
     zero_residual_scales(block)
     for role in block.block.residual_ends:
@@ -90,16 +90,12 @@ def _deepen(block: StaticBlock, place: Place, *, last: StaticBlock | None) -> li
     return []
 
 
-def _has_shortcut(spec: BlockSpec) -> bool:
-    return any(map(is_residual, spec.ops))
-
-
 def _changes(new: BlockSpec, old: BlockSpec, place: Place) -> list[str]:
     """What makes a block compute something else than the source's block of its place."""
     if _is_smaller(new, old):
         return [f"{place} is smaller than it was and loses channels or the rim of its kernels"]
-    if _has_shortcut(new) != _has_shortcut(old):
-        return [f"{place} {'gains' if _has_shortcut(new) else 'loses'} its shortcut"]
+    if has_shortcut(new) != has_shortcut(old):
+        return [f"{place} {'gains' if has_shortcut(new) else 'loses'} its shortcut"]
     norms = [op.in_shape.channels for op in new.ops if isinstance(op, ops.LayerNorm)]
     if norms != [op.in_shape.channels for op in old.ops if isinstance(op, ops.LayerNorm)]:
         return [f"{place} has a LayerNorm, which averages over its new channels too"]

@@ -160,15 +160,17 @@ class Linear(nn.Linear):
 
     def __init__(self, op: ops.Linear) -> None:
         super().__init__(op.in_shape.channels, op.out_features, bias=op.bias)
-        _draw(self.weight, std=0.01)
+        _draw(self.weight, std=0.01 if op.in_shape.pixels == 1 else 0.02)  # a classifier; DeiT's layers
         if op.bias:
             nn.init.zeros_(self.bias)
 
     def run(self, x: Tensor, op: ops.Linear) -> Tensor:
-        """(N, C, 1, 1) to (N, C', 1, 1)."""
+        """(N, C, H, W) to (N, C', H, W)."""
         weight = crop(self.weight, (op.out_features, op.in_shape.channels))
         bias = crop(self.bias, (op.out_features,)) if op.bias else None
-        return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+        if op.in_shape.pixels == 1:
+            return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+        return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
 
 class Scale(nn.Module):

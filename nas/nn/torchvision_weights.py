@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from nas.errors import UserError
 from nas.nn.layers import Scale
 from nas.nn.static import StaticNetwork
+from nas.nn.token_layers import Table
 
 Values = list[tuple[str, Tensor]]
 
@@ -19,10 +20,11 @@ Values = list[tuple[str, Tensor]]
 def take_torchvision_weights(network: StaticNetwork, source: nn.Module) -> None:
     """Copies every weight and statistic of a torchvision network of the same geometry.
 
-    Layers correspond by order within three groups: convolutions and matrix products, norms, layer scales. A
-    matrix product may become a 1×1 convolution with the same weights (ConvNeXt). If torchvision's BatchNorm
-    has another epsilon (0.001 in MobileNetV3 and the larger EfficientNets), the difference is added to the
-    running variance. Outputs in evaluation mode are the same, and the state holds the correction.
+    Layers correspond by order within four groups: convolutions and matrix products, norms, layer scales,
+    tables of transformers. A matrix product may become a 1×1 convolution with the same weights (ConvNeXt),
+    and one product for queries, keys and values becomes three. If torchvision's BatchNorm has another epsilon
+    (0.001 in MobileNetV3 and the larger EfficientNets), the difference is added to the running variance.
+    Outputs in evaluation mode are the same, and the state holds the correction.
 
     Args:
         network: A static network, e.g. ``StaticNetwork(reference_network("resnet50"))``.
@@ -31,7 +33,7 @@ def take_torchvision_weights(network: StaticNetwork, source: nn.Module) -> None:
     Raises:
         UserError: If the layers differ. The message names the first difference.
     """
-    for group in (_products, _norms, _scales):
+    for group in (_products, _norms, _scales, _tables):
         for mine, other in zip_longest(group(network), group(source)):
             if mine is None or other is None:
                 raise UserError(_difference(mine, other))
@@ -65,7 +67,17 @@ def _difference(mine: tuple[str, Values] | None, other: tuple[str, Values] | Non
 
 
 def _products(module: nn.Module) -> Iterator[tuple[str, Values]]:
-    yield from _layers(module, (nn.Conv2d, nn.Linear), lambda layer: list(layer.named_parameters()))
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.MultiheadAttention):
+            yield from _thirds(name, layer.in_proj_weight, layer.in_proj_bias)
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+            yield name, list(layer.named_parameters())
+
+
+def _thirds(name: str, weight: Tensor, bias: Tensor) -> Iterator[tuple[str, Values]]:
+    """The products for queries, keys and values, which are one below another in ``weight``."""
+    for part, own, shift in zip(("query", "key", "value"), weight.chunk(3), bias.chunk(3), strict=True):
+        yield f"{name}.{part}", [("weight", own), ("bias", shift)]
 
 
 def _norms(module: nn.Module) -> Iterator[tuple[str, Values]]:
@@ -84,6 +96,22 @@ def _scales(module: nn.Module) -> Iterator[tuple[str, Values]]:
         for own, parameter in layer.named_parameters(recurse=False):
             if own == "layer_scale":
                 yield name, [(own, parameter)]
+
+
+def _tables(module: nn.Module) -> Iterator[tuple[str, Values]]:
+    for name, layer in module.named_modules():
+        if isinstance(layer, Table):
+            yield name, [("weight", layer.weight)]
+        for own, parameter in layer.named_parameters(recurse=False):
+            if own in _OF_TORCHVISION:
+                yield name, [(own, _OF_TORCHVISION[own](parameter))]
+
+
+_OF_TORCHVISION: dict[str, Callable[[Tensor], Tensor]] = {
+    "class_token": lambda table: table[0, 0],
+    "pos_embedding": lambda table: table[0].T,
+}
+"""Tables by the name of their parameter in torchvision, with channels first."""
 
 
 def _layers(

@@ -13,7 +13,7 @@ from nas.blocks import INPUT, BlockSpec, ops
 from nas.errors import UserError
 from nas.network import CLASSIFIER, NetworkSpec, Place
 from nas.nn import Block, StaticNetwork, Supernet, zero_residual_scales
-from nas.nn.block import is_residual
+from nas.nn.block import has_shortcut
 from nas.nn.layers import BatchNorm2d, Scale, crop
 from nas.nn.static import StaticBlock
 from nas.pretrained.holding import aligned
@@ -149,10 +149,10 @@ def _deepen(
 ) -> None:
     """Begins a block beyond the network's depth as its shortcut, with the weights of the block before."""
     scales = [layer for layer in target.modules() if isinstance(layer, Scale)]
-    if not any(map(is_residual, spec.ops)) or not (target.residual_ends or scales):
+    if not has_shortcut(spec) or not (target.residual_ends or scales):
         taken.notes.append(f"{place} cannot begin as its shortcut and starts from scratch")
         return
-    if last is not None and last.spec.KIND == spec.KIND and any(map(is_residual, last.spec.ops)):
+    if last is not None and last.spec.KIND == spec.KIND and has_shortcut(last.spec):
         _take_block(target, last.block, names=names, taken=taken)
     zero_residual_scales(target)
     for role in target.residual_ends:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from nas.quantization.calibration import with_outputs
-from nas.quantization.schemes import WEIGHTED
+from nas.quantization.schemes import WEIGHTED, is_weighted
 from nas.quantization.sessions import open_session
 
 FloatArray = NDArray[np.float32]
@@ -37,7 +37,7 @@ def corrected_biases(
     layers = [
         node
         for node in model.graph.node
-        if node.op_type in WEIGHTED and node.name in rounded and len(node.input) == 3
+        if is_weighted(node, constants) and node.name in rounded and len(node.input) == 3
     ]
     if not layers:
         return {}

@@ -10,12 +10,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from nas.quantization.schemes import WEIGHTED, Scheme
+from nas.quantization.schemes import Scheme, is_weighted
 
 Range = tuple[float, float]
 
 _CLAMPS = frozenset({"Relu", "Clip"})  # runtimes drop these: the rounding of the operation before them clamps
-_PASSING = frozenset({"Flatten", "MaxPool", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_PASSING = frozenset({"Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
+_INTEGER = frozenset({"AveragePool", "Conv", "Gemm", "GlobalAveragePool"})  # these quantise what they read
 _POSITIVE = frozenset({"Relu", "Clip", "Sigmoid", "HardSigmoid"})
 
 
@@ -65,10 +66,27 @@ class _Rules:
     def __init__(self, graph: onnx.GraphProto, scheme: Scheme, in_float: Collection[str]) -> None:
         self.scheme, self._in_float = scheme, frozenset(in_float)
         self._makers = {node.output[0]: node.op_type for node in graph.node}
+        self._constants = {item.name: len(item.dims) for item in graph.initializer}
+        self._follows_product = _after_products(graph)
+
+    def weighted(self, node: onnx.NodeProto) -> bool:
+        """Whether an operation multiplies by constant weights."""
+        return is_weighted(node, self._constants)
 
     def quantised(self, node: onnx.NodeProto) -> bool:
         """Whether an operation runs in INT8."""
-        return node.op_type in self.scheme.kinds and node.name not in self._in_float
+        if node.op_type not in self.scheme.kinds or node.name in self._in_float:
+            return False
+        return self.weighted(node) or not self._stays_float(node)
+
+    def _stays_float(self, node: onnx.NodeProto) -> bool:
+        """Whether an operation belongs to the float part of a transformer.
+
+        These are products of two activations, sums with a learned table or bias, and elementwise operations
+        between a matrix product and the next norm, which reads floats.
+        """
+        table = node.op_type == "Add" and any(self._constants.get(name, 0) for name in node.input)
+        return table or node.op_type == "MatMul" or node.output[0] in self._follows_product
 
     def read_quantised(self, node: onnx.NodeProto) -> Sequence[str]:
         """The inputs of an operation that have to be quantised, without weights and biases.
@@ -77,14 +95,25 @@ class _Rules:
         an input of the fused operation.
         """
         if self.quantised(node):
-            return list(node.input)[: 1 if node.op_type in WEIGHTED else None]
+            return list(node.input)[: 1 if self.weighted(node) else None]
         if node.op_type == "Add" and not self.scheme.outputs and node.name not in self._in_float:
+            if self._stays_float(node):
+                return ()
             return [name for name in node.input if self._makers.get(name) != "Conv"]
         return ()
 
     def is_score(self, name: str) -> bool:
         """Whether a value comes from a matrix product; as the output of a network it is not rounded."""
         return self._makers.get(name) == "Gemm"
+
+
+def _after_products(graph: onnx.GraphProto) -> set[str]:
+    """The values that follow a ``MatMul`` without an operation between that gives integers."""
+    found: set[str] = set()
+    for node in graph.node:
+        if node.op_type == "MatMul" or (node.op_type not in _INTEGER and not found.isdisjoint(node.input)):
+            found.add(node.output[0])
+    return found
 
 
 def _paired(graph: onnx.GraphProto, rules: _Rules) -> set[str]:
@@ -170,7 +199,7 @@ class _Writer:
         names = [_pair_name(n) if n in quantised & self._encodings.keys() else n for n in node.input]
         if not self._rules.quantised(node):
             return names
-        if node.op_type in WEIGHTED:
+        if self._rules.weighted(node):
             names[1:] = self._weights(node)
         else:
             names = [self._operand(name) if name in self._constants else name for name in names]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
+import onnx
 
-WEIGHTED = frozenset({"Conv", "Gemm"})
-"""Operations with weights, which are quantised per output channel."""
+WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
+"""Operations with weights, which are quantised per output channel; ``MatMul`` only with constant weights."""
+
+
+def is_weighted(node: onnx.NodeProto, constants: Container[str]) -> bool:
+    """Whether an operation multiplies an activation by constant weights."""
+    return node.op_type in WEIGHTED and node.input[1] in constants
 
 
 @final
@@ -46,7 +53,7 @@ class Scheme:
         return np.uint8 if self.unsigned else np.int8
 
 
-_EVERYWHERE = frozenset({"Conv", "Gemm", "Add", "Mul", "GlobalAveragePool", "AveragePool", "Sigmoid"})
+_EVERYWHERE = frozenset({*WEIGHTED, "Add", "Mul", "GlobalAveragePool", "AveragePool", "Sigmoid"})
 
 SCHEMES = {
     "x86": Scheme(unsigned=True, kinds=_EVERYWHERE, outputs=True, biases=True),

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from nas.quantization.schemes import WEIGHTED
+from nas.quantization.schemes import is_weighted
 
 Outputs = Callable[[onnx.ModelProto], NDArray[np.float32]]
 """Maps a model to its outputs on the images that rank layers."""
@@ -64,8 +64,9 @@ class Mixed:
 def split_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     """The layers of a float model, in order."""
     groups: list[list[onnx.NodeProto]] = []
+    constants = {item.name for item in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in WEIGHTED:
+        if is_weighted(node, constants):
             groups.append([])
         if groups:
             groups[-1].append(node)
@@ -85,10 +86,15 @@ def _macs(model: onnx.ModelProto) -> dict[str, int]:
     }
     sizes = {item.name: math.prod(item.dims) for item in model.graph.initializer}
     return {
-        node.name: sizes[node.input[1]] * math.prod(shapes[node.output[0]][2:])
+        node.name: sizes[node.input[1]] * math.prod(_positions(node, shapes[node.output[0]]))
         for node in model.graph.node
-        if node.op_type in WEIGHTED
+        if is_weighted(node, sizes)
     }
+
+
+def _positions(node: onnx.NodeProto, shape: list[int]) -> list[int]:
+    """The sizes of an output other than its images and channels, which a ``MatMul`` has last."""
+    return shape[1:-1] if node.op_type == "MatMul" else shape[2:]
 
 
 def rank_layers(model: onnx.ModelProto, insert: Insert, *, outputs: Outputs) -> tuple[Layer, ...]:

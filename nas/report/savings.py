@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from nas.blocks.ops import INPUT, Conv2d, Lowering, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Conv2d, Shape
 from nas.errors import UserError
 
 EXPANSIONS = (1, 2, 3, 6)

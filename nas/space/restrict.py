@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nas.blocks import BlockSpec, Shape, field_names, settings_type
-from nas.blocks.ops import Conv2d
+from nas.blocks.ops import Conv2d, Linear
 from nas.errors import UserError
 from nas.network import Place, lower
 from nas.space.architecture import Choice
@@ -130,6 +130,6 @@ def _blocks_with(
 
 def _inner_channels(block: BlockSpec) -> set[int]:
     """The numbers of channels inside a block, without those of squeeze-excite."""
-    convolutions = [op for op in block.ops if isinstance(op, Conv2d) and op.in_shape.pixels > 1]
+    layers = [op for op in block.ops if isinstance(op, Conv2d | Linear) and op.in_shape.pixels > 1]
     outside = {block.in_shape.channels, block.out_shape.channels}
-    return {op.out_channels for op in convolutions} - outside
+    return {op.out_shape.channels for op in layers} - outside

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nas.blocks.fusion import fused
-from nas.blocks.ops import INPUT, Elementwise, Lowering, Op, Shape
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Elementwise, Op, Shape
 from nas.network import reference_names, reference_network
 
 SHAPE = Shape(8, 5, 7)

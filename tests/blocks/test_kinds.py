@@ -9,6 +9,7 @@ import pytest
 from nas.blocks import BlockSpec, Rounding, Shape, block_kinds, make_settings, parse_key
 from nas.blocks.operation import OPERATIONS
 from nas.blocks.ops import Conv2d, Pool
+from nas.errors import UserError
 
 IN = Shape(16, 9, 9)
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -25,7 +26,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "max_pool": {},
     "pool": {},
     "layer_norm": {},
+    "tokens": {"width": 24, "patch": 4},
+    "first_token": {},
+    "vit": {"heads": 2, "head_dim": 8},
 }
+SIDES = {"pool": 1, "first_token": 1, "layer_norm": 9, "vit": 9, "convnext": 4, "patchify": 2, "tokens": 2}
 
 
 def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:
@@ -46,7 +51,7 @@ def test_geometry(kind: str, fields: dict[str, Any]) -> None:
     assert spec.in_shape == IN
     assert parse_key(spec.key) == spec
     assert spec.out_shape.channels == fields.get("width", 16)
-    expected = {"pool": 1, "layer_norm": 9, "convnext": 4, "patchify": 2}.get(kind, 5)
+    expected = SIDES.get(kind, 5)
     assert spec.out_shape.height == spec.out_shape.width == expected
 
 
@@ -158,3 +163,33 @@ def test_inverted_residual_takes_squeeze_of_what_it_says() -> None:
         "inverted_residual", {"width": 24, "expand": 6, "squeeze": 0.25, "squeeze_of": "input"}
     ).lower(IN, Rounding(squeeze_divisor=1))
     assert (of_expanded.squeeze_channels, of_input.squeeze_channels) == (24, 4)  # type: ignore[attr-defined]
+
+
+def test_tokens_are_patches_with_a_class_token_and_a_table_of_positions() -> None:
+    spec = lower("tokens", width=24, patch=4, class_token=True, norm=True)
+    assert roles(spec) == ["embed", "norm", "token", "position"]
+    assert (spec.macs, spec.out_shape) == (4 * 16 * 16 * 24, Shape(24, 5, 1))
+    assert spec.params == 16 * 16 * 24 + 24 + 2 * 24 + 24 + 5 * 24
+    assert lower("tokens", width=24, patch=4, position=False).out_shape == Shape(24, 2, 2)
+
+
+def test_a_vit_block_is_attention_and_a_feed_forward_network() -> None:
+    spec = lower("vit", heads=2, head_dim=8, expand=3)
+    assert roles(spec) == [
+        *("attention_norm", "query", "key", "value", "attended"),
+        *("norm", "expand", "project"),
+    ]
+    assert spec.macs == 81 * 4 * 16 * 16 + 2 * 81**2 * 16 + 81 * 2 * 16 * 48
+    assert spec.params == 2 * 32 + 4 * (256 + 16) + 2 * 16 * 48 + 48 + 16
+    scaled = lower("vit", heads=2, head_dim=8, expand=3, scale=True)
+    assert scaled.params == spec.params + 2 * 16
+
+
+@pytest.mark.parametrize(("width", "heads"), [(192, 3), (96, 1), (16, 1)])
+def test_a_vit_block_has_as_many_heads_as_fit_into_its_width(width: int, heads: int) -> None:
+    assert lower("vit", Shape(width, 4, 4)).attention_channels == 64 * heads  # type: ignore[attr-defined]
+
+
+def test_an_image_smaller_than_a_patch_is_refused() -> None:
+    with pytest.raises(UserError, match=r"an image of 9×9 pixels holds no patch of 16×16; use smaller patch"):
+        lower("tokens", width=24)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nas.blocks.lowering import Lowering
 from nas.blocks.ops import (
     INPUT,
     Activation,
@@ -14,13 +15,14 @@ from nas.blocks.ops import (
     GlobalAveragePool,
     LayerNorm,
     Linear,
-    Lowering,
     Multiply,
     Op,
     Pool,
     Scale,
     Shape,
 )
+from nas.blocks.token_ops import Attention, First, Position, Prepend
+from nas.errors import UserError
 
 SHAPE = Shape(8, 7, 5)
 
@@ -82,6 +84,11 @@ def test_a_pool_s_shape_is_pytorch_s(
         (Multiply(in_shape=SHAPE), 0, 0, 280 + 8 + 280),
         (Scale(in_shape=SHAPE, role="s"), 0, 8, 560 + 8),
         (LayerNorm(in_shape=SHAPE, role="n"), 0, 16, 560 + 16),
+        (Linear(in_shape=SHAPE, role="l", out_features=3), 24 * 35, 27, 280 + 105 + 27),
+        (Attention(in_shape=SHAPE, heads=2, value_channels=6), 35**2 * 14, 0, (8 + 8 + 6 + 6) * 35),
+        (Position(in_shape=SHAPE, role="p"), 0, 280, 3 * 280),
+        (Prepend(in_shape=SHAPE, role="t"), 0, 8, 280 + 288 + 8),
+        (First(in_shape=SHAPE), 0, 0, 16),
     ],
     ids=lambda value: value.name if isinstance(value, Op) else str(value),
 )
@@ -110,3 +117,15 @@ def test_a_lowering_is_a_graph() -> None:
     net.add(net.activation(x, "identity"), INPUT)
     assert [op.inputs for op in net.ops] == [(-1,), (0,), (1,), (2,), (3,), (-1, 4), (5, -1)]
     assert net.ops[-1].out_shape == SHAPE
+
+
+def test_attention_without_a_fused_kernel_holds_the_scores_of_all_pairs() -> None:
+    op = Attention(in_shape=SHAPE, heads=2, value_channels=6)
+    assert (op.scratch_elements, op.out_shape) == (2 * 35**2, Shape(6, 7, 5))
+    assert Conv2d(in_shape=SHAPE, role="c", out_channels=4, kernel=3).scratch_elements == 0
+
+
+@pytest.mark.parametrize(("channels", "value_channels", "heads"), [(8, 6, 4), (8, 8, 3), (8, 8, 0)])
+def test_heads_that_do_not_divide_are_refused(channels: int, value_channels: int, heads: int) -> None:
+    with pytest.raises(UserError, match=f"channels cannot have {heads} heads; the channels must be a multip"):
+        Attention(in_shape=Shape(channels, 2, 2), heads=heads, value_channels=value_channels)

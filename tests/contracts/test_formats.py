@@ -32,7 +32,7 @@ from nas.deploy.formats.pytorch import load_module
 from nas.deploy.formats.tensorrt import builds_here
 from nas.deploy.isolated import convert
 from nas.deploy.parity import ParityError
-from nas.deploy.python_source import python_of
+from nas.deploy.python_code import python_of
 from nas.deploy.readme import write_readme
 from nas.errors import UserError
 from nas.latency.kit.graphs import write_op

@@ -19,11 +19,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nas.blocks import INPUT, BlockSettings, BlockSpec, Lowering, Op, Rounding, Shape, make_settings, ops
+from nas.blocks import (
+    INPUT,
+    BlockSettings,
+    BlockSpec,
+    Lowering,
+    Op,
+    Rounding,
+    Shape,
+    make_settings,
+    ops,
+    token_ops,
+)
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.lowered import write_network
 from nas.deploy.onnx import Metadata
-from nas.deploy.python_source import write_python
+from nas.deploy.python_code import write_python
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.latency.kit.graphs import block_model
@@ -38,6 +49,16 @@ from nas.report.figures.roofline import _MARKERS, draw_roofline
 
 CHANNELS, SIZE, BATCH = 8, 6, 4
 
+
+def _three(net: Lowering, channels: int, value_channels: int) -> tuple[int, int, int]:
+    """Queries, keys and values."""
+    return (
+        net.linear(INPUT, channels, role="query"),
+        net.linear(INPUT, channels, role="key"),
+        net.linear(INPUT, value_channels, role="value"),
+    )
+
+
 EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
     ops.Conv2d: (
         lambda net: net.conv(INPUT, 12, role="own", kernel=3, stride=2),
@@ -47,6 +68,8 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
     ops.Linear: (
         lambda net: net.linear(net.global_pool(INPUT), 5, role="own"),
         lambda net: net.linear(net.global_pool(INPUT), 5, role="own", bias=False),
+        lambda net: net.linear(INPUT, 12, role="own"),
+        lambda net: net.linear(net.activation(net.linear(INPUT, 12, role="first"), "gelu"), 5, role="own"),
     ),
     ops.Activation: tuple(
         lambda net, name=name: net.activation(INPUT, name)  # type: ignore[misc]
@@ -62,13 +85,26 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
     ops.Multiply: (lambda net: net.multiply(INPUT, net.activation(net.global_pool(INPUT), "sigmoid")),),
     ops.Scale: (lambda net: net.scale(INPUT, role="own"),),
     ops.LayerNorm: (lambda net: net.layer_norm(INPUT, role="own"),),
+    token_ops.Attention: (
+        lambda net: net.attention(*_three(net, 8, 8), heads=2),
+        lambda net: net.attention(*_three(net, 12, 6), heads=3),
+    ),
+    token_ops.Position: (
+        lambda net: net.position(INPUT, role="own"),
+        lambda net: net.position(net.linear(INPUT, 8, role="linear"), role="own"),
+    ),
+    token_ops.Prepend: (lambda net: net.prepend(INPUT, role="own"),),
+    token_ops.First: (
+        lambda net: net.first(INPUT),
+        lambda net: net.first(net.attention(*(net.prepend(INPUT, role="token"),) * 3, heads=2)),
+    ),
 }
 """For each type of operation, lowerings that end in it."""
 
 CASES = [(kind, number) for kind, builders in EXAMPLES.items() for number in range(len(builders))]
 BY_CASE = pytest.mark.parametrize(("kind", "number"), CASES)
 
-FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization"}
+FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization", "Pad", "ReduceMean", "Softmax"}
 """ONNX operations that stay in float in an INT8 model."""
 
 

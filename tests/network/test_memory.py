@@ -48,6 +48,13 @@ def test_a_shortcut_keeps_the_input_of_its_block() -> None:
     assert peak_activation_bytes(network(conv(), wider)) == 4 * (64 + 64) * 64
 
 
+def test_attention_holds_its_scores_unless_one_kernel_runs_it() -> None:
+    # 197 tokens of 768 channels: the shortcut, q, k, v and the output, and 12 heads of scores.
+    assert peak_activation_bytes(reference_network("vit_b_16"), "int8") == 5 * 768 * 197 + 12 * 197**2
+    # Fused, the peak is in the feed-forward network: the shortcut, what it reads, and 3072 channels.
+    assert peak_activation_bytes(reference_network("vit_b_16"), "int8", fused=True) == 6 * 768 * 197
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "efficientnet_b0"])
 def test_weights_are_parameters_with_batchnorm_folded(name: str) -> None:
     spec = reference_network(name)

@@ -47,6 +47,11 @@ REQUIRED = [
     "resnet50",
     "resnet152",
     "convnext_tiny",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_l_16",
+    "deit_tiny",
+    "deit_small",
 ]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
@@ -66,6 +71,11 @@ PUBLISHED = {
     "resnet50": (25.6, 4089),
     "resnet152": (60.2, 11514),
     "convnext_tiny": (28.6, 4456),
+    "vit_b_16": (86.6, 17564),
+    "vit_b_32": (88.2, 4409),
+    "vit_l_16": (304.3, 61555),
+    "deit_tiny": (5.7, 1254),
+    "deit_small": (22.1, 4599),
 }
 
 
@@ -76,6 +86,7 @@ def torchvision_params(name: str, **arguments: object) -> int:
 
 def counted_macs(network: NetworkSpec, build: Callable[[], nn.Module] | None = None) -> int:
     """What PyTorch's own counter sees in the static module, or in another one for the same images."""
+    torch.backends.mha.set_fastpath_enabled(False)  # torchvision's attention is opaque to the counter in it
     with torch.device("meta"):
         module = (build() if build else StaticNetwork(network)).eval()
         images = torch.empty(1, network.input_channels, network.resolution, network.resolution)
@@ -239,6 +250,7 @@ FAMILIES = (
     "resnet20",
     "resnet50",
     "convnext_tiny",
+    "deit_tiny",
 )
 
 

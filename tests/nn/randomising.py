@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nas.nn.layers import Scale
+from nas.nn.token_layers import Table
 
 
 @torch.no_grad()
@@ -18,9 +19,13 @@ def randomise(network: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.01, 1.5)
+        if isinstance(module, nn.Linear) and not module.weight.any():  # ViT's classifier
+            module.weight.normal_(0, 0.05)
         for name, parameter in module.named_parameters(recurse=False):
             if name == "layer_scale" or isinstance(module, Scale):
                 parameter.uniform_(0.1, 0.5)
+            if name in ("class_token", "pos_embedding") or isinstance(module, Table):
+                parameter.normal_(0, 0.5)
 
 
 @torch.no_grad()

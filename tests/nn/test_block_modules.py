@@ -43,6 +43,11 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("convnext", {"width": 24, "kernel": 3}),
     ("patchify", {"width": 24}),
     ("layer_norm", {}),
+    ("tokens", {"width": 24, "patch": 4}),
+    ("tokens", {"width": 24, "patch": 2, "class_token": True, "norm": True, "epsilon": 1e-5}),
+    ("first_token", {}),
+    ("vit", {"heads": 2, "head_dim": 8}),
+    ("vit", {"heads": 3, "head_dim": 4, "expand": 2, "activation": "hard_swish", "scale": True}),
     ("pool", {}),
     ("max_pool", {}),
     *(

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from nas.deploy.formats.pytorch import load_module
 from nas.deploy.lowered import write_network
 from nas.deploy.onnx import Metadata
-from nas.deploy.python_source import write_python
+from nas.deploy.python_code import write_python
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, Supernet

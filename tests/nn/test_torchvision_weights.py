@@ -21,13 +21,15 @@ SMALL = {
     "mobilenet_v3_small": 64,
     "resnet18": 64,
     "resnet50": 64,
+    "vit_b_32": 224,
 }
 SLOW = sorted(name for name in reference_names() if hasattr(torchvision.models, name) and name not in SMALL)
 
 
 def check(name: str, resolution: int) -> None:
     torch.manual_seed(0)
-    source = getattr(torchvision.models, name)(num_classes=10)
+    size = {"image_size": resolution} if name.startswith("vit") else {}
+    source = getattr(torchvision.models, name)(num_classes=10, **size)
     randomise(source)
     images = torch.randn(4, 3, resolution, resolution)
     tame(source, images)

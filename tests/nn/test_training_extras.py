@@ -122,6 +122,21 @@ def test_dropped_branches_leave_the_shortcut_and_keep_the_mean() -> None:
     assert ones.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
+def test_each_branch_of_a_transformer_s_block_is_dropped_by_itself() -> None:
+    spec = make_settings("vit", {"heads": 1, "head_dim": 8}).lower(Shape(8, 2, 2), Rounding())
+    block, x = Block([spec]), torch.randn(4000, 8, 2, 2)
+    with torch.no_grad():
+        block.get_parameter("attended.bias").fill_(1000.0)
+        block.get_parameter("project.bias").fill_(10.0)
+        added = (block(x, spec, drop=0.25) - x).flatten(1).mean(1) * 0.75
+    kinds = {
+        name: (added - value).abs().lt(2).float().mean().item()
+        for name, value in (("none", 0), ("second", 10), ("first", 1000), ("both", 1010))
+    }
+    expected = {"none": 0.0625, "second": 0.1875, "first": 0.1875, "both": 0.5625}
+    assert kinds == pytest.approx(expected, abs=0.03)
+
+
 def test_without_a_shortcut_nothing_is_dropped() -> None:
     spec = make_settings("inverted_residual", {"width": 16}).lower(Shape(8, 6, 6), Rounding())
     block, x = Block([spec]), torch.randn(64, 8, 6, 6)

@@ -40,6 +40,7 @@ EXPECTED = {
         "mixed",
         "mixed_32",
     ),
+    *("autoformer_tiny", "vit_32"),
 }
 
 

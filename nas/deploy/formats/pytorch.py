@@ -53,7 +53,7 @@ def write_module(source: Source, path: Path) -> None:
     from safetensors.torch import save_file
 
     from nas.deploy.onnx import read_metadata
-    from nas.deploy.python_source import write_python
+    from nas.deploy.python_code import write_python
 
     about = read_metadata(source.onnx)
     text, state = write_python(source.model, name=source.onnx.stem, about=about)

@@ -45,7 +45,8 @@ def in_precision(model: onnx.ModelProto, *, device: Device) -> onnx.ModelProto:
     quantised = insert_pairs(model, assumed_ranges(model), scheme=scheme)
     if left := float_convolutions(quantised):
         raise UserError(
-            f"the INT8 model leaves {len(left)} of its convolutions in float ({', '.join(left[:3])}); "
+            f"the INT8 model leaves {len(left)} of its convolutions or products in float "
+            f"({', '.join(left[:3])}); "
             "measure in fp32, or leave these blocks out of the space"
         )
     return quantised
@@ -65,14 +66,19 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def float_convolutions(model: onnx.ModelProto) -> list[str]:
-    """Convolutions of a model with QDQ pairs that would run in float.
+    """Convolutions and products with constant weights of a model with QDQ pairs that would run in float.
 
     Their data or weights do not come from a DequantizeLinear. If outputs are quantised too, as on a CPU, they
     also include the convolutions that ONNX Runtime's optimisation leaves in float.
     """
     made = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    bare = [node.name for node in convolutions if not made.issuperset(node.input[:2])]
+    weights = made | {item.name for item in model.graph.initializer}
+    layers = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Conv" or (node.op_type == "MatMul" and node.input[1] in weights)
+    ]
+    bare = [node.name for node in layers if not made.issuperset(node.input[:2])]
     if bare or not _is_unsigned(model):
         return bare
     return [name for name in optimised_operators(model) if name.split("+")[0] == "Conv"]

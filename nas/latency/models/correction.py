@@ -13,9 +13,9 @@ from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
 from nas.errors import UserError
 from nas.gaussian import Hyper, Prior, fit_process
-from nas.latency.models.features import COLUMN, KINDS, ROOFLINE, block_features
+from nas.latency.models.features import COLUMN, KINDS, ROOFLINE, TOKENS, block_features
 
-_COUNTED = tuple(name for name in (*ROOFLINE, *KINDS) if name != "networks")
+_COUNTED = tuple(name for name in (*ROOFLINE, *KINDS, *TOKENS) if name != "networks")
 FEATURES = ("cost", *_COUNTED)
 """The contributions of a block to its network's latency, each with a coefficient: its own cost, and, since a
 block behaves differently in a network than in a probe, terms for operations, arithmetic, traffic and weights.

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import log2
+from math import log2, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
-from nas.blocks.ops import Conv2d, GlobalAveragePool, Multiply, Op
+from nas.blocks.ops import Conv2d, GlobalAveragePool, Linear, Multiply, Op
+from nas.blocks.token_ops import SHUFFLES
 
 if TYPE_CHECKING:
     from nas.arrays import IntArray
@@ -39,9 +40,17 @@ KINDS = (
 )
 """The same quantities by kind of operation; ``networks`` is 1 for every network."""
 
+TOKENS = ("attention_macs", "shuffled_elements", "scratch_elements")
+"""Those of transformers: products of two activations, elements that only change their place, and the scores
+of attention."""
+
 BY_LEVEL = ("operations", "pointwise_macs", "moved")
 PIXELS = "image_pixels"
-COLUMNS = (*ROOFLINE, *KINDS, PIXELS, *(f"{name}@{level}" for level in range(LEVELS) for name in BY_LEVEL))
+COLUMNS = (
+    *(*ROOFLINE, *KINDS, PIXELS),
+    *(f"{name}@{level}" for level in range(LEVELS) for name in BY_LEVEL),
+    *TOKENS,
+)
 """The names of a network's features, in the order of arrays."""
 
 COLUMN = {name: i for i, name in enumerate(COLUMNS)}
@@ -69,6 +78,13 @@ def quantities(op: Op) -> dict[str, float]:
         amounts["vector_macs"] = amounts["macs"]
     elif kernel:
         amounts["pointwise_macs" if kernel == 1 else "convolution_macs"] = amounts["macs"]
+    elif isinstance(op, Linear):
+        amounts["pointwise_macs"] = amounts["macs"]
+    else:
+        amounts["attention_macs"] = amounts["macs"]
+    if isinstance(op, SHUFFLES):
+        amounts["shuffled_elements"] = float(op.out_shape.elements)
+    amounts["scratch_elements"] = float(op.scratch_elements)
     if isinstance(op, GlobalAveragePool | Multiply):
         amounts["gate_elements"] = float(op.in_shape.elements)
     return amounts
@@ -79,11 +95,14 @@ def _nearest_kernel(kernel: int) -> int:
 
 
 @lru_cache(maxsize=2**16)
-def _counts(block: BlockSpec) -> tuple[tuple[int, dict[str, float]], ...]:
-    """The sums of the quantities of a block's operations, by the height of the map that they read."""
-    sums: dict[int, dict[str, float]] = {}
+def _counts(block: BlockSpec) -> tuple[tuple[float, dict[str, float]], ...]:
+    """The sums of the quantities of a block's operations, by the side of the square that they read.
+
+    A sequence has as many pixels as the map that it was.
+    """
+    sums: dict[float, dict[str, float]] = {}
     for op in block.ops:
-        of_size = sums.setdefault(op.in_shape.height, {})
+        of_size = sums.setdefault(sqrt(op.in_shape.pixels), {})
         for name, value in quantities(op).items():
             of_size[name] = of_size.get(name, 0.0) + value
     return tuple(sums.items())
@@ -97,8 +116,8 @@ def block_features(block: BlockSpec, *, image: int) -> FloatArray:
         image: Height of the network's input, from which levels are counted.
     """
     row = np.zeros(len(COLUMNS))
-    for height, sums in _counts(block):
-        level = min(max(round(log2(image / height)), 0), LEVELS - 1)
+    for side, sums in _counts(block):
+        level = min(max(round(log2(image / side)), 0), LEVELS - 1)
         for name, value in sums.items():
             if name in COLUMN:
                 row[COLUMN[name]] += value

@@ -29,6 +29,7 @@ from nas.latency.models.features import (
     KINDS,
     PIXELS,
     ROOFLINE,
+    TOKENS,
     many_features,
     network_features,
 )
@@ -44,7 +45,9 @@ than two of them."""
 _RATES = [COLUMN[name] for name in ("networks", "operations", "macs", "moved")]
 _SMOOTH = [COLUMN[name] for name in (*ROOFLINE, PIXELS)]
 _USED = sorted({*_RATES, *_SMOOTH})
-_WEIGHTS = np.array([1.0 if name in ROOFLINE else 0.15 if name in KINDS else 0.05 for name in COLUMNS])
+_WEIGHTS = np.array(
+    [1.0 if name in ROOFLINE else 0.15 if name in (*KINDS, *TOKENS) else 0.05 for name in COLUMNS]
+)
 """How much the rates of features may deviate, relative to each other: devices differ most in their roofline,
 then in kinds of operations, then between levels."""
 
@@ -227,15 +230,20 @@ class NetworkModel(LatencyModel):
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], keys: Sequence[str]) -> NetworkModel:
-        if value["columns"] != list(COLUMNS):
+        counted = len(value["columns"])
+        if value["columns"] != list(COLUMNS[:counted]):
             raise UserError(
                 "the table rests on other features than this version counts; fit it again, "
                 "or use the version of hwnas that wrote it"
             )
         return cls(
-            features=np.array(value["features"]),
+            features=_with_new_columns(np.array(value["features"])),
             measured_ms=np.array(value["measured_ms"]),
-            scaling=Scaling(**{name: np.array(value["scaling"][name]) for name in _SCALING}),
+            scaling=Scaling(
+                mean=_with_new_columns(np.array(value["scaling"]["mean"])),
+                log_mean=np.array(value["scaling"]["log_mean"]),
+                log_deviation=np.array(value["scaling"]["log_deviation"]),
+            ),
             rates_ms=np.array(value["rates_ms"]),
             sibling=None if value["sibling"] is None else read_model(value["sibling"], keys),
             sibling_ms=np.array(value["sibling_ms"]),
@@ -243,6 +251,12 @@ class NetworkModel(LatencyModel):
             hyper=Hyper(**value["hyper"]),
             noise_factors=np.array(value["noise_factors"]),
         )
+
+
+def _with_new_columns(features: FloatArray) -> FloatArray:
+    """Features (…, F) with zeros for columns newer than a file, whose networks had no such operation."""
+    missing = len(COLUMNS) - features.shape[-1]
+    return np.pad(features, [(0, 0)] * (features.ndim - 1) + [(0, missing)])
 
 
 def fit_network_model(

@@ -3,7 +3,8 @@
 A block timed alone includes the cost of entering and leaving the runtime: the call itself, and a change of
 memory layout on either side. In a network it does not. A probe therefore runs the block between a pointwise
 convolution that produces its input in the runtime's layout and one that reads a single pixel of its output.
-The same two are run without the block, and the difference is the block's cost.
+The same two are run without the block, and the difference is the block's cost. A block of a transformer has
+neighbours whose values are tokens: matrix products take the place of the convolutions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from dataclasses import dataclass
 
 from nas.blocks import BlockSpec, Shape
 from nas.blocks.conv import ConvSpec
-from nas.blocks.ops import Linear
+from nas.blocks.first_token import FirstTokenSpec
+from nas.blocks.linear import LinearSpec
+from nas.blocks.ops import INPUT, Elementwise, LayerNorm, Linear, Op
+from nas.blocks.token_ops import TOKENS
 
 _TAIL_CHANNELS = 16
 
@@ -55,40 +59,90 @@ def plan_probes(
             measuring time. A context's usage includes all blocks measured in it, since they share its error.
     """
     blocks, usage = tuple(blocks), usage or {}
-    shapes: dict[Shape, float] = defaultdict(float)
+    contexts: dict[_Context, float] = defaultdict(float)
     for block in blocks:
-        shapes[block.in_shape] += usage.get(block.key, 1.0)
+        contexts[_Context.of(block)] += usage.get(block.key, 1.0)
     bases = [
-        Probe((*_before(shape, input_channels), _after(shape)), (), _name(shape), used)
-        for shape, used in shapes.items()
+        Probe((*_before(context, input_channels), *_after(context)), (), context.name, used)
+        for context, used in contexts.items()
     ]
     return (*bases, *(_around(block, input_channels, usage.get(block.key, 1.0)) for block in blocks))
 
 
+@dataclass(frozen=True)
+class _Context:
+    """A value between two blocks: its shape, and whether they exchange tokens, (N, H, W, C), or images."""
+
+    shape: Shape
+    tokens: bool
+
+    @classmethod
+    def of(cls, block: BlockSpec) -> _Context:
+        """What a block reads: tokens if it begins with them and ends with them."""
+        first = next((op for op in block.ops if INPUT in op.inputs), None)
+        tokens = first is not None and _gives_tokens(first) and _leaves_tokens(block)
+        return cls(block.in_shape, tokens)
+
+    @property
+    def name(self) -> str:
+        name = f"{self.shape.channels}x{self.shape.height}x{self.shape.width}"
+        return f"{name} tokens" if self.tokens else name
+
+
+def _gives_tokens(op: Op) -> bool:
+    """Whether an operation computes on tokens. Single pixels need no transposition to become tokens."""
+    return isinstance(op, (Linear, LayerNorm, *TOKENS)) and op.in_shape.pixels > 1
+
+
+def _leaves_tokens(block: BlockSpec) -> bool:
+    """Whether a block's output is of tokens: an elementwise operation keeps the layout of its first input."""
+    position = len(block.ops) - 1
+    while position != INPUT and not _gives_tokens(block.ops[position]):
+        op = block.ops[position]
+        if not isinstance(op, Elementwise):
+            return False
+        position = op.inputs[0]
+    return position != INPUT
+
+
 def _around(block: BlockSpec, input_channels: int, usage: float) -> Probe:
-    after = () if _gives_vector(block) else (_after(block.out_shape),)
-    chain = (*_before(block.in_shape, input_channels), block, *after)
-    return Probe(chain, (block.key,), _name(block.in_shape), usage)
-
-
-def _name(shape: Shape) -> str:
-    return f"{shape.channels}x{shape.height}x{shape.width}"
+    context = _Context.of(block)
+    after = () if _gives_vector(block) else _after(_Context(block.out_shape, _leaves_tokens(block)))
+    chain = (*_before(context, input_channels), block, *after)
+    return Probe(chain, (block.key,), context.name, usage)
 
 
 def _gives_vector(block: BlockSpec) -> bool:
-    return any(isinstance(op, Linear) for op in block.ops)
+    return block.out_shape.pixels == 1 and any(isinstance(op, Linear) for op in block.ops)
 
 
-def _before(shape: Shape, input_channels: int) -> tuple[BlockSpec, ...]:
-    """A convolution from one channel to a feature map of ``shape``; none if the block reads the image."""
-    return (
-        () if shape.channels == input_channels else (_pointwise(Shape(1, *_size(shape)), shape.channels, 1),)
+def _before(context: _Context, input_channels: int) -> tuple[BlockSpec, ...]:
+    """A layer from one channel to the context's shape; none if the block reads the image."""
+    shape = context.shape
+    if shape.channels == input_channels:
+        return ()
+    one = Shape(1, *_size(shape))
+    return (_matrix(one, shape.channels) if context.tokens else _pointwise(one, shape.channels, 1),)
+
+
+def _after(context: _Context) -> tuple[BlockSpec, ...]:
+    """A layer that reads one pixel, which costs almost nothing for any shape."""
+    shape = context.shape
+    if not context.tokens:
+        return (_pointwise(shape, _TAIL_CHANNELS, max(_size(shape))),)
+    first = FirstTokenSpec(in_channels=shape.channels, in_height=shape.height, in_width=shape.width)
+    return first, _matrix(first.out_shape, _TAIL_CHANNELS)
+
+
+def _matrix(shape: Shape, out_channels: int) -> BlockSpec:
+    return LinearSpec(
+        in_channels=shape.channels,
+        in_height=shape.height,
+        in_width=shape.width,
+        out_channels=out_channels,
+        bias=True,
+        activation="identity",
     )
-
-
-def _after(shape: Shape) -> BlockSpec:
-    """A convolution that reads one pixel, which costs almost nothing for any shape."""
-    return _pointwise(shape, _TAIL_CHANNELS, max(_size(shape)))
 
 
 def _size(shape: Shape) -> tuple[int, int]:

@@ -15,6 +15,7 @@ _MARKERS = {
     "pointwise convolution": "o",
     "depthwise convolution": "^",
     "matrix product": "D",
+    "attention": "P",
 }
 
 

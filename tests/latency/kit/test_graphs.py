@@ -8,7 +8,8 @@ import pytest
 from nas.blocks import ACTIVATIONS, Shape
 from nas.blocks.base import BlockSpec
 from nas.blocks.linear import LinearSpec
-from nas.blocks.ops import INPUT, Add, Lowering, Op
+from nas.blocks.lowering import Lowering
+from nas.blocks.ops import INPUT, Add, Op
 from nas.errors import UserError
 from nas.latency.kit.graphs import GraphWriter, block_model, chain_model, network_model, write_op
 from nas.network import reference_network

@@ -13,18 +13,22 @@ import torch
 from onnx import numpy_helper
 
 from nas.blocks import BlockSpec, block_kinds
+from nas.blocks.first_token import FirstTokenSpec
 from nas.blocks.ops import Conv2d, LayerNorm, Linear, Scale
+from nas.blocks.token_ops import Position, Prepend
 from nas.deploy.onnx import export_onnx
 from nas.latency.kit.graphs import block_model, chain_model
 from nas.latency.kit.operators import optimised_operators
 from nas.latency.plan.probes import plan_probes
+from nas.network import reference_network
 from nas.nn import Block, StaticNetwork
+from nas.nn.token_layers import Table
 from nas.quantization import SCHEMES, assumed_ranges, insert_pairs
 from nas.space import SearchSpace
 from nas.training.data import Normalization
 
-WEIGHTED = (Conv2d, Linear, Scale, LayerNorm)
-SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4")
+WEIGHTED = (Conv2d, Linear, Scale, LayerNorm, Position, Prepend)
+SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32")
 
 
 def variants() -> Iterator[BlockSpec]:
@@ -38,6 +42,8 @@ def variants() -> Iterator[BlockSpec]:
             if (key := (block.KIND, operations, strides)) not in seen and block.ops:
                 seen.add(key)
                 yield block
+    yield from reference_network("deit_tiny", resolution=48).blocks[:3]
+    yield FirstTokenSpec(in_channels=8, in_height=5, in_width=1)
 
 
 VARIANTS = sorted(variants(), key=lambda block: block.key)
@@ -48,12 +54,7 @@ def torch_block(spec: BlockSpec, model: onnx.ModelProto) -> Block:
     values = {
         item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in model.graph.initializer
     }
-    nodes = iter(
-        [values[name] for name in node.input[::-1] if name in values][::-1]
-        for node in model.graph.node
-        if node.op_type in ("Conv", "Gemm", "LayerNormalization")
-        or (node.op_type == "Mul" and set(node.input) & values.keys())
-    )
+    nodes = constants_of_layers(model, values)
     block = Block([spec]).eval()
     modules = dict(block.named_modules())
     generator = torch.Generator().manual_seed(0)
@@ -65,8 +66,31 @@ def torch_block(spec: BlockSpec, model: onnx.ModelProto) -> Block:
     return block
 
 
+def constants_of_layers(
+    model: onnx.ModelProto, values: dict[str, torch.Tensor]
+) -> Iterator[list[torch.Tensor]]:
+    """The weights of each layer, with its bias; a matrix product has its bias in the sum that follows."""
+    product: list[torch.Tensor] = []
+    for node in model.graph.node:
+        own = [values[name] for name in node.input[::-1] if name in values][::-1]
+        if node.op_type == "MatMul" and own:
+            product = [own[0].T]
+        elif product:
+            yield [*product, *own]
+            product = []
+        elif node.op_type in ("Conv", "Gemm", "LayerNormalization") or (
+            node.op_type in ("Mul", "Add") and own and own[0].ndim
+        ):
+            yield own
+
+
 def fill(module: torch.nn.Module, values: list[torch.Tensor], generator: torch.Generator) -> None:
     weight, *bias = values
+    if isinstance(module, Table):
+        if weight.shape != module.weight.shape:  # in the layout of tokens
+            weight = weight[0, 0] if module.weight.ndim == 1 else weight.permute(2, 0, 1)
+        module.weight.copy_(weight)
+        return
     norm = getattr(module, "norm", None)
     module = getattr(module, "conv", module)
     if norm is not None:

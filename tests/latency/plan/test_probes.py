@@ -1,12 +1,17 @@
 """Probes: what is run for a block, and what follows for its cost."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from nas.blocks import Shape
 from nas.latency.costs.block_costs import derive_costs
+from nas.latency.kit.graphs import chain_model
 from nas.latency.plan.probes import Probe, plan_probes
 from nas.latency.plan.usage import block_usage
+from nas.network import reference_network
+from nas.space import SearchSpace
 
 
 def test_every_block_is_probed_between_convolutions_that_fit(tiny_space):
@@ -18,6 +23,26 @@ def test_every_block_is_probed_between_convolutions_that_fit(tiny_space):
             assert first.out_shape == second.in_shape
         assert probe.blocks[0].in_channels in (1, 3)
     assert len({probe.id for probe in probes}) == len(probes)
+
+
+def test_a_token_block_is_probed_between_matrix_products(rng):
+    """In the layout in which its neighbours leave it: else each block would pay two transpositions."""
+    space = SearchSpace.load("vit_32")
+    probes = plan_probes(dict.fromkeys(space.network(space.smallest()).blocks), input_channels=3)
+    [vit] = [probe for probe in probes if probe.target and probe.target[0].startswith("vit")]
+    assert [block.KIND for block in vit.blocks] == ["linear", "vit", "first_token", "linear"]
+    assert vit.context == "64x8x8 tokens"
+    nodes = Counter(node.op_type for node in chain_model(vit.blocks, rng=rng).graph.node)
+    assert nodes["Transpose"] == 1 + 4, "of the input, and those of the heads"
+    [tokens] = [probe for probe in probes if probe.target and probe.target[0].startswith("tokens")]
+    assert [block.KIND for block in tokens.blocks] == ["tokens", "first_token", "linear"]
+
+
+def test_a_convnext_block_is_probed_between_convolutions():
+    probes = plan_probes(dict.fromkeys(reference_network("convnext_tiny").blocks), input_channels=3)
+    kinds = {block.KIND for probe in probes for block in (probe.blocks[0], probe.blocks[-1])}
+    assert kinds <= {"conv", "patchify", "linear"}
+    assert not any(probe.context.endswith("tokens") for probe in probes)
 
 
 def test_each_context_is_also_run_without_a_block(tiny_space):

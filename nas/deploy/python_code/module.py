@@ -7,146 +7,17 @@ so that the network can be trained further, as a classifier or as the backbone o
 from __future__ import annotations
 
 import json
-from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from nas.blocks import INPUT, MissingFormError, Op, forms_of
-from nas.blocks.ops import (
-    Activation,
-    Add,
-    Conv2d,
-    GlobalAveragePool,
-    LayerNorm,
-    Linear,
-    Multiply,
-    Pool,
-    Scale,
-)
+from nas.blocks import INPUT, forms_of
+from nas.blocks.token_ops import Position
 from nas.deploy.interface import package_version
-from nas.network import NORM_EPSILON
+from nas.deploy.python_code import operations, tokens  # noqa: F401  they register the code of operations
+from nas.deploy.python_code.writer import PythonWriter, State, python_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nas.deploy.onnx import Metadata
     from nas.nn import StaticNetwork
-
-State = dict[str, "Tensor"]
-
-
-class PythonWriter:
-    """Collects the lines of a module's ``__init__`` and ``forward``, and the module's state.
-
-    Every value is a variable of shape (N, C, H, W).
-
-    Args:
-        place: Prefix of the names of a block's layers, e.g. ``stages_2_0``.
-        weights: State of the block's layers, by the names that they have in ``nas.nn``.
-        norm_epsilon: The network's BatchNorm epsilon.
-    """
-
-    def __init__(self, place: str, weights: State, *, norm_epsilon: float = NORM_EPSILON) -> None:
-        self._place, self._weights = place, weights
-        self.norm_epsilon = norm_epsilon
-        self.layers: list[str] = []
-        self.lines: list[str] = []
-        self.state: State = {}
-
-    def layer(self, role: str, code: str, *, source: str, suffix: str = "") -> str:
-        """Adds a layer with the weights of ``source``; returns its expression in ``forward``."""
-        name = f"{self._place}_{role}{suffix}"
-        self.layers.append(f"self.{name} = {code}")
-        prefix = f"{role}.{source}"
-        for key, value in self._weights.items():
-            if key.startswith(prefix):
-                self.state[f"{name}.{key.removeprefix(prefix)}".rstrip(".")] = value
-        return f"self.{name}"
-
-    def line(self, target: str, code: str) -> None:
-        """Adds an assignment to ``forward``."""
-        self.lines.append(f"{target} = {code}")
-
-
-@singledispatch
-def python_of(op: Op, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    """Returns the expression of one operation. New operations register their own function."""
-    raise MissingFormError("Python", op, register="python_of.register")
-
-
-@python_of.register
-def _conv(op: Conv2d, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    options = [f"stride={op.stride}"] if op.stride > 1 else []
-    options += [f"padding={op.pad}"] if op.pad else []
-    options += [f"groups={op.groups}"] if op.groups > 1 else []
-    options += [] if op.bias else ["bias=False"]
-    sizes = [str(op.in_shape.channels), str(op.out_channels), str(op.kernel)]
-    conv = writer.layer(op.role, f"nn.Conv2d({', '.join([*sizes, *options])})", source="conv.")
-    code = f"{conv}({inputs[0]})"
-    if not op.norm:
-        return code
-    epsilon = "" if writer.norm_epsilon == NORM_EPSILON else f", eps={writer.norm_epsilon}"
-    layer = f"nn.BatchNorm2d({op.out_channels}{epsilon})"
-    norm = writer.layer(op.role, layer, source="norm.", suffix="_norm")
-    return f"{norm}({code})"
-
-
-@python_of.register
-def _linear(op: Linear, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    bias = "" if op.bias else ", bias=False"
-    code = f"nn.Linear({op.in_shape.elements}, {op.out_features}{bias})"
-    return f"{writer.layer(op.role, code, source='')}({inputs[0]}.flatten(1))[:, :, None, None]"
-
-
-@python_of.register
-def _activation(op: Activation, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    return f"{_FUNCTIONS[op.function]}({inputs[0]})"
-
-
-_FUNCTIONS = {
-    "relu": "F.relu",
-    "relu6": "F.relu6",
-    "hard_swish": "F.hardswish",
-    "silu": "F.silu",
-    "gelu": "F.gelu",
-    "hard_sigmoid": "F.hardsigmoid",
-    "sigmoid": "torch.sigmoid",
-}
-
-
-@python_of.register
-def _pool(op: Pool, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    options = f"{op.kernel}, {op.stride}, {op.padding}, ceil_mode={op.ceil}"
-    if op.mode == "max":
-        return f"F.max_pool2d({inputs[0]}, {options})"
-    return f"F.avg_pool2d({inputs[0]}, {options}, count_include_pad=False)"
-
-
-@python_of.register
-def _global_average_pool(op: GlobalAveragePool, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    return f"{inputs[0]}.mean((2, 3), keepdim=True)"
-
-
-@python_of.register
-def _add(op: Add, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    return " + ".join(inputs)
-
-
-@python_of.register
-def _multiply(op: Multiply, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    return " * ".join(inputs)
-
-
-@python_of.register
-def _scale(op: Scale, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    code = f"nn.Parameter(torch.ones({op.in_shape.channels}, 1, 1))"
-    return f"{inputs[0]} * {writer.layer(op.role, code, source='weight')}"
-
-
-@python_of.register
-def _layer_norm(op: LayerNorm, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
-    code = f"nn.LayerNorm({op.in_shape.channels}, eps={op.epsilon})"
-    norm = writer.layer(op.role, code, source="")
-    return f"{norm}({inputs[0]}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)"
 
 
 def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[str, State]:
@@ -162,6 +33,7 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
     """
     layers: list[str] = []
     lines: list[str] = []
+    functions: dict[str, None] = {}
     state: State = {}
     maps: list[tuple[str, int, int]] = []
     places = model.network.placed_blocks
@@ -179,6 +51,7 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
         layers += [f"# {place}", *writer.layers] if writer.layers else []
         lines += [f"# {place}", *writer.lines]
         state |= writer.state
+        functions |= writer.functions
         if _ends_stage(model, number):
             shape = block.out_shape
             maps.append((module, shape.channels, round(model.network.resolution / shape.height)))
@@ -192,12 +65,19 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
         mean=about.mean,
         std=about.std,
         crop=about.crop,
+        sizes="" if _has_table(model) else " The backbone takes other sizes, too.",
         feature_info="\n".join(_feature(*each) for each in maps),
+        functions="".join(f"\n\n{code}" for code in functions),
         layers=_indented(layers),
         lines=_indented(_until_features(lines)),
         head=_indented(_after_features(lines)),
     )
     return text, {key: value.detach().cpu().contiguous() for key, value in state.items()}
+
+
+def _has_table(model: StaticNetwork) -> bool:
+    """Whether a table of positions ties the network to its resolution."""
+    return any(isinstance(op, Position) for _, block in model.network.placed_blocks for op in block.ops)
 
 
 def _ends_stage(model: StaticNetwork, number: int) -> bool:
@@ -241,7 +121,7 @@ _TEMPLATE = '''\
 
 Images are of shape (N, {channels}, {resolution}, {resolution}). An image becomes an input as follows:
 its centre square, with {crop:g} of the shorter side, is resized to {resolution} pixels (bilinear,
-antialiased); pixels from 0 to 1 are normalised by MEAN and STD. The backbone takes other sizes, too.
+antialiased); pixels from 0 to 1 are normalised by MEAN and STD.{sizes}
 """
 
 from pathlib import Path
@@ -273,7 +153,7 @@ class FeatureInfo(list):
 
     def module_name(self):
         return [each["module"] for each in self]
-
+{functions}
 
 class Network(nn.Module):
     def __init__(self, features_only=False):

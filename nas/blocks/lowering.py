@@ -1,0 +1,171 @@
+"""The graph of one block: a list of primitive operations, each of which names its inputs."""
+
+from __future__ import annotations
+
+from nas.blocks.ops import (
+    INPUT,
+    Activation,
+    Add,
+    Conv2d,
+    GlobalAveragePool,
+    LayerNorm,
+    Linear,
+    Multiply,
+    Op,
+    Pool,
+    Scale,
+    Shape,
+)
+from nas.blocks.token_ops import Attention, First, Position, Prepend
+from nas.errors import UserError
+
+
+class Lowering:
+    """Collects the operations of one block. Each method appends one and returns its position.
+
+    >>> net = Lowering(Shape(3, 32, 32))
+    >>> net.activation(net.conv(INPUT, 16, role="conv", kernel=3, stride=2), "relu")
+    1
+    >>> net.ops[1].out_shape
+    Shape(channels=16, height=16, width=16)
+    """
+
+    def __init__(self, in_shape: Shape) -> None:
+        self._in_shape = in_shape
+        self._ops: list[Op] = []
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        return tuple(self._ops)
+
+    def shape(self, x: int) -> Shape:
+        """The shape of the value at position ``x``."""
+        return self._in_shape if x == INPUT else self._ops[x].out_shape
+
+    def _append(self, op: Op) -> int:
+        if op.role and any(op.role == other.role for other in self._ops):
+            raise UserError(
+                f"role {op.role!r} stands twice in one block; give the weights of each operation a role of "
+                "their own"
+            )
+        self._ops.append(op)
+        return len(self._ops) - 1
+
+    def conv(
+        self,
+        x: int,
+        out_channels: int,
+        *,
+        role: str,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
+        norm: bool = True,
+        bias: bool = False,
+    ) -> int:
+        """A convolution, with BatchNorm unless ``norm`` is off."""
+        return self._append(
+            Conv2d(
+                in_shape=self.shape(x),
+                inputs=(x,),
+                role=role,
+                out_channels=out_channels,
+                kernel=kernel,
+                stride=stride,
+                groups=groups,
+                padding=padding,
+                norm=norm,
+                bias=bias,
+            )
+        )
+
+    def depthwise(
+        self, x: int, *, role: str, kernel: int, stride: int = 1, norm: bool = True, bias: bool = False
+    ) -> int:
+        """A convolution with one group per channel."""
+        channels = self.shape(x).channels
+        return self.conv(
+            x, channels, role=role, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias
+        )
+
+    def linear(self, x: int, out_features: int, *, role: str, bias: bool = True) -> int:
+        """A matrix product with the vector of each pixel."""
+        return self._append(
+            Linear(in_shape=self.shape(x), inputs=(x,), role=role, out_features=out_features, bias=bias)
+        )
+
+    def activation(self, x: int, function: str) -> int:
+        """A nonlinearity; ``identity`` appends nothing."""
+        if function == "identity":
+            return x
+        return self._append(Activation(in_shape=self.shape(x), inputs=(x,), function=function))
+
+    def pool(
+        self, x: int, *, mode: str, kernel: int, stride: int, padding: int = 0, ceil: bool = False
+    ) -> int:
+        """A maximum or average over windows."""
+        return self._append(
+            Pool(
+                in_shape=self.shape(x),
+                inputs=(x,),
+                mode=mode,
+                kernel=kernel,
+                stride=stride,
+                padding=padding,
+                ceil=ceil,
+            )
+        )
+
+    def global_pool(self, x: int) -> int:
+        """The mean over all pixels."""
+        return self._append(GlobalAveragePool(in_shape=self.shape(x), inputs=(x,)))
+
+    def add(self, x: int, y: int) -> int:
+        """The sum of two values of equal shape."""
+        assert self.shape(x) == self.shape(y), (self.shape(x), self.shape(y))
+        return self._append(Add(in_shape=self.shape(x), inputs=(x, y)))
+
+    def multiply(self, x: int, factors: int) -> int:
+        """A feature map times one factor per channel."""
+        return self._append(Multiply(in_shape=self.shape(x), inputs=(x, factors)))
+
+    def scale(self, x: int, *, role: str) -> int:
+        """A feature map times one learned factor per channel."""
+        return self._append(Scale(in_shape=self.shape(x), inputs=(x,), role=role))
+
+    def layer_norm(self, x: int, *, role: str, epsilon: float = 1e-6) -> int:
+        """Normalisation over the channels of each pixel."""
+        return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role, epsilon=epsilon))
+
+    def attention(self, query: int, key: int, value: int, *, heads: int) -> int:
+        """Softmax attention over all pixels."""
+        assert self.shape(query) == self.shape(key), (self.shape(query), self.shape(key))
+        return self._append(
+            Attention(
+                in_shape=self.shape(query),
+                inputs=(query, key, value),
+                heads=heads,
+                value_channels=self.shape(value).channels,
+            )
+        )
+
+    def position(self, x: int, *, role: str) -> int:
+        """The sum with a learned table."""
+        return self._append(Position(in_shape=self.shape(x), inputs=(x,), role=role))
+
+    def prepend(self, x: int, *, role: str) -> int:
+        """A learned token before all pixels."""
+        return self._append(Prepend(in_shape=self.shape(x), inputs=(x,), role=role))
+
+    def first(self, x: int) -> int:
+        """The first pixel."""
+        return self._append(First(in_shape=self.shape(x), inputs=(x,)))
+
+    def squeeze_excite(self, x: int, squeeze: int, *, activation: str, gate: str) -> int:
+        """Channel attention (Hu et al. 2018, section 3): pool, two 1×1 convolutions, a gate, a product."""
+        y = self.conv(self.global_pool(x), squeeze, role="squeeze", norm=False, bias=True)
+        y = self.conv(
+            self.activation(y, activation), self.shape(x).channels, role="excite", norm=False, bias=True
+        )
+        return self.multiply(x, self.activation(y, gate))
