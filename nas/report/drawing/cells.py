@@ -34,7 +34,7 @@ class Scale:
     """What the largest shapes stand for.
 
     Attributes:
-        pixels: The side of the largest feature map.
+        pixels: The pixels of the largest feature map.
         channels: The channels of the widest layer.
     """
 
@@ -42,7 +42,8 @@ class Scale:
     channels: int
 
     def height(self, pixels: int) -> float:
-        return max(_SHAPE * math.sqrt(pixels / self.pixels), _LEAST)
+        """The height of a map, after its side; a sequence is as high as the map that it was."""
+        return max(_SHAPE * math.sqrt(math.sqrt(pixels / self.pixels)), _LEAST)
 
     def width(self, channels: int) -> float:
         return max(_WIDEST * math.sqrt(channels / self.channels), _LEAST)
@@ -50,7 +51,7 @@ class Scale:
     @classmethod
     def of(cls, blocks: list[BlockSpec]) -> Scale:
         """Returns the scale at which the largest of some blocks are drawn full size."""
-        pixels = max(max(block.in_height, block.out_shape.height) for block in blocks)
+        pixels = max(max(block.in_shape.pixels, block.out_shape.pixels) for block in blocks)
         channels = max(max(block.out_shape.channels, facts(block).inner_channels) for block in blocks)
         return cls(pixels, channels)
 
@@ -80,7 +81,7 @@ def cell_of(block: BlockSpec, *, scale: Scale, kinds: Kinds) -> Cell:
     width = scale.width(out.channels)
     inner = scale.width(known.inner_channels) if known.inner_channels > out.channels else 0.0
     total = round(max(_NARROWEST, width + 10, inner + 10, *(5.6 * len(row) + 6 for row in rows)))
-    css, heights = kinds.classes[block.KIND], (scale.height(block.in_height), scale.height(out.height))
+    css, heights = kinds.classes[block.KIND], (scale.height(block.in_shape.pixels), scale.height(out.pixels))
     parts = [f"<title>{escape(_title(block))}</title>"]
     parts += [f'<rect class="frame" x="1" y="1" width="{total - 2}" height="{HEIGHT - 2}" rx="4"/>']
     if inner:

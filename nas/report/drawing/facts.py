@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from nas.blocks import BlockSpec
-from nas.blocks.ops import INPUT, Add, Conv2d, GlobalAveragePool, Multiply
+from nas.blocks.ops import INPUT, Add, Conv2d, GlobalAveragePool, Linear, Multiply
 
 ABSENT = "–"
 _ATTENTION = ("attention", "softmax")
@@ -22,7 +22,7 @@ class Facts:
             convolutions, a dash without a convolution.
         expansion: Channels of the widest inner layer as a multiple of the input's, such as ``"×6"``; a dash
             if there is none.
-        inner_channels: Channels of the widest inner convolution; 0 if there is none.
+        inner_channels: Channels of the widest inner layer; 0 if there is none.
         squeezes: Whether it reweights its channels by their means (squeeze-excite).
         attends: Whether pixels attend to each other.
         shortcut: ``"identity"``, ``"projected"`` (another path is added) or empty.
@@ -38,12 +38,12 @@ class Facts:
 
 def facts(block: BlockSpec) -> Facts:
     """Returns the facts of a block of any kind."""
-    convolutions = [op for op in block.ops if isinstance(op, Conv2d)]
-    spatial = [op.kernel for op in convolutions if op.kernel > 1]
-    inner = max((op.out_channels for op in convolutions[:-1]), default=0)
-    expands = len(convolutions) > 1 and inner != block.in_channels
+    layers = [op for op in block.ops if isinstance(op, Conv2d | Linear)]
+    kernels = [op.kernel for op in layers if isinstance(op, Conv2d)]
+    inner = max((op.out_shape.channels for op in layers[:-1]), default=0)
+    expands = len(layers) > 1 and inner != block.in_channels
     return Facts(
-        kernels="+".join(map(str, spatial)) or ("1" if convolutions else ABSENT),
+        kernels="+".join(str(side) for side in kernels if side > 1) or ("1" if kernels else ABSENT),
         expansion=f"×{inner / block.in_channels:.2g}" if expands else ABSENT,
         inner_channels=inner,
         squeezes=_squeezes(block),

@@ -16,7 +16,9 @@ from nas.report.drawing.facts import facts
 from nas.report.drawing.kinds import short
 from nas.space import Architecture, SearchSpace
 
-SPACES = [SearchSpace.load(name) for name in ("tiny_24", "mixed_32", "cell", "convnext", "ofa_resnet50")]
+SPACES = [
+    SearchSpace.load(name) for name in ("tiny_24", "mixed_32", "cell", "convnext", "ofa_resnet50", "vit_32")
+]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -62,8 +64,8 @@ def test_shapes_grow_with_channels_and_resolution(network: NetworkSpec) -> None:
         corners = [tuple(map(float, pair.split())) for pair in shapes[-1][1].split("L")]
         (left, top), (right, right_top), (_, right_bottom), (_, bottom) = corners
         assert right - left == pytest.approx(scale.width(block.out_shape.channels), abs=0.2)
-        assert bottom - top == pytest.approx(scale.height(block.in_height), abs=0.2)
-        assert right_bottom - right_top == pytest.approx(scale.height(block.out_shape.height), abs=0.2)
+        assert bottom - top == pytest.approx(scale.height(block.in_shape.pixels), abs=0.2)
+        assert right_bottom - right_top == pytest.approx(scale.height(block.out_shape.pixels), abs=0.2)
         assert (len(shapes) == 2) == (facts(block).inner_channels > block.out_shape.channels)
         assert left >= 0 and right <= cell.width
 
