@@ -28,7 +28,7 @@ PRECISIONS = {"fp32": "onnx", "int8": "onnx_int8"}
 def settings(seed: int, run: Path, *extra: str) -> list[str]:
     """The settings of a quickstart whose bounds are drawn by the seed."""
     rng = np.random.default_rng(seed)
-    bound, budget = rng.uniform(0.25, 0.9), rng.uniform(0.4, 1.2)
+    bound, budget = rng.uniform(0.2, 0.6), rng.uniform(0.6, 1.0)
     return [
         "experiment=quickstart",
         f"run_dir={run}",
