@@ -15,6 +15,7 @@ setup(
     package_dir={"nas": "nas", **{f"nas.{folder}": folder for folder in DATA}},
     package_data={
         "nas": ["py.typed"],
+        "nas.report.page": ["templates/*.html", "static/*"],
         **{f"nas.{folder}": [pattern, f"**/{pattern}"] for folder, pattern in DATA.items()},
     },
 )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from nas.errors import UserError
 from nas.files import write_text
-from nas.report import html
 from nas.report.drawing import Drawn, draw
 from nas.report.figures import draw_comparison, draw_pareto
 from nas.report.figures.style import save
 from nas.report.files import PARETO, TRIALS, WINNER, read_search, winner_network
+from nas.report.glance import cards
+from nas.report.page.template import json_text, page, render
 from nas.report.results import RESULTS, read_table
-from nas.report.sections import SECTIONS, summary
+from nas.report.sections.base import Run
+from nas.report.sections.every import SECTIONS
+from nas.report.warnings import warnings
 
 PAGE = "report.html"
+DRAWINGS = "drawings"
+"""The name of the cells' data in the page."""
 
 
 def report(run_dir: Path) -> Path:
     """Writes ``report.html`` into a run folder: a single file that works offline.
 
-    If a section's files are missing, the page names the command that makes them; if they cannot be read, it
-    shows the reason.
+    The page leaves out what the run lacks, and names the command that makes it; if a file cannot be read, the
+    section shows the reason.
 
     Args:
         run_dir: The run folder.
@@ -34,20 +38,32 @@ def report(run_dir: Path) -> Path:
         UserError: If the folder does not exist.
     """
     _check(run_dir)
-    name = run_dir.resolve().name
-    body = [html.heading(name, level=1), *_summary(run_dir)]
-    body += [line for section in SECTIONS for line in section.render(run_dir)]
     path = run_dir / PAGE
-    write_text(path, html.page(f"{name} – hwnas", body))
+    write_text(path, report_html(run_dir))
     return path
 
 
-def _summary(run_dir: Path) -> list[str]:
-    if not (run_dir / RESULTS).is_file():
-        return []
-    with suppress(UserError):  # the result section reports the error
-        return [html.paragraph(summary(read_table(run_dir)))]
-    return []
+def report_html(run_dir: Path) -> str:
+    """Returns the page of a run."""
+    run, name = Run(run_dir), run_dir.resolve().name
+    made = [(section, section.render(run)) for section in SECTIONS]
+    sentence, answers = cards(run_dir)
+    data = {**run.data, DRAWINGS: run.drawings.to_dict()}
+    body = render(
+        "report.html",
+        name=name,
+        sentence=sentence,
+        cards=answers,
+        warnings=warnings(run_dir),
+        sections=[(section, text) for section, text in made if text],
+        absent=[
+            (section.title, run.command(section.command))
+            for section, text in made
+            if not text and not section.optional
+        ],
+        data={key: json_text(value) for key, value in data.items() if value is not None},
+    )
+    return page(f"{name} – hwnas", body, scripts=("plane.js", "choices.js"))
 
 
 def pictures(run_dir: Path, folder: Path) -> list[Path]:

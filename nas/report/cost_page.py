@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.files import write_text
 from nas.report import html
 from nas.report.cost import HEADINGS, NetworkCost, OpCost, rows, summary
+from nas.report.drawing import LEGEND
+from nas.report.drawing.collection import Collection
 from nas.report.figures.roofline import draw_roofline
-from nas.report.figures.style import save, to_svg
+from nas.report.figures.style import save
+from nas.report.page.roofline import roofline
+from nas.report.page.template import json_text, page, render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
@@ -28,22 +36,25 @@ def write_cost(cost: NetworkCost, folder: Path) -> tuple[Path, ...]:
 
 
 def cost_page(cost: NetworkCost) -> str:
-    """Returns a self-contained page: summary, roofline, blocks and operations."""
+    """Returns a self-contained page: drawing, summary, roofline, blocks and operations."""
     title = f"Cost of {cost.name} on {cost.device.name}"
-    return html.page(title, _body(title, cost))
+    drawings = Collection()
+    body = render("cost.html", title=title, elements=list(_body(cost, drawings)))
+    data = render("data.html", data={"drawings": json_text(drawings.to_dict())})
+    return page(title, body + data)
 
 
-def _body(title: str, cost: NetworkCost) -> Iterator[str]:
-    yield html.heading(title, level=1)
+def _body(cost: NetworkCost, drawings: Collection) -> Iterator[Markup]:
     yield from (html.paragraph(line) for line in summary(cost))
+    drawn = {"name": cost.name, "groups": drawings.add(cost.network)}
+    yield html.network([drawn], LEGEND)
     if cost.ridge is not None:
         yield html.heading("Roofline")
-        svg = to_svg(draw_roofline(cost), name="roofline", title=f"Roofline of {cost.device.name}")
-        yield html.figure(
-            svg,
+        caption = (
             "Every operation with FLOPs, at the highest rate that the device allows. The size of a mark is "
-            "its share of the estimated time.",
+            "its share of the estimated time."
         )
+        yield html.chart(roofline(cost), caption)
     yield html.heading("Blocks")
     lines = rows(cost)
     yield html.table(HEADINGS, [("winner" if line[0] == "total" else "", line) for line in lines], texts=2)
@@ -87,7 +98,7 @@ def _op_row(place: str, cost: OpCost) -> tuple[str, ...]:
     )
 
 
-def _sources(cost: NetworkCost) -> Iterator[str]:
+def _sources(cost: NetworkCost) -> Iterator[Markup]:
     if cost.device.sources:
         yield html.heading("Sources")
         for name, source in cost.device.sources:

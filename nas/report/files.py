@@ -22,6 +22,7 @@ TRIALS = Path("search") / "trials.csv"
 PARETO = Path("search") / "pareto.json"
 WINNER = Path("search") / "winner.json"
 CONTROL = Path("search") / "control.json"
+IMPORTANCE = Path("search") / "importance.json"
 SCALE = Path("scale") / "scale.json"
 TABLE = "table.json"
 

@@ -10,7 +10,7 @@ import pytest
 from nas.errors import UserError
 from nas.network import reference_names
 from nas.published.field import read_field
-from nas.report.search_section import field
+from nas.report.sections.search_words import field
 from tests.cli.steps.test_cli_search import nas
 from tests.published import small
 

@@ -20,7 +20,8 @@ from nas.latency import Accuracy, BlockCost, BlockModel, Correction, LatencyTabl
 from nas.latency.models.accuracy import compare
 from nas.network import NetworkSpec, reference_network
 from nas.report import report
-from nas.report.sections import SECTIONS
+from nas.report.sections.base import Run
+from nas.report.sections.every import SECTIONS
 from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
@@ -253,4 +254,4 @@ def complete_page(complete: Path, tmp_path_factory: pytest.TempPathFactory) -> s
 
 def part(run_dir: Path, title: str) -> str:
     """One section of the page; the others are not drawn."""
-    return "\n".join(next(section for section in SECTIONS if section.title == title).render(run_dir))
+    return next(section for section in SECTIONS if section.title == title).render(Run(run_dir))

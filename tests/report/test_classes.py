@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nas.files import read_json, sha256, write_json
 from nas.report import print_table, read_table
-from nas.report.classes_section import classes
+from nas.report.sections.classes import classes
 
 
 def test_a_class_that_is_rare_counts_as_much_as_the_others(run_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from nas.report.cost_page import cost_page, write_cost
 from nas.report.figures.savings import write_savings
 from nas.report.savings import forms, sentences
 from nas.resources import shipped
+from tests.report.pages import parse
 
 DEVICES = sorted((shipped("conf") / "device").glob("*.yaml"))
 REQUIRED = [
@@ -140,20 +142,25 @@ def test_the_summary_says_that_it_is_estimated(cost: NetworkCost) -> None:
 
 def test_page_and_picture(cost: NetworkCost, tmp_path: Path) -> None:
     page, picture = write_cost(cost, tmp_path)
-    root = ET.fromstring(page.read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>"))
-    assert "http" not in "".join(root.itertext())
-    assert len(list(root.iter("tr"))) > len(cost.ops) + len(cost.blocks)
-    text = page.read_text(encoding="utf-8")
-    assert "memory-bound" in text
-    assert "compute-bound" in text
+    parsed = parse(page.read_text(encoding="utf-8"))
+    assert "http" not in parsed.text
+    assert sum(name == "tr" for name, _ in parsed.elements) > len(cost.ops) + len(cost.blocks)
+    layers = {layer["name"]: layer for layer in parsed.charts[0]["layers"]}
+    counted = [op for op in cost.ops if op.flops]
+    for name, bound in (("memory-bound", True), ("compute-bound", False)):
+        assert layers[name]["x"] == [op.intensity for op in counted if op.memory_bound is bound]
+    [drawn] = [json.loads(known["data-network"]) for _, known in parsed.elements if "data-network" in known]
+    numbers = [number for group in drawn[0]["groups"] for number in group]
+    assert len(numbers) == len(cost.blocks)
+    assert max(numbers) < len(parsed.data["drawings"]["cells"])
     assert picture.name == "roofline.svg"
     assert "<svg" in picture.read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_page_fit_a_window_of_1100_pixels(cost: NetworkCost) -> None:
     """By a rough width for each character of the parts that cannot wrap: words, and cells with figures."""
-    page = ET.fromstring(cost_page(cost).removeprefix("<!DOCTYPE html>"))
-    for table in page.iter("table"):
+    for text in re.findall(r"<table>.*?</table>", cost_page(cost), re.DOTALL):
+        table = ET.fromstring(text)
         lines = list(table.iter("tr"))
         columns = zip(*(list(line) for line in lines), strict=True)
         characters = [max(_unbreakable(cell) for cell in column) for column in columns]

@@ -11,10 +11,10 @@ from nas.hardware import Device
 from nas.latency import LatencyTable
 from nas.latency.estimate.networks_file import Measured
 from nas.latency.estimate.whole_networks import fit_measured
-from nas.report.figures import draw_latency
-from nas.report.figures.latency import whole_networks
-from nas.report.sections import SECTIONS
+from nas.report.sections.latency import predicted_against_measured, whole_networks
 from nas.space import SearchSpace
+from tests.report.conftest import part
+from tests.report.pages import parse
 
 
 @pytest.fixture
@@ -39,23 +39,18 @@ def derived(run_dir: Path, table: LatencyTable) -> Path:
     return run_dir
 
 
-def text(run_dir: Path, title: str) -> str:
-    [section] = [section for section in SECTIONS if section.title == title]
-    return "".join(section.make(run_dir))
-
-
 def test_its_kind_and_its_error_stand_where_those_of_block_tables_do(derived: Path) -> None:
-    found = text(derived, "Latency table")
+    found = part(derived, "Latency table")
     assert "derived from 12 whole networks on a phone" in found
     assert "Error on 12 whole networks, cross-validated:" in found
     assert "a line through MACs" in found
     assert "plain sum" not in found
     assert "noise floor" not in found
-    assert "<svg" in found
+    assert [chart["title"] for chart in parse(found).charts] == ["Predicted against measured latency"]
 
 
 def test_no_time_is_claimed_for_blocks(derived: Path) -> None:
-    assert "has whole networks only, not their blocks" in text(derived, "The winner")
+    assert "has whole networks only, not their blocks" in part(derived, "The winner")
 
 
 def test_the_picture_shows_each_network_as_it_was_judged(table: LatencyTable) -> None:
@@ -64,4 +59,5 @@ def test_the_picture_shows_each_network_as_it_was_judged(table: LatencyTable) ->
     errors = [abs(predicted / measured - 1) for predicted, measured in pairs]
     assert np.mean(errors) == pytest.approx(table.accuracy.table.mape, rel=1e-2)
     assert whole_networks(table, "correction") == []
-    assert len(draw_latency(table).axes[0].collections) == 2  # held-out networks, the band
+    layers = {layer.name: layer for layer in predicted_against_measured(table).layers}
+    assert list(zip(layers["held out"].x, layers["held out"].y, strict=True)) == pairs

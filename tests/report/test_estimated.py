@@ -17,8 +17,10 @@ from nas.latency import load_table
 from nas.latency.estimate.roofline import roofline_table
 from nas.report import print_table, read_table
 from nas.report.files import read_search
-from nas.report.sections import SECTIONS
+from nas.report.sections.base import Run
+from nas.report.sections.every import SECTIONS
 from tests.report.conftest import part
+from tests.report.pages import parse
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def with_mark(value: Any) -> Iterator[dict[str, Any]]:
 
 def words(text: str) -> str:
     """What a part says, without its pictures."""
-    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)).split())
+    return parse(text).text
 
 
 def printed(run_dir: Path, *, width: int) -> str:
@@ -99,7 +101,6 @@ def test_the_page_table(estimated: Path) -> None:
 
 def test_where_the_time_goes(estimated: Path) -> None:
     found = part(estimated, "The winner")
-    assert "<title>Estimated time of each block</title>" in found
     assert "by block, estimated by the latency table board-estimated" in words(found)
     assert "redicted" not in found
 
@@ -107,8 +108,10 @@ def test_where_the_time_goes(estimated: Path) -> None:
 def test_the_search(estimated: Path) -> None:
     assert read_search(estimated).cost == ("estimated latency", "ms")
     found = part(estimated, "Search")
-    assert "<title>Accuracy against estimated latency</title>" in found
-    assert ">estimated latency (ms)<" in found  # the picture's axis
+    run = Run(estimated)
+    next(section for section in SECTIONS if section.name == "search").render(run)
+    chart = run.data["candidates"]["chart"]
+    assert (chart["title"], chart["x"]) == ("Accuracy against estimated latency", "estimated latency (ms)")
     assert found.count("Latencies are estimated by the device") == 2  # of the winner, of the hypervolume
     assert "redicted" not in found
 
@@ -116,7 +119,8 @@ def test_the_search(estimated: Path) -> None:
 def test_the_scaling(estimated: Path) -> None:
     found = part(estimated, "Scaling")
     assert "φ = 0.5: estimated 0.114 ms" in words(found)
-    assert "<th>estimated<small>ms</small></th>" in found
+    assert '<th scope="col">estimated<small>ms</small></th>' in found
+    assert parse(found).charts[0]["y"] == "estimated latency (ms)"
     assert "redicted" not in found
 
 
@@ -125,7 +129,7 @@ def test_the_latency_table(estimated: Path) -> None:
     count = len(load_table(estimated / "table" / "board.json").costs)
     assert f"{count} blocks, {count} of them estimated, on board" in words(found)
     assert "Estimated blocks were not measured." in words(found)
-    assert "<title>Estimated against measured latency</title>" in found
+    assert parse(found).charts[0]["title"] == "Estimated against measured latency"
     assert "The exported files were measured on a laptop, 2 cores, not on board." in words(found)
     assert "error on unseen networks is unknown" in words(found)
 
@@ -133,7 +137,7 @@ def test_the_latency_table(estimated: Path) -> None:
 def test_an_estimated_table_without_measured_networks_has_no_picture(estimated: Path) -> None:
     (estimated / "deploy" / "manifest.json").unlink()
     found = part(estimated, "Latency table")
-    assert "<svg" not in found
+    assert parse(found).charts == []
     assert "of them estimated" in found
 
 

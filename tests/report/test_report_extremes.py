@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -14,6 +13,7 @@ from nas.report import pictures, print_table, read_table, report
 from nas.report.figures.style import error_bar
 from nas.report.files import read_csv
 from nas.training.history_csv import write_csv
+from tests.report.pages import parse
 
 IMAGES = 50  # the formula's upper end for 50 of 50 is one ulp below 1
 
@@ -35,8 +35,7 @@ def extreme(run_dir: Path, request: pytest.FixtureRequest) -> Path:
 
 def test_its_report_lacks_nothing(extreme: Path, tmp_path: Path) -> None:
     share = read_table(extreme)[0].test_accuracy
-    root = ElementTree.fromstring(report(extreme).read_text(encoding="utf-8"))
-    text = " ".join(root.itertext())
+    text = parse(report(extreme).read_text(encoding="utf-8")).text
     assert "Cannot be shown" not in text
     assert ("100.0 (92.9–100.0)" if share else "0.0 (0.0–7.1)") in text
     assert len(pictures(extreme, tmp_path / "pictures")) == 5

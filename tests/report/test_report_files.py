@@ -9,7 +9,8 @@ from pathlib import Path
 from nas.files import write_json
 from nas.latency import load_table
 from nas.report.files import read_latency_table
-from nas.report.latency_section import latency
+from nas.report.sections.base import Run
+from nas.report.sections.latency import latency
 
 
 def save(run_dir: Path, step: str, *, finished: str) -> None:
@@ -37,7 +38,7 @@ def test_the_latest_step_has_the_fullest_table(run_dir: Path) -> None:
 def test_a_finished_table_is_shown_with_its_error(run_dir: Path) -> None:
     save(run_dir, "scale", finished="2026-01-01T00:02:00+00:00")
     shutil.rmtree(run_dir / "table")
-    page = "\n".join(latency(run_dir))
+    page = "".join(latency(Run(run_dir)))
     assert "Not available yet" not in page
     assert "Error on 12 whole networks" in page
     shutil.rmtree(run_dir / "scale")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -12,67 +14,85 @@ import pytest
 from nas.errors import UserError
 from nas.files import read_json, sha256, write_json
 from nas.report import pictures, report
-from nas.report.sections import SECTIONS
+from nas.report.sections.base import Run
+from nas.report.sections.every import SECTIONS
 from tests.report.conftest import part
-
-NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
-SVG = "{http://www.w3.org/2000/svg}svg"
+from tests.report.pages import Parsed, parse
 
 
-def text_of(path: Path) -> str:
-    """All text of a page, which must be well-formed XML."""
-    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    return " ".join(" ".join(root.itertext()).split())
+def page_of(run_dir: Path) -> Parsed:
+    return parse(report(run_dir).read_text(encoding="utf-8"))
 
 
 def test_complete_run_gives_every_part(run_dir: Path) -> None:
-    path = report(run_dir)
-    assert path == run_dir / "report.html"
-    root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    assert [element.text for element in root.iter("h2")] == [section.title for section in SECTIONS]
-    assert not [element for element in root.iter("p") if element.get("class") == "missing"]
-    titles = [element[0].text for element in root.iter(SVG)]
-    assert titles == [
+    assert report(run_dir) == run_dir / "report.html"
+    page = page_of(run_dir)
+    assert page.headings == [section.title for section in SECTIONS]
+    assert page.of_class("missing") == 0
+    assert {chart["title"] for chart in page.charts} == {
         "Test accuracy against measured latency",
-        "The blocks of the trained winner",
-        "Predicted time of each block",
-        "Accuracy against predicted latency",
         "Hypervolume against evaluations",
         "Predicted against measured latency",
-        "Training losses of the supernet",
         "Stand-alone against inherited accuracy",
-    ]
-    text = text_of(path)
-    assert "; best baseline, mobilenet_v2 ×0.35: " in text
-    assert "random search with the same budget" in text
-    assert "Error on 12 whole networks" in text
-    assert "note: a < b & c" in text  # escaped in the file
+        "Latency against φ",
+        "Training losses of the supernet",
+    }
+    assert "; best baseline, mobilenet_v2 ×0.35: " in page.text
+    assert "random search with the same budget" in page.text
+    assert "Error on 12 whole networks" in page.text
+    assert "note: a < b & c" in page.text  # escaped in the file
 
 
 def test_page_needs_nothing_from_elsewhere(complete_page: str) -> None:
-    page = complete_page
-    assert set(re.findall(r"https?://[^\"'\s<)]+", page)) <= NAMESPACES
-    assert "<script" not in page
-    assert "<link" not in page
-    assert "@import" not in page
-    assert set(re.findall(r'(?:href|src)="(.)', page)) <= {"#"}
-    assert set(re.findall(r"url\((.)", page)) <= {"#"}
+    page = parse(complete_page)
+    [policy] = [known["content"] for _, known in page.elements if known.get("http-equiv")]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "https:" not in policy and "*" not in policy and "unsafe-eval" not in policy
+    for _, attributes in page.elements:
+        assert "src" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("href", "#").startswith("#")
+    styles = "".join(re.findall(r"<style>.*?</style>", complete_page, re.DOTALL))
+    assert "@import" not in styles and "url(" not in styles
+    assert len(complete_page.encode()) < 6 * 2**20
+
+
+def test_the_policy_holds_the_hash_of_every_script(complete_page: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", complete_page, re.DOTALL)
+    [policy] = [known["content"] for _, known in parse(complete_page).elements if known.get("http-equiv")]
+    assert len(scripts) == 2
+    for script in scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
 
 
 def test_ids_are_unique_and_references_meet_them(complete_page: str) -> None:
-    page = complete_page
-    ids = re.findall(r'\bid="([^"]+)"', page)
+    page = parse(complete_page)
+    ids = [known["id"] for _, known in page.elements if "id" in known]
     assert len(ids) == len(set(ids))
-    references = set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page))
+    references = {known["href"][1:] for _, known in page.elements if "href" in known}
+    references |= {known["for"] for _, known in page.elements if "for" in known}
     assert references <= set(ids)
 
 
-def test_text_and_axes_take_the_colour_of_the_page(complete_page: str) -> None:
-    page = complete_page
-    pictures_only = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
-    assert "currentColor" in pictures_only
-    assert not re.search(r"(?:fill|stroke): (?:#000000|black|#1b1d21)", pictures_only)
-    assert "prefers-color-scheme: dark" in page
+NAME = "</script><script>alert(1)</script>"
+
+
+def test_names_from_outside_are_text(run_dir: Path) -> None:
+    for name in ("final/results.json", "provenance.json"):
+        path = run_dir / name
+        path.write_text(path.read_text().replace("dog", NAME.replace("/", "\\/")))
+    results = read_json(run_dir / "final" / "results.json")
+    for item in results["networks"]:
+        item["classes"] = [NAME, "<b>dog</b>", "fox"]
+        item["name"] = item["name"].replace("largest", f"<img src=x> {NAME}")
+    write_json(run_dir / "final" / "results.json", results)
+    (run_dir / "config.yaml").write_text(f"space: tiny_32\nnote: {NAME}\n")
+    folder = run_dir.rename(run_dir.parent / "<i>run")
+    page = page_of(folder)
+    assert page.text.count(NAME) >= 3  # a class, a network, the configuration
+    assert {"b", "i", "img"}.isdisjoint(name for name, _ in page.elements if name != "b")
+    assert sum(name == "script" for name, _ in page.elements) == 2 + len(page.charts) + len(page.data)
 
 
 def test_same_files_give_the_same_page(run_dir: Path, complete_page: str) -> None:
@@ -82,7 +102,7 @@ def test_same_files_give_the_same_page(run_dir: Path, complete_page: str) -> Non
 def test_empty_run_names_the_commands(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "new"
     folder.mkdir(parents=True)
-    text = text_of(report(folder))
+    text = page_of(folder).text
     for command in ("finish", "search", "scale", "table", "train", "export", "run"):
         assert f"nas {command} run_dir={folder.as_posix()}" in text
 
@@ -100,11 +120,11 @@ def test_empty_run_names_the_commands(tmp_path: Path) -> None:
 )
 def test_missing_step_leaves_the_others(run_dir: Path, absent: str, command: str) -> None:
     shutil.rmtree(run_dir / absent)
-    root = ElementTree.fromstring(report(run_dir).read_text(encoding="utf-8"))
-    lines = ["".join(p.itertext()) for p in root.iter("p") if p.get("class") == "missing"]
+    html = report(run_dir).read_text(encoding="utf-8")
+    lines = re.findall(r'<p class="missing">(.*?)</p>', html)
     assert lines
     assert all(command in line for line in lines)
-    assert len(list(root.iter(SVG))) >= 4
+    assert len(parse(html).charts) >= 3
 
 
 def test_winner_is_drawn_before_it_is_trained(run_dir: Path) -> None:
@@ -128,7 +148,9 @@ def test_search_without_control_or_latency(run_dir: Path) -> None:
     for name in ("pareto.json", "winner.json", "trials.csv"):
         path = run_dir / "search" / name
         path.write_text(path.read_text().replace("latency_ms", "macs").replace('"unit": "ms"', '"unit": ""'))
-    assert "Accuracy against macs" in part(run_dir, "Search")
+    run = Run(run_dir)
+    next(section for section in SECTIONS if section.name == "search").render(run)
+    assert run.data["candidates"]["chart"]["title"] == "Accuracy against macs"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +201,7 @@ def test_a_named_network_does_not_come_from_the_scaling(run_dir: Path) -> None:
 )
 def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
     (run_dir / name).write_text("{")
-    text = text_of(report(run_dir))
+    text = page_of(run_dir).text
     assert "Cannot be shown:" in text
     assert f"{Path(name).name} is not valid JSON" in text
     assert "Training losses over 12 epochs" in text
@@ -188,7 +210,7 @@ def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
 def test_foreign_content_is_a_clear_error(run_dir: Path) -> None:
     (run_dir / "scale" / "scale.json").write_text("{}")
     (run_dir / "search" / "pareto.json").write_text('{"objectives": []}')
-    text = text_of(report(run_dir))
+    text = page_of(run_dir).text
     assert "no accuracy to maximise or no cost to minimise" in text
     assert "scale.json cannot be read" in text
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.report.figures import draw_hypervolume, draw_pareto
+from nas.report.figures import draw_pareto
 from nas.report.files import read_search
-from nas.report.search_section import details
-from nas.report.sections import search as search_part
+from nas.report.sections.search_words import details
 from nas.search import Count, search
 from nas.training.history_csv import write_csv
+from tests.report.conftest import part
+from tests.report.pages import parse
 from tests.search.problems import tiny_study
 
 
@@ -81,10 +82,10 @@ def test_with_three_objectives_the_hypervolume_names_them_all(run_dir: Path) -> 
         "Dominated volume, accuracy × latency_ms × params, up to accuracy 6.4 %, latency 0.027 ms, "
         "params 1.234e+04: "
     ) in html_of(run_dir)
-    label = draw_hypervolume(read_search(run_dir)).axes[0].get_ylabel()
-    assert " ".join(label.split()) == "hypervolume (accuracy × latency_ms × params)"
+    chart = parse(html_of(run_dir)).chart("Hypervolume against evaluations")
+    assert chart["y"] == "hypervolume (accuracy × latency_ms × params)"
 
 
 def html_of(run_dir: Path) -> str:
     """What the page says of the search."""
-    return "\n".join(search_part(run_dir))
+    return part(run_dir, "Search")

@@ -70,7 +70,7 @@ def test_a_disturbed_measurement_is_marked(run_dir: Path) -> None:
     rows = read_table(run_dir)
     assert [measured(row).endswith("*") for row in rows] == [row.name == "winner" for row in rows]
     page = report(run_dir).read_text(encoding="utf-8")
-    assert f" ms per image (measured while {cause}); best baseline" in page
+    assert f" ms per image, measured while {cause}; best baseline" in page
 
 
 def test_accuracy_of_the_exported_file_wins(run_dir: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from nas.files import read_json, write_json
 from nas.report.figures.trust import TrustGroup, TrustPoint, draw_trust
+from nas.report.sections.trust import inherited_against_alone
 from nas.statistics import wilson
 from tests.report.conftest import part
 
@@ -55,9 +56,17 @@ def test_foreign_content_is_a_clear_error(run_dir: Path, damage: str) -> None:
 
 
 def test_points_and_bars_stand_where_the_accuracies_are() -> None:
+    row = {"role": "random", "code": "r32", "inherited_correct": "60", "alone_correct": "80", "images": "100"}
+    layer = next(layer for layer in inherited_against_alone([row]).layers if layer.name == "random")
+    assert (layer.x, layer.y) == ([60], [80])
+    for bars, correct in ((layer.x_bars, 60), (layer.y_bars, 80)):
+        assert bars == [tuple(100 * end for end in wilson(correct, 100))]
+
+
+def test_the_picture_has_each_point_where_its_accuracies_are() -> None:
     point = TrustPoint(inherited_correct=60, alone_correct=80, images=100)
     axes = draw_trust([TrustGroup(name="random", colour="red", marker="o", points=[point])]).axes[0]
-    assert axes.collections[2].get_offsets().tolist() == [[60, 80]]
+    assert [tuple(each) for each in axes.collections[2].get_offsets().tolist()] == [(60, 80)]
     bars = [segment for bar in axes.collections[:2] for segment in bar.get_segments()]
     low, high = wilson(60, 100)
     assert bars[0][:, 0] == pytest.approx([100 * low, 100 * high])

@@ -9,8 +9,8 @@ from nas.latency import LatencyTable
 from nas.markdown import code, escaped, table
 from nas.report.card.facts import Facts, Scaling, Search
 from nas.report.files import units_of
-from nas.report.latency_section import about
-from nas.report.search_section import named, sentences
+from nas.report.sections.latency import about
+from nas.report.sections.search_words import named, sentences
 from nas.report.table import in_words, milliseconds
 
 _LISTED = 20

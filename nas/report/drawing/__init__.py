@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas.report.drawing.cells import Cell, Scale, cell_of
+from nas.report.drawing.cells import LEGEND, Cell, Scale, cell_of
 from nas.report.drawing.kinds import Kinds
 from nas.report.drawing.networks import Drawn, draw
 
-__all__ = ["Cell", "Drawn", "Kinds", "Scale", "cell_of", "draw"]
+__all__ = ["LEGEND", "Cell", "Drawn", "Kinds", "Scale", "cell_of", "draw"]

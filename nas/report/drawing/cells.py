@@ -20,6 +20,12 @@ from nas.report.drawing.kinds import Kinds, short
 ROWS = ("kind", "kernel", "expansion", "channels")
 """The rows of text below each shape."""
 
+LEGEND = (
+    "Height: sides of the feature maps before and after a block. Width: channels of its output; pale, "
+    "those of its widest inner layer."
+)
+"""What the shapes mean."""
+
 HEIGHT = 134
 """The height of every cell in pixels."""
 

@@ -1,13 +1,10 @@
-"""The style of all pictures: colours, axes, label placement, and output as SVG or PNG."""
+"""The style of picture files: colours, axes, label placement, and output as SVG or PNG."""
 
 from __future__ import annotations
 
 import functools
-import io
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Bbox
 
 INK = "#1b1d21"
-"""The colour of text and axes. Inside a page, it becomes the page's text colour, light or dark."""
+"""The colour of text and axes."""
 
 # Okabe and Ito 2008: distinguishable for colour-blind readers; the blue is lighter, to be legible on black
 # too.
@@ -58,7 +55,7 @@ _SETTINGS: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's colour
+    "svg.fonttype": "none",  # text stays text: it can be searched
 }
 
 
@@ -94,39 +91,6 @@ def new_figure(width: float = 7.2, height: float = 4.2) -> tuple[Figure, Axes]:
     axes.grid(color=INK, alpha=0.12, linewidth=0.8)
     axes.tick_params(length=0)
     return figure, axes
-
-
-def to_svg(figure: Figure, *, name: str, title: str) -> str:
-    """Renders the figure as an ``<svg>`` element with unique ids, no fixed size and the page's text colour.
-
-    Args:
-        figure: The figure.
-        name: A name unique to the page, used as a prefix of ids.
-        title: The picture's title for screen readers.
-    """
-    import matplotlib
-
-    stream = io.StringIO()
-    with matplotlib.rc_context(_settings(name)):
-        _lay_out(figure)
-        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\b(id|href)="(#?)', rf'\1="\2{name}-', svg).replace("url(#", f"url(#{name}-")
-    svg = re.sub(
-        r'(<svg[^>]*?) width="[^"]*"',
-        r"\1",
-        re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1),
-        count=1,
-    )
-    width = int(figure.get_figwidth() * 96)
-    opening = f'<svg role="img" style="max-width:{width}px" '
-    return (
-        svg.replace(INK, "currentColor")
-        .replace("<svg ", opening, 1)
-        .replace(">", f"><title>{escape(title)}</title>", 1)
-    )
 
 
 def _lay_out(figure: Figure) -> None:

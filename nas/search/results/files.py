@@ -36,7 +36,7 @@ def write_results(
 
 
 def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluation]) -> None:
-    """Writes ``control.json``: the hypervolumes of random search and of the search."""
+    """Writes ``control.json``: the hypervolumes of random search and of the search, and its networks."""
     points = curve(result.goals, control, result.reference)
     value = {
         "sampler": "random",
@@ -44,6 +44,7 @@ def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluati
         "reference": _by_name(result, result.reference),
         "hypervolume": points[-1] if len(points) else 0.0,
         "hypervolume_curve": points.tolist(),
+        "networks": [_by_name(result, e.outcome.values) for e in control if e.usable],
         "search_hypervolume": result.hypervolume[-1],
         "search_hypervolume_curve": result.hypervolume.tolist(),
     }
@@ -55,14 +56,21 @@ def _table(result: SearchResult) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = ["number", "state", "feasible", *names, "code", "origin", "seconds", "reason"]
-    writer.writerow([*head, "prediction", "images"])
+    writer.writerow([*head, "prediction", "images", "posterior", "deviation"])
     for e in result.evaluations:
         outcome = e.outcome
         values = ["" if math.isnan(value) else repr(value) for value in outcome.quantities]
         row = [e.number, outcome.state.value, outcome.feasible, *values, e.candidate.code, e.origin]
         images = "" if outcome.images is None else outcome.images
-        writer.writerow([*row, f"{e.seconds:.4f}", outcome.reason, _prediction(result, e), images])
+        known = [f"{e.seconds:.4f}", outcome.reason, _prediction(result, e), images]
+        writer.writerow([*row, *known, *_posterior_cells(result, e)])
     return stream.getvalue()
+
+
+def _posterior_cells(result: SearchResult, evaluation: Evaluation) -> tuple[str, str]:
+    """Returns the posterior accuracy and its standard deviation; empty where there is none."""
+    posterior = result.posteriors.get(evaluation.candidate)
+    return ("", "") if posterior is None else (repr(float(posterior.value)), repr(float(posterior.deviation)))
 
 
 def _prediction(result: SearchResult, evaluation: Evaluation) -> str:

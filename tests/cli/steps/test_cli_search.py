@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nas.cli.__main__ import main
-from nas.report.search_section import details
+from nas.report.sections.search_words import details
 from tests.cli.steps.test_cli_pipeline import SPACE
 
 SECRET = "not-to-be-shown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -85,8 +86,14 @@ def test_networks_that_are_clearly_worse_are_stopped_early_and_the_front_is_the_
     assert "is clearly below" in stopped[0].outcome.reason
     assert [e.candidate for e in early.front] == [e.candidate for e in whole.front]
     assert early.evaluated == 60
-    rows = (tmp_path / "early" / "trials.csv").read_text().splitlines()
-    assert sum(row.split(",")[1] == "stopped" and row.endswith(",100") for row in rows) == len(stopped)
+    with (tmp_path / "early" / "trials.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert sum(row["state"] == "stopped" and row["images"] == "100" for row in rows) == len(stopped)
+    by_code = {each.candidate.code: early.posteriors.get(each.candidate) for each in early.evaluations}
+    for row in rows:
+        known = by_code[row["code"]]
+        written = (row["posterior"], row["deviation"])
+        assert written == ("", "") if known is None else written == (repr(known.value), repr(known.deviation))
 
 
 def test_nothing_is_stopped_that_no_network_as_fast_beats(tmp_path: Path) -> None:

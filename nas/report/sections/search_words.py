@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.errors import UserError
 from nas.files import read_json
@@ -13,11 +13,14 @@ from nas.report.files import Point, Search, units_of
 from nas.report.table import milliseconds
 from nas.search.results.winners import ACCURACIES, images_in_words
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 WINNER, WINNERS, IMPORTANCE, FIELD = "winner.json", "winners.json", "importance.json", "field.json"
 _MOST = 8
 
 
-def details(folder: Path) -> list[str]:
+def details(folder: Path) -> list[Markup]:
     """Returns HTML for a search's folder; files that an older search did not write are left out.
 
     Raises:
@@ -93,7 +96,7 @@ def held_out(winner: dict[str, Any]) -> str:
     return f"Selection bias: {text}"
 
 
-def _winners(winners: list[dict[str, Any]]) -> list[str]:
+def _winners(winners: list[dict[str, Any]]) -> list[Markup]:
     if not winners:
         return []
     unit = common_unit(units_of(winners[0]["objectives"]).values())
@@ -174,7 +177,7 @@ def predicted(winner: dict[str, Any]) -> str:
     )
 
 
-def field(folder: Path) -> list[str]:
+def field(folder: Path) -> list[Markup]:
     """Shows published networks beside some of the front, measured together."""
     value = read_json(folder / FIELD)
     head = [("network", ""), ("from", ""), ("accuracy", ""), ("top-1", "%"), ("measured", value["unit"])]
@@ -201,17 +204,20 @@ def field(folder: Path) -> list[str]:
     return [html.table(head, rows, texts=3), html.paragraph(note, kind="note")]
 
 
-def _importance(importance: dict[str, dict[str, float]]) -> list[str]:
+def _importance(importance: dict[str, dict[str, float]]) -> list[Markup]:
     """Shows the choices that affect the first objective most."""
     if not importance:
         return []
     name, shares = next(iter(importance.items()))
-    rows = [("", (choice, f"{100 * share:.0f}")) for choice, share in list(shares.items())[:_MOST]]
+    most = list(shares.items())[:_MOST]
+    longest = max(*shares.values(), 1e-9)
+    rows = [(choice, "k0", 100 * share / longest, f"{100 * share:.0f} %") for choice, share in most]
     note = (
         f"Each choice's share of the variation of {name} that an additive model explains among the "
         "evaluated networks. Interactions between choices are ignored."
     )
-    return [html.table([("choice", ""), ("share", "%")], rows), html.paragraph(note, kind="note")]
+    title = html.heading("Which choices matter", level=3)
+    return [title, html.bars(rows), html.paragraph(note, kind="note")]
 
 
 def _share(value: float) -> str:

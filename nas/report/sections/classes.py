@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nas.report import html
 from nas.report.results import ClassCount, Row
 from nas.report.table import ABSENT, balanced, compared, shown_share
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 _LARGEST_MATRIX = 12
 _MOST = 20
 
 
-def classes(rows: Sequence[Row]) -> list[str]:
+def classes(rows: Sequence[Row]) -> list[Markup]:
     """Balanced accuracies, and the accuracy of each class, the winner's worst first."""
     text, columns = balanced(rows), compared(rows)
     if not text:
@@ -27,7 +31,7 @@ def classes(rows: Sequence[Row]) -> list[str]:
     return [*parts, *_confusions(columns[0])]
 
 
-def _confusions(row: Row) -> list[str]:
+def _confusions(row: Row) -> list[Markup]:
     """The network's confusion matrix, or the most frequent confusions of many classes."""
     if row.confusions is None:
         return []
@@ -41,7 +45,7 @@ def _confusions(row: Row) -> list[str]:
     return [html.opened_on_click(title, table + html.paragraph(note, kind="note"))]
 
 
-def _matrix(row: Row, confusions: Sequence[tuple[str, str, int]]) -> str:
+def _matrix(row: Row, confusions: Sequence[tuple[str, str, int]]) -> Markup:
     """A line for each class and a column for each answer; the diagonal holds right answers."""
     wrong = {(label, answer): images for label, answer, images in confusions}
     names = [each.name for each in row.by_class]

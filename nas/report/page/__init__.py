@@ -1,0 +1,1 @@
+"""Self-contained pages: templates, scripts and charts, with no address outside the file."""

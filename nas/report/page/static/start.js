@@ -1,0 +1,6 @@
+Bokeh.set_log_level("warn");
+networks.data && networks.start();
+charts.start();
+typeof plane !== "undefined" && plane.start();
+document.documentElement.dataset.ready = "yes";
+performance.mark("ready");

@@ -1,0 +1,1 @@
+"""The sections of the report, each from the files of one step."""
