@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -12,6 +14,7 @@ from nas.report import html
 from nas.report.drawing.collection import Collection
 from nas.report.page.template import render
 from nas.report.records import ORIGINS, is_outdated
+from nas.report.results import RESULTS, Row, read_table
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -35,6 +38,13 @@ class Run:
     def has(self, path: Path) -> bool:
         """Whether the run has a file."""
         return (self.folder / path).is_file()
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The networks of the final comparison; none without them, or if the result section reports an error."""
+        with suppress(UserError):
+            return read_table(self.folder) if self.has(RESULTS) else []
+        return []
 
     def command(self, name: str) -> str:
         """Returns a command for this run."""

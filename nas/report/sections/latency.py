@@ -12,7 +12,7 @@ from nas.latency import Figures, LatencyTable
 from nas.report import html
 from nas.report.files import read_latency_table
 from nas.report.page.charts import Chart, Line, Points
-from nas.report.results import RESULTS, Row, read_table
+from nas.report.results import Row
 from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS
 
@@ -32,7 +32,7 @@ def latency(run: Run) -> list[Markup]:
     table = read_latency_table(run.folder)
     if table is None:
         return []
-    rows = read_table(run.folder) if run.has(RESULTS) else []
+    rows = run.rows
     if not table.probes and not any(row.latency_ms and row.predicted_ms for row in rows):
         return [html.paragraph(about(table)), *_error(table)]
     has_measurements = any(row.latency_ms for row in rows)

@@ -11,7 +11,7 @@ from nas.report.files import WINNER, Search, read_search
 from nas.report.page.candidates import candidates_data
 from nas.report.page.charts import Chart, Line, Points, layer_dict
 from nas.report.page.template import render
-from nas.report.results import RESULTS, Row, read_table
+from nas.report.results import Row
 from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS
 from nas.report.sections.search_words import details, dominated, found
@@ -81,9 +81,9 @@ def _notes(data: dict[str, object], results: Search) -> list[str]:
 
 def _trained(run: Run, results: Search) -> list[Points]:
     """Returns the networks after training, with test accuracies, where the plane's cost is a latency."""
-    if not results.cost[1] or not run.has(RESULTS):
+    if not results.cost[1]:
         return []
-    rows = [row for row in read_table(run.folder) if row.predicted_ms is not None]
+    rows = [row for row in run.rows if row.predicted_ms is not None]
     if any(latency_unit(row.predicted_batch) != results.cost[1] for row in rows):
         return []
     return [_layer(role, own) for role in LOOKS if (own := [row for row in rows if row.role == role])]

@@ -10,7 +10,6 @@ from nas.errors import UserError
 from nas.report import html
 from nas.report.files import HISTORY, read_csv
 from nas.report.page.charts import Chart, Line
-from nas.report.results import RESULTS, read_table
 from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS
 
@@ -55,10 +54,8 @@ def _line(history: History, column: str, label: str, colour: str) -> Line:
 
 def _final(run: Run) -> list[Markup]:
     """Returns the chart of the final trainings' losses, as far as there are records of them."""
-    if not run.has(RESULTS):
-        return []
     lines = []
-    for row in read_table(run.folder):
+    for row in run.rows:
         path = Path("final") / f"{row.name.replace(' ×', '_x').replace(' ', '_')}.csv"
         shown = row.role != "baseline" or row.best
         history = read_csv(run.folder / path) if shown and run.has(path) else []
