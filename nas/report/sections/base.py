@@ -41,7 +41,7 @@ class Run:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The networks of the final comparison; none without them, or if the result section reports an error."""
+        """The networks of the final comparison; none if they cannot be read, which their section reports."""
         with suppress(UserError):
             return read_table(self.folder) if self.has(RESULTS) else []
         return []
