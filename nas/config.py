@@ -175,17 +175,19 @@ class DeviceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizationConfig:
-    """The optimiser: SGD with Nesterov momentum and a cosine schedule after a linear warm-up.
+    """The optimiser, with a cosine schedule after a linear warm-up.
 
     Attributes:
         epochs: Passes over the training images.
         batch_size: Images per step, over all processes.
         learning_rate: Peak learning rate at 256 images per step; it scales with batch_size.
-        momentum: Nesterov momentum.
-        weight_decay: Weight decay of convolution and matrix weights; BatchNorm and biases do not decay.
+        optimizer: sgd (with Nesterov momentum, for convolutions) or adamw (for transformers).
+        momentum: Nesterov momentum, or the first beta of adamw.
+        weight_decay: Weight decay of convolution and matrix weights; norms, biases and tables do not decay.
         warmup_epochs: Epochs of linear warm-up.
         label_smoothing: Share of a label's weight that is spread over all classes.
         clip_value: Gradients are clipped to this value; 0 is off.
+        clip_norm: All gradients together are scaled down to this norm; 0 is off.
         ema_decay: Decay per step of the moving average of the weights, e.g. 0.999; the average is evaluated
             and saved in place of the weights. 0 is off.
         zero_init_residual: Whether residual branches start at zero, so that each block starts as its
@@ -195,11 +197,13 @@ class OptimizationConfig:
     epochs: int
     batch_size: int
     learning_rate: float
+    optimizer: str
     momentum: float
     weight_decay: float
     warmup_epochs: float
     label_smoothing: float
     clip_value: float
+    clip_norm: float
     ema_decay: float
     zero_init_residual: bool
 

@@ -173,6 +173,10 @@ class Linear(nn.Linear):
         return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
 
 
+class Undecayed(nn.Module):
+    """A module whose parameters do not decay, as they are no weights of products: tables, tokens."""
+
+
 class Scale(nn.Module):
     """One learned factor per channel."""
 

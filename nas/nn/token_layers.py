@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas.blocks import token_ops
-from nas.nn.layers import crop, layer, runs
+from nas.nn.layers import Undecayed, crop, layer, runs
 
 _STD = 0.02
 """The deviation of tables and tokens in the beginning (Touvron et al. 2021, "DeiT", published code)."""
 
 
-class Table(nn.Module):
+class Table(Undecayed):
     """A learned table of positions, (C, H, W), or a learned token, (C,)."""
 
     def __init__(self, *shape: int) -> None:

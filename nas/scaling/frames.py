@@ -145,6 +145,8 @@ def probes(frame: Frame) -> Iterator[tuple[int, int, NetworkSpec]]:
         for other in (*range(1, depth), *([depth + 1] if depth else [])):
             changed = [other if number == stage else each for number, each in enumerate(depths)]
             network = frame.scaled(changed)
+            if network.stages == frame.network.stages:  # no block of this stage can be repeated
+                continue
             with suppress(UserError):  # a block that cannot follow itself
                 network.blocks  # noqa: B018
                 yield stage, other, network

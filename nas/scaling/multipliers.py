@@ -120,9 +120,11 @@ def _deepen(stage: tuple[BlockSettings, ...], factor: float, rounding: str) -> t
 
 
 def _resized(stage: tuple[BlockSettings, ...], count: int) -> tuple[BlockSettings, ...]:
+    """The first blocks, or all and the last one repeated at stride 1. A patch embedding is never repeated."""
     if count <= len(stage) or not stage:
         return stage[:count]
-    return (*stage, *[_with(stage[-1], "stride", 1)] * (count - len(stage)))
+    repeated = _with(stage[-1], "stride", 1)
+    return (*stage, *[repeated] * (count - len(stage))) if repeated.step == 1 else stage
 
 
 def _widen(blocks: tuple[BlockSettings, ...], factor: float) -> tuple[BlockSettings, ...]:

@@ -59,15 +59,18 @@ class Accuracy:
 def calibrate(model: nn.Module, image_batches: Iterable[Tensor]) -> None:
     """Recomputes the statistics of every BatchNorm as plain averages over batches.
 
-    Meanwhile only BatchNorm is in training mode (Yu and Huang 2019, section 3.4).
+    Meanwhile only BatchNorm is in training mode (Yu and Huang 2019, section 3.4). A network without BatchNorm
+    has no statistics, and reads no image.
 
     Args:
         model: A static network, whose statistics are replaced.
         image_batches: Training images (N, C, H, W) at the resolution of the evaluation.
     """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
     training = model.training
     model.eval()
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -224,6 +224,8 @@ class _Run:
         result = self._averaged(task.backward(x, y, progress=step / task.steps), images=len(y))
         if task.hyper.clip_value:
             nn.utils.clip_grad_value_(task.model.parameters(), task.hyper.clip_value)
+        if task.hyper.clip_norm:
+            nn.utils.clip_grad_norm_(task.model.parameters(), task.hyper.clip_norm)
         optimizer.step()
         if state.ema is not None:
             state.ema.update(step)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from nas.nn.layers import Undecayed
 from nas.training.distributed import Processes
 from nas.training.ema import check_decay
 
@@ -62,6 +63,12 @@ class Backward(Protocol):
         """
 
 
+OPTIMIZERS = ("sgd", "adamw")
+"""SGD with Nesterov momentum (BigNAS, for convolutions), and AdamW (Loshchilov and Hutter 2019, for
+transformers)."""
+
+_SECOND_BETA = 0.999
+
 _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "epochs": (lambda value: value >= 1, "at least 1"),
     "batch_size": (lambda value: value >= 1, "at least 1"),
@@ -71,6 +78,7 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "warmup_epochs": (lambda value: value >= 0, "0 for none, or a positive number"),
     "label_smoothing": (lambda value: 0 <= value < 1, "0 for none, or a share below 1, e.g. 0.1"),
     "clip_value": (lambda value: value >= 0, "0 for no clipping, or a positive number"),
+    "clip_norm": (lambda value: value >= 0, "0 for no clipping, or a positive number"),
 }
 """The allowed values of each hyperparameter, as a check and as text."""
 
@@ -83,11 +91,13 @@ class Hyperparameters:
         epochs: Passes over the training images.
         batch_size: Images per step, of all processes together.
         learning_rate: Peak for 256 images per step, scaled linearly with the batch size.
-        momentum: Momentum of Nesterov's method.
-        weight_decay: Decay of convolution and matrix weights, not of BatchNorm and biases.
+        momentum: Momentum of Nesterov's method, or the first beta of AdamW.
+        weight_decay: Decay of convolution and matrix weights, not of norms, biases and tables.
         warmup_epochs: Epochs of linear warm-up, before a cosine schedule.
         label_smoothing: Share of the label's weight that is spread over all classes.
         clip_value: Gradients are clipped to ± this value; 0 for no clipping.
+        clip_norm: All gradients together are scaled down to this norm; 0 for no clipping.
+        optimizer: One of ``OPTIMIZERS``.
         ema_decay: Weight of the old average of the weights at each step; 0 for no average. The average is
             evaluated and saved.
         zero_init_residual: Whether the last BatchNorm scale of residual branches starts at zero.
@@ -103,9 +113,14 @@ class Hyperparameters:
     clip_value: float
     ema_decay: float = 0.0
     zero_init_residual: bool = False
+    clip_norm: float = 0.0
+    optimizer: str = "sgd"
 
     def __post_init__(self) -> None:
         """Raises a ``UserError`` that starts with the field's name if a value is out of range."""
+        if self.optimizer not in OPTIMIZERS:
+            allowed = ", ".join(OPTIMIZERS)
+            raise UserError(f"optimizer is {self.optimizer!r}; allowed: {allowed}")
         for name, (fits, allowed) in _RANGES.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and fits(value)):
@@ -244,19 +259,25 @@ def at_least_float32(x: Tensor) -> Tensor:
 def make_optimizer(
     model: nn.Module, hyper: Hyperparameters, *, tuning: Tuning = ALL_NEW
 ) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; BatchNorm and biases (one-dimensional parameters) do not decay.
+    """The optimizer. Norms and biases (one-dimensional parameters) and tables do not decay.
 
     A group of parameters also has a ``factor`` on the learning rate.
     """
     kinds: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    tables = {
+        table for module in model.modules() if isinstance(module, Undecayed) for table in module.parameters()
+    }
     for name, parameter in model.named_parameters():
-        kinds.setdefault((parameter.ndim > 1, tuning.factor(name)), []).append(parameter)
+        decays = parameter.ndim > 1 and parameter not in tables
+        kinds.setdefault((decays, tuning.factor(name)), []).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": parameters, "weight_decay": hyper.weight_decay if decays else 0.0, "factor": factor}
         for (decays, factor), parameters in kinds.items()
     ]
     fused = all(p.device.type in FUSED for p in model.parameters())
     momentum = hyper.momentum
+    if hyper.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0, betas=(momentum, _SECOND_BETA), fused=fused)
     optimizer = torch.optim.SGD(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0, fused=fused)
     if fused and momentum:
         # The optimizer would create buffers at the first step, only for the parameters of that step's

@@ -46,7 +46,7 @@ class State:
 
     Attributes:
         model: The model.
-        optimizer: The optimizer with its momentum.
+        optimizer: The optimizer with its averages of gradients.
         ema: The average of the weights, if any.
         randomness: The random generators.
         device: The device of the model.
@@ -128,7 +128,10 @@ class State:
         for path, value in _below("optimizer/", saved).items():
             key, _, name = path.partition("/")
             parameter = parameters[name]
-            self.optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(value)
+            alike = value.shape == parameter.shape  # not so AdamW's count of steps
+            self.optimizer.state[parameter][key] = (
+                torch.empty_like(parameter).copy_(value) if alike else value.to(parameter.device)
+            )
         for name, value in _below("ema/", saved).items():
             assert self.ema is not None
             self.ema.average[name].copy_(value)

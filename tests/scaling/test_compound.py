@@ -307,3 +307,12 @@ def test_a_network_that_is_shrunk_to_nothing_is_left_out() -> None:
     assert [phi for phi, _ in scalings(network, lowest=-2, highest=1, step=1)] == [0, 1]
     with pytest.raises(UserError, match=r"no scaling of the network is valid: .* raise phi"):
         scalings(network, lowest=-2, highest=-1)
+
+
+def test_a_patch_embedding_is_never_repeated() -> None:
+    space = SearchSpace.load("vit_32")
+    network = space.network(space.smallest())
+    deeper = scale(network, depth=2.0, width=1.5)
+    assert [len(stage) for stage in deeper.stages] == [1, 4]
+    assert deeper.blocks[0].out_shape.channels == 96
+    assert len({block.out_shape for block in deeper.blocks[:5]}) == 1

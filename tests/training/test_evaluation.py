@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 import torch
 
-from nas.training.evaluation import Accuracy, evaluate
+from nas.training.evaluation import Accuracy, calibrate, evaluate
 from nas.training.optimization import Compute
 
 
@@ -28,3 +31,13 @@ def test_the_counts_of_the_classes_add_up_and_an_absent_class_has_none() -> None
     assert counts == sorted(counts, reverse=True)
     together = evaluate(torch.nn.Identity(), batches, compute=compute)
     assert together == Accuracy(int(right.sum()), 50) == Accuracy(found.correct, found.total)
+
+
+def test_a_network_without_batch_norm_is_calibrated_without_an_image() -> None:
+    def no_images() -> Iterator[torch.Tensor]:
+        raise AssertionError("an image was read")
+        yield torch.zeros(1, 3, 8, 8)
+
+    calibrate(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.LayerNorm(8)), no_images())
+    with pytest.raises(AssertionError, match="an image was read"):
+        calibrate(torch.nn.Sequential(torch.nn.BatchNorm2d(3)), no_images())

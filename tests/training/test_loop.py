@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas.blocks import Rounding, Shape, make_settings
 from nas.errors import UserError
+from nas.nn import Block
 from nas.training.checkpoint import BEST, CheckpointPlan, Checkpoints
 from nas.training.divergence import EXPLODED, DivergenceError, Watch
 from nas.training.ema import Ema
@@ -33,13 +35,13 @@ CPU = Compute.choose("cpu", "none")
 STEPS = 6
 
 
-def hyper(**changes: float) -> Hyperparameters:
+def hyper(**changes: float | str) -> Hyperparameters:
     values = {"epochs": 2, "batch_size": 8, "learning_rate": 1.0, "momentum": 0.9, "weight_decay": 0.0}
     values |= {"warmup_epochs": 0, "label_smoothing": 0.0, "clip_value": 0.0}
     return Hyperparameters(**(values | changes))  # type: ignore[arg-type]
 
 
-def task(*, seed: int = 0, **changes: float) -> Task:
+def task(*, seed: int = 0, **changes: float | str) -> Task:
     """A linear classifier of Gaussian blobs, with dropout."""
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Dropout(0.2), nn.Linear(4, 3))
@@ -167,6 +169,7 @@ def test_training_ends_with_the_averaged_weights() -> None:
         ("warmup_epochs", (-1,)),
         ("label_smoothing", (-0.1, 1, 2)),
         ("clip_value", (-1,)),
+        ("clip_norm", (-1,)),
     ],
 )
 def test_hyperparameters_out_of_range_are_refused(name: str, values: tuple[float, ...]) -> None:
@@ -274,6 +277,69 @@ def test_norms_and_biases_do_not_decay() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     groups = make_optimizer(model, hyper(weight_decay=0.1)).param_groups
     assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.1, 1), (0.0, 3)]
+
+
+def test_tables_and_tokens_do_not_decay() -> None:
+    spec = make_settings("tokens", {"width": 8, "patch": 2, "class_token": True, "norm": True})
+    block = Block([spec.lower(Shape(3, 4, 4), Rounding())])
+    decaying, others = make_optimizer(block, hyper(weight_decay=0.1, optimizer="adamw")).param_groups
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert [p.shape for p in decaying["params"]] == [(8, 3, 2, 2)]
+    assert len(others["params"]) == 5  # bias, norm, token, positions
+
+
+def test_adamw_is_pytorch_s_also_for_parameters_that_get_their_first_gradient_late() -> None:
+    models = [nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    ours = make_optimizer(models[0], hyper(weight_decay=0.1, optimizer="adamw"))
+    for group in ours.param_groups:
+        group["lr"] = 0.1
+    weights = [[p for p in models[1].parameters() if p.ndim == n] for n in (2, 1)]
+    groups = [{"params": weights[0], "weight_decay": 0.1}, {"params": weights[1], "weight_decay": 0.0}]
+    plain = torch.optim.AdamW(groups, lr=0.1, betas=(0.9, 0.999), foreach=False, fused=False)
+    x = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    for used in (1, 1, 2, 1, 2):
+        for model, optimizer in zip(models, (ours, plain), strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            model[:used](x).square().mean().backward()
+            optimizer.step()
+    for mine, theirs in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stop", [1, STEPS + 2])
+def test_adamw_goes_on_to_the_same_weights(stop: int, tmp_path: Path) -> None:
+    settings = {"optimizer": "adamw", "learning_rate": 0.1, "weight_decay": 0.05, "clip_norm": 0.5}
+    whole = task(**settings)
+    fit(whole)
+    plan = CheckpointPlan(every_s=None, every_steps=1, keep=1, best_every_epochs=0)
+    stopped = task(**settings)
+
+    def stop_after(progress: Progress) -> None:
+        if progress.step == stop + 1:
+            raise KeyboardInterrupt
+
+    checkpoints = Checkpoints(folder=tmp_path, plan=plan, about={})
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, checkpoints=checkpoints, on_step=stop_after)
+    resumed = task(**settings)
+    fit(resumed, checkpoints=checkpoints)
+    for mine, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_gradients_are_clipped_to_a_norm_of_all_together() -> None:
+    before, after = (task(clip_norm=norm, learning_rate=32.0, momentum=0.0, epochs=1) for norm in (0.0, 1e-3))
+    starts = [p.detach().clone() for p in after.model.parameters()]
+    fit(replace(after, steps_per_epoch=1, batches=lambda first: list(before.batches(first))[:1]))
+    moved = [now - start for now, start in zip(after.model.parameters(), starts, strict=True)]
+    distance = torch.cat([change.flatten() for change in moved]).norm().item()
+    assert distance == pytest.approx(1e-3 * after.rate(0), rel=1e-3)
+
+
+def test_an_optimizer_that_is_none() -> None:
+    with pytest.raises(UserError, match="optimizer is 'adam'; allowed: sgd, adamw"):
+        hyper(optimizer="adam")
 
 
 def test_bfloat16_is_not_chosen_for_a_cpu_where_it_is_slower() -> None:
