@@ -16,7 +16,17 @@ from nas.blocks.ops import (
     Scale,
     Shape,
 )
-from nas.blocks.token_ops import Attention, First, Position, Prepend
+from nas.blocks.token_ops import (
+    Attention,
+    First,
+    Grid,
+    Position,
+    Prepend,
+    Resize,
+    SpaceToDepth,
+    Unwindows,
+    Windows,
+)
 from nas.errors import UserError
 
 
@@ -138,17 +148,39 @@ class Lowering:
         """Normalisation over the channels of each pixel."""
         return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role, epsilon=epsilon))
 
-    def attention(self, query: int, key: int, value: int, *, heads: int) -> int:
-        """Softmax attention over all pixels."""
+    def attention(
+        self, query: int, key: int, value: int, *, heads: int, grid: Grid | None = None, role: str = ""
+    ) -> int:
+        """Softmax attention over all pixels, or within windows with weights of ``role``."""
         assert self.shape(query) == self.shape(key), (self.shape(query), self.shape(key))
         return self._append(
             Attention(
                 in_shape=self.shape(query),
                 inputs=(query, key, value),
+                role=role,
                 heads=heads,
                 value_channels=self.shape(value).channels,
+                grid=grid,
             )
         )
+
+    def windows(self, x: int, grid: Grid) -> int:
+        """The windows of a map as rows."""
+        return self._append(Windows(in_shape=self.shape(x), inputs=(x,), grid=grid))
+
+    def unwindows(self, x: int, grid: Grid) -> int:
+        """The map of windows that are rows."""
+        return self._append(Unwindows(in_shape=self.shape(x), inputs=(x,), grid=grid))
+
+    def resize(self, x: int, height: int, width: int) -> int:
+        """A map padded or cropped below and to the right; one of this size as it is."""
+        if (self.shape(x).height, self.shape(x).width) == (height, width):
+            return x
+        return self._append(Resize(in_shape=self.shape(x), inputs=(x,), height=height, width=width))
+
+    def space_to_depth(self, x: int, side: int) -> int:
+        """Squares of pixels as channels."""
+        return self._append(SpaceToDepth(in_shape=self.shape(x), inputs=(x,), side=side))
 
     def position(self, x: int, *, role: str) -> int:
         """The sum with a learned table."""

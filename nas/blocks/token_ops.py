@@ -13,23 +13,87 @@ from typing import final
 from nas.blocks.ops import Elementwise, Op, Shape
 from nas.errors import UserError
 
+MASKED = -100.0
+"""What is added to the score of two pixels that must not attend to each other (Swin, published code)."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Square windows that tile a map (Liu et al. 2021, "Swin Transformer", section 3.2).
+
+    Attributes:
+        height: Height of the map, a multiple of ``side``.
+        width: Its width.
+        side: Side of a window.
+        shift: Pixels by which the map is rolled up and to the left before it is cut. Windows at its edges
+            then hold pixels of opposite sides, which do not attend to each other.
+    """
+
+    height: int
+    width: int
+    side: int
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.height % self.side or self.width % self.side:
+            raise UserError(
+                f"windows of {self.side}×{self.side} pixels do not tile a map of {self.height}×{self.width}; "
+                "pad it first"
+            )
+
+    @property
+    def count(self) -> int:
+        """Number of windows."""
+        return self.height * self.width // self.side**2
+
+    @property
+    def offsets(self) -> list[list[int]]:
+        """For each pair of a window's pixels the position of their offset in a table of (2·side - 1)²."""
+        pixels, most = [divmod(number, self.side) for number in range(self.side**2)], self.side - 1
+        return [
+            [(y - other_y + most) * (2 * most + 1) + x - other_x + most for other_y, other_x in pixels]
+            for y, x in pixels
+        ]
+
+    @property
+    def regions(self) -> list[list[int]]:
+        """For each window a number for each of its pixels; pixels with different ones were apart."""
+
+        def part(position: int, size: int) -> int:
+            return (position >= size - self.side) + (position >= size - self.shift)
+
+        return [
+            [
+                3 * part(top + row, self.height) + part(left + column, self.width)
+                for row in range(self.side)
+                for column in range(self.side)
+            ]
+            for top in range(0, self.height, self.side)
+            for left in range(0, self.width, self.side)
+        ]
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Attention(Op):
     """softmax(q kᵀ / √d) v in several heads (Vaswani et al. 2017, "Attention Is All You Need", section 3.2).
 
-    Its inputs are queries, keys and values of one sequence. A fused kernel reads and writes each of them
-    once; without one, the scores of all pairs of pixels, ``scratch_elements``, are in memory, too (Dao et al.
-    2022, "FlashAttention", section 3.1).
+    Its inputs are queries, keys and values. All pixels are one sequence; with ``grid`` each row of the map is
+    one, a window, and a learned number for each head and offset of two pixels is added to their score (Liu et
+    al. 2021, section 3.2). A fused kernel reads and writes each input once; without one, the scores of all
+    pairs of pixels, ``scratch_elements``, are in memory, too (Dao et al. 2022, "FlashAttention", section
+    3.1).
 
     Attributes:
         heads: Number of heads; a divisor of the channels of queries and of values.
         value_channels: Channels of values and output. Queries and keys have those of ``in_shape``.
+        grid: The windows, of which each row is one; ``None`` for attention over all pixels.
     """
 
     heads: int
     value_channels: int
+    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         for channels in (self.in_shape.channels, self.value_channels):
@@ -53,8 +117,17 @@ class Attention(Op):
         return self.in_shape.channels // self.heads
 
     @property
+    def length(self) -> int:
+        """Pixels of one sequence."""
+        return self.in_shape.pixels if self.grid is None else self.in_shape.width
+
+    @property
     def macs(self) -> int:
-        return self.in_shape.pixels**2 * (self.in_shape.channels + self.value_channels)
+        return self.in_shape.pixels * self.length * (self.in_shape.channels + self.value_channels)
+
+    @property
+    def params(self) -> int:
+        return 0 if self.grid is None else self.heads * (2 * self.grid.side - 1) ** 2
 
     @property
     def input_elements(self) -> int:
@@ -62,7 +135,77 @@ class Attention(Op):
 
     @property
     def scratch_elements(self) -> int:
-        return self.heads * self.in_shape.pixels**2
+        return self.heads * self.in_shape.pixels * self.length
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Windows(Op):
+    """The windows of a map as rows: (C, H, W) to (C, windows, side²)."""
+
+    grid: Grid
+
+    @property
+    def name(self) -> str:
+        return "windows"
+
+    @property
+    def out_shape(self) -> Shape:
+        return Shape(self.in_shape.channels, self.grid.count, self.grid.side**2)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Unwindows(Op):
+    """The inverse of ``Windows``."""
+
+    grid: Grid
+
+    @property
+    def name(self) -> str:
+        return "windows to map"
+
+    @property
+    def out_shape(self) -> Shape:
+        return Shape(self.in_shape.channels, self.grid.height, self.grid.width)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Resize(Op):
+    """Zeros below and to the right of a map, or rows and columns that are cut off there."""
+
+    height: int
+    width: int
+
+    @property
+    def name(self) -> str:
+        return "padding" if self.out_shape.pixels > self.in_shape.pixels else "crop"
+
+    @property
+    def out_shape(self) -> Shape:
+        return Shape(self.in_shape.channels, self.height, self.width)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SpaceToDepth(Op):
+    """Squares of pixels as channels: (C, H, W) to (C·side², H / side, W / side).
+
+    The pixels of one channel stay together, so that the first channels of the output are all pixels of the
+    first channels of the input.
+    """
+
+    side: int
+
+    @property
+    def name(self) -> str:
+        return "space to depth"
+
+    @property
+    def out_shape(self) -> Shape:
+        shape, side = self.in_shape, self.side
+        return Shape(shape.channels * side**2, shape.height // side, shape.width // side)
 
 
 @final
@@ -118,8 +261,8 @@ class First(Op):
         return self.in_shape.channels
 
 
-SHUFFLES = (Prepend, First)
+SHUFFLES = (Windows, Unwindows, Resize, SpaceToDepth, Prepend, First)
 """Operations that only give values another place."""
 
-TOKENS = (Attention, Position, Prepend, First)
+TOKENS = (Attention, Position, *SHUFFLES)
 """Operations on tokens, (N, H, W, C): runtimes compute them without a transposition in this layout only."""

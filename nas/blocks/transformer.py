@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from nas.blocks.lowering import Lowering
+from nas.blocks.token_ops import Grid
 
 
 @final
@@ -17,30 +18,53 @@ class Encoder:
     Attributes:
         epsilon: What the layer norms add to the variance.
         scale: Whether a learned factor per channel ends each half (Touvron et al. 2021, section 2.1).
+        prefix: The beginning of the roles, where a block has several pairs of halves.
     """
 
     epsilon: float
     scale: bool = False
+    prefix: str = ""
 
-    def attend(self, net: Lowering, x: int, channels: int, *, heads: int) -> int:
-        """Appends norm, attention over all pixels and the sum with ``x``; returns the sum.
+    def attend(
+        self, net: Lowering, x: int, channels: int, *, heads: int, window: int = 0, shifts: bool = False
+    ) -> int:
+        """Appends norm, attention and the sum with ``x``; returns the sum.
 
         Args:
             net: The block's operations.
             x: The input.
             channels: Channels of queries, keys and values, of all heads together.
             heads: Number of heads.
+            window: Side of the windows; 0 for attention over all pixels. Where windows do not tile the map,
+                it is padded with zeros (Liu et al. 2021, section 3.2, in its published code).
+            shifts: Whether the windows are shifted by half their side. A single window is not.
         """
-        y = net.layer_norm(x, role="attention_norm", epsilon=self.epsilon)
-        query, key, value = (net.linear(y, channels, role=role) for role in ("query", "key", "value"))
-        y = net.attention(query, key, value, heads=heads)
-        return self._end(net, x, net.linear(y, net.shape(x).channels, role="attended"), "attention_scale")
+        shape = net.shape(x)
+        y = net.layer_norm(x, role=self._role("attention_norm"), epsilon=self.epsilon)
+        grid = None
+        if window:
+            height, width = (-(-size // window) * window for size in (shape.height, shape.width))
+            shift = window // 2 if shifts and max(height, width) > window else 0
+            grid = Grid(height=height, width=width, side=window, shift=shift)
+            y = net.windows(net.resize(y, height, width), grid)
+        query, key, value = (
+            net.linear(y, channels, role=self._role(role)) for role in ("query", "key", "value")
+        )
+        bias = self._role("position_bias") if grid else ""
+        y = net.attention(query, key, value, heads=heads, grid=grid, role=bias)
+        y = net.linear(y, shape.channels, role=self._role("attended"))
+        if grid:
+            y = net.resize(net.unwindows(y, grid), shape.height, shape.width)
+        return self._end(net, x, y, "attention_scale")
 
     def feed_forward(self, net: Lowering, x: int, expanded_channels: int, *, activation: str) -> int:
         """Appends norm, two matrix products around an activation and the sum with ``x``; returns the sum."""
-        y = net.layer_norm(x, role="norm", epsilon=self.epsilon)
-        y = net.activation(net.linear(y, expanded_channels, role="expand"), activation)
-        return self._end(net, x, net.linear(y, net.shape(x).channels, role="project"), "scale")
+        y = net.layer_norm(x, role=self._role("norm"), epsilon=self.epsilon)
+        y = net.activation(net.linear(y, expanded_channels, role=self._role("expand")), activation)
+        return self._end(net, x, net.linear(y, net.shape(x).channels, role=self._role("project")), "scale")
 
     def _end(self, net: Lowering, x: int, y: int, role: str) -> int:
-        return net.add(net.scale(y, role=role) if self.scale else y, x)
+        return net.add(net.scale(y, role=self._role(role)) if self.scale else y, x)
+
+    def _role(self, role: str) -> str:
+        return f"{self.prefix}{role}"

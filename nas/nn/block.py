@@ -168,6 +168,9 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
         )
     if isinstance(widest, token_ops.Position):
         _check_positions(operations, role=role)
+    if attention := [op for op in operations if isinstance(op, token_ops.Attention)]:
+        most = max(attention, key=lambda op: op.heads)
+        return replace(most, grid=max((op.grid for op in attention if op.grid), key=lambda grid: grid.side))
     return widest
 
 

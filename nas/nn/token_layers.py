@@ -6,6 +6,7 @@ products and norms moves nothing between them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas.blocks import token_ops
+from nas.blocks.token_ops import MASKED
 from nas.nn.layers import Undecayed, crop, layer, runs
 
 _STD = 0.02
@@ -20,7 +22,10 @@ _STD = 0.02
 
 
 class Table(Undecayed):
-    """A learned table of positions, (C, H, W), or a learned token, (C,)."""
+    """A learned table of positions, (C, H, W), token, (C,), or bias by head and offset, (heads, 1, O, O).
+
+    The offset of a pixel from itself is in the middle, where ``crop`` leaves it for smaller windows.
+    """
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
@@ -44,6 +49,13 @@ def _(op: token_ops.Prepend) -> nn.Module:
     return Table(op.in_shape.channels)
 
 
+@layer.register
+def _(op: token_ops.Attention) -> nn.Module | None:
+    if op.grid is None:
+        return None
+    return Table(op.heads, 1, 2 * op.grid.side - 1, 2 * op.grid.side - 1)
+
+
 @runs(token_ops.Position)
 def _(op: token_ops.Position, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return x + crop(weights.weight, x.shape[1:])
@@ -62,12 +74,60 @@ def _(op: token_ops.First, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
 
 @runs(token_ops.Attention)
 def _(op: token_ops.Attention, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    query, key, value = (_in_heads(each, op.heads) for each in (x, *others))
-    y = F.scaled_dot_product_attention(query, key, value)
+    query, key, value = (_in_heads(each, op) for each in (x, *others))
+    bias = None if op.grid is None else _bias(weights.weight, op, images=len(x)).to(query.dtype)
+    y = F.scaled_dot_product_attention(query, key, value, bias)
     shape = op.out_shape
     return y.transpose(1, 2).reshape(len(x), shape.height, shape.width, shape.channels).permute(0, 3, 1, 2)
 
 
-def _in_heads(x: Tensor, heads: int) -> Tensor:
-    """(N, C, H, W) as (N, heads, H·W, C / heads)."""
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1, heads, x.shape[1] // heads).transpose(1, 2)
+def _in_heads(x: Tensor, op: token_ops.Attention) -> Tensor:
+    """(N, C, H, W) as (N · sequences, heads, pixels, C / heads): fused kernels take four axes."""
+    return x.permute(0, 2, 3, 1).reshape(-1, op.length, op.heads, x.shape[1] // op.heads).transpose(1, 2)
+
+
+def _bias(table: Tensor, op: token_ops.Attention, *, images: int) -> Tensor:
+    """What is added to the scores, (1 or N · windows, heads, pixels, pixels)."""
+    grid = op.grid
+    assert grid is not None
+    table = crop(table, (op.heads, 1, 2 * grid.side - 1, 2 * grid.side - 1)).flatten(1)
+    offsets, regions = _geometry(grid, table.device)
+    bias = table[:, offsets.flatten()].unflatten(1, (op.length, op.length))[None]
+    if not grid.shift:
+        return bias
+    apart = (regions[:, None, :, None] != regions[:, None, None, :]) * MASKED
+    return (bias + apart).repeat(images, 1, 1, 1)
+
+
+@lru_cache(maxsize=256)
+def _geometry(grid: token_ops.Grid, device: torch.device) -> tuple[Tensor, Tensor]:
+    """``grid.offsets`` and ``grid.regions`` on a device."""
+    return torch.tensor(grid.offsets, device=device), torch.tensor(grid.regions, device=device)
+
+
+@runs(token_ops.Windows)
+def _(op: token_ops.Windows, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    side, shift = op.grid.side, op.grid.shift
+    x = x.permute(0, 2, 3, 1)
+    x = x.roll((-shift, -shift), (1, 2)) if shift else x
+    x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3)
+    return x.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+
+
+@runs(token_ops.Unwindows)
+def _(op: token_ops.Unwindows, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    grid = op.grid
+    x = x.permute(0, 2, 3, 1).unflatten(2, (grid.side, grid.side))
+    x = x.unflatten(1, (-1, grid.width // grid.side)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    x = x.roll((grid.shift, grid.shift), (1, 2)) if grid.shift else x
+    return x.permute(0, 3, 1, 2)
+
+
+@runs(token_ops.Resize)
+def _(op: token_ops.Resize, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return F.pad(x, (0, op.width - x.shape[3], 0, op.height - x.shape[2]))
+
+
+@runs(token_ops.SpaceToDepth)
+def _(op: token_ops.SpaceToDepth, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return F.pixel_unshuffle(x, op.side)

@@ -67,11 +67,32 @@ def _difference(mine: tuple[str, Values] | None, other: tuple[str, Values] | Non
 
 
 def _products(module: nn.Module) -> Iterator[tuple[str, Values]]:
+    fused, merging = _children(module, "ShiftedWindowAttention"), _children(module, "PatchMerging")
     for name, layer in module.named_modules():
         if isinstance(layer, nn.MultiheadAttention):
             yield from _thirds(name, layer.in_proj_weight, layer.in_proj_bias)
+        elif isinstance(layer, nn.Linear) and fused.get(layer) == "qkv":
+            yield from _thirds(name, layer.weight, layer.bias)
         elif isinstance(layer, (nn.Conv2d, nn.Linear)):
-            yield name, list(layer.named_parameters())
+            values = list(layer.named_parameters())
+            yield name, _with_pixels_last(values) if layer in merging else values
+
+
+def _children(module: nn.Module, parent: str) -> dict[nn.Module, str]:
+    """The names of the layers directly within torchvision's modules of a type."""
+    parents = (each for each in module.modules() if type(each).__name__ == parent)
+    return {child: name for each in parents for name, child in each.named_children()}
+
+
+def _with_pixels_last(values: Values) -> Values:
+    """Parameters of torchvision's patch merging, (…, pixel, channel), as (…, channel, pixel).
+
+    Its four pixels go down first, ours to the right.
+    """
+    return [
+        (name, value.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :].transpose(-1, -2).flatten(-2))
+        for name, value in values
+    ]
 
 
 def _thirds(name: str, weight: Tensor, bias: Tensor) -> Iterator[tuple[str, Values]]:
@@ -81,7 +102,11 @@ def _thirds(name: str, weight: Tensor, bias: Tensor) -> Iterator[tuple[str, Valu
 
 
 def _norms(module: nn.Module) -> Iterator[tuple[str, Values]]:
-    yield from _layers(module, (nn.BatchNorm2d, nn.LayerNorm), _norm_values)
+    merging = _children(module, "PatchMerging")
+    for name, layer in module.named_modules():
+        if isinstance(layer, (nn.BatchNorm2d, nn.LayerNorm)):
+            values = _norm_values(layer)
+            yield name, _with_pixels_last(values) if layer in merging else values
 
 
 def _norm_values(layer: nn.Module) -> Values:
@@ -110,13 +135,6 @@ def _tables(module: nn.Module) -> Iterator[tuple[str, Values]]:
 _OF_TORCHVISION: dict[str, Callable[[Tensor], Tensor]] = {
     "class_token": lambda table: table[0, 0],
     "pos_embedding": lambda table: table[0].T,
+    "relative_position_bias_table": lambda table: table.T,
 }
 """Tables by the name of their parameter in torchvision, with channels first."""
-
-
-def _layers(
-    module: nn.Module, types: tuple[type[nn.Module], ...], values: Callable[[nn.Module], Values]
-) -> Iterator[tuple[str, Values]]:
-    for name, layer in module.named_modules():
-        if isinstance(layer, types):
-            yield name, values(layer)

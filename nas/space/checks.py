@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas.blocks import BlockSettings, BlockSpec, Shape
 from nas.blocks.ops import Conv2d
+from nas.blocks.token_ops import Resize
 from nas.errors import UserError
 from nas.network import Place, lower
 from nas.space.architecture import Choice
@@ -34,7 +35,7 @@ def check_stride(settings: BlockSettings, shape: Shape, place: Place) -> None:
 
 def find_warnings(space: SearchSpace) -> tuple[str, ...]:
     """Warnings of useless choices in a space. Each names the place and the remedy."""
-    return (*_wrong_size(space), *_large_kernels(space), *_equal_choices(space))
+    return (*_wrong_size(space), *_large_kernels(space), *_large_windows(space), *_equal_choices(space))
 
 
 def _wrong_size(space: SearchSpace) -> Iterator[str]:
@@ -60,6 +61,22 @@ def _large_kernels(space: SearchSpace) -> Iterator[str]:
                         f"pixels at resolution {resolution}; leave it out, raise the resolution, or use "
                         "fewer strides"
                     )
+
+
+def _large_windows(space: SearchSpace) -> Iterator[str]:
+    """Windows above their feature map, which is padded to them."""
+    seen: set[tuple[int, int]] = set()
+    resolution = max(space.resolutions)
+    for place, blocks in space.blocks_by_place(resolutions=(resolution,)).items():
+        ops = {op for block in blocks for op in block.ops if isinstance(op, Resize)}
+        for op in sorted(ops, key=lambda op: op.height):
+            size = op.in_shape.height
+            if op.height >= 2 * size and (place.stage, op.height) not in seen:
+                seen.add((place.stage, op.height))
+                yield (
+                    f"{place}: a window of {op.height} is larger than the feature map of {size}×{size} "
+                    f"pixels at resolution {resolution}; leave it out, or raise the resolution"
+                )
 
 
 def _kernels(blocks: Iterable[BlockSpec]) -> list[tuple[int, int]]:

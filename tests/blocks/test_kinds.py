@@ -29,6 +29,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tokens": {"width": 24, "patch": 4},
     "first_token": {},
     "vit": {"heads": 2, "head_dim": 8},
+    "swin": {"width": 24, "head_dim": 8, "window": 3, "stride": 2},
 }
 SIDES = {"pool": 1, "first_token": 1, "layer_norm": 9, "vit": 9, "convnext": 4, "patchify": 2, "tokens": 2}
 

@@ -50,6 +50,16 @@ from nas.report.figures.roofline import _MARKERS, draw_roofline
 CHANNELS, SIZE, BATCH = 8, 6, 4
 
 
+PLAIN = token_ops.Grid(height=6, width=6, side=3)
+GRIDS = (PLAIN, token_ops.Grid(height=6, width=6, side=3, shift=1))
+
+
+def _in_windows(net: Lowering, grid: token_ops.Grid) -> int:
+    x = net.windows(INPUT, grid)
+    query, key, value = (net.linear(x, 8, role=role) for role in ("query", "key", "value"))
+    return net.attention(query, key, value, heads=2, grid=grid, role="own")
+
+
 def _three(net: Lowering, channels: int, value_channels: int) -> tuple[int, int, int]:
     """Queries, keys and values."""
     return (
@@ -88,7 +98,18 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
     token_ops.Attention: (
         lambda net: net.attention(*_three(net, 8, 8), heads=2),
         lambda net: net.attention(*_three(net, 12, 6), heads=3),
+        *(lambda net, grid=grid: _in_windows(net, grid) for grid in GRIDS),  # type: ignore[misc]
     ),
+    token_ops.Windows: tuple(lambda net, grid=grid: net.windows(INPUT, grid) for grid in GRIDS),  # type: ignore[misc]
+    token_ops.Unwindows: tuple(
+        lambda net, grid=grid: net.unwindows(net.windows(INPUT, PLAIN), grid)  # type: ignore[misc]
+        for grid in GRIDS
+    ),
+    token_ops.Resize: (
+        lambda net: net.resize(INPUT, 7, 9),
+        lambda net: net.resize(INPUT, 5, 4),
+    ),
+    token_ops.SpaceToDepth: (lambda net: net.space_to_depth(INPUT, 2),),
     token_ops.Position: (
         lambda net: net.position(INPUT, role="own"),
         lambda net: net.position(net.linear(INPUT, 8, role="linear"), role="own"),
@@ -104,7 +125,7 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
 CASES = [(kind, number) for kind, builders in EXAMPLES.items() for number in range(len(builders))]
 BY_CASE = pytest.mark.parametrize(("kind", "number"), CASES)
 
-FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization", "Pad", "ReduceMean", "Softmax"}
+FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization", "Pad", "ReduceMean", "Softmax", "Concat"}
 """ONNX operations that stay in float in an INT8 model."""
 
 

@@ -52,6 +52,9 @@ REQUIRED = [
     "vit_l_16",
     "deit_tiny",
     "deit_small",
+    "swin_t",
+    "swin_s",
+    "swin_b",
 ]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
@@ -76,6 +79,9 @@ PUBLISHED = {
     "vit_l_16": (304.3, 61555),
     "deit_tiny": (5.7, 1254),
     "deit_small": (22.1, 4599),
+    "swin_t": (28.3, 4491),
+    "swin_s": (49.6, 8741),
+    "swin_b": (87.8, 15431),
 }
 
 

@@ -8,6 +8,8 @@ from torch import nn
 from nas.nn.layers import Scale
 from nas.nn.token_layers import Table
 
+TABLES = ("class_token", "pos_embedding", "relative_position_bias_table")
+
 
 @torch.no_grad()
 def randomise(network: nn.Module) -> None:
@@ -24,7 +26,7 @@ def randomise(network: nn.Module) -> None:
         for name, parameter in module.named_parameters(recurse=False):
             if name == "layer_scale" or isinstance(module, Scale):
                 parameter.uniform_(0.1, 0.5)
-            if name in ("class_token", "pos_embedding") or isinstance(module, Table):
+            if name in TABLES or isinstance(module, Table):
                 parameter.normal_(0, 0.5)
 
 

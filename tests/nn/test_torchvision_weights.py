@@ -21,6 +21,7 @@ SMALL = {
     "mobilenet_v3_small": 64,
     "resnet18": 64,
     "resnet50": 64,
+    "swin_t": 224,
     "vit_b_32": 224,
 }
 SLOW = sorted(name for name in reference_names() if hasattr(torchvision.models, name) and name not in SMALL)
@@ -42,7 +43,7 @@ def check(name: str, resolution: int) -> None:
     assert (found - expected).abs().max() < 1e-4 * largest
 
 
-@pytest.mark.parametrize(("name", "resolution"), SMALL.items())
+@pytest.mark.parametrize(("name", "resolution"), [*SMALL.items(), ("swin_t", 160)])
 def test_outputs_equal_torchvision(name: str, resolution: int) -> None:
     check(name, resolution)
 

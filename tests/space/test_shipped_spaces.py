@@ -40,7 +40,7 @@ EXPECTED = {
         "mixed",
         "mixed_32",
     ),
-    *("autoformer_tiny", "vit_32"),
+    *("autoformer_tiny", "vit_32", "swin"),
 }
 
 
@@ -136,6 +136,26 @@ def test_the_largest_network_is_the_published_one(
 def test_mobilenet_v2_contains_mobilenet_v2() -> None:
     space = SearchSpace.load("mobilenet_v2")
     assert space.network(space.largest()).blocks == reference_network("mobilenet_v2").blocks
+
+
+def test_a_window_that_is_mostly_padding_is_reported() -> None:
+    space = dataclasses.replace(SearchSpace.load("swin"), resolutions=(112,))
+    [warning] = [text for text in space.warnings() if text.startswith("stage 2")]
+    assert (
+        "a window of 14 is larger than the feature map of 7×7 pixels at resolution 112; leave it" in warning
+    )
+
+
+def test_swin_contains_swin_t() -> None:
+    space, swin_t = SearchSpace.load("swin"), reference_network("swin_t")
+    stages = [
+        {"width": int(stage[0].width), "window": [7] * len(stage), "expand": [4] * len(stage)}
+        for stage in swin_t.stages
+    ]
+    stages[2] |= {"depth": 3, "window": 7}
+    del stages[3]["window"]
+    arch = space.canonical(type(space.smallest()).from_dict({"stages": stages}))
+    assert space.network(arch).blocks == swin_t.blocks
 
 
 def test_efficientnet_contains_b0() -> None:

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from nas.blocks import INPUT, forms_of
-from nas.blocks.token_ops import Position
+from nas.blocks.token_ops import Position, Windows
 from nas.deploy.interface import package_version
 from nas.deploy.python_code import operations, tokens  # noqa: F401  they register the code of operations
 from nas.deploy.python_code.writer import PythonWriter, State, python_of
@@ -65,7 +65,7 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
         mean=about.mean,
         std=about.std,
         crop=about.crop,
-        sizes="" if _has_table(model) else " The backbone takes other sizes, too.",
+        sizes="" if _is_tied(model) else " The backbone takes other sizes, too.",
         feature_info="\n".join(_feature(*each) for each in maps),
         functions="".join(f"\n\n{code}" for code in functions),
         layers=_indented(layers),
@@ -75,9 +75,10 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
     return text, {key: value.detach().cpu().contiguous() for key, value in state.items()}
 
 
-def _has_table(model: StaticNetwork) -> bool:
-    """Whether a table of positions ties the network to its resolution."""
-    return any(isinstance(op, Position) for _, block in model.network.placed_blocks for op in block.ops)
+def _is_tied(model: StaticNetwork) -> bool:
+    """Whether a table of positions, or windows, tie the network to its resolution."""
+    tied = (Position, Windows)
+    return any(isinstance(op, tied) for _, block in model.network.placed_blocks for op in block.ops)
 
 
 def _ends_stage(model: StaticNetwork, number: int) -> bool:

@@ -120,6 +120,10 @@ class GraphWriter:
         count = self._batch if isinstance(self._batch, int) else 0  # 0 keeps the input's
         return self.node("Reshape", x, self.constant(np.array([count, *sizes], np.int64)), layout=layout)
 
+    def refold(self, x: str, *sizes: int) -> str:
+        """``x`` with these sizes behind a first axis that holds all that remains."""
+        return self.node("Reshape", x, self.constant(np.array([-1, *sizes], np.int64)))
+
     def _in_layout(self, x: str, layout: Layout, shape: Shape) -> str:
         if self.layout(x) is layout:
             return x

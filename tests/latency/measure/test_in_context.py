@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from nas.blocks import BlockSpec, block_kinds
 from nas.blocks.first_token import FirstTokenSpec
 from nas.blocks.ops import Conv2d, LayerNorm, Linear, Scale
-from nas.blocks.token_ops import Position, Prepend
+from nas.blocks.token_ops import Attention, Grid, Position, Prepend
 from nas.deploy.onnx import export_onnx
 from nas.latency.kit.graphs import block_model, chain_model
 from nas.latency.kit.operators import optimised_operators
@@ -27,8 +27,8 @@ from nas.quantization import SCHEMES, assumed_ranges, insert_pairs
 from nas.space import SearchSpace
 from nas.training.data import Normalization
 
-WEIGHTED = (Conv2d, Linear, Scale, LayerNorm, Position, Prepend)
-SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32")
+WEIGHTED = (Conv2d, Linear, Scale, LayerNorm, Position, Prepend, Attention)
+SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32", "swin")
 
 
 def variants() -> Iterator[BlockSpec]:
@@ -60,7 +60,9 @@ def torch_block(spec: BlockSpec, model: onnx.ModelProto) -> Block:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for op in spec.ops:
-            if isinstance(op, WEIGHTED):
+            if isinstance(op, Attention) and op.grid:
+                fill_bias(modules[op.role].weight, next(nodes)[0], op.grid)
+            elif isinstance(op, WEIGHTED) and op.role:
                 fill(modules[op.role], next(nodes), generator)
     assert next(nodes, None) is None
     return block
@@ -73,15 +75,24 @@ def constants_of_layers(
     product: list[torch.Tensor] = []
     for node in model.graph.node:
         own = [values[name] for name in node.input[::-1] if name in values][::-1]
+        if product:
+            has_bias = node.op_type == "Add" and bool(own)
+            yield [*product, *own] if has_bias else product
+            product = []
+            if has_bias:
+                continue
         if node.op_type == "MatMul" and own:
             product = [own[0].T]
-        elif product:
-            yield [*product, *own]
-            product = []
         elif node.op_type in ("Conv", "Gemm", "LayerNormalization") or (
-            node.op_type in ("Mul", "Add") and own and own[0].ndim
+            node.op_type in ("Mul", "Add") and any(value.ndim for value in own)
         ):
             yield own
+
+
+def fill_bias(table: torch.Tensor, bias: torch.Tensor, grid: Grid) -> None:
+    """The table of the bias between all pairs of pixels; the first window has no mask."""
+    bias = bias[0] if bias.ndim == 4 else bias
+    table.flatten(1)[:, torch.tensor(grid.offsets).flatten()] = bias.flatten(1)
 
 
 def fill(module: torch.nn.Module, values: list[torch.Tensor], generator: torch.Generator) -> None:
