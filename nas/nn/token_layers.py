@@ -92,7 +92,7 @@ def _bias(table: Tensor, op: token_ops.Attention, *, images: int) -> Tensor:
     assert grid is not None
     table = crop(table, (op.heads, 1, 2 * grid.side - 1, 2 * grid.side - 1)).flatten(1)
     offsets, regions = _geometry(grid, table.device)
-    bias = table[:, offsets.flatten()].unflatten(1, (op.length, op.length))[None]
+    bias = table[:, offsets.flatten()].reshape(1, op.heads, op.length, op.length)
     if not grid.shift:
         return bias
     apart = (regions[:, None, :, None] != regions[:, None, None, :]) * MASKED
@@ -107,18 +107,17 @@ def _geometry(grid: token_ops.Grid, device: torch.device) -> tuple[Tensor, Tenso
 
 @runs(token_ops.Windows)
 def _(op: token_ops.Windows, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    side, shift = op.grid.side, op.grid.shift
-    x = x.permute(0, 2, 3, 1)
-    x = x.roll((-shift, -shift), (1, 2)) if shift else x
-    x = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3)
-    return x.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+    grid, side, x = op.grid, op.grid.side, x.permute(0, 2, 3, 1)
+    x = x.roll((-grid.shift, -grid.shift), (1, 2)) if grid.shift else x
+    x = x.reshape(len(x), grid.height // side, side, grid.width // side, side, x.shape[3]).transpose(2, 3)
+    return x.reshape(len(x), grid.count, side**2, x.shape[5]).permute(0, 3, 1, 2)
 
 
 @runs(token_ops.Unwindows)
 def _(op: token_ops.Unwindows, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    grid = op.grid
-    x = x.permute(0, 2, 3, 1).unflatten(2, (grid.side, grid.side))
-    x = x.unflatten(1, (-1, grid.width // grid.side)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    grid, side, x = op.grid, op.grid.side, x.permute(0, 2, 3, 1)
+    x = x.reshape(len(x), grid.height // side, grid.width // side, side, side, x.shape[3]).transpose(2, 3)
+    x = x.reshape(len(x), grid.height, grid.width, x.shape[5])
     x = x.roll((grid.shift, grid.shift), (1, 2)) if grid.shift else x
     return x.permute(0, 3, 1, 2)
 

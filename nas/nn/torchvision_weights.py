@@ -74,7 +74,7 @@ def _products(module: nn.Module) -> Iterator[tuple[str, Values]]:
         elif isinstance(layer, nn.Linear) and fused.get(layer) == "qkv":
             yield from _thirds(name, layer.weight, layer.bias)
         elif isinstance(layer, (nn.Conv2d, nn.Linear)):
-            values = list(layer.named_parameters())
+            values: Values = list(layer.named_parameters())
             yield name, _with_pixels_last(values) if layer in merging else values
 
 
@@ -90,7 +90,7 @@ def _with_pixels_last(values: Values) -> Values:
     Its four pixels go down first, ours to the right.
     """
     return [
-        (name, value.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :].transpose(-1, -2).flatten(-2))
+        (name, torch.stack([value.chunk(4, -1)[number] for number in (0, 2, 1, 3)], -1).flatten(-2))
         for name, value in values
     ]
 
