@@ -56,9 +56,9 @@ ROOMS: dict[str, set[str]] = {
     | _LATENCY,
     "latency.load": GROUND | {"latency.costs"} | _LATENCY,
     "latency": GROUND | {"latency.load"} | _LATENCY,
-    "nn": GROUND | CORE,
+    "nn": GROUND | CORE | {"quantization"},
     "pretrained": GROUND | CORE | {"nn"},
-    "training": GROUND | CORE | {"nn", "pretrained"},
+    "training": GROUND | CORE | {"nn", "pretrained", "quantization"},
     # A search: what it looks for, what can be met, how trials are kept, what proposes, and what runs it.
     "search.goals": GROUND | CORE,
     "search.reachable": GROUND | CORE | {"search.goals"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch import Tensor
 from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, inherit, zero_residual_scales
-from nas.quantization import SCHEMES, Scheme
+from nas.nn.rounding import Rounded
 from nas.training.checkpoint import Checkpoints
 from nas.training.data import UNMIXED, Images, Mix, resize
 from nas.training.distillation import Teacher, label_loss
@@ -21,8 +21,10 @@ from nas.training.evaluation import Accuracy, calibrate, drawn, evaluate
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import Batch, Hyperparameters, Pass, StepResult, at_least_float32
 from nas.training.prepared import Prepared
-from nas.training.rounding import Rounded
 from nas.training.state import Randomness, Row
+
+if TYPE_CHECKING:
+    from nas.quantization import Scheme
 
 CALIBRATION_IMAGES = 4096
 """Number of training images for the BatchNorm statistics of averaged weights."""
@@ -39,20 +41,22 @@ class Method:
             weights of the best epoch; 0 trains for all epochs.
         teacher: A trained network that the network learns from, beside the labels.
         int8_epochs: Last epochs in which the network computes with the rounding of its INT8 file.
-        int8: What that file rounds.
+        int8: What that file rounds; needed for ``int8_epochs``.
     """
 
     mix: Mix = UNMIXED
     patience: int = 0
     teacher: Teacher | None = None
     int8_epochs: int = 0
-    int8: Scheme = SCHEMES["x86"]
+    int8: Scheme | None = None
 
     def __post_init__(self) -> None:
         if self.patience < 0:
             raise UserError(f"patience is {self.patience}; give a number of epochs, 0 for none")
         if self.int8_epochs < 0:
             raise UserError(f"int8_epochs is {self.int8_epochs}; give a number of epochs, 0 for none")
+        if self.int8_epochs and self.int8 is None:
+            raise UserError(f"int8_epochs is {self.int8_epochs}, but int8 is None; name what is rounded")
         if self.int8_epochs and self.patience:
             raise UserError(
                 f"int8_epochs is {self.int8_epochs}, but early_stop may end the training before the last "
@@ -219,6 +223,7 @@ def _task(model: StaticNetwork, *, data: Prepared, hyper: Hyperparameters, metho
         return method.mix.mixed(images, classes=model.network.classes, steps=steps, rng=rng, first=first)
 
     def rounded(x: Tensor) -> Tensor:
+        assert method.int8 is not None
         with Rounded(method.int8):  # the plain module: a compiled one would not see the rounding
             return model(x)  # type: ignore[no-any-return]
 

@@ -15,7 +15,8 @@ from nas.cli.steps.final import budget, inheritance
 from nas.cli.steps.final import scale as scale_step
 from nas.cli.steps.final.baselines import changed_strides, check_baselines
 from nas.cli.steps.final.entries import Entry, baseline_note, entries
-from nas.cli.steps.final.method import epochs_in_words, hyper, method
+from nas.cli.steps.final.epochs import epochs_in_words, hyper
+from nas.cli.steps.final.method import method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from nas.quantization import Scheme
+if TYPE_CHECKING:
+    from nas.quantization import Scheme
 
 _WEIGHTED = frozenset({torch.conv2d, F.linear})
 _SUMS = frozenset({Tensor.add, Tensor.__add__, torch.add})

@@ -13,10 +13,10 @@ from nas.deploy.lowered import write_network
 from nas.errors import UserError
 from nas.network import NetworkSpec, reference_network
 from nas.nn import StaticNetwork
+from nas.nn.rounding import Rounded
 from nas.quantization import SCHEMES, quantize
 from nas.quantization.sessions import open_session
 from nas.training.final import Method, fit_network
-from nas.training.rounding import Rounded
 from tests.training.recipes.digits import digits, small_space
 from tests.training.test_final import hyper
 
@@ -97,15 +97,19 @@ def test_training_with_rounding_makes_a_better_int8_file(network: NetworkSpec) -
 def test_the_first_epochs_do_not_round(network: NetworkSpec) -> None:
     arguments = {"data": digits(), "hyper": hyper(epochs=2), "seed": 0}
     _, plain = fit_network(network, **arguments)  # type: ignore[arg-type]
-    _, aware = fit_network(network, **arguments, method=Method(int8_epochs=1))  # type: ignore[arg-type]
+    _, aware = fit_network(network, **arguments, method=Method(int8_epochs=1, int8=X86))  # type: ignore[arg-type]
     assert plain[0]["loss"] == aware[0]["loss"]
     assert plain[1]["loss"] != aware[1]["loss"]
 
 
 @pytest.mark.parametrize(
     ("method", "message"),
-    [({"int8_epochs": -1}, "int8_epochs is -1"), ({"int8_epochs": 1, "patience": 2}, "early_stop may end")],
+    [
+        ({"int8_epochs": -1}, "int8_epochs is -1"),
+        ({"int8_epochs": 1}, "int8 is None; name what is rounded"),
+        ({"int8_epochs": 1, "int8": X86, "patience": 2}, "early_stop may end"),
+    ],
 )
-def test_settings_out_of_range_are_refused(method: dict[str, int], message: str) -> None:
+def test_settings_out_of_range_are_refused(method: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Method(**method)  # type: ignore[arg-type]
