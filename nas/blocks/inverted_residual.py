@@ -21,7 +21,7 @@ class InvertedResidualSpec(BlockSpec):
     """Expand (1×1), depthwise, squeeze-excite, project (1×1).
 
     There is no expansion if ``expanded_channels`` equals ``in_channels``, and no squeeze-excite if
-    ``squeeze_channels`` is 0.
+    ``squeeze_channels`` is 0. ``biased`` replaces all norms but the last by biases.
     """
 
     KIND: ClassVar[str] = "inverted_residual"
@@ -35,15 +35,16 @@ class InvertedResidualSpec(BlockSpec):
     squeeze_activation: str
     gate: str
     shortcut: str
+    biased: bool = False
 
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
-        x = INPUT
+        x, norm, bias = INPUT, not self.biased, self.biased
         if self.expanded_channels != self.in_channels:
-            x = net.activation(net.conv(x, self.expanded_channels, role="expand"), self.activation)
-        x = net.activation(
-            net.depthwise(x, role="depthwise", kernel=self.kernel, stride=self.stride), self.activation
-        )
+            x = net.conv(x, self.expanded_channels, role="expand", norm=norm, bias=bias)
+            x = net.activation(x, self.activation)
+        x = net.depthwise(x, role="depthwise", kernel=self.kernel, stride=self.stride, norm=norm, bias=bias)
+        x = net.activation(x, self.activation)
         if self.squeeze_channels:
             x = net.squeeze_excite(
                 x, self.squeeze_channels, activation=self.squeeze_activation, gate=self.gate
@@ -65,6 +66,7 @@ class InvertedResidual(BlockSettings):
         expand: Expanded channels as a multiple of the input's.
         squeeze: Squeeze-excite channels as a share of ``squeeze_of``'s; 0 for none.
         squeeze_of: ``"expanded"`` (MobileNetV3, Once-for-All) or ``"input"`` (EfficientNet).
+        biased: Whether only the last convolution has a norm, and the others biases (EfficientViT).
     """
 
     KIND: ClassVar[str] = "inverted_residual"
@@ -79,6 +81,7 @@ class InvertedResidual(BlockSettings):
     activation: str = "relu6"
     squeeze_activation: str = "relu"
     gate: str = "hard_sigmoid"
+    biased: bool = False
 
     def __post_init__(self) -> None:
         if self.squeeze_of not in ("expanded", "input"):
@@ -101,4 +104,5 @@ class InvertedResidual(BlockSettings):
             squeeze_activation=self.squeeze_activation if self.squeeze else "identity",
             gate=self.gate if self.squeeze else "identity",
             shortcut="identity" if self.stride == 1 and out == shape.channels else "none",
+            biased=self.biased,
         )

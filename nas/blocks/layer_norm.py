@@ -13,15 +13,16 @@ from nas.blocks.ops import INPUT, Op, Shape
 @final
 @dataclass(frozen=True, kw_only=True)
 class LayerNormSpec(BlockSpec):
-    """Normalisation over the channels of each pixel (Ba et al. 2016)."""
+    """Normalisation over the channels of each pixel (Ba et al. 2016), and an activation."""
 
     KIND: ClassVar[str] = "layer_norm"
 
     epsilon: float = 1e-6
+    activation: str = "identity"
 
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
-        net.layer_norm(INPUT, role="norm", epsilon=self.epsilon)
+        net.activation(net.layer_norm(INPUT, role="norm", epsilon=self.epsilon), self.activation)
         return net.ops
 
 
@@ -29,12 +30,18 @@ class LayerNormSpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(BlockSettings):
-    """Settings of a layer norm: the number that it adds to the variance."""
+    """Settings of a layer norm.
+
+    Attributes:
+        epsilon: What it adds to the variance.
+        activation: A nonlinearity after it.
+    """
 
     KIND: ClassVar[str] = "layer_norm"
     SPEC: ClassVar[type[BlockSpec]] = LayerNormSpec
 
     epsilon: float = 1e-6
+    activation: str = "identity"
 
     def lower(self, shape: Shape, rounding: Rounding) -> LayerNormSpec:
         return LayerNormSpec(
@@ -42,4 +49,5 @@ class LayerNorm(BlockSettings):
             in_height=shape.height,
             in_width=shape.width,
             epsilon=self.epsilon,
+            activation=self.activation,
         )

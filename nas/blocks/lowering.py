@@ -18,8 +18,10 @@ from nas.blocks.ops import (
 )
 from nas.blocks.token_ops import (
     Attention,
+    Concat,
     First,
     Grid,
+    LinearAttention,
     Position,
     Prepend,
     Resize,
@@ -163,6 +165,18 @@ class Lowering:
                 grid=grid,
             )
         )
+
+    def linear_attention(self, query: int, key: int, value: int, *, heads: int) -> int:
+        """Attention of linear cost over all pixels."""
+        assert self.shape(query) == self.shape(key) == self.shape(value)
+        return self._append(
+            LinearAttention(in_shape=self.shape(query), inputs=(query, key, value), heads=heads)
+        )
+
+    def concat(self, *values: int) -> int:
+        """The channels of several values."""
+        channels = sum(self.shape(x).channels for x in values)
+        return self._append(Concat(in_shape=self.shape(values[0]), inputs=values, out_channels=channels))
 
     def windows(self, x: int, grid: Grid) -> int:
         """The windows of a map as rows."""

@@ -16,6 +16,9 @@ from nas.errors import UserError
 MASKED = -100.0
 """What is added to the score of two pixels that must not attend to each other (Swin, published code)."""
 
+EPSILON = 1e-5
+"""What linear attention adds to its denominator."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +100,7 @@ class Attention(Op):
 
     def __post_init__(self) -> None:
         for channels in (self.in_shape.channels, self.value_channels):
-            if self.heads < 1 or channels % self.heads:
-                raise UserError(
-                    f"attention over {channels} channels cannot have {self.heads} heads; the channels must "
-                    "be a multiple of the heads"
-                )
+            _check_heads(channels, self.heads)
 
     @property
     def name(self) -> str:
@@ -261,8 +260,80 @@ class First(Op):
         return self.in_shape.channels
 
 
-SHUFFLES = (Windows, Unwindows, Resize, SpaceToDepth, Prepend, First)
+@final
+@dataclass(frozen=True, kw_only=True)
+class LinearAttention(Op):
+    """relu(q) (relu(k)ᵀ v) / (relu(q) Σ relu(k) + 10⁻⁵) in several heads: its cost is linear in the pixels.
+
+    Katharopoulos et al. 2020, "Transformers are RNNs", section 3.2; with ReLU: Cai et al. 2023,
+    "EfficientViT", section 3.1. Its inputs are queries, keys and values of all pixels, of equal shape. The
+    denominator counts as one more channel of the values of each head.
+
+    Attributes:
+        heads: Number of heads, a divisor of the channels.
+    """
+
+    heads: int
+
+    def __post_init__(self) -> None:
+        _check_heads(self.in_shape.channels, self.heads)
+
+    @property
+    def name(self) -> str:
+        return "linear attention"
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of a head."""
+        return self.in_shape.channels // self.heads
+
+    @property
+    def macs(self) -> int:
+        return 2 * self.in_shape.elements * (self.head_dim + 1)
+
+    @property
+    def input_elements(self) -> int:
+        return 3 * self.in_shape.elements
+
+    @property
+    def scratch_elements(self) -> int:
+        return self.heads * self.head_dim * (self.head_dim + 1)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Concat(Op):
+    """The channels of several maps of one size, one map after the other.
+
+    Attributes:
+        out_channels: Channels of all maps.
+    """
+
+    out_channels: int
+
+    @property
+    def name(self) -> str:
+        return "concatenation"
+
+    @property
+    def out_shape(self) -> Shape:
+        return Shape(self.out_channels, self.in_shape.height, self.in_shape.width)
+
+    @property
+    def input_elements(self) -> int:
+        return self.out_shape.elements
+
+
+def _check_heads(channels: int, heads: int) -> None:
+    if heads < 1 or channels % heads:
+        raise UserError(
+            f"attention over {channels} channels cannot have {heads} heads; the channels must be a multiple "
+            "of the heads"
+        )
+
+
+SHUFFLES = (Windows, Unwindows, Resize, SpaceToDepth, Prepend, First, Concat)
 """Operations that only give values another place."""
 
-TOKENS = (Attention, Position, *SHUFFLES)
+TOKENS = (Attention, Windows, Unwindows, Resize, SpaceToDepth, Position, Prepend, First)
 """Operations on tokens, (N, H, W, C): runtimes compute them without a transposition in this layout only."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas.blocks import token_ops
-from nas.blocks.token_ops import MASKED
+from nas.blocks.token_ops import EPSILON, MASKED
 from nas.nn.layers import Undecayed, crop, layer, runs
 
 _STD = 0.02
@@ -130,3 +130,26 @@ def _(op: token_ops.Resize, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
 @runs(token_ops.SpaceToDepth)
 def _(op: token_ops.SpaceToDepth, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return F.pixel_unshuffle(x, op.side)
+
+
+@runs(token_ops.LinearAttention)
+def _(op: token_ops.LinearAttention, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    """The sums over all pixels are in float32 or more: half precision overflows."""
+    with torch.autocast(x.device.type, enabled=False):
+        query, key, value = (
+            each.flatten(2).reshape(len(x), op.heads, op.head_dim, -1).to(_at_least_float32(x))
+            for each in (x, *others)
+        )
+        value = F.pad(value, (0, 0, 0, 1), value=1.0)  # one more channel gives the denominator
+        y = value @ F.relu(key).transpose(2, 3) @ F.relu(query)
+        y = y[:, :, :-1] / (y[:, :, -1:] + EPSILON)
+    return y.reshape(x.shape).to(x.dtype)
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+@runs(token_ops.Concat)
+def _(op: token_ops.Concat, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return torch.cat([x, *others], 1)

@@ -29,9 +29,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tokens": {"width": 24, "patch": 4},
     "first_token": {},
     "vit": {"heads": 2, "head_dim": 8},
+    "linear_attention": {"head_dim": 8},
     "swin": {"width": 24, "head_dim": 8, "window": 3, "stride": 2},
 }
-SIDES = {"pool": 1, "first_token": 1, "layer_norm": 9, "vit": 9, "convnext": 4, "patchify": 2, "tokens": 2}
+SIDES = {
+    "pool": 1,
+    "first_token": 1,
+    "layer_norm": 9,
+    "vit": 9,
+    "linear_attention": 9,
+    "convnext": 4,
+    "patchify": 2,
+    "tokens": 2,
+}
 
 
 def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:
@@ -194,3 +204,26 @@ def test_a_vit_block_has_as_many_heads_as_fit_into_its_width(width: int, heads: 
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(UserError, match=r"an image of 9×9 pixels holds no patch of 16×16; use smaller patch"):
         lower("tokens", width=24)
+
+
+def test_linear_attention_has_two_scales_of_every_query_key_and_value() -> None:
+    spec = lower("linear_attention", head_dim=8, expand=4)
+    assert spec.macs == 81 * (
+        3 * 16 * (16 + 25 + 8)  # queries, keys and values, and those of the second scale
+        + 2 * 32 * (8 + 1)
+        + 32 * 16
+        + 16 * 64 * 2
+        + 64 * 9
+    )
+    single = lower("linear_attention", head_dim=8, expand=4, scale_kernel=0)
+    assert roles(single) == ["query", "key", "value", "attended", "expand", "depthwise", "project"]
+    # In timm's module for 64 channels, with heads of 16.
+    published = lower("linear_attention", Shape(64, 14, 14), expand=4)
+    assert (published.params, published.macs) == (64_192, 13_284_096)
+
+
+def test_an_inverted_residual_with_biases_has_one_norm() -> None:
+    spec = lower("inverted_residual", width=24, expand=4, biased=True)
+    assert spec.params == 16 * 64 + 64 + 9 * 64 + 64 + 64 * 24 + 2 * 24
+    assert "biased=True" in spec.key
+    assert "biased" not in lower("inverted_residual", width=24, expand=4).key

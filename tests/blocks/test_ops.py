@@ -21,7 +21,18 @@ from nas.blocks.ops import (
     Scale,
     Shape,
 )
-from nas.blocks.token_ops import Attention, First, Position, Prepend
+from nas.blocks.token_ops import (
+    Attention,
+    Concat,
+    First,
+    Grid,
+    LinearAttention,
+    Position,
+    Prepend,
+    Resize,
+    SpaceToDepth,
+    Windows,
+)
 from nas.errors import UserError
 
 SHAPE = Shape(8, 7, 5)
@@ -86,6 +97,11 @@ def test_a_pool_s_shape_is_pytorch_s(
         (LayerNorm(in_shape=SHAPE, role="n"), 0, 16, 560 + 16),
         (Linear(in_shape=SHAPE, role="l", out_features=3), 24 * 35, 27, 280 + 105 + 27),
         (Attention(in_shape=SHAPE, heads=2, value_channels=6), 35**2 * 14, 0, (8 + 8 + 6 + 6) * 35),
+        (LinearAttention(in_shape=SHAPE, heads=2), 2 * 8 * 35 * 5, 0, 4 * 280),
+        (Concat(in_shape=SHAPE, out_channels=12), 0, 0, 2 * 12 * 35),
+        (Windows(in_shape=Shape(8, 6, 4), grid=Grid(height=6, width=4, side=2)), 0, 0, 2 * 192),
+        (SpaceToDepth(in_shape=Shape(8, 6, 4), side=2), 0, 0, 2 * 192),
+        (Resize(in_shape=SHAPE, height=8, width=6), 0, 0, 280 + 384),
         (Position(in_shape=SHAPE, role="p"), 0, 280, 3 * 280),
         (Prepend(in_shape=SHAPE, role="t"), 0, 8, 280 + 288 + 8),
         (First(in_shape=SHAPE), 0, 0, 16),

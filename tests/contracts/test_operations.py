@@ -109,6 +109,14 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
         lambda net: net.resize(INPUT, 7, 9),
         lambda net: net.resize(INPUT, 5, 4),
     ),
+    token_ops.LinearAttention: (
+        lambda net: net.linear_attention(*_three(net, 8, 8), heads=2),
+        lambda net: net.linear_attention(*(net.conv(INPUT, 8, role=r) for r in "qkv"), heads=1),
+    ),
+    token_ops.Concat: (
+        lambda net: net.concat(net.conv(INPUT, 4, role="conv"), INPUT),
+        lambda net: net.concat(net.linear(INPUT, 4, role="linear"), INPUT, net.activation(INPUT, "relu")),
+    ),
     token_ops.SpaceToDepth: (lambda net: net.space_to_depth(INPUT, 2),),
     token_ops.Position: (
         lambda net: net.position(INPUT, role="own"),
@@ -125,7 +133,13 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
 CASES = [(kind, number) for kind, builders in EXAMPLES.items() for number in range(len(builders))]
 BY_CASE = pytest.mark.parametrize(("kind", "number"), CASES)
 
-FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization", "Pad", "ReduceMean", "Softmax", "Concat"}
+FLOAT = {
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LayerNormalization",
+    *("Concat", "Div", "Pad", "ReduceMean", "ReduceSum", "Softmax"),
+}
 """ONNX operations that stay in float in an INT8 model."""
 
 

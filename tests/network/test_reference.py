@@ -55,6 +55,8 @@ REQUIRED = [
     "swin_t",
     "swin_s",
     "swin_b",
+    "efficientvit_b0",
+    "efficientvit_b1",
 ]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
@@ -82,6 +84,8 @@ PUBLISHED = {
     "swin_t": (28.3, 4491),
     "swin_s": (49.6, 8741),
     "swin_b": (87.8, 15431),
+    "efficientvit_b0": (3.4, 100),
+    "efficientvit_b1": (9.1, 519),
 }
 
 
@@ -257,6 +261,7 @@ FAMILIES = (
     "resnet50",
     "convnext_tiny",
     "deit_tiny",
+    "efficientvit_b0",
 )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from nas.blocks.token_ops import (
+    EPSILON,
     MASKED,
     Attention,
+    Concat,
     First,
+    LinearAttention,
     Position,
     Prepend,
     Resize,
@@ -53,6 +56,18 @@ def window_attention(query, key, value, table, heads, side, shift, height, width
     )
     x = F.scaled_dot_product_attention(query, key, value, bias)
     return x.transpose(1, 2).reshape(n, rows, pixels, -1).permute(0, 3, 1, 2)
+'''
+
+_LINEAR_ATTENTION = f'''\
+def linear_attention(query, key, value, heads):
+    """Attention of linear cost over all pixels; queries, keys and values are (N, C, H, W)."""
+    with torch.autocast(query.device.type, enabled=False):  # sums over all pixels overflow in half precision
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        q, k, v = (x.flatten(2).unflatten(1, (heads, -1)).to(dtype) for x in (query, key, value))
+        v = F.pad(v, (0, 0, 0, 1), value=1.0)  # one more channel gives the denominator
+        x = v @ F.relu(k).transpose(2, 3) @ F.relu(q)
+        x = x[:, :, :-1] / (x[:, :, -1:] + {EPSILON})
+    return x.reshape(query.shape).to(query.dtype)
 '''
 
 _WINDOWS = '''\
@@ -132,3 +147,14 @@ def _resize(op: Resize, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
 @python_of.register
 def _space_to_depth(op: SpaceToDepth, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     return f"F.pixel_unshuffle({inputs[0]}, {op.side})"
+
+
+@python_of.register
+def _linear_attention(op: LinearAttention, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
+    writer.function(_LINEAR_ATTENTION)
+    return f"linear_attention({', '.join(inputs)}, heads={op.heads})"
+
+
+@python_of.register
+def _concat(op: Concat, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
+    return f"torch.cat([{', '.join(inputs)}], 1)"

@@ -160,6 +160,8 @@ def _scale(op: Scale, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
 @write_op.register
 def _layer_norm(op: LayerNorm, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     """ONNX normalises trailing axes only."""
-    channels, x = op.in_shape.channels, writer.tokens(inputs[0], op.in_shape)
+    channels, x = op.in_shape.channels, inputs[0]
+    if writer.layout(x) is not Layout.VECTOR:
+        x = writer.tokens(x, op.in_shape)
     scale, shift = writer.factors(channels), writer.weights(channels, fan_in=200)
     return writer.node("LayerNormalization", x, scale, shift, axis=-1, epsilon=op.epsilon)

@@ -10,11 +10,15 @@ import math
 
 import numpy as np
 
+from nas.blocks import Shape
 from nas.blocks.token_ops import (
+    EPSILON,
     MASKED,
     Attention,
+    Concat,
     First,
     Grid,
+    LinearAttention,
     Position,
     Prepend,
     Resize,
@@ -22,7 +26,7 @@ from nas.blocks.token_ops import (
     Unwindows,
     Windows,
 )
-from nas.latency.kit.graph_writer import GraphWriter, write_op
+from nas.latency.kit.graph_writer import GraphWriter, Layout, write_op
 
 _HEADS_FIRST, _TRANSPOSED = [0, 2, 1, 3], [0, 2, 3, 1]
 
@@ -145,3 +149,28 @@ def _first(op: First, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     x, shape = writer.tokens(inputs[0], op.in_shape), op.in_shape
     x = writer.reshape(x, shape.pixels, 1, shape.channels) if shape.width > 1 else x
     return _slice(writer, x, 1, 0, 1)
+
+
+@write_op.register
+def _linear_attention(op: LinearAttention, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
+    """On images: the heads are groups of channels, so that no map is transposed."""
+    shape = op.in_shape
+    query, key, value = (
+        writer.reshape(writer.image(x, shape), op.heads, op.head_dim, shape.pixels) for x in inputs
+    )
+    query, key = writer.node("Relu", query), writer.node("Relu", key)
+    swapped = [0, 1, 3, 2]
+    products = writer.node("MatMul", value, writer.node("Transpose", key, perm=swapped))
+    total = writer.node("ReduceSum", key, writer.constant(np.array([3], np.int64)), keepdims=1)
+    total = writer.node("MatMul", writer.node("Transpose", total, perm=swapped), query)
+    total = writer.node("Add", total, writer.constant(np.array(EPSILON, np.float32)))
+    y = writer.node("Div", writer.node("MatMul", products, query), total)
+    return writer.reshape(y, shape.channels, shape.height, shape.width)
+
+
+@write_op.register
+def _concat(op: Concat, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
+    first, size = inputs[0], (op.in_shape.height, op.in_shape.width)
+    axis = 1 if writer.layout(first) is Layout.IMAGE else -1
+    rest = [writer.like(x, first, Shape(0, *size)) for x in inputs[1:]]
+    return writer.node("Concat", first, *rest, axis=axis)

@@ -16,6 +16,7 @@ _MARKERS = {
     "depthwise convolution": "^",
     "matrix product": "D",
     "attention": "P",
+    "linear attention": "X",
 }
 
 

@@ -25,7 +25,7 @@ SETTINGS = (
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("space", ["vit_32"])
+@pytest.mark.parametrize("space", ["vit_32", "mixed_attention_32"])
 def test_the_whole_chain(space: str, tmp_path: Path) -> None:
     run = Run(tmp_path, "")
     code, _, err = run.nas("run", f"space={space}", "run_dir=runs/mini", *SETTINGS)

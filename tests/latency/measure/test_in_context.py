@@ -28,7 +28,7 @@ from nas.space import SearchSpace
 from nas.training.data import Normalization
 
 WEIGHTED = (Conv2d, Linear, Scale, LayerNorm, Position, Prepend, Attention)
-SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32", "swin")
+SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32", "swin", "mixed_attention_32")
 
 
 def variants() -> Iterator[BlockSpec]:
