@@ -6,6 +6,7 @@ products and norms moves nothing between them.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -135,7 +136,7 @@ def _(op: token_ops.SpaceToDepth, weights: Any, x: Tensor, *others: Tensor) -> T
 @runs(token_ops.LinearAttention)
 def _(op: token_ops.LinearAttention, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     """The sums over all pixels are in float32 or more: half precision overflows."""
-    with torch.autocast(x.device.type, enabled=False):
+    with _no_autocast(x):
         query, key, value = (
             each.flatten(2).reshape(len(x), op.heads, op.head_dim, -1).to(_at_least_float32(x))
             for each in (x, *others)
@@ -144,6 +145,11 @@ def _(op: token_ops.LinearAttention, weights: Any, x: Tensor, *others: Tensor) -
         y = value @ F.relu(key).transpose(2, 3) @ F.relu(query)
         y = y[:, :, :-1] / (y[:, :, -1:] + EPSILON)
     return y.reshape(x.shape).to(x.dtype)
+
+
+def _no_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """A context of full precision; tensors without values know no other."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:
