@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import RunnerError
 from .onnx_file import Graph, Node
+from .torch_fusions import attention, with_attention, with_silu
 
 Step = Callable[..., Any]
 
@@ -35,7 +36,7 @@ class TorchGraph:
         self._constants = [self.tensor(value) for value in graph.constants.values()]
         names = [*graph.inputs, *graph.constants]
         self.steps: list[tuple[Step, list[int]]] = []
-        for node in _with_silu(graph.nodes):
+        for node in with_attention(with_silu(graph.nodes), graph):
             self.steps.append((self._step(node, graph), [names.index(name) for name in node.inputs if name]))
             names.append(node.outputs[0])
         self._output = names.index(graph.outputs[0])
@@ -64,20 +65,6 @@ class TorchGraph:
         for step, places in self.steps:
             values.append(step(*[values[place] for place in places]))
         return values[self._output]
-
-
-def _with_silu(nodes: tuple[Node, ...]) -> list[Node]:
-    """The nodes, with ``x · sigmoid(x)``, for which ONNX has no operator, as one node."""
-    gates = {node.outputs[0]: node.inputs[0] for node in nodes if node.kind == "Sigmoid"}
-    merged: list[Node] = []
-    for node in nodes:
-        gated = [name for name in node.inputs if gates.get(name) in node.inputs] if node.kind == "Mul" else []
-        if gated:
-            merged = [other for other in merged if other.outputs[0] != gated[0]]
-            merged.append(Node("Silu", (gates[gated[0]],), node.outputs, {}))
-        else:
-            merged.append(node)
-    return merged
 
 
 def _conv(functional: Any, node: Node, _: Any) -> Step:
@@ -121,7 +108,41 @@ def _clip(functional: Any, node: Node, values: Any) -> Step:
 
 def _reshape(_: Any, node: Node, values: Any) -> Step:
     shape = tuple(int(size) for size in values[node.inputs[1]])
-    return lambda x, *_: x.reshape(shape)
+    return lambda x, *_: x.reshape([size or x.shape[axis] for axis, size in enumerate(shape)])
+
+
+def _concat(functional: Any, node: Node, _: Any) -> Step:
+    axis, library = node.attributes["axis"], functional.torch
+    return lambda *values: library.cat(values, axis)
+
+
+def _slice(_: Any, node: Node, values: Any) -> Step:
+    start, end, axis = (int(values[name][0]) for name in node.inputs[1:])
+    return lambda x, *_: x.narrow(axis, start, min(end, x.shape[axis]) - start)
+
+
+def _pad(functional: Any, node: Node, values: Any) -> Step:
+    pads = [int(size) for size in values[node.inputs[1]]]
+    rank = len(pads) // 2
+    pairs = [(pads[axis], pads[rank + axis]) for axis in reversed(range(rank))]
+    flat = [size for pair in pairs for size in pair]
+    return lambda x, *_: functional.pad(x, flat)
+
+
+def _reduce(name: str) -> Callable[[Any, Node, Any], Step]:
+    """A mean or sum over some axes, which stay with size 1."""
+
+    def build(_: Any, node: Node, values: Any) -> Step:
+        axes = tuple(int(axis) for axis in values[node.inputs[1]])
+        keep = bool(node.attributes.get("keepdims", 1))
+        return lambda x, *_: getattr(x, name)(axes, keepdim=keep)
+
+    return build
+
+
+def _softmax(functional: Any, node: Node, _: Any) -> Step:
+    axis = node.attributes.get("axis", -1)
+    return lambda x: functional.softmax(x, axis)
 
 
 def _hard_sigmoid(functional: Any, node: Node, _: Any) -> Step:
@@ -154,9 +175,12 @@ def _plain(name: str) -> Callable[[Any, Node, Any], Step]:
 
 _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "Add": lambda _, __, ___: lambda x, y: x + y,
+    "Attention": attention,
     "AveragePool": _average_pool,
     "Clip": _clip,
+    "Concat": _concat,
     "Conv": _conv,
+    "Div": lambda _, __, ___: lambda x, y: x / y,
     "Flatten": lambda _, __, ___: lambda x: x.flatten(1),
     "Gelu": _plain("gelu"),
     "Gemm": _gemm,
@@ -165,11 +189,17 @@ _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "HardSwish": _plain("hardswish"),
     "Identity": lambda _, __, ___: lambda x: x,
     "LayerNormalization": _layer_norm,
+    "MatMul": lambda _, __, ___: lambda x, y: x @ y,
     "MaxPool": _max_pool,
     "Mul": lambda _, __, ___: lambda x, y: x * y,
+    "Pad": _pad,
+    "ReduceMean": _reduce("mean"),
+    "ReduceSum": _reduce("sum"),
     "Relu": _plain("relu"),
     "Reshape": _reshape,
     "Sigmoid": _plain("sigmoid"),
     "Silu": _plain("silu"),
+    "Slice": _slice,
+    "Softmax": _softmax,
     "Transpose": _transpose,
 }

@@ -1,5 +1,7 @@
 """ONNX files read without ONNX, and run by PyTorch, give what ONNX Runtime gives."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,6 +13,7 @@ from onnx import helper, numpy_helper
 
 from nas.latency.kit.graphs import network_model
 from nas.latency.kit.precision import to_half
+from nas.network import reference_network
 from nas.runner.errors import RunnerError
 from nas.runner.onnx_file import read_onnx
 from nas.runner.torch_graph import TorchGraph
@@ -29,13 +32,29 @@ def saved(model, tmp_path):
     return tmp_path / "model.onnx"
 
 
+@contextmanager
+def counted_calls(module, name):
+    """Notes each call of a function while it runs as ever."""
+    made, function = [], getattr(module, name)
+
+    def noted(*arguments, **options):
+        made.append(arguments)
+        return function(*arguments, **options)
+
+    setattr(module, name, noted)
+    try:
+        yield made
+    finally:
+        setattr(module, name, function)
+
+
 def sampled(name, seed=1):
     space, rng = SearchSpace.load(name), np.random.default_rng(seed)
     return network_model(space.network(space.sample(rng), classes=10), batch=2, rng=rng)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("name", ["mixed_32", "cell", "tiny_32"])
+@pytest.mark.parametrize("name", ["mixed_32", "cell", "tiny_32", "vit_32", "mixed_attention_32"])
 def test_torch_computes_the_same(name, channels_last, tmp_path):
     path = saved(sampled(name), tmp_path)
     graph = torch_graph(path, options={"channels_last": channels_last})
@@ -69,6 +88,37 @@ def test_silu_is_one_call(tmp_path):
     x = torch.randn(2, 3)
     assert torch.equal(graph([x]), torch.nn.functional.silu(x))
     assert len(graph.steps) == 1
+
+
+@pytest.mark.parametrize(("name", "calls"), [("vit_b_32", 12), ("swin_t", 12), ("efficientvit_b0", 0)])
+def test_attention_is_one_call_with_and_without_a_bias(name, calls, tmp_path):
+    """Else no kernel would run that never holds the scores."""
+    network = reference_network(name, width=0.25, classes=5, resolution=96)
+    path = saved(network_model(network, batch=2, rng=np.random.default_rng(0)), tmp_path)
+    with counted_calls(torch.nn.functional, "scaled_dot_product_attention") as made:
+        graph = torch_graph(path)
+        (images,) = graph.inputs()
+        found = graph([images]).numpy()
+    assert len(made) == calls
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"input": images.numpy()})[0]
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_scores_that_something_else_reads_stay(tmp_path):
+    constants = [numpy_helper.from_array(np.array(0.5, np.float32), "half")]
+    nodes = [
+        helper.make_node("Mul", ["input", "half"], ["q"]),
+        helper.make_node("MatMul", ["q", "input"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "input"], ["values"]),
+        helper.make_node("Add", ["values", "scores"], ["output"]),
+    ]
+    path = saved(model_of(nodes, [1, 1, 4, 4], constants), tmp_path)
+    graph, x = torch_graph(path), torch.randn(1, 1, 4, 4)
+    scores = 0.5 * x @ x
+    torch.testing.assert_close(graph([x]), scores.softmax(-1) @ x + scores)
+    assert len(graph.steps) == 5
 
 
 def model_of(nodes, shape, constants=()):
