@@ -152,6 +152,8 @@ class DeviceConfig:
         preferred_blocks: Kinds of blocks that run well.
         channel_multiple: Channel counts should be multiples of this number.
         max_width: Largest channel count that still runs well.
+        fused_attention: Whether one kernel runs attention, so that its scores never cross memory; for the
+            roofline.
         sources: Source of each of these figures, by name.
     """
 
@@ -170,6 +172,7 @@ class DeviceConfig:
     preferred_blocks: list[str] = field(default_factory=list)
     channel_multiple: int | None = None
     max_width: int | None = None
+    fused_attention: bool = Device.fused_attention
     sources: dict[str, str] = field(default_factory=dict)
 
 

@@ -42,6 +42,7 @@ class Device:
         preferred_blocks: Block kinds that run well.
         channel_multiple: Channel counts should be multiples of it.
         max_width: Largest channel count that runs well.
+        fused_attention: Whether one kernel runs attention, so that its scores never cross memory.
         sources: The source of each figure above, by the figure's name (a mapping is accepted).
     """
 
@@ -60,6 +61,7 @@ class Device:
     preferred_blocks: tuple[str, ...] = ()
     channel_multiple: int | None = None
     max_width: int | None = None
+    fused_attention: bool = True
     sources: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -89,6 +91,8 @@ class Device:
         value["preferred_blocks"] = list(self.preferred_blocks)
         if not self.board:
             del value["board"]
+        if self.fused_attention:
+            del value["fused_attention"]
         return {name: item for name, item in value.items() if item not in (None, {}, [])}
 
     @classmethod
@@ -263,6 +267,14 @@ def roofline_ms(
     return sum(_op_ms(op, device, peak, device.bandwidth_bytes_per_s) for op in ops)
 
 
+def scratch_bytes(op: Op | FusedOp, *, device: Device) -> int:
+    """Bytes of an operation's intermediate values for one batch, if each is in memory.
+
+    The scores of attention are written, read and written by the softmax, and read again.
+    """
+    return 4 * op.scratch_elements * device.batch * BYTES_PER_ELEMENT[device.precision]
+
+
 def _parts(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> list[tuple[Op, ...]]:
     """Groups of operations that may be fused: those of a block, so that blocks add up to a network."""
     if isinstance(what, BlockSpec):
@@ -274,4 +286,6 @@ def _parts(what: BlockSpec | Iterable[BlockSpec] | Iterable[Op]) -> list[tuple[O
 
 def _op_ms(op: Op | FusedOp, device: Device, peak: float, bandwidth: float) -> float:
     moved = op.bytes_moved(device.precision, batch=device.batch)
+    if not device.fused_attention:
+        moved += scratch_bytes(op, device=device)
     return 1e3 * max(device.batch * op.flops / peak, moved / bandwidth)

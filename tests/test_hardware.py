@@ -143,3 +143,21 @@ def test_a_batch_moves_its_weights_once():
 def test_a_device_without_peaks_has_no_roofline():
     with pytest.raises(UserError, match=r"device bare has no roofline in fp32; give it peak_flops"):
         roofline_ms([], device=Device(name="bare"))
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [("vit_b_16", 89.4), ("swin_t", 35.0), ("resnet50", 0)])
+def test_attention_without_a_fused_kernel_moves_its_scores_four_times(name: str, megabytes: float) -> None:
+    blocks = reference_network(name).blocks
+    slow = Device(name="slow", peak_flops={"fp32": 1e30}, bandwidth_bytes_per_s=1e6)  # ms are KB
+    fused = roofline_ms(blocks, device=slow)
+    materialised = roofline_ms(blocks, device=dataclasses.replace(slow, fused_attention=False))
+    assert (materialised - fused) / 1e3 == pytest.approx(megabytes, abs=0.1)
+    scores = sum(op.scratch_elements for block in blocks for op in block.ops)
+    assert materialised - fused == pytest.approx(4 * 4 * scores / 1e3)
+
+
+def test_a_device_says_only_that_its_attention_is_not_fused() -> None:
+    plain = Device(name="plain")
+    assert "fused_attention" not in plain.to_dict()
+    other = dataclasses.replace(plain, fused_attention=False)
+    assert Device.from_dict(other.to_dict()) == other

@@ -51,6 +51,11 @@ class FusedOp:
     def flops(self) -> int:
         return 2 * self.macs
 
+    @property
+    def scratch_elements(self) -> int:
+        """Elements of intermediate values of one image, such as the scores of attention."""
+        return sum(op.scratch_elements for op in self.ops)
+
     def bytes_moved(self, precision: str = "fp32", *, batch: int = 1) -> int:
         """Bytes read and written in ``precision``; weights are read once for a batch."""
         weights = sum(op.weight_elements for op in self.ops)

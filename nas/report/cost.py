@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -11,8 +11,9 @@ from typing import final
 from nas.blocks import BlockSpec, Shape
 from nas.blocks.fusion import FusedOp, fused
 from nas.errors import UserError
-from nas.hardware import Device, roofline_ms
+from nas.hardware import Device, roofline_ms, scratch_bytes
 from nas.network import NetworkSpec, Place, read_network, reference_names, reference_network
+from nas.network.memory import peak_activation_bytes
 
 
 @final
@@ -27,11 +28,14 @@ class OpCost:
         bytes: Bytes read and written if every tensor between operations crosses memory once.
         estimated_ms: Roofline bound; ``None`` if the device's peaks are unknown.
         memory_bound: Whether memory takes longer than computation; ``None`` if the peaks are unknown.
+        scratch_bytes: Bytes that move in addition if intermediate values, the scores of attention, are in
+            memory.
     """
 
     op: FusedOp
     flops: int
     bytes: int
+    scratch_bytes: int
     estimated_ms: float | None
     memory_bound: bool | None
 
@@ -39,6 +43,11 @@ class OpCost:
     def intensity(self) -> float:
         """FLOP per byte; 0 for an operation that moves no bytes."""
         return self.flops / self.bytes if self.bytes else 0.0
+
+    @property
+    def materialised_intensity(self) -> float:
+        """FLOP per byte with intermediate values in memory."""
+        return self.flops / (self.bytes + self.scratch_bytes) if self.bytes else 0.0
 
 
 @final
@@ -105,6 +114,20 @@ class NetworkCost:
     def unfused_bytes(self) -> int:
         """Bytes moved for one batch if elementwise operations read and write memory too."""
         return self.network.bytes_moved(self.device.precision, batch=self.device.batch)
+
+    @property
+    def attention_ms(self) -> tuple[float, float]:
+        """The bound with one kernel for each attention, and with its scores in memory."""
+        fused, materialised = (
+            roofline_ms(self.network.blocks, device=replace(self.device, fused_attention=whole))
+            for whole in (True, False)
+        )
+        return fused, materialised
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes that move in addition, for one batch, if the scores of attention are in memory."""
+        return sum(op.scratch_bytes for op in self.ops)
 
     @cached_property
     def ops(self) -> tuple[OpCost, ...]:
@@ -200,6 +223,7 @@ def _op_cost(op: FusedOp, device: Device) -> OpCost:
         bytes=moved,
         estimated_ms=None if knee is None else roofline_ms(op.ops, device=device),
         memory_bound=None if knee is None else flops < knee * moved,
+        scratch_bytes=scratch_bytes(op, device=device),
     )
 
 
@@ -298,8 +322,27 @@ def summary(cost: NetworkCost) -> list[str]:
             f"Moved: {cost.bytes / 1e6:,.2f} MB with elementwise operations fused; "
             f"{cost.unfused_bytes / 1e6:,.2f} MB in {cost.unfused_ms:.3f} ms unfused."
         ),
+        *_attention(cost),
         f"Estimated time by operation: {parts}.",
     ]
+
+
+def _attention(cost: NetworkCost) -> list[str]:
+    """Both traffics of attention, if the network has any: fused, and with all scores in memory."""
+    if not cost.scratch_bytes:
+        return []
+    fused_ms, materialised_ms = cost.attention_ms
+    moved, all_moved = (f"{value / 1e6:,.2f} MB" for value in (cost.bytes, cost.bytes + cost.scratch_bytes))
+    precision = cost.device.precision
+    fused_peak, peak = (
+        f"{peak_activation_bytes(cost.network, precision, fused=fused) / 1e6:,.2f} MB"
+        for fused in (True, False)
+    )
+    text = (
+        f"Attention by one kernel: {moved} in {fused_ms:.3f} ms, feature maps of {fused_peak} per image at "
+        f"the peak; with its scores in memory: {all_moved} in {materialised_ms:.3f} ms, {peak}."
+    )
+    return [text]
 
 
 def _time(cost: NetworkCost) -> str:

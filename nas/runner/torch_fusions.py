@@ -27,8 +27,8 @@ def with_silu(nodes: tuple[Node, ...]) -> list[Node]:
 def with_attention(nodes: list[Node], graph: Graph) -> list[Node]:
     """The nodes, with ``softmax(scale · q kᵀ + bias) v`` as one ``Attention`` of q, kᵀ, v and the bias.
 
-    Only so do the kernels of attention run that never hold the scores. The bias is a constant; that of windows
-    with a mask of their own stands between two changes of shape.
+    Only so do the kernels of attention run that never hold the scores. The bias is a constant; that of
+    windows with a mask of their own stands between two changes of shape.
     """
     makers = {node.outputs[0]: node for node in nodes}
     readers = Counter(name for node in nodes for name in node.inputs)
@@ -53,7 +53,7 @@ def with_attention(nodes: list[Node], graph: Graph) -> list[Node]:
 def _inner(
     softmax: Node, makers: dict[str, Node], graph: Graph
 ) -> tuple[list[Node], tuple[str, ...], float] | None:
-    """The nodes before a softmax, the inputs of attention without the values, and the factor of the scores."""
+    """The nodes before a softmax, the inputs of attention but the values, and the factor of the scores."""
     chain: list[Node] = []
     bias: tuple[str, ...] = ()
     node = makers.get(softmax.inputs[0])

@@ -25,6 +25,7 @@ from nas.report.cost import (
     text_table,
 )
 from nas.report.cost_page import cost_page, write_cost
+from nas.report.figures.roofline import draw_roofline
 from nas.report.figures.savings import write_savings
 from nas.report.savings import forms, sentences
 from nas.resources import shipped
@@ -227,3 +228,18 @@ def test_savings_of_sizes_that_are_wrong(change: dict[str, int], message: str) -
     sizes = {"kernel": 3, "in_channels": 8, "out_channels": 8, "height": 8, "width": 8}
     with pytest.raises(UserError, match=message):
         forms(**{**sizes, **change})
+
+
+def test_both_traffics_of_attention_stand_on_the_page_and_on_the_roofline() -> None:
+    device = Device(name="gpu", precision="fp16", peak_flops={"fp16": 3e14}, bandwidth_bytes_per_s=1.5e12)
+    cost = network_cost(reference_network("swin_t"), name="swin_t", device=device)
+    text = " ".join(summary(cost))
+    fused, materialised = cost.attention_ms
+    assert cost.estimated_ms == pytest.approx(fused) and materialised > fused
+    moved = (cost.bytes / 1e6, (cost.bytes + cost.scratch_bytes) / 1e6)
+    assert f"Attention by one kernel: {moved[0]:,.2f} MB in {fused:.3f} ms" in text
+    assert f"with its scores in memory: {moved[1]:,.2f} MB in {materialised:.3f} ms" in text
+    labels = [each.get_text() for each in draw_roofline(cost).axes[0].get_legend().get_texts()]
+    assert "attention, its scores in memory" in labels
+    plain = network_cost(reference_network("resnet50"), name="resnet50", device=device)
+    assert "Attention" not in " ".join(summary(plain))

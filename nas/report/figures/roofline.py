@@ -19,6 +19,9 @@ _MARKERS = {
     "linear attention": "X",
 }
 
+_FUSABLE = "attention"
+"""The operation whose traffic depends on whether one kernel runs it."""
+
 
 @styled
 def draw_roofline(cost: NetworkCost) -> Figure:
@@ -30,12 +33,14 @@ def draw_roofline(cost: NetworkCost) -> Figure:
     figure, axes = new_figure(7.2, 4.6)
     peak = dict(cost.device.peak_flops)[cost.device.precision]
     counted = [op for op in cost.ops if op.flops]
-    low = min([op.intensity for op in counted] + [cost.ridge]) / 2
+    low = min([op.materialised_intensity for op in counted] + [cost.ridge]) / 2
     high = max([op.intensity for op in counted] + [cost.ridge]) * 2
     knee = [low, cost.ridge, high]
     axes.plot(knee, [peak * min(1, x / cost.ridge) for x in knee], color=INK, linewidth=1.5)
     for op in counted:
         _mark(axes, op, cost, peak)
+        if op.op.name == _FUSABLE:
+            _mark_materialised(axes, op, cost, peak)
     axes.axvline(cost.ridge, color=INK, linewidth=0.8, linestyle=(0, (3, 3)), alpha=0.6)
     axes.set(xscale="log", yscale="log", xlim=(low, high))
     axes.set_xlabel("arithmetic intensity (FLOP per byte)")
@@ -58,6 +63,22 @@ def _mark(axes: Any, op: OpCost, cost: NetworkCost, peak: float) -> None:
     )
 
 
+def _mark_materialised(axes: Any, op: OpCost, cost: NetworkCost, peak: float) -> None:
+    """Draws attention hollow where it lies with its scores in memory."""
+    assert cost.ridge is not None
+    x = op.materialised_intensity
+    axes.scatter(
+        x,
+        peak * min(1, x / cost.ridge),
+        s=60,
+        marker=_MARKERS[_FUSABLE],
+        facecolors="none",
+        edgecolors=INK,
+        linewidths=1,
+        zorder=4,
+    )
+
+
 def _legend(axes: Any, ops: list[OpCost]) -> None:
     from matplotlib.lines import Line2D
 
@@ -66,5 +87,9 @@ def _legend(axes: Any, ops: list[OpCost]) -> None:
 
     names = sorted({op.op.name for op in ops})
     shapes = [handle(_MARKERS.get(name, "v"), INK, name) for name in names]
+    if _FUSABLE in names:
+        hollow = handle(_MARKERS[_FUSABLE], INK, "attention, its scores in memory")
+        hollow.set_markerfacecolor("none")
+        shapes.append(hollow)
     bounds = [handle("o", ORANGE, "memory-bound"), handle("o", BLUE, "compute-bound")]
     axes.legend(handles=bounds + shapes, loc="lower right", fontsize=9)
