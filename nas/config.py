@@ -668,6 +668,21 @@ class CostConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExploreConfig:
+    """Options of ``nas explore``, besides the space.
+
+    Attributes:
+        devices: Devices whose latencies are estimated by roofline; null shows all that ship with known peaks.
+        tables: Latency tables of blocks, by name or path, beside the run's own; null shows the space's.
+        classes: Number of classes; null uses the run's, or what the first table was measured with, else 1000.
+    """
+
+    devices: list[str] | None
+    tables: list[str] | None
+    classes: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration.
 
@@ -696,6 +711,7 @@ class Config:
         export: The exported files.
         tracker: The experiment tracker.
         cost: Options of `nas cost`, besides the network and the device.
+        explore: Options of `nas explore`, besides the space.
     """
 
     space: str
@@ -720,6 +736,7 @@ class Config:
     export: ExportConfig
     tracker: TrackerConfig
     cost: CostConfig
+    explore: ExploreConfig
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= _LARGEST_SEED:

@@ -14,6 +14,7 @@ from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.cost import cost
+from nas.cli.steps.explore import explore
 from nas.cli.steps.final import budget as _budget
 from nas.cli.steps.final import export as _export
 from nas.cli.steps.final import finish as _finish
@@ -103,7 +104,7 @@ def _check_inputs(step: Step, run_dir: Path) -> None:
     check_inputs(step)
 
 
-_OURS = ("nas.log", "config.yaml", "cost", "measured", "multirun.yaml")
+_OURS = ("nas.log", "config.yaml", "cost", "explore", "measured", "multirun.yaml")
 """Files that multiruns and commands without a provenance record write."""
 
 
@@ -292,6 +293,12 @@ _ALL = (
         summary="shows a network's cost by block, and its bottleneck on a device",
         reads=("network", "device", "cost"),
         body=cost,
+    ),
+    Command(
+        name="explore",
+        summary="writes a page on which the choices of a space are moved and their costs follow",
+        reads=("explore",),
+        body=explore,
     ),
 )
 

@@ -61,6 +61,14 @@ class Browser:
         """Runs a script in the page and returns its value."""
         return self.driver.execute_script(script, *arguments)
 
+    def set(self, name: str, value: float, *, event: str = "input") -> None:
+        """Sets a slider or a selection, as a reader does."""
+        script = (
+            "const each = document.getElementById(arguments[0]); each.value = arguments[1];"
+            "each.dispatchEvent(new Event(arguments[2]))"
+        )
+        self.run(script, name, value, event)
+
     def wait(self, condition: str, *, seconds: float = 20) -> None:
         """Waits until a script returns something true."""
         end = time.monotonic() + seconds

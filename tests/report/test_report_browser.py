@@ -32,13 +32,6 @@ return [box.left + x_scale.compute(data.cost[i]), box.top + y_scale.compute(100 
 """
 """Where a candidate stands in the window."""
 
-SLIDE = """
-const slider = document.getElementById(arguments[0]);
-slider.value = arguments[1];
-slider.dispatchEvent(new Event("input"));
-"""
-
-
 ROWS = """
 const texts = column => [...column.querySelectorAll("text")].map(each => each.textContent);
 return [...document.querySelectorAll("#candidate .net-column")].map(texts);
@@ -148,7 +141,7 @@ def test_the_budget_picks_what_the_library_picks(browser: Browser, folder: Path)
     assert data["posterior"] == [None] * len(data["code"])  # the fixture's accuracy has no images
     assert browser.run("return plane.best(plane.data.bound)") == data["winner"]
     for position in (0, 300, 1000):
-        browser.run(SLIDE, "budget", position)
+        browser.set("budget", position)
         budget = browser.run("return plane.budget(arguments[0])", position)
         within = [
             i for i, cost in enumerate(data["cost"]) if cost <= budget * (1 + 1e-9) and data["state"][i] == 0
@@ -162,7 +155,7 @@ def test_the_budget_picks_what_the_library_picks(browser: Browser, folder: Path)
 def test_the_history_shows_the_search_as_it_was(browser: Browser, folder: Path) -> None:
     browser.open(folder / "report.html")
     data = browser.run("return plane.data")
-    browser.run(SLIDE, "history", 10)
+    browser.set("history", 10)
     assert (
         browser.run("return document.getElementById('history-at').innerText")
         == f"10 of {data['evaluations']} evaluations"
