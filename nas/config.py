@@ -683,6 +683,17 @@ class ExploreConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """Options of ``nas compare``.
+
+    Attributes:
+        runs: Folders of the runs, e.g. [runs/A,runs/B]; the others are compared with the first.
+    """
+
+    runs: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The whole configuration.
 
@@ -712,6 +723,7 @@ class Config:
         tracker: The experiment tracker.
         cost: Options of `nas cost`, besides the network and the device.
         explore: Options of `nas explore`, besides the space.
+        compare: Options of `nas compare`.
     """
 
     space: str
@@ -737,6 +749,7 @@ class Config:
     tracker: TrackerConfig
     cost: CostConfig
     explore: ExploreConfig
+    compare: CompareConfig
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= _LARGEST_SEED:

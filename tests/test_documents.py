@@ -49,6 +49,7 @@ NOT_RUN = {
 
 ELSEWHERE = {
     "experiment=transfer": "tests/cli/steps/test_cli_transfer.py",
+    "compare.runs": "tests/cli/test_cli_compare.py",
     "optuna-dashboard": "tests/search/trials/test_dashboard.py",
     "search.workers=2": "tests/cli/steps/test_cli_search.py",
     "hydra/launcher=joblib": "tests/cli/test_cli_launchers.py",

@@ -12,6 +12,7 @@ from nas import resources
 from nas.cli.hydra.command import Command, Job
 from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
+from nas.cli.steps.compare import compare
 from nas.cli.steps.context import Context
 from nas.cli.steps.cost import cost
 from nas.cli.steps.explore import explore
@@ -104,7 +105,7 @@ def _check_inputs(step: Step, run_dir: Path) -> None:
     check_inputs(step)
 
 
-_OURS = ("nas.log", "config.yaml", "cost", "explore", "measured", "multirun.yaml")
+_OURS = ("nas.log", "config.yaml", "compare", "cost", "explore", "measured", "multirun.yaml")
 """Files that multiruns and commands without a provenance record write."""
 
 
@@ -299,6 +300,12 @@ _ALL = (
         summary="writes a page on which the choices of a space are moved and their costs follow",
         reads=("explore",),
         body=explore,
+    ),
+    Command(
+        name="compare",
+        summary="writes a page that compares the fronts, winners and settings of runs",
+        reads=("compare",),
+        body=compare,
     ),
 )
 

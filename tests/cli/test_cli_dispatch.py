@@ -41,7 +41,7 @@ def test_an_unknown_command_is_an_error_with_the_nearest(nas: Callable) -> None:
     outcome = nas("serach", "seed=1")
     assert outcome.code == 2
     assert outcome.err.startswith(
-        "error: unknown command 'serach'; did you mean search?; allowed: cost, explore, "
+        "error: unknown command 'serach'; did you mean search?; allowed: compare, cost, "
     )
     assert outcome.out == ""
 
