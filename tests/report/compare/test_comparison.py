@@ -118,7 +118,6 @@ def test_other_data_and_other_devices_are_said(make: Callable[..., Path], tmp_pa
     runs = [make("a"), make("b", data="cifar10")]
     table = runs[1] / "table" / "here.json"
 
-
     loaded = load_table(table)
     replace(loaded, device=replace(loaded.device, machine="a phone")).save(table)
     page = page_of(runs, tmp_path)
