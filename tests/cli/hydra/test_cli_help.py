@@ -10,8 +10,8 @@ from nas.cli.hydra.errors import setting_names
 from nas.deploy.formats import find_format, format_names
 
 
-def test_run_trust_kit_and_cost_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
-    commands = ("run", "trust", "kit", "cost")
+def test_these_commands_show_every_setting_with_value_and_meaning(nas: Callable) -> None:
+    commands = ("run", "trust", "kit", "cost", "explore", "compare")
     shown = "".join(nas(name, "--help").out.partition("Settings")[2] for name in commands)
     leaves = [name.rpartition(".")[2] for name in setting_names()]
     for leaf in leaves:
