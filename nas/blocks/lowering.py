@@ -24,6 +24,7 @@ from nas.blocks.token_ops import (
     LinearAttention,
     Position,
     Prepend,
+    Product,
     Resize,
     SpaceToDepth,
     Unwindows,
@@ -172,6 +173,11 @@ class Lowering:
         return self._append(
             LinearAttention(in_shape=self.shape(query), inputs=(query, key, value), heads=heads)
         )
+
+    def product(self, x: int, y: int) -> int:
+        """The product of two values of equal shape."""
+        assert self.shape(x) == self.shape(y), (self.shape(x), self.shape(y))
+        return self._append(Product(in_shape=self.shape(x), inputs=(x, y)))
 
     def concat(self, *values: int) -> int:
         """The channels of several values."""

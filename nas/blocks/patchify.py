@@ -14,12 +14,14 @@ from nas.blocks.ops import INPUT, Op, Shape
 @final
 @dataclass(frozen=True, kw_only=True)
 class PatchifySpec(BlockSpec):
-    """A biased convolution with a kernel of its stride, and a layer norm."""
+    """A biased convolution, a layer norm, and an activation. Without a kernel, patches do not overlap."""
 
     KIND: ClassVar[str] = "patchify"
 
     out_channels: int
     stride: int
+    kernel: int = 0
+    activation: str = "identity"
 
     def lowering(self) -> tuple[Op, ...]:
         net = Lowering(self.in_shape)
@@ -27,13 +29,13 @@ class PatchifySpec(BlockSpec):
             INPUT,
             self.out_channels,
             role="conv",
-            kernel=self.stride,
+            kernel=self.kernel or self.stride,
             stride=self.stride,
-            padding=0,
+            padding=self.kernel // 2,
             norm=False,
             bias=True,
         )
-        net.layer_norm(x, role="norm")
+        net.activation(net.layer_norm(x, role="norm"), self.activation)
         return net.ops
 
 
@@ -41,13 +43,22 @@ class PatchifySpec(BlockSpec):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Patchify(BlockSettings):
-    """Settings of a patchify stem; ``stride`` is also the side of a patch."""
+    """Settings of a patchify stem.
+
+    Attributes:
+        width: Output channels before rounding.
+        stride: Its stride, which is also the side of a patch.
+        kernel: Side of patches that overlap, as in MambaOut; by default they do not.
+        activation: A nonlinearity after the norm.
+    """
 
     KIND: ClassVar[str] = "patchify"
     SPEC: ClassVar[type[BlockSpec]] = PatchifySpec
 
     width: float
     stride: int = 4
+    kernel: int = 0
+    activation: str = "identity"
 
     def lower(self, shape: Shape, rounding: Rounding) -> PatchifySpec:
         return PatchifySpec(
@@ -56,4 +67,6 @@ class Patchify(BlockSettings):
             in_width=shape.width,
             out_channels=rounding.width(self.width),
             stride=self.stride,
+            kernel=self.kernel,
+            activation=self.activation,
         )

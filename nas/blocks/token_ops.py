@@ -302,6 +302,20 @@ class LinearAttention(Op):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Product(Elementwise):
+    """The product of two feature maps of equal shape, such as values and their gates."""
+
+    @property
+    def name(self) -> str:
+        return "product"
+
+    @property
+    def input_elements(self) -> int:
+        return 2 * self.in_shape.elements
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Concat(Op):
     """The channels of several maps of one size, one map after the other.
 

@@ -159,3 +159,8 @@ def _at_least_float32(x: Tensor) -> torch.dtype:
 @runs(token_ops.Concat)
 def _(op: token_ops.Concat, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
     return torch.cat([x, *others], 1)
+
+
+@runs(token_ops.Product)
+def _(op: token_ops.Product, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
+    return x * others[0]

@@ -30,18 +30,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "first_token": {},
     "vit": {"heads": 2, "head_dim": 8},
     "linear_attention": {"head_dim": 8},
+    "gated_conv": {},
     "swin": {"width": 24, "head_dim": 8, "window": 3, "stride": 2},
 }
-SIDES = {
-    "pool": 1,
-    "first_token": 1,
-    "layer_norm": 9,
-    "vit": 9,
-    "linear_attention": 9,
-    "convnext": 4,
-    "patchify": 2,
-    "tokens": 2,
-}
+SIDES = {"pool": 1, "first_token": 1, "convnext": 4, "patchify": 2, "tokens": 2}
+SIDES |= dict.fromkeys(("layer_norm", "vit", "linear_attention", "gated_conv"), 9)
 
 
 def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:
@@ -227,3 +220,18 @@ def test_an_inverted_residual_with_biases_has_one_norm() -> None:
     assert spec.params == 16 * 64 + 64 + 9 * 64 + 64 + 64 * 24 + 2 * 24
     assert "biased=True" in spec.key
     assert "biased" not in lower("inverted_residual", width=24, expand=4).key
+
+
+def test_a_gated_convolution_mixes_a_share_of_its_values() -> None:
+    spec = lower("gated_conv", expand=3, share=0.5, kernel=5)
+    assert roles(spec) == ["norm", "gate", "mixed", "depthwise", "rest", "project"]
+    assert spec.macs == 81 * (16 * 48 * 3 + 25 * 8)
+    assert roles(lower("gated_conv", expand=1)) == ["norm", "gate", "mixed", "depthwise", "project"]
+    with pytest.raises(UserError, match="share is 2; it lies above 0 and is at most expand, 1"):
+        lower("gated_conv", expand=1, share=2)
+
+
+def test_patches_overlap_where_they_have_a_kernel() -> None:
+    assert lower("patchify", width=24, stride=2).macs == 16 * 4 * 16 * 24
+    overlapping = lower("patchify", width=24, stride=2, kernel=3, activation="gelu")
+    assert (overlapping.macs, overlapping.ops[-1].name) == (25 * 9 * 16 * 24, "gelu")

@@ -117,6 +117,10 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
         lambda net: net.concat(net.conv(INPUT, 4, role="conv"), INPUT),
         lambda net: net.concat(net.linear(INPUT, 4, role="linear"), INPUT, net.activation(INPUT, "relu")),
     ),
+    token_ops.Product: (
+        lambda net: net.product(INPUT, net.activation(INPUT, "sigmoid")),
+        lambda net: net.product(net.linear(INPUT, 8, role="own"), INPUT),
+    ),
     token_ops.SpaceToDepth: (lambda net: net.space_to_depth(INPUT, 2),),
     token_ops.Position: (
         lambda net: net.position(INPUT, role="own"),

@@ -57,6 +57,7 @@ REQUIRED = [
     "swin_b",
     "efficientvit_b0",
     "efficientvit_b1",
+    "mambaout_femto",
 ]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
@@ -86,6 +87,7 @@ PUBLISHED = {
     "swin_b": (87.8, 15431),
     "efficientvit_b0": (3.4, 100),
     "efficientvit_b1": (9.1, 519),
+    "mambaout_femto": (7.3, 1148),
 }
 
 
@@ -262,6 +264,7 @@ FAMILIES = (
     "convnext_tiny",
     "deit_tiny",
     "efficientvit_b0",
+    "mambaout_femto",
 )
 
 

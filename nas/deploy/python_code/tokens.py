@@ -11,6 +11,7 @@ from nas.blocks.token_ops import (
     LinearAttention,
     Position,
     Prepend,
+    Product,
     Resize,
     SpaceToDepth,
     Unwindows,
@@ -158,3 +159,8 @@ def _linear_attention(op: LinearAttention, writer: PythonWriter, inputs: tuple[s
 @python_of.register
 def _concat(op: Concat, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     return f"torch.cat([{', '.join(inputs)}], 1)"
+
+
+@python_of.register
+def _product(op: Product, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
+    return " * ".join(inputs)

@@ -21,6 +21,7 @@ from nas.blocks.token_ops import (
     LinearAttention,
     Position,
     Prepend,
+    Product,
     Resize,
     SpaceToDepth,
     Unwindows,
@@ -174,3 +175,8 @@ def _concat(op: Concat, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     axis = 1 if writer.layout(first) is Layout.IMAGE else -1
     rest = [writer.like(x, first, Shape(0, *size)) for x in inputs[1:]]
     return writer.node("Concat", first, *rest, axis=axis)
+
+
+@write_op.register
+def _product(op: Product, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
+    return writer.node("Mul", inputs[0], writer.like(inputs[1], inputs[0], op.in_shape))

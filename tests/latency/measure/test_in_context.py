@@ -43,6 +43,7 @@ def variants() -> Iterator[BlockSpec]:
                 seen.add(key)
                 yield block
     yield from reference_network("deit_tiny", resolution=48).blocks[:3]
+    yield from reference_network("mambaout_femto", resolution=32).blocks[2:5]
     yield FirstTokenSpec(in_channels=8, in_height=5, in_width=1)
 
 
