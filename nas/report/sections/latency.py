@@ -163,11 +163,11 @@ def _error(table: LatencyTable) -> list[Markup]:
     head = [
         ("", ""),
         ("mean error", "%"),
-        ("within 5 %", "% of networks"),
-        ("within 10 %", "% of networks"),
+        ("within 5\u00a0%", "% of networks"),
+        ("within 10\u00a0%", "% of networks"),
         ("rank correlation", "Spearman"),
         ("rank correlation", "Kendall"),
-        ("within bands of ± 10 %", "Spearman"),
+        ("within bands of ±\u00a010\u00a0%", "Spearman"),
     ]
     kind = "cross-validated" if accuracy.cross_validated else "not used for fitting"
     rows = [("", (name, *_figures(item))) for name, item in lines if item is not None]
