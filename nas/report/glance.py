@@ -99,7 +99,8 @@ def _of_search(search: Search | None) -> tuple[str, list[Card]]:
     accuracy, cost = search.winner
     name, unit = search.cost
     value = f"{milliseconds(cost)} {unit}" if unit else f"{cost:.4g} {name}"
-    text = f"The search's winner, before its final training: {100 * accuracy:.1f} % at {value}."
+    kind = " predicted" if search.forecast else ""
+    text = f"The search's winner, before its final training: {100 * accuracy:.1f} %{kind} at {value}."
     return text, [card for card in [_more_of(search)] if card is not None]
 
 
@@ -192,9 +193,8 @@ def _more_of(search: Search) -> Card | None:
     within = [value for each, value in points if each <= MORE * cost]
     if points and points[-1][0] >= MORE * cost and within:
         gain = 100 * (max(within) - accuracy)
-        words = (
-            "The most accurate network that the search found within this time, on the images of the search."
-        )
+        words = "The most accurate network that the search found within this time, "
+        words += "by predicted accuracies." if search.forecast else "on the images of the search."
         return Card(_QUESTION, _points(gain), words)
     slope = _slope([(math.log(each), value) for each, value in points if each > 0])
     if slope is None:

@@ -16,7 +16,7 @@ from nas.report import read_table, report
 from nas.report.drawing import Drawn, Kinds, Scale
 from nas.report.drawing.networks import columns_of
 from nas.report.files import winner_network
-from nas.report.page.candidates import MOST
+from nas.report.page.candidates import MOST, read_candidates
 from nas.space import Architecture, SearchSpace
 from nas.training.history_csv import write_csv
 from tests.report.browser import Browser, needs_chromium, started
@@ -333,6 +333,13 @@ def test_five_thousand_candidates_are_fast_and_more_are_thinned(browser: Browser
     assert min(loads) < 2000
     assert f"of {MOST + 1000} candidates are shown" in browser.run("return document.body.innerText")
     assert browser.run("return plane.data.number.includes(0)")
+    found, _ = read_candidates(run_dir, ("accuracy", "latency_ms"))
+    for budget in (0.2, 0.5, 0.9):
+        within = [each for each in found if each.point[1] <= budget]
+        best = max(each.value for each in within)
+        equals = [each for each in within if each.value >= best - 0.01 - 1e-9]
+        chosen = browser.run("return plane.data.number[plane.best(arguments[0])]", budget)
+        assert chosen == min(equals, key=lambda each: each.point[1]).number
     browser.run(TIMED)
     for i in range(0, 2000, 200):
         place = browser.run(PLACE, i)

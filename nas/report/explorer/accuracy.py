@@ -23,7 +23,8 @@ def additive_model(run_dir: Path, space: SearchSpace) -> dict[str, Any] | None:
 
     Returns:
         ``mean``; ``amounts``, a list for each dimension, first for "not read", then for each choice; and
-        ``error``, the mean absolute error of five-fold cross-validation. ``None`` with too few evaluations.
+        ``error``, the mean absolute error of five-fold cross-validation, the noise of the images included.
+        ``None`` with too few evaluations.
 
     Raises:
         UserError: If a file of the search cannot be read, or holds an architecture of another space.
@@ -35,7 +36,7 @@ def additive_model(run_dir: Path, space: SearchSpace) -> dict[str, Any] | None:
     if len(usable) < LEAST:
         return None
     rows = space.encode([space.canonical(Architecture.from_code(each.code)) for each in usable])
-    values = np.array([each.point[0] if each.posterior is None else each.posterior[0] for each in usable])
+    values = np.array([each.point[0] for each in usable])
     features = _one_hot(space, rows)
     folds = np.arange(len(values)) % _FOLDS
     errors = np.concatenate(

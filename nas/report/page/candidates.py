@@ -24,6 +24,9 @@ from nas.space.rows import ABSENT
 MOST = 5000
 """The most candidates in a page."""
 
+MOST_RANDOM = 1000
+"""The most networks of random search in a page."""
+
 _AXES = 8
 STATES = ("evaluated", "outside", "stopped")
 
@@ -50,6 +53,11 @@ class Candidate:
     state: str
     posterior: tuple[float, float] | None
     prediction: str
+
+    @property
+    def value(self) -> float:
+        """The accuracy by which it is chosen: the posterior one if known."""
+        return self.point[0] if self.posterior is None else self.posterior[0]
 
 
 def read_candidates(run_dir: Path, names: tuple[str, str]) -> tuple[list[Candidate], int]:
@@ -106,6 +114,21 @@ def thinned(candidates: Sequence[Candidate], keep: set[int]) -> list[Candidate]:
     return [each for i, each in enumerate(candidates) if i % step == 0 or each.number in keep]
 
 
+def choosable(candidates: Sequence[Candidate]) -> set[int]:
+    """Returns the numbers of all candidates that some budget may choose.
+
+    The most accurate network within a budget, and the fastest of those that are as good, are each more
+    accurate than all that cost less.
+    """
+    found, best = set(), -math.inf
+    usable = [each for each in candidates if each.state == "evaluated" and each.prediction != "extrapolated"]
+    for each in sorted(usable, key=lambda each: (each.point[1], -each.value)):
+        if each.value > best:
+            found.add(each.number)
+            best = each.value
+    return found
+
+
 def candidates_data(run_dir: Path, search: Search, collection: Collection) -> dict[str, Any]:
     """Returns all that the page's script shows of the candidates, as JSON values.
 
@@ -115,7 +138,7 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     front = {item["number"] for item in pareto["front"]} | {winner["number"]}
     found, failed = read_candidates(run_dir, search.names)
-    shown = thinned(found, front)
+    shown = thinned(found, front | choosable(found))
     network = NetworkSpec.from_dict(winner["network"])
     space = space_of(run_dir, str(pareto["space"]), winner, network)
     rows = _rows(space, shown)
@@ -126,6 +149,7 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
         "unit": search.cost[1],
         "label": " ".join(filter(None, [search.cost[0], f"({search.cost[1]})" if search.cost[1] else ""])),
         "bound": search.bound,
+        "predicted": search.forecast is not None,
         "evaluations": max((each.order for each in found), default=0) + 1,
         "found": len(found),
         "failed": failed,
@@ -216,6 +240,7 @@ def _random(run_dir: Path, names: tuple[str, str]) -> dict[str, list[float]]:
     if (run_dir / CONTROL).is_file():
         points = read_json(run_dir / CONTROL).get("networks", [])
     known = [each for each in points if all(name in each for name in names)]
+    known = known[:: 1 + len(known) // MOST_RANDOM]
     return {"y": [each[names[0]] for each in known], "x": [each[names[1]] for each in known]}
 
 

@@ -72,11 +72,11 @@ const plane = {
     plane.layers = ["evaluated", "outside", "stopped"].map((name, state) => {
       const indices = data.state.flatMap((each, i) => each === state ? [i] : []);
       const source = new Bokeh.ColumnDataSource({data: {x: indices.map(i => data.cost[i]), y: indices.map(i => 100 * data.accuracy[i]),
-        index: indices, alpha: indices.map(() => .5), fill: indices.map(() => state ? 0 : .5), size: indices.map(() => 8)}});
+        index: indices, alpha: indices.map(() => .5), fill: indices.map(() => state ? 0 : .5), size: indices.map(() => data.code.length > 1500 ? 5 : 8)}});
       const renderer = plot.scatter({x: {field: "x"}, y: {field: "y"}, source, size: {field: "size"}, marker: state === 2 ? "inverted_triangle" : "circle",
         fill_color: theme.colour(colours[name]), line_color: theme.colour(colours[name]), fill_alpha: {field: "fill"}, line_alpha: {field: "alpha"}});
       renderer.nonselection_glyph = renderer.selection_glyph = renderer.glyph;
-      const titles = ["evaluated", "breaks a bound", "stopped early"];
+      const titles = [data.predicted ? "predicted" : "evaluated", "breaks a bound", "stopped early"];
       if (indices.length) add({type: "points", name: titles[state], colour: colours[name], marker: state === 2 ? "inverted_triangle" : "circle", hollow: state > 0}, [renderer]);
       source.selected.change.connect(() => { const [at] = source.selected.indices; if (at !== undefined) plane.pin(source.data.index[at]); });
       return source;
