@@ -16,6 +16,7 @@ from nas.blocks.ops import (
     Scale,
     Shape,
 )
+from nas.blocks.scan_ops import SelectiveScan
 from nas.blocks.token_ops import (
     Attention,
     Concat,
@@ -172,6 +173,21 @@ class Lowering:
         assert self.shape(query) == self.shape(key) == self.shape(value)
         return self._append(
             LinearAttention(in_shape=self.shape(query), inputs=(query, key, value), heads=heads)
+        )
+
+    def selective_scan(
+        self, value: int, step: int, inputs: int, outputs: int, *, chunk: int, role: str
+    ) -> int:
+        """A linear recurrence over all pixels, every other head backwards."""
+        return self._append(
+            SelectiveScan(
+                in_shape=self.shape(value),
+                inputs=(value, step, inputs, outputs),
+                role=role,
+                heads=self.shape(step).channels,
+                states=self.shape(inputs).channels,
+                chunk=chunk,
+            )
         )
 
     def product(self, x: int, y: int) -> int:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nas.blocks import INPUT, BlockSpec, forms_of, ops, token_ops
+from nas.blocks.scan_ops import SelectiveScan
 from nas.errors import UserError
-from nas.nn import token_layers  # noqa: F401  registers the forms of its operations
+from nas.nn import scan_layers, token_layers  # noqa: F401  they register the forms of their operations
 from nas.nn.drop import drop_images
 from nas.nn.layers import ConvNorm, crop, layer, require_form, run
 
@@ -168,6 +169,8 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
         )
     if isinstance(widest, token_ops.Position):
         _check_positions(operations, role=role)
+    if scans := [op for op in operations if isinstance(op, SelectiveScan)]:
+        return max(scans, key=lambda op: op.heads)
     if attention := [op for op in operations if isinstance(op, token_ops.Attention)]:
         most = max(attention, key=lambda op: op.heads)
         return replace(most, grid=max((op.grid for op in attention if op.grid), key=lambda grid: grid.side))

@@ -117,7 +117,9 @@ def _concat(functional: Any, node: Node, _: Any) -> Step:
 
 
 def _slice(_: Any, node: Node, values: Any) -> Step:
-    start, end, axis = (int(values[name][0]) for name in node.inputs[1:])
+    start, end, axis, *step = (int(values[name][0]) for name in node.inputs[1:])
+    if step == [-1]:
+        return lambda x, *_: x.flip(axis)
     return lambda x, *_: x.narrow(axis, start, min(end, x.shape[axis]) - start)
 
 
@@ -138,6 +140,11 @@ def _reduce(name: str) -> Callable[[Any, Node, Any], Step]:
         return lambda x, *_: getattr(x, name)(axes, keepdim=keep)
 
     return build
+
+
+def _cumulated(_: Any, node: Node, values: Any) -> Step:
+    axis = int(values[node.inputs[1]])
+    return lambda x, *_: x.cumsum(axis)
 
 
 def _softmax(functional: Any, node: Node, _: Any) -> Step:
@@ -180,7 +187,9 @@ _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
+    "CumSum": _cumulated,
     "Div": lambda _, __, ___: lambda x, y: x / y,
+    "Exp": lambda _, __, ___: lambda x: x.exp(),
     "Flatten": lambda _, __, ___: lambda x: x.flatten(1),
     "Gelu": _plain("gelu"),
     "Gemm": _gemm,
@@ -191,6 +200,7 @@ _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "LayerNormalization": _layer_norm,
     "MatMul": lambda _, __, ___: lambda x, y: x @ y,
     "MaxPool": _max_pool,
+    "Min": lambda _, __, ___: lambda x, y: x.minimum(y),
     "Mul": lambda _, __, ___: lambda x, y: x * y,
     "Pad": _pad,
     "ReduceMean": _reduce("mean"),
@@ -201,5 +211,7 @@ _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "Silu": _plain("silu"),
     "Slice": _slice,
     "Softmax": _softmax,
+    "Softplus": _plain("softplus"),
+    "Sub": lambda _, __, ___: lambda x, y: x - y,
     "Transpose": _transpose,
 }

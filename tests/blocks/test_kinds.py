@@ -31,10 +31,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "vit": {"heads": 2, "head_dim": 8},
     "linear_attention": {"head_dim": 8},
     "gated_conv": {},
+    "state_space": {"head_dim": 8},
     "swin": {"width": 24, "head_dim": 8, "window": 3, "stride": 2},
 }
 SIDES = {"pool": 1, "first_token": 1, "convnext": 4, "patchify": 2, "tokens": 2}
-SIDES |= dict.fromkeys(("layer_norm", "vit", "linear_attention", "gated_conv"), 9)
+SIDES |= dict.fromkeys(("layer_norm", "vit", "linear_attention", "gated_conv", "state_space"), 9)
 
 
 def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:

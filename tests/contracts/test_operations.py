@@ -29,6 +29,7 @@ from nas.blocks import (
     Shape,
     make_settings,
     ops,
+    scan_ops,
     token_ops,
 )
 from nas.deploy.formats.pytorch import load_module
@@ -58,6 +59,12 @@ def _in_windows(net: Lowering, grid: token_ops.Grid) -> int:
     x = net.windows(INPUT, grid)
     query, key, value = (net.linear(x, 8, role=role) for role in ("query", "key", "value"))
     return net.attention(query, key, value, heads=2, grid=grid, role="own")
+
+
+def _scanned(net: Lowering, chunk: int) -> int:
+    channels = {"value": 8, "step": 4, "input": 3, "output": 3}
+    values = (net.linear(INPUT, count, role=role) for role, count in channels.items())
+    return net.selective_scan(*values, chunk=chunk, role="own")
 
 
 def _three(net: Lowering, channels: int, value_channels: int) -> tuple[int, int, int]:
@@ -121,6 +128,10 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
         lambda net: net.product(INPUT, net.activation(INPUT, "sigmoid")),
         lambda net: net.product(net.linear(INPUT, 8, role="own"), INPUT),
     ),
+    scan_ops.SelectiveScan: tuple(
+        lambda net, chunk=chunk: _scanned(net, chunk)  # type: ignore[misc]
+        for chunk in (36, 10)
+    ),
     token_ops.SpaceToDepth: (lambda net: net.space_to_depth(INPUT, 2),),
     token_ops.Position: (
         lambda net: net.position(INPUT, role="own"),
@@ -137,12 +148,19 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
 CASES = [(kind, number) for kind, builders in EXAMPLES.items() for number in range(len(builders))]
 BY_CASE = pytest.mark.parametrize(("kind", "number"), CASES)
 
-FLOAT = {
-    "Gelu",
-    "HardSigmoid",
-    "HardSwish",
-    "LayerNormalization",
-    *("Concat", "Div", "Pad", "ReduceMean", "ReduceSum", "Softmax"),
+FLOAT = {"Gelu", "HardSigmoid", "HardSwish", "LayerNormalization"}
+FLOAT |= {
+    "Concat",
+    "CumSum",
+    "Div",
+    "Exp",
+    "Min",
+    "Pad",
+    "ReduceMean",
+    "ReduceSum",
+    "Softmax",
+    "Softplus",
+    "Sub",
 }
 """ONNX operations that stay in float in an INT8 model."""
 

@@ -50,6 +50,8 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("swin", {"width": 16, "head_dim": 8, "window": 4}),
     ("linear_attention", {"head_dim": 8}),
     ("gated_conv", {}),
+    ("state_space", {"head_dim": 8}),
+    ("state_space", {"head_dim": 4, "ratio": 2, "state": 8, "mlp": 2, "chunk": 20, "kernel": 5}),
     ("gated_conv", {"expand": 1, "share": 1, "kernel": 3, "activation": "silu"}),
     ("patchify", {"width": 24, "stride": 2, "kernel": 3, "activation": "gelu"}),
     ("linear_attention", {"head_dim": 4, "scale_kernel": 0, "expand": 2}),

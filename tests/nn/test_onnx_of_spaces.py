@@ -33,7 +33,9 @@ def export_and_compare(supernet: Supernet, arch: Architecture, folder: Path) -> 
     assert measure_parity(static, path, images).largest_relative_error < 1e-4
 
 
-@pytest.mark.parametrize("name", ["cell", "convnext", "mixed_32", "vit_32", "swin", "mixed_attention_32"])
+@pytest.mark.parametrize(
+    "name", ["cell", "convnext", "mixed_32", "vit_32", "swin", "mixed_attention_32", "vision_mamba"]
+)
 def test_one_small_network(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     space = replace(SearchSpace.load(name), resolutions=(40,))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from nas.latency.kit.graphs import network_model
+from nas.blocks import Rounding, Shape, make_settings
+from nas.latency.kit.graphs import chain_model, network_model
 from nas.latency.kit.precision import to_half
 from nas.network import reference_network
 from nas.runner.errors import RunnerError
@@ -90,7 +91,9 @@ def test_silu_is_one_call(tmp_path):
     assert len(graph.steps) == 1
 
 
-@pytest.mark.parametrize(("name", "calls"), [("vit_b_32", 12), ("swin_t", 12), ("efficientvit_b0", 0)])
+@pytest.mark.parametrize(
+    ("name", "calls"), [("vit_b_32", 12), ("swin_t", 12), ("efficientvit_b0", 0), ("mambaout_femto", 0)]
+)
 def test_attention_is_one_call_with_and_without_a_bias(name, calls, tmp_path):
     """Else no kernel would run that never holds the scores."""
     network = reference_network(name, width=0.25, classes=5, resolution=96)
@@ -103,6 +106,16 @@ def test_attention_is_one_call_with_and_without_a_bias(name, calls, tmp_path):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     expected = session.run(None, {"input": images.numpy()})[0]
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_a_selective_scan_runs(tmp_path):
+    spec = make_settings("state_space", {"head_dim": 4, "chunk": 10}).lower(Shape(8, 5, 5), Rounding())
+    path = saved(chain_model([spec], batch=2, rng=np.random.default_rng(0)), tmp_path)
+    graph = torch_graph(path)
+    (images,) = graph.inputs()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"input": images.numpy()})[0]
+    assert np.abs(graph([images]).numpy() - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_scores_that_something_else_reads_stay(tmp_path):

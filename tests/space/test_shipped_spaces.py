@@ -40,7 +40,7 @@ EXPECTED = {
         "mixed",
         "mixed_32",
     ),
-    *("autoformer_tiny", "vit_32", "swin", "mixed_attention", "mixed_attention_32"),
+    *("autoformer_tiny", "vit_32", "swin", "mixed_attention", "mixed_attention_32", "vision_mamba"),
 }
 
 

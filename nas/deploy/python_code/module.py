@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nas.blocks import INPUT, forms_of
 from nas.blocks.token_ops import Position, Windows
 from nas.deploy.interface import package_version
-from nas.deploy.python_code import operations, tokens  # noqa: F401  they register the code of operations
+from nas.deploy.python_code import operations, scan, tokens  # noqa: F401  they register code
 from nas.deploy.python_code.writer import PythonWriter, State, python_of
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from nas.blocks.ops import (
     Pool,
     Scale,
 )
-from nas.latency.kit import token_graphs  # noqa: F401  registers the forms of its operations
+from nas.latency.kit import scan_graphs, token_graphs  # noqa: F401  they register the forms of their operations
 from nas.latency.kit.graph_writer import GraphWriter, Layout, write_op
 from nas.network import NetworkSpec
 

@@ -19,6 +19,7 @@ from nas.blocks.conv import ConvSpec
 from nas.blocks.first_token import FirstTokenSpec
 from nas.blocks.linear import LinearSpec
 from nas.blocks.ops import INPUT, Elementwise, LayerNorm, Linear, Op
+from nas.blocks.scan_ops import SelectiveScan
 from nas.blocks.token_ops import TOKENS
 
 _TAIL_CHANNELS = 16
@@ -91,7 +92,7 @@ class _Context:
 
 def _gives_tokens(op: Op) -> bool:
     """Whether an operation computes on tokens. Single pixels need no transposition to become tokens."""
-    return isinstance(op, (Linear, LayerNorm, *TOKENS)) and op.in_shape.pixels > 1
+    return isinstance(op, (Linear, LayerNorm, SelectiveScan, *TOKENS)) and op.in_shape.pixels > 1
 
 
 def _leaves_tokens(block: BlockSpec) -> bool:

@@ -17,6 +17,7 @@ _MARKERS = {
     "matrix product": "D",
     "attention": "P",
     "linear attention": "X",
+    "selective scan": "*",
 }
 
 _FUSABLE = "attention"
