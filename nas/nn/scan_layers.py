@@ -42,7 +42,8 @@ def _(op: SelectiveScan) -> nn.Module:
 
 @runs(SelectiveScan)
 def _(op: SelectiveScan, weights: Any, x: Tensor, *others: Tensor) -> Tensor:
-    rate, shift, skip = (each[: op.heads] for each in (weights.rate, weights.shift, weights.skip))
+    parameters: tuple[Tensor, ...] = (weights.rate, weights.shift, weights.skip)
+    rate, shift, skip = (each[: op.heads] for each in parameters)
     value, step, inputs, outputs = (each.permute(0, 2, 3, 1).flatten(1, 2) for each in (x, *others))
     steps = F.softplus(step.float() + shift) if x.dtype != torch.float64 else F.softplus(step + shift)
     y = _merged(op, scan(op, _split(op, value, op.head_dim), _split(op, steps, 1), rate, inputs, outputs))
