@@ -20,7 +20,7 @@ class PatchifySpec(BlockSpec):
 
     out_channels: int
     stride: int
-    kernel: int = 0
+    patch_kernel: int = 0
     activation: str = "identity"
 
     def lowering(self) -> tuple[Op, ...]:
@@ -29,9 +29,9 @@ class PatchifySpec(BlockSpec):
             INPUT,
             self.out_channels,
             role="conv",
-            kernel=self.kernel or self.stride,
+            kernel=self.patch_kernel or self.stride,
             stride=self.stride,
-            padding=self.kernel // 2,
+            padding=self.patch_kernel // 2,
             norm=False,
             bias=True,
         )
@@ -48,7 +48,7 @@ class Patchify(BlockSettings):
     Attributes:
         width: Output channels before rounding.
         stride: Its stride, which is also the side of a patch.
-        kernel: Side of patches that overlap, as in MambaOut; by default they do not.
+        patch_kernel: Side of patches that overlap, as in MambaOut; by default they do not.
         activation: A nonlinearity after the norm.
     """
 
@@ -57,7 +57,7 @@ class Patchify(BlockSettings):
 
     width: float
     stride: int = 4
-    kernel: int = 0
+    patch_kernel: int = 0
     activation: str = "identity"
 
     def lower(self, shape: Shape, rounding: Rounding) -> PatchifySpec:
@@ -67,6 +67,6 @@ class Patchify(BlockSettings):
             in_width=shape.width,
             out_channels=rounding.width(self.width),
             stride=self.stride,
-            kernel=self.kernel,
+            patch_kernel=self.patch_kernel,
             activation=self.activation,
         )

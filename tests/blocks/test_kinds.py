@@ -234,5 +234,5 @@ def test_a_gated_convolution_mixes_a_share_of_its_values() -> None:
 
 def test_patches_overlap_where_they_have_a_kernel() -> None:
     assert lower("patchify", width=24, stride=2).macs == 16 * 4 * 16 * 24
-    overlapping = lower("patchify", width=24, stride=2, kernel=3, activation="gelu")
+    overlapping = lower("patchify", width=24, stride=2, patch_kernel=3, activation="gelu")
     assert (overlapping.macs, overlapping.ops[-1].name) == (25 * 9 * 16 * 24, "gelu")

@@ -53,7 +53,7 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("state_space", {"head_dim": 8}),
     ("state_space", {"head_dim": 4, "ratio": 2, "state": 8, "mlp": 2, "chunk": 20, "kernel": 5}),
     ("gated_conv", {"expand": 1, "share": 1, "kernel": 3, "activation": "silu"}),
-    ("patchify", {"width": 24, "stride": 2, "kernel": 3, "activation": "gelu"}),
+    ("patchify", {"width": 24, "stride": 2, "patch_kernel": 3, "activation": "gelu"}),
     ("linear_attention", {"head_dim": 4, "scale_kernel": 0, "expand": 2}),
     ("inverted_residual", {"width": 16, "biased": True}),
     ("layer_norm", {"activation": "hard_swish"}),

@@ -16,7 +16,7 @@ SOURCE = "Yu and Wang 2025, 'MambaOut: Do We Really Need Mamba for Vision?', tab
 
 
 def _halving(width: float, activation: str = "identity") -> BlockSettings:
-    return Patchify(width=width, stride=2, kernel=3, activation=activation)
+    return Patchify(width=width, stride=2, patch_kernel=3, activation=activation)
 
 
 def _stage(width: float, *, depth: int, first: bool) -> Blocks:
