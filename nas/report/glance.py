@@ -121,7 +121,7 @@ def _lead(winner: Row, best: Row | None) -> Card | None:
         time = f", in {winner.image_ms / best.image_ms:.2f} times its time"
     words = f"Against {best.name}{time}. "
     words += "More than chance would give." if is_clear else "The difference may be chance."
-    return Card("How does it compare with the best baseline?", _points(points), words)
+    return Card("And the best baseline?", _points(points), words)
 
 
 def _points(value: float) -> str:
@@ -183,7 +183,7 @@ def _more(winner: Row, rows: list[Row], search: Search | None) -> Card | None:
     return Card(_QUESTION, _points(points), words)
 
 
-_QUESTION = "What would 20 % more time bring?"
+_QUESTION = "And with 20 % more time?"
 
 
 def _more_of(search: Search) -> Card | None:

@@ -18,7 +18,7 @@ from nas.report.shipped import missed
 from nas.report.table import milliseconds
 from nas.search.trials.evaluation import State
 
-WIDE = 0.04
+WIDE = 0.03
 """A 95 % interval of a test accuracy that is wider has too few images."""
 
 _COARSE, _ERRS, _AGREES = 0.02, 0.1, 0.3

@@ -83,7 +83,9 @@ def draw(networks: Sequence[Drawn], *, width: int = 1040) -> str:
     bottom = len(lines) * line_height
     right = max(x + column.width for line in lines for x, column in line) + _MARGIN
     width = min(width, max(right, _LEAST_WIDTH))
-    legend, height = _legend(kinds, bottom, width)
+    cells = [cell for line in lines for _, column in line for cell in column.cells if cell is not None]
+    marks = {mark for cell in cells for mark in cell.marks}
+    legend, height = _legend(kinds, marks, bottom, width)
     title = escape(" and ".join(each.name for each in networks))
     return (
         f'<svg class="network" xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {width} {height}" '
@@ -172,14 +174,18 @@ def _placed_cell(column: Column, side: int, x: int, y: int) -> str:
     return f'<g{css} transform="translate({shift:g} {y})">{cell.svg}</g>'
 
 
-def _legend(kinds: Kinds, top: int, width: int) -> tuple[str, int]:
-    """Draws the legend of kinds and marks; returns it and the picture's height."""
-    texts = [
-        *((css, f"{short}: {name}") for css, short, name in kinds.legend()),
-        ("", "arc: shortcut (dashed: projected)"),
-        ("", "SE: squeeze-excite"),
-        ("", "A: attention"),
-    ]
+_MARKS = {
+    "identity": "arc: shortcut",
+    "projected": "dashed arc: projected shortcut",
+    "SE": "SE: squeeze-excite",
+    "A": "A: attention",
+}
+
+
+def _legend(kinds: Kinds, marks: set[str], top: int, width: int) -> tuple[str, int]:
+    """Draws the legend of the kinds and marks that occur; returns it and the picture's height."""
+    texts = [(css, f"{short}: {name}") for css, short, name in kinds.legend()]
+    texts += [("", text) for mark, text in _MARKS.items() if mark in marks]
     parts, x, y = [], _MARGIN, top + 14
     for css, text in texts:
         swatch = f'<rect class="{css}" x="{x}" y="{y - 8}" width="9" height="9" rx="2"/>' if css else ""
