@@ -36,15 +36,15 @@ def int8_file(model: StaticNetwork, images: Tensor, *, target: str) -> Tensor:
 
 
 @pytest.mark.parametrize("target", ["x86", "tensorrt"])
-@pytest.mark.parametrize("name", ["mobilenet_v2_cifar", "mobilenet_v3_small", "resnet20"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet20"])
 @torch.no_grad()
 def test_the_rounding_adds_as_much_noise_as_that_of_the_file(name: str, target: str) -> None:
     torch.manual_seed(0)
     model = StaticNetwork(reference_network(name, resolution=32, classes=10))
     for _ in range(8):
-        model(torch.randn(64, 3, 32, 32))  # BatchNorm statistics
+        model(torch.randn(32, 3, 32, 32))  # BatchNorm statistics
     model.eval()
-    images = torch.randn(64, 3, 32, 32)
+    images = torch.randn(32, 3, 32, 32)
     plain = model(images)
     with Rounded(SCHEMES[target]):
         rounded = model(images)
