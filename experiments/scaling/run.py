@@ -104,14 +104,14 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def trainings(base: Context) -> list[Job]:
-    """All trainings: small budgets first, and within a budget one seed after another."""
+    """All trainings: one seed after another, and within a seed small budgets first."""
     ratio = {each.name: each.ratio for each in read_scalings(base)}
     names = distinct(base).values()
     ordered = sorted(
-        ((max(ratio[name], RATIOS[0]), seed, name) for name in names for seed in SEEDS),
+        ((seed, max(ratio[name], RATIOS[0]), name) for name in names for seed in SEEDS),
         key=lambda item: item[:2],
     )
-    return [(train, f"{name}/{seed}") for _, seed, name in ordered]
+    return [(train, f"{name}/{seed}") for seed, _, name in ordered]
 
 
 @functools.cache
