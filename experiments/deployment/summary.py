@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from latency import FILE
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from nas.deploy.formats import find_format
 from nas.deploy.manifest import Artefact, read_manifest
 from nas.errors import UserError
 from nas.files import read_json, write_text
-from nas.report.figures.style import BLUE, GREEN, ORANGE, label_points, new_figure, save, styled
+from nas.report.figures.style import BLUE, GREEN, ORANGE, save, styled
 from nas.statistics import Count
 from nas.training.history_csv import write_csv
 
@@ -148,25 +150,42 @@ def line(run: Run, item: Artefact) -> str:
 
 @styled
 def draw(runs: Sequence[Run]) -> Any:
-    """The change of accuracy against the time of each file, with a marker for each network."""
-    figure, axes = new_figure()
-    labels = []
+    """A line for each format, the fastest first: its time and change of accuracy, a marker per network."""
+    figure = Figure(figsize=(7.6, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    times, changes = figure.subplots(1, 2, sharey=True)
+    order = formats_by_time(runs)
     for run, marker in zip(runs, "os"[: len(runs)], strict=True):
-        axes.scatter([], [], marker=marker, color="grey", label=run.name)
+        times.scatter([], [], marker=marker, color="grey", label=run.name)
         for item in run.files:
-            x, y = run.share_of_time(item), run.change(item)
-            if x is not None and y is not None:
-                colour = COLOURS[find_format(item.format).PRECISION]
-                axes.scatter(x, y, s=55, marker=marker, color=colour, edgecolors="white", zorder=3)
-                labels.append((x, y, item.format, colour))
-    axes.axhline(0, color="grey", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_xlabel("time of one image (FP32 ONNX = 1)")
-    axes.set_ylabel("change of test accuracy (points)")
-    axes.margins(0.15)
-    axes.legend(loc="lower right")
-    label_points(axes, labels)
+            colour = COLOURS[find_format(item.format).PRECISION]
+            style = {"s": 45, "marker": marker, "color": colour, "edgecolors": "white", "zorder": 3}
+            for axes, value in ((times, run.share_of_time(item)), (changes, run.change(item))):
+                if value is not None:
+                    axes.scatter(value, order.index(item.format), **style)
+    times.axvline(1, color="grey", linewidth=0.8)
+    changes.axvline(0, color="grey", linewidth=0.8)
+    times.set_xscale("log")
+    times.set_xticks(ticks := [0.5, 1, 2, 4], [f"{tick:g}" for tick in ticks])
+    times.minorticks_off()
+    times.set_yticks(range(len(order)), order)
+    times.invert_yaxis()
+    times.set_xlabel("time of one image (FP32 ONNX = 1)")
+    changes.set_xlabel("change of test accuracy (points)")
+    for axes in (times, changes):
+        axes.grid(axis="y", linewidth=0.4)
+    times.legend(loc="upper right")
     return figure
+
+
+def formats_by_time(runs: Sequence[Run]) -> list[str]:
+    """The formats, by their mean share of FP32's time; those without a time come last, by name."""
+    shares: dict[str, list[float]] = {}
+    for run in runs:
+        for item in run.files:
+            share = run.share_of_time(item)
+            shares.setdefault(item.format, []).extend([] if share is None else [share])
+    return sorted(shares, key=lambda name: (not shares[name], sum(shares[name]), name))
 
 
 if __name__ == "__main__":
