@@ -45,7 +45,8 @@ def _attention(op: Attention, writer: GraphWriter, inputs: tuple[str, ...]) -> s
         scores = _with_bias(op, op.grid, writer, scores)
     y = writer.node("MatMul", writer.node("Softmax", scores, axis=-1), value)
     y = writer.node("Transpose", y, perm=_HEADS_FIRST)
-    return writer.reshape(y, op.in_shape.height, op.in_shape.width, op.value_channels)
+    sizes = (op.in_shape.height, op.in_shape.width, op.value_channels)
+    return writer.reshape(y, *sizes) if op.grid is None else writer.refold(y, *sizes)
 
 
 def _in_heads(op: Attention, writer: GraphWriter, x: str, channels: int, order: list[int]) -> str:
