@@ -194,7 +194,7 @@ def draw(results: Sequence[Result]) -> Any:
     axes.minorticks_off()
     axes.set_xlabel("measured latency (ms, logarithmic)")
     axes.set_ylabel("accuracy on test images (%)")
-    axes.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
