@@ -17,7 +17,8 @@ from nas.report.table import milliseconds
 MORE = 1.2
 """The larger budget that the last card is about."""
 
-_NEAR = (1.02, 1.6)  # relative times of trained networks that answer what more time brings
+_LONGER = 1.02  # a shorter relative time is the winner's own, as far as measurements tell
+_SAME = 0.1  # a winner whose time differs by more from the search's winner was scaled
 
 
 @final
@@ -111,17 +112,33 @@ def _accuracy(winner: Row) -> Card:
 
 
 def _lead(winner: Row, best: Row | None) -> Card | None:
+    """How much faster or slower than the best baseline the winner is, and how much more accurate."""
     if best is None:
         return None
-    points = 100 * (winner.test_accuracy - best.test_accuracy)
-    error = math.sqrt(sum(p * (1 - p) / n for p, n in map(_smoothed, (winner, best))))
-    is_clear = abs(points) / 100 > 1.96 * error
-    time = ""
+    accuracy = f"{_in_accuracy(winner, best)}."
     if winner.image_ms and best.image_ms:
-        time = f", in {winner.image_ms / best.image_ms:.2f} times its time"
-    words = f"Against {best.name}{time}. "
-    words += "More than chance would give." if is_clear else "The difference may be chance."
-    return Card("And the best baseline?", _points(points), words)
+        accuracy = accuracy[0].upper() + accuracy[1:]
+        return Card(_AGAINST, _in_time(winner.image_ms / best.image_ms), f"Than {best.name}. {accuracy}")
+    return Card(
+        _AGAINST, _points(100 * (winner.test_accuracy - best.test_accuracy)), f"{best.name}: {accuracy}"
+    )
+
+
+_AGAINST = "How does it compare with the best baseline?"
+
+
+def _in_time(share: float) -> str:
+    """A share of another network's time in words."""
+    return f"{1 / share:.1f} times faster" if share <= 1 else f"{share:.1f} times slower"
+
+
+def _in_accuracy(row: Row, other: Row) -> str:
+    """How much more or less accurate a network is than another, and if chance explains it."""
+    difference = row.test_accuracy - other.test_accuracy
+    error = math.sqrt(sum(p * (1 - p) / n for p, n in map(_smoothed, (row, other))))
+    chance = "more than chance would give" if abs(difference) > 1.96 * error else "which may be chance"
+    direction = "more" if difference >= 0 else "less"
+    return f"{100 * abs(difference):.1f} points {direction} accurate, {chance}"
 
 
 def _points(value: float) -> str:
@@ -133,57 +150,67 @@ def _smoothed(row: Row) -> tuple[float, int]:
 
 
 def _latency(winner: Row, run_dir: Path) -> Card | None:
-    error = ""
+    table = None
     with suppress(UserError):
         table = read_latency_table(run_dir)
-        if table is not None and table.accuracy is not None:
-            error = (
-                f" On networks it had not seen, the table errs by {100 * table.accuracy.table.mape:.1f} %."
-            )
+    where = "" if table is None else f" on {table.device.machine}"
+    error = ""
+    if table is not None and table.accuracy is not None:
+        mean = 100 * table.accuracy.table.mape
+        error = f" On networks that it had not seen, the latency table is wrong by {mean:.1f} % on average."
     spread, predicted = winner.latency_ms, winner.predicted_ms
     if spread is None:
         if predicted is None:
             return None
         how = "estimated by the device's roofline" if winner.estimated else "predicted by the latency table"
         unit = latency_unit(winner.predicted_batch)
-        words = f"Not measured: {how}.{error}"
-        return Card("Can I trust the latency?", f"{milliseconds(predicted)} {unit}", words)
-    words = f"Measured, 95 % interval {milliseconds(spread.low)} to {milliseconds(spread.high)}."
+        return Card(_TRUST, f"{milliseconds(predicted)} {unit}", f"Not measured: {how}{where}.{error}")
+    interval = f"95 % interval {milliseconds(spread.low)} to {milliseconds(spread.high)}"
+    words = f"Measured{where}, {interval}."
     if predicted is not None and winner.predicted_batch == winner.measured_batch:
-        words += (
-            f" The table predicted {milliseconds(predicted)} ({100 * (predicted / spread.value - 1):+.1f} %)."
-        )
+        difference = 100 * (spread.value / predicted - 1)
+        words += f" The latency table predicted {milliseconds(predicted)} ({difference:+.1f} %)."
     if spread.disturbed:
         words += " Other programs disturbed the measurement."
-    unit = latency_unit(winner.measured_batch)
-    return Card("Can I trust the latency?", f"{milliseconds(spread.value)} {unit}", f"{words}{error}")
+    return Card(
+        _TRUST, f"{milliseconds(spread.value)} {latency_unit(winner.measured_batch)}", f"{words}{error}"
+    )
+
+
+_TRUST = "Can I trust the latency?"
 
 
 def _more(winner: Row, rows: list[Row], search: Search | None) -> Card | None:
-    """The next slower network that was trained, or else the front of the search."""
+    """A trained network within the larger time; the search's front, if the winner is on it; or neither."""
     own = winner.image_ms
-    slower = [
-        (row.image_ms / own, row)
-        for row in rows
-        if own
-        and row.image_ms
-        and row.role in ("largest", "family")
-        and _NEAR[0] < row.image_ms / own < _NEAR[1]
-    ]
-    if not slower:
-        return None if search is None else _more_of(search)
-    time, row = min(slower, key=lambda pair: pair[0])
-    points = 100 * (row.test_accuracy - winner.test_accuracy)
-    words = (
-        f"The {row.name} network takes {100 * (time - 1):.0f} % more time and is "
-        f"{100 * row.test_accuracy:.1f} % accurate."
+    others = [row for row in rows if row.role in ("largest", "family") and row.image_ms]
+    slower = sorted(
+        ((row.image_ms / own, row) for row in others if own and row.image_ms), key=lambda pair: pair[0]
     )
-    if abs(points) / 100 <= 1.96 * math.sqrt(sum(p * (1 - p) / n for p, n in map(_smoothed, (winner, row)))):
-        words += " The difference may be chance."
-    return Card(_QUESTION, _points(points), words)
+    slower = [(time, row) for time, row in slower if time > _LONGER]
+    within = [(time, row) for time, row in slower if time <= MORE]
+    if within:
+        time, row = max(within, key=lambda pair: pair[1].test_accuracy)
+        words = (
+            f"The {_called(row)} takes {100 * (time - 1):.0f} % more time and is {_in_accuracy(row, winner)}."
+        )
+        return Card(_QUESTION, _points(100 * (row.test_accuracy - winner.test_accuracy)), words)
+    if search is not None and (own is None or abs(search.winner[1] / own - 1) < _SAME):
+        return _more_of(search)
+    words = "No network between the winner's time and 20 % more was trained."
+    if slower:
+        time, row = slower[0]
+        words += (
+            f" The {_called(row)} takes {100 * (time - 1):.0f} % more and is {_in_accuracy(row, winner)}."
+        )
+    return Card(_QUESTION, "not known", words)
 
 
-_QUESTION = "And with 20 % more time?"
+def _called(row: Row) -> str:
+    return "largest network of the space" if row.role == "largest" else f"{row.name} network of the family"
+
+
+_QUESTION = "What would 20 % more time bring?"
 
 
 def _more_of(search: Search) -> Card | None:

@@ -31,13 +31,51 @@ def test_the_answers_are_those_of_the_final_table(run_dir: Path) -> None:
     assert sentence.startswith(f"Winner: {100 * winner.test_accuracy:.1f} % test accuracy")
     assert accuracy.figure == f"{100 * winner.test_accuracy:.1f} %"
     points = 100 * (winner.test_accuracy - best.test_accuracy)
-    assert lead.figure == f"{points:+.1f} points".replace("-", "−")
-    assert f"in {winner.image_ms / best.image_ms:.2f} times its time" in lead.words
+    share = winner.image_ms / best.image_ms
+    assert lead.figure == (f"{1 / share:.1f} times faster" if share <= 1 else f"{share:.1f} times slower")
+    assert f"{abs(points):.1f} points {'more' if points >= 0 else 'less'} accurate" in lead.words
+    assert best.name in lead.words
     assert latency.figure == f"{winner.latency_ms.value:.3f} ms"
-    assert "the table errs by" in latency.words
-    slower = [row for row in rows if row.role == "largest" and row.image_ms]
-    assert more.question.endswith("20 % more time?") and more.words
-    assert ("largest" in more.words) == any(1.02 < row.image_ms / winner.image_ms < 1.6 for row in slower)
+    assert "the latency table is wrong by" in latency.words
+    assert more.question == "What would 20 % more time bring?" and more.words
+
+
+def timed(run_dir: Path, name: str, factor: float) -> None:
+    """Sets a file's latency to a multiple of the winner's."""
+    winner = next(row for row in read_table(run_dir) if row.role == "winner")
+    assert winner.latency_ms is not None
+    value = factor * winner.latency_ms.value
+
+    def change(manifest: Any) -> None:
+        for item in manifest["artefacts"]:
+            if item["name"] == name:
+                item["latency_ms"] |= {"value": value, "low": value, "high": value}
+
+    changed(run_dir / "deploy" / "manifest.json", change)
+
+
+def scaled(run_dir: Path) -> None:
+    """Moves the search's winner away from the trained one."""
+    path = run_dir / "search" / "winner.json"
+    changed(path, lambda winner: winner["values"].update(latency_ms=winner["values"]["latency_ms"] / 7))
+
+
+def test_a_trained_network_within_the_time_answers(run_dir: Path) -> None:
+    timed(run_dir, "largest", 1.15)
+    more = cards(run_dir)[1][3]
+    assert "largest network of the space takes 15 % more time" in more.words
+    assert more.figure.endswith(" points")
+
+
+def test_a_network_beyond_the_time_is_no_answer(run_dir: Path) -> None:
+    scaled(run_dir)
+    timed(run_dir, "largest", 1.35)
+    more = cards(run_dir)[1][3]
+    assert more.figure == "not known"
+    assert "No network between" in more.words and "largest network of the space takes 35 % more" in more.words
+    timed(run_dir, "largest", 0.8)
+    more = cards(run_dir)[1][3]
+    assert more.figure == "not known" and "largest" not in more.words
 
 
 def test_a_clear_lead_is_told_from_chance(run_dir: Path) -> None:
@@ -49,7 +87,7 @@ def test_a_clear_lead_is_told_from_chance(run_dir: Path) -> None:
                 item["test_correct"] = 290
 
     changed(run_dir / "deploy" / "manifest.json", worse)
-    assert "More than chance would give" in cards(run_dir)[1][1].words
+    assert "more than chance would give" in cards(run_dir)[1][1].words
 
 
 def test_before_the_final_training_the_front_says_what_more_time_brings(run_dir: Path) -> None:
