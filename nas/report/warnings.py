@@ -75,8 +75,8 @@ def _images(run_dir: Path) -> Iterator[str]:
         low, high = winner.test_interval
         if high - low > WIDE:
             yield (
-                f"Few test images ({winner.test_total}): the winner's accuracy is known to "
-                f"{100 * (high - low):.1f} points only (95 % interval)."
+                f"Few test images ({winner.test_total}): the 95 % interval of the winner's accuracy is "
+                f"{100 * (high - low):.1f} points wide."
             )
         if winner.reused:
             yield "`nas trust` has evaluated networks on the test images too."

@@ -92,7 +92,9 @@ def held_out(winner: dict[str, Any]) -> str:
     seen = winner["values"].get(_objective(again))
     if seen is None:
         return f"The winner has {unseen}, not quantised."
-    text = f"the winner has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
+    text = (
+        f"the search's winner has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
+    )
     return f"Selection bias: {text}"
 
 
@@ -154,7 +156,8 @@ def found(search: Search, unit: str) -> str:
     if search.forecast is None:
         return (
             f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front. "
-            f"Winner: {point} on the validation images."
+            f"The search's winner: {point} on the images of the search. It is chosen after the noise of "
+            "these images is taken out; a dot above it may have been lucky."
         )
     return (
         f"{search.evaluations} networks within the bounds, {front} on the front. Their accuracies are "
