@@ -47,7 +47,10 @@ def test_the_wheel_holds_code_configuration_spaces_and_tables(wheel: Path) -> No
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("latency_tables/*.json")}
     expected |= {f"nas/{path.relative_to(ROOT)}" for path in ROOT.glob("published_accuracies/**/*.json")}
     expected |= {str(path.relative_to(ROOT)) for path in ROOT.glob("nas/**/*.py")} | {"nas/py.typed"}
-    expected |= {f"nas/{path.relative_to(ROOT / 'nas')}" for path in (ROOT / "nas/report/page").glob("*/*.*")}
+    page = ROOT / "nas" / "report" / "page"
+    expected |= {
+        str(path.relative_to(ROOT)) for part in ("static", "templates") for path in (page / part).glob("*.*")
+    }
     assert expected <= names
     others = {name for name in names - expected if ".dist-info/" not in name}
     assert others == set()

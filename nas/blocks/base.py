@@ -168,8 +168,24 @@ class BlockSettings(ABC):
         return getattr(self, "stride", 1) if "stride" in field_names(type(self)) else 1
 
     def to_dict(self) -> dict[str, Scalar]:
-        """The kind and every field, ready for JSON."""
-        return {"kind": self.KIND, **dataclasses.asdict(self)}
+        """The kind and every field, ready for JSON.
+
+        A field of ``later`` is left out where it has its default: networks keep their earlier codes.
+        """
+        shown = [field for field in dataclasses.fields(self) if not _is_default(self, field)]
+        return {"kind": self.KIND, **{field.name: getattr(self, field.name) for field in shown}}
+
+
+def later(default: Scalar) -> Any:
+    """A field that a kind of block has got after its first release, with the value that it had before."""
+    return dataclasses.field(default=default, metadata={_LATER: True})
+
+
+_LATER = "later"
+
+
+def _is_default(settings: BlockSettings, field: dataclasses.Field[Any]) -> bool:
+    return _LATER in field.metadata and getattr(settings, field.name) == field.default
 
 
 _KINDS: Registry[type[BlockSettings]] = Registry(

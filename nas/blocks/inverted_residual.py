@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
+from nas.blocks.base import BlockSettings, BlockSpec, Rounding, later, register
 from nas.blocks.lowering import Lowering
 from nas.blocks.ops import INPUT, Op, Shape
 from nas.errors import unknown
@@ -81,7 +81,7 @@ class InvertedResidual(BlockSettings):
     activation: str = "relu6"
     squeeze_activation: str = "relu"
     gate: str = "hard_sigmoid"
-    biased: bool = False
+    biased: bool = later(False)
 
     def __post_init__(self) -> None:
         if self.squeeze_of not in ("expanded", "input"):

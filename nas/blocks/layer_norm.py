@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
+from nas.blocks.base import BlockSettings, BlockSpec, Rounding, later, register
 from nas.blocks.lowering import Lowering
 from nas.blocks.ops import INPUT, Op, Shape
 
@@ -40,8 +40,8 @@ class LayerNorm(BlockSettings):
     KIND: ClassVar[str] = "layer_norm"
     SPEC: ClassVar[type[BlockSpec]] = LayerNormSpec
 
-    epsilon: float = 1e-6
-    activation: str = "identity"
+    epsilon: float = later(1e-6)
+    activation: str = later("identity")
 
     def lower(self, shape: Shape, rounding: Rounding) -> LayerNormSpec:
         return LayerNormSpec(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from nas.blocks.base import BlockSettings, BlockSpec, Rounding, register
+from nas.blocks.base import BlockSettings, BlockSpec, Rounding, later, register
 from nas.blocks.lowering import Lowering
 from nas.blocks.ops import INPUT, Op, Shape
 
@@ -57,8 +57,8 @@ class Patchify(BlockSettings):
 
     width: float
     stride: int = 4
-    patch_kernel: int = 0
-    activation: str = "identity"
+    patch_kernel: int = later(0)
+    activation: str = later("identity")
 
     def lower(self, shape: Shape, rounding: Rounding) -> PatchifySpec:
         return PatchifySpec(

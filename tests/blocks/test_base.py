@@ -194,3 +194,12 @@ def test_costs_are_sums_over_operations() -> None:
     )
     assert spec.macs == sum(op.macs for op in spec.ops) == 4 * 3 * 9 * 16
     assert spec.params == 4 * 3 * 9 + 2 * 4
+
+
+def test_a_field_that_a_kind_got_later_changes_no_earlier_network() -> None:
+    settings = make_settings("inverted_residual", {"width": 8})
+    assert "biased" not in settings.to_dict() and "expand" in settings.to_dict()
+    changed = make_settings("inverted_residual", {"width": 8, "biased": True})
+    assert changed.to_dict()["biased"] is True
+    for each in (settings, changed):
+        assert settings_from_dict(each.to_dict()) == each

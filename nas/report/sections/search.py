@@ -50,7 +50,7 @@ def search(run: Run) -> list[Markup]:
 
 def _plane(results: Search, label: str, trained: list[Points]) -> Chart:
     cost, _ = results.cost
-    kind = "predicted accuracy (%)" if results.forecast else "accuracy on search-validation images (%)"
+    kind = "predicted top-1 (%)" if results.forecast else "accuracy on search-validation images (%)"
     log = wide([each[1] for each in (*results.trials, *results.front)], trained)
     return Chart(title=f"Accuracy against {cost}", x=label, y=kind, x_log=log, height=460)
 
