@@ -26,9 +26,9 @@ class Rounded(TorchFunctionMode):
     """While it is entered, operations round what an INT8 file rounds, and gradients ignore the rounding.
 
     Activations have one scale per tensor, from the range of the batch: a range of its own would be one more
-    state to save. All sums are rounded, also those of a transformer, which its INT8 file keeps in float. Weights
-    have one scale per output channel. BatchNorm multiplies whole output channels, so
-    that weights round alike before it and after it is folded into them.
+    state to save. All sums are rounded, also those of a transformer, which its INT8 file keeps in float.
+    Weights have one scale per output channel. BatchNorm multiplies whole output channels, so that weights
+    round alike before it and after it is folded into them.
 
     Args:
         scheme: What is rounded, and how.
