@@ -157,7 +157,7 @@ def _error(table: LatencyTable) -> list[Markup]:
     lines = [
         ("the table", accuracy.table),
         (plain, accuracy.uncorrected),
-        ("noise floor: one half of the rounds against the other", accuracy.noise_floor),
+        ("noise floor: half of the measurements against the other half", accuracy.noise_floor),
         ("a line through MACs", accuracy.macs),
     ]
     head = [
@@ -170,15 +170,22 @@ def _error(table: LatencyTable) -> list[Markup]:
         ("within bands of ±\u00a010\u00a0%", "Spearman"),
     ]
     kind = "cross-validated" if accuracy.cross_validated else "not used for fitting"
+    hint = " Rank correlations of so few are no more than a hint." if accuracy.networks < _FEW else ""
     rows = [("", (name, *_figures(item))) for name, item in lines if item is not None]
+    if all(row[-1] == _NONE for _, row in rows):  # too few networks of similar latency
+        head, rows = head[:-1], [(mark, row[:-1]) for mark, row in rows]
     return [
-        html.paragraph(f"Error on {accuracy.networks} whole networks, {kind}:"),
+        html.paragraph(f"Error on {accuracy.networks} whole networks, {kind}.{hint}"),
         html.table(head, rows),
     ]
 
 
+_NONE = "–"
+_FEW = 20
+
+
 def _figures(item: Figures) -> tuple[str, ...]:
     shares = (item.mape, item.within_5, item.within_10)
-    bands = "–" if item.spearman_in_bands is None else f"{item.spearman_in_bands:.3f}"
+    bands = _NONE if item.spearman_in_bands is None else f"{item.spearman_in_bands:.3f}"
     ranks = (f"{item.spearman:.3f}", f"{item.kendall:.3f}", bands)
     return (f"{100 * shares[0]:.1f}", *(f"{100 * share:.0f}" for share in shares[1:]), *ranks)
