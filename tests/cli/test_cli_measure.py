@@ -31,7 +31,8 @@ def read(folder: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def test_files_are_measured_and_compared(nas: Nas, own_folder: Path) -> None:
+def test_files_are_measured_and_compared(nas: Nas, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own_folder / "cache"))  # other tests have measured here, too
     write(own_folder / "small.onnx")
     write(own_folder / "large.onnx", width=1.0)
     first = nas("measure", "measure.files=[small.onnx,large.onnx]", "measure.budget=5s")
