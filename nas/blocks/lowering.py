@@ -1,4 +1,4 @@
-"""The graph of one block: a list of primitive operations, each of which names its inputs."""
+"""The graph of one block: primitive operations that name their inputs."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Attention(Op):
     Attributes:
         heads: Number of heads; a divisor of the channels of queries and of values.
         value_channels: Channels of values and output. Queries and keys have those of ``in_shape``.
-        grid: The windows, of which each row is one; ``None`` for attention over all pixels.
+        grid: The windows; each row of the map holds one. ``None`` for attention over all pixels.
     """
 
     heads: int

@@ -182,8 +182,8 @@ def _check_positions(operations: Sequence[ops.Op], *, role: str) -> None:
     sizes = sorted({op.in_shape.pixels for op in operations})
     if len(sizes) > 1:
         raise UserError(
-            f"the table of positions {role!r} would be of {' and '.join(map(str, sizes))} tokens, and shares "
-            "its weights between none of them; keep one resolution, or a table for each space"
+            f"the table of positions {role!r} would need {' and '.join(map(str, sizes))} tokens, and cannot "
+            "have both; keep one resolution"
         )
 
 

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from nas.quantization import Scheme
 
 _WEIGHTED = frozenset({torch.conv2d, F.linear})
-_SUMS = frozenset({Tensor.add, Tensor.__add__, torch.add})
-_PRODUCTS = frozenset({Tensor.mul, Tensor.__mul__, torch.mul})
-_POOLS = frozenset({Tensor.mean, torch.mean, F.avg_pool2d, torch.sigmoid})
+_FUNCTIONS = {
+    "Add": (Tensor.add, Tensor.__add__, torch.add),
+    "Mul": (Tensor.mul, Tensor.__mul__, torch.mul),
+    "GlobalAveragePool": (Tensor.mean, torch.mean),
+    "AveragePool": (F.avg_pool2d,),
+    "Sigmoid": (torch.sigmoid,),
+}
+"""The PyTorch functions of the ONNX operations, without weights, that a scheme may quantise."""
+
 _SMALLEST = 1e-6
 
 
@@ -37,8 +43,7 @@ class Rounded(TorchFunctionMode):
     def __init__(self, scheme: Scheme) -> None:
         super().__init__()
         self._scheme = scheme
-        kinds = {"Add": _SUMS, "Mul": _PRODUCTS, "GlobalAveragePool": _POOLS}
-        self._others = frozenset().union(*(kinds[kind] for kind in kinds if kind in scheme.kinds))
+        self._others = frozenset(each for kind in scheme.kinds for each in _FUNCTIONS.get(kind, ()))
 
     def __torch_function__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,3 +169,12 @@ def test_a_network_read_from_json_runs(space: SearchSpace) -> None:
 def test_static_network_needs_no_space(space: SearchSpace) -> None:
     network = replace(space.network(space.largest(), classes=5), rounding=Rounding(divisor=4))
     assert StaticNetwork(network)(images(32, seed=0)).shape == (2, 5)
+
+
+def test_a_table_of_positions_has_one_resolution(tmp_path: Path) -> None:
+    text = (resources.shipped("search_spaces") / "vit_32.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "two.yaml"
+    lines = [line for line in text.splitlines() if not line.startswith("size:")]
+    path.write_text("\n".join(lines).replace("resolution: 32", "resolution: [24, 32]"))
+    with pytest.raises(UserError, match=r"would need 36 and 64 tokens, .* keep one resolution"):
+        Supernet(SearchSpace.load(path), classes=10)
