@@ -10,6 +10,7 @@ from typing import final
 
 from nas.errors import UserError
 from nas.hardware import latency_unit
+from nas.report.differences import of_counts
 from nas.report.files import PARETO, TRIALS, WINNER, Search, read_latency_table, read_search
 from nas.report.results import RESULTS, Row, read_table
 from nas.report.table import milliseconds
@@ -134,19 +135,14 @@ def _in_time(share: float) -> str:
 
 def _in_accuracy(row: Row, other: Row) -> str:
     """How much more or less accurate a network is than another, and if chance explains it."""
-    difference = row.test_accuracy - other.test_accuracy
-    error = math.sqrt(sum(p * (1 - p) / n for p, n in map(_smoothed, (row, other))))
-    chance = "more than chance would give" if abs(difference) > 1.96 * error else "which may be chance"
+    difference, half = of_counts(other, row)
+    chance = "more than chance would give" if abs(difference) > half else "which may be chance"
     direction = "more" if difference >= 0 else "less"
     return f"{100 * abs(difference):.1f} points {direction} accurate, {chance}"
 
 
 def _points(value: float) -> str:
     return f"{value:+.1f} points".replace("-", "−")
-
-
-def _smoothed(row: Row) -> tuple[float, int]:
-    return (row.test_correct + 1) / (row.test_total + 2), row.test_total
 
 
 def _latency(winner: Row, run_dir: Path) -> Card | None:

@@ -12,7 +12,7 @@ import numpy as np
 from nas.files import write_text
 from nas.report import html
 from nas.report.compare.runs import Compared, differing, groups_of, read_runs
-from nas.report.compare.statistics import of_counts, of_means
+from nas.report.differences import of_counts, of_means
 from nas.report.drawing.collection import Collection
 from nas.report.page.charts import Chart, Line, Points
 from nas.report.page.template import json_text, page, render

@@ -20,7 +20,7 @@ from nas.latency import load_table
 from nas.report import read_table
 from nas.report.compare import write_comparison
 from nas.report.compare.runs import differing, groups_of, read_runs
-from nas.report.compare.statistics import of_counts, of_means
+from nas.report.differences import of_counts, of_means
 from nas.report.drawing import Drawn, Kinds, Scale
 from nas.report.drawing.networks import columns_of
 from nas.report.files import read_search, winner_network
