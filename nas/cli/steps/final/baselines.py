@@ -71,6 +71,11 @@ def check_baselines(context: Context) -> None:
         raise UserError(f"finish.baseline_resolution is {single}; give a number of pixels")
     if several is not None and min(several) < 1:
         raise UserError(f"finish.baseline_resolutions is {several}; give numbers of pixels")
+    if config.baseline_epochs is not None and config.baseline_epochs < 1:
+        raise UserError(
+            f"finish.baseline_epochs is {config.baseline_epochs}; give a number of epochs, or null for "
+            "as many as the winner has seen"
+        )
     if config.baseline_stride is not None and config.baseline_stride < 1:
         raise UserError(f"finish.baseline_stride is {config.baseline_stride}; give at least 1, or null")
     if single is not None:

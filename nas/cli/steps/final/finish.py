@@ -267,6 +267,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                     about={
                         "network": entry.network.to_dict(),
                         "origin": start.origin,
+                        "epochs": optimization.epochs,
                         **_settings(context, "finish", "seed"),
                     },
                 ),

@@ -26,11 +26,6 @@ def method(context: Context) -> Method:
         raise UserError(
             f"finish.early_stop is {config.early_stop}; give a number of epochs, or null to train for all"
         )
-    if config.baseline_epochs is not None and config.baseline_epochs < 1:
-        raise UserError(
-            f"finish.baseline_epochs is {config.baseline_epochs}; give a number of epochs, or null for "
-            "as many as the winner has seen"
-        )
     if config.int8_epochs > config.epochs:
         raise UserError(
             f"finish.int8_epochs is {config.int8_epochs}; give at most the {config.epochs} of finish.epochs"
