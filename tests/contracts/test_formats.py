@@ -215,9 +215,10 @@ def test_only_its_files_remain(name: str, written: Written) -> None:
 @BY_FORMAT
 def test_it_predicts_any_number_of_images(name: str, written: Written, trained: Trained) -> None:
     predict, x = open_artefact(written.path, format=name), trained.images(5).numpy()
-    together = predict(x)
-    assert together.shape == (5, 10)
-    assert predict(x[:1]) == pytest.approx(together[:1], abs=1e-3)
+    assert predict(x).shape == (5, 10)
+    if name == "onnx_dynamic_int8":  # its ranges are those of the whole batch
+        x = x[:1].repeat(5, axis=0)
+    assert predict(x[:1]) == pytest.approx(predict(x)[:1], abs=1e-3)
 
 
 @BY_FORMAT
@@ -250,6 +251,9 @@ def test_a_missing_or_damaged_file_is_a_user_error(name: str, written: Written, 
     with pytest.raises(UserError, match="export it again: nas export"):
         open_artefact(damaged, format=name)
 
+
+MNN_PRINTS = "The device supports: "
+"""The beginning of a line about the processor, which MNN prints on the standard output when it is loaded."""
 
 RUN_README = """
 import re, shutil, sys
@@ -292,7 +296,8 @@ def test_the_code_of_its_readme_predicts_the_class_of_an_image(
     x, _ = next(iter(trained.data.plain(subset(images, chosen), resolution=trained.resolution)))
     with torch.no_grad():
         expected = trained.model(x).argmax(1).tolist()
-    assert done.stdout.split() == [trained.data.splits.classes[answer] for answer in expected]
+    printed = [line for line in done.stdout.splitlines() if not line.startswith(MNN_PRINTS)]
+    assert printed == [trained.data.splits.classes[answer] for answer in expected]
 
 
 @pytest.mark.skipif(builds_here(), reason="this machine builds the engine itself")

@@ -58,10 +58,11 @@ def to_ncnn(source: str, path: str) -> None:
     import pnnx
 
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.onnx"
-        shutil.copyfile(source, copy)
-        sizes = onnx.load(source).graph.input[0].type.tensor_type.shape.dim[1:]
-        shape = ",".join(["1", *(str(size.dim_value) for size in sizes)])
+        copy, model = Path(folder) / "model.onnx", onnx.load(source)
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 1  # a batch of one, whatever the ONNX file has
+        onnx.save(model, copy)
+        shape = ",".join(str(size.dim_value) for size in model.graph.input[0].type.tensor_type.shape.dim)
         subprocess.run([pnnx.EXEC_PATH, copy.name, f"inputshape=[{shape}]"], cwd=folder, check=True)
         for name in (PARAMETERS, WEIGHTS):
             shutil.copyfile(copy.with_name(name), Path(path) / name)

@@ -24,7 +24,10 @@ class OnnxDynamicInt8(Format):
     RUNTIMES: ClassVar[frozenset[str]] = frozenset({"onnxruntime"})
     TOLERANCE: ClassVar[float] = float("inf")
     AGREEMENT: ClassVar[float | None] = LEAST_AGREEMENT
-    NOTE: ClassVar[str] = "convolutions are usually slower than in FP32, since ranges are found at run time"
+    NOTE: ClassVar[str] = (
+        "convolutions are usually slower than in FP32, since ranges are found at run time; they are those of "
+        "the whole batch, so that logits depend on its other images"
+    )
     LIBRARY: ClassVar[str] = Onnx.LIBRARY
     USAGE: ClassVar[str] = Onnx.USAGE
 

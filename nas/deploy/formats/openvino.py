@@ -56,10 +56,12 @@ def open_openvino(path: Path) -> Predict:
     """Loads the model of a folder, to compute in FP32 on the CPU.
 
     Raises:
-        UserError: If OpenVINO cannot load it.
+        UserError: If the model is damaged.
     """
     import torch
 
+    if not (path / MODEL).read_bytes().lstrip().startswith(b"<"):  # OpenVINO would try other formats, aloud
+        raise UserError(f"{path / MODEL} is damaged; export it again: nas export run_dir=…")
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     try:
         compiled: Any = load_library().Core().compile_model(str(path / MODEL), "CPU", settings)

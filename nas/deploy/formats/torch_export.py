@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ with torch.no_grad():
     def open(self, path: Path) -> Predict:
         import torch
 
+        if not zipfile.is_zipfile(path):  # PyTorch would print its own words about it
+            raise UserError(f"{path} is damaged; export it again: nas export run_dir=…")
         try:
             program = torch.export.load(path)
         except Exception as error:  # noqa: BLE001  PyTorch raises many types
