@@ -36,6 +36,8 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
     """
     from scipy.stats import kendalltau
 
+    if np.size(first) < 2:
+        return math.nan
     return float(kendalltau(first, second).statistic)
 
 

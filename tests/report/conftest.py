@@ -26,7 +26,7 @@ from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
 from nas.training.history_csv import write_csv
-from nas.training.trust import Agreement, Compared, random_only
+from nas.training.trust import BAND, Agreement, Compared, random_only, ranking, thirds
 
 CLASSES = ("cat", "dog", "fox")
 BEST = "mobilenet_v2 ×0.35"
@@ -186,6 +186,12 @@ def write_trust(run_dir: Path) -> None:
         "differs_from_the_supernet": [],
         "top": 3,
         "agreement": {name: item.to_dict() for name, item in agreement.items()},
+        "thirds": [third.to_dict() for third in thirds(rows, resamples=50, seed=0)],
+        "beyond_macs": {
+            "band": BAND,
+            "all": ranking(rows, resamples=50, seed=0).to_dict(),
+            "equal_macs": ranking(rows, resamples=50, seed=0, band=BAND).to_dict(),
+        },
     }
     write_csv(run_dir / "trust" / "networks.csv", [dataclasses.asdict(row) for row in rows])
     write_json(run_dir / "trust" / "trust.json", value)

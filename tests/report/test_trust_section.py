@@ -28,6 +28,27 @@ def test_the_figures_are_those_of_the_file(run_dir: Path) -> None:
     assert "But " not in text
 
 
+def test_what_the_supernet_adds_to_macs_is_that_of_the_file(run_dir: Path) -> None:
+    text = part(run_dir, TITLE)
+    value = read_json(run_dir / "trust" / "trust.json")
+    shown = [third["gap_points"] for third in value["thirds"]]
+    shown += [value["beyond_macs"][key]["advantage"] for key in ("all", "equal_macs")]
+    for interval in shown:
+        if interval["value"] is not None:
+            assert f"{interval['value']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})" in text
+    assert [f"{third['name']}, {third['networks']}" in text for third in value["thirds"]] == [True] * 3
+
+
+def test_a_comparison_without_thirds_is_shown_all_the_same(run_dir: Path) -> None:
+    path = run_dir / "trust" / "trust.json"
+    value = read_json(path)
+    del value["thirds"], value["beyond_macs"]
+    write_json(path, value)
+    text = part(run_dir, TITLE)
+    assert "Kendall τ of MACs" in text
+    assert "cannot be read" not in text
+
+
 def test_without_a_comparison_the_page_says_nothing_of_it(run_dir: Path) -> None:
     assert TITLE in part(run_dir, TITLE)
     shutil.rmtree(run_dir / "trust")

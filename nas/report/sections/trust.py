@@ -35,7 +35,8 @@ def trust(run: Run) -> list[Markup]:
     """
     value, rows = read_json(run.folder / TRUST), read_csv(run.folder / TRUST_ROWS)
     try:
-        return [html.beside([html.chart(inherited_against_alone(rows), _caption(value)), _table(value)])]
+        chart = html.chart(inherited_against_alone(rows), _caption(value))
+        return [html.beside([chart, _table(value)]), *_beyond_macs(value)]
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             f"{run.folder / TRUST.parent} cannot be read ({error!r}); make it again: nas trust"
@@ -106,6 +107,46 @@ def _table(value: Mapping[str, Any]) -> Markup:
         head,
         [("", (name, *(_interval(agreements[part][key]) for part in cells))) for name, key in lines.items()],
     )
+
+
+def _beyond_macs(value: Mapping[str, Any]) -> list[Markup]:
+    """Returns the supernet's error by cost, and what it adds to MACs; nothing for older files."""
+    if "thirds" not in value:
+        return []
+    head = [("networks", ""), ("million MACs", ""), ("gain by training alone, points", "95 % intervals")]
+    thirds = [
+        (
+            "",
+            (
+                f"{third['name']}, {third['networks']}",
+                f"{third['macs'][0] / 1e6:.3g} to {third['macs'][1] / 1e6:.3g}",
+                _interval(third["gap_points"]),
+                _interval(third["kendall_tau"]),
+            ),
+        )
+        for third in value["thirds"]
+    ]
+    beyond = value["beyond_macs"]
+    pairs = [
+        (
+            "",
+            (
+                name,
+                str(beyond[key]["pairs"]),
+                *(_interval(beyond[key][each]) for each in ("kendall_tau", "macs_kendall_tau", "advantage")),
+            ),
+        )
+        for name, key in (("all", "all"), (f"MACs within ± {100 * beyond['band']:.0f} %", "equal_macs"))
+    ]
+    pair_head = [("pairs of networks", ""), ("number", ""), ("Kendall τ", "of the supernet")]
+    return [
+        html.beside(
+            [
+                html.table([*head, ("Kendall τ", "")], thirds),
+                html.table([*pair_head, ("Kendall τ of MACs", ""), ("advantage", "of the supernet")], pairs),
+            ]
+        )
+    ]
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

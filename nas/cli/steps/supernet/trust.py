@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nas.nn import StaticNetwork
     from nas.training.data import Images
     from nas.training.evaluation import Accuracy
-    from nas.training.trust import Agreement, Compared, Subject, TrustPlan
+    from nas.training.trust import Agreement, Compared, Ranking, Subject, Third, TrustPlan
 
 FOLDER = "trust"
 ROWS = "networks.csv"
@@ -169,14 +169,14 @@ def _starts(there: str | None, here: str | None) -> list[str]:
 
 
 def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None:
-    from nas.training.trust import Agreement, random_only
+    from nas.training.trust import BAND, Agreement, random_only, ranking, thirds
 
     limits, config = plan(context), context.config.trust
+    sampling = {"resamples": limits.resamples, "seed": context.config.seed}
+    by_cost = thirds(rows, **sampling)
+    every, near = ranking(rows, **sampling), ranking(rows, band=BAND, **sampling)
     sets = {"all": rows, "without_extremes": random_only(rows)}
-    agreements = {
-        name: Agreement.of(part, top=limits.top, resamples=limits.resamples, seed=context.config.seed)
-        for name, part in sets.items()
-    }
+    agreements = {name: Agreement.of(part, top=limits.top, **sampling) for name, part in sets.items()}
     value = {
         "space": context.space.name,
         "images": limits.images,
@@ -187,9 +187,11 @@ def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None
         "top": limits.top,
         "resamples": limits.resamples,
         "agreement": {name: agreement.to_dict() for name, agreement in agreements.items()},
+        "thirds": [third.to_dict() for third in by_cost],
+        "beyond_macs": {"band": BAND, "all": every.to_dict(), "equal_macs": near.to_dict()},
     }
     write_json(folder / RESULT, value)
-    for line in summary(rows, agreements["all"], top=limits.top):
+    for line in (*summary(rows, agreements["all"], top=limits.top), *beyond_macs(by_cost, every, near)):
         say(f"trust: {line}")
 
 
@@ -203,3 +205,13 @@ def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str
         f"precision at {top} {found.precision_at_top}: share of the supernet's best also best when alone",
         f"trained alone, a network gains {found.gap_points} points ({gaps})",
     ]
+
+
+def beyond_macs(by_cost: Sequence[Third], every: Ranking, near: Ranking) -> list[str]:
+    """Summarises what the supernet adds to MACs, in a few lines."""
+    gains = ", ".join(f"{third.name} {third.gap_points.value:+.1f}" for third in by_cost)
+    lines = [f"by cost: {gains} points", f"τ minus τ of MACs {every.advantage}"]
+    if near.pairs:
+        tau = f"τ {near.kendall_tau}, τ of MACs {near.macs_kendall_tau}"
+        lines.append(f"{near.pairs} pairs of nearly equal MACs: {tau}")
+    return lines

@@ -198,7 +198,7 @@ class Agreement:
             kendall_tau=interval(kendall_tau, inherited, alone),
             spearman=interval(spearman, inherited, alone),
             precision_at_top=interval(partial(precision_at_top, top=top), inherited, alone),
-            gap_points=interval(_mean_gap_points, inherited, alone),
+            gap_points=interval(mean_gap_points, inherited, alone),
             macs_kendall_tau=interval(kendall_tau, [row.macs for row in rows], alone),
         )
 
@@ -210,7 +210,8 @@ class Agreement:
         }
 
 
-def _mean_gap_points(inherited: FloatArray, alone: FloatArray) -> float:
+def mean_gap_points(inherited: FloatArray, alone: FloatArray) -> float:
+    """The mean gain of training alone, in percentage points, from accuracies (N,)."""
     return 100 * float(np.mean(alone - inherited))
 
 

@@ -1,0 +1,36 @@
+"""Checking a supernet: does it rank networks as training them alone does, and better than their cost?"""
+
+from __future__ import annotations
+
+from nas.training.trust.by_cost import BAND, THIRDS, Ranking, Third, ranking, thirds
+from nas.training.trust.comparison import (
+    EXTREMES,
+    IMAGES,
+    Agreement,
+    Compared,
+    Subject,
+    TrustPlan,
+    compare,
+    mean_gap_points,
+    random_only,
+    read_compared,
+)
+
+__all__ = [
+    "BAND",
+    "EXTREMES",
+    "IMAGES",
+    "THIRDS",
+    "Agreement",
+    "Compared",
+    "Ranking",
+    "Subject",
+    "Third",
+    "TrustPlan",
+    "compare",
+    "mean_gap_points",
+    "random_only",
+    "ranking",
+    "read_compared",
+    "thirds",
+]
