@@ -4,6 +4,7 @@
 # make test-pythons the tests on every Python that is supported, each in an environment of its own
 # make coverage     the tests with their coverage, which before Python 3.12 doubles their time
 # make docs         builds the documentation: open site/index.html
+# make audit        known vulnerabilities (needs a network) and licences of all installed packages
 # make mutants seed=1   changes the code in 150 places, one at a time, and counts how often a test fails
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread a process: the tests run in $(WORKERS) processes.
 test test-long test-pythons coverage mutants: export OMP_NUM_THREADS = 1
 
-.PHONY: quickstart test test-long test-pythons coverage docs mutants install install-dev format lint types tests
+.PHONY: quickstart test test-long test-pythons coverage audit docs mutants install install-dev format lint types tests
 
 quickstart: install
 	$(BIN)/nas run experiment=quickstart
@@ -37,6 +38,15 @@ test-pythons:
 
 mutants: install-dev
 	$(BIN)/python -m tools.mutants --seed $(seed) --workers $(WORKERS)
+
+# The tools have an environment of their own, so that they are not audited too.
+AUDIT := $(VENV)-audit
+audit: install
+	test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
+		$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7' 'pip-licenses>=5'; }
+	$(AUDIT)/bin/pip-licenses --python=$(BIN)/python --order=license --with-urls
+	$(AUDIT)/bin/pip-audit --progress-spinner=off --skip-editable \
+		--path $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 # Strict: a link that leads nowhere is an error. Needs no network.
 docs: install-dev

@@ -9,6 +9,7 @@ from pathlib import Path
 PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
     "latency_tables/README.md": "latency_tables.md",
     "published_accuracies/README.md": "published_accuracies.md",
