@@ -604,7 +604,7 @@ class TrackerConfig:
     """The experiment tracker.
 
     Attributes:
-        name: none or wandb.
+        name: none, wandb, tensorboard or mlflow.
     """
 
     name: str
@@ -619,7 +619,9 @@ class WandbConfig(TrackerConfig):
         project: Project of the runs.
         entity: User or team; null for the account's own.
         group: Name shared by several runs; null for none.
-        init_timeout_s: Seconds to wait for the server in online mode.
+        init_timeout_s: Seconds to wait for the server in online mode, before the run is recorded offline.
+        finish_timeout_s: Seconds to wait for uploads at the end; `wandb sync` uploads the rest.
+        files: Whether artifacts hold the files of the steps; otherwise their hashes alone.
     """
 
     mode: str
@@ -627,6 +629,29 @@ class WandbConfig(TrackerConfig):
     entity: str | None
     group: str | None
     init_timeout_s: float
+    finish_timeout_s: float
+    files: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowConfig(TrackerConfig):
+    """MLflow.
+
+    Attributes:
+        store: A folder, or the address of a tracking server.
+        experiment: Experiment of the runs.
+        group: Name shared by several runs, as the tag `group`; null for none.
+        files: Whether artifacts hold the files of the steps; otherwise their hashes alone.
+    """
+
+    store: str
+    experiment: str
+    group: str | None
+    files: bool
+
+
+TRACKERS: dict[str, type[TrackerConfig]] = {"wandb": WandbConfig, "mlflow": MlflowConfig}
+"""The trackers that have options."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 
 from nas.blocks.ops import BYTES_PER_ELEMENT
 from nas.cli.hydra.help import explanations
-from nas.config import Config, DeviceConfig, WandbConfig, seconds
+from nas.config import TRACKERS, Config, DeviceConfig, seconds
 from nas.errors import UserError
 from nas.hardware import Device
 from nas.runner.runtimes import runtimes
@@ -33,7 +33,7 @@ def test_what_is_no_duration_is_an_error_that_shows_how_to_write_one(text: str) 
         seconds(text)
 
 
-@pytest.mark.parametrize("cls", [*config_classes(), WandbConfig], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [*config_classes(), *TRACKERS.values()], ids=lambda cls: cls.__name__)
 def test_every_setting_is_explained_and_frozen(cls: type) -> None:
     names = [field.name for field in dataclasses.fields(cls)]
     assert sorted(explanations(cls)) == sorted(names)

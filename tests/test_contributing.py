@@ -217,7 +217,7 @@ def test_parts_of_one_s_own_run_through_the_whole_pipeline(folder: Path) -> None
     run(["-m", "nas.cli", *shlex.split(PARTS)[1:], *TINY], folder)
     metrics = (folder / "runs/mine/metrics.jsonl").read_text(encoding="utf-8")
     assert "train/loss_largest" in metrics and "train/loss_random" not in metrics
-    assert "final/winner/test_accuracy" in metrics
+    assert "final/winner/loss" in metrics and "deploy/winner/test_accuracy" in metrics
     trials = (folder / "runs/mine/search/trials.csv").read_text(encoding="utf-8")
     assert "blocks" in trials.splitlines()[0].split(",")
     provenance = json.loads((folder / "runs/mine/provenance.json").read_text(encoding="utf-8"))

@@ -53,7 +53,9 @@ ELSEWHERE = {
     "optuna-dashboard": "tests/search/trials/test_dashboard.py",
     "search.workers=2": "tests/cli/steps/test_cli_search.py",
     "hydra/launcher=joblib": "tests/cli/test_cli_launchers.py",
-    "tracker=wandb": "tests/test_tracking.py",  # importing wandb takes five seconds
+    "tracker=wandb": "tests/cli/steps/test_cli_tracking.py",
+    "tracker=mlflow": "tests/cli/steps/test_cli_tracking.py",
+    "tracker=tensorboard": "tests/cli/steps/test_cli_tracking.py",
 }
 """Commands with this word start processes or servers, or measure long; the test that runs them."""
 

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from nas.cli.commands import COMMANDS
 from nas.cli.hydra import schema
-from nas.config import Config
+from nas.config import TRACKERS, Config
 from tests.documents import ROOT
 
 _LOADS = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
@@ -90,7 +90,8 @@ def leaves(values: Any, prefix: str = "") -> Iterator[str]:
 def settings() -> list[str]:
     schema.register()
     with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
-        return list(leaves(hydra_compose(schema.CONFIG_NAME, ["tracker=wandb"])))
+        kinds = [hydra_compose(schema.CONFIG_NAME, [f"tracker={name}"]) for name in TRACKERS]
+        return list(dict.fromkeys(name for kind in kinds for name in leaves(kind)))
 
 
 def test_the_reference_has_every_setting(site: Path, settings: list[str]) -> None:

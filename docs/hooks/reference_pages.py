@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas.cli.commands import COMMANDS
 from nas.cli.hydra import schema
 from nas.cli.hydra.help import explanations
-from nas.config import Config, DeviceConfig, WandbConfig
+from nas.config import TRACKERS, Config, DeviceConfig
 from nas.resources import shipped
 from nas.space import SearchSpace
 
@@ -56,8 +56,10 @@ def settings() -> dict[str, list[Setting]]:
     for setting in _settings(Config, _composed(), ""):
         part = setting.name.partition(".")[0] if "." in setting.name else ""
         parts.setdefault(part, []).append(setting)
-    of_tracker = _settings(WandbConfig, _composed("tracker=wandb").tracker, "tracker.")
-    parts["tracker"] += [setting for setting in of_tracker if setting.name != "tracker.name"]
+    for name, kind in TRACKERS.items():
+        of_tracker = _settings(kind, _composed(f"tracker={name}").tracker, "tracker.")
+        known = {setting.name for setting in parts["tracker"]}
+        parts["tracker"] += [setting for setting in of_tracker if setting.name not in known]
     return parts
 
 

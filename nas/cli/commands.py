@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -35,18 +35,21 @@ from nas.pipeline import Step, check_inputs
 from nas.plugins import load_plugins
 from nas.provenance import RECORD as PROVENANCE
 from nas.provenance import write_provenance
-from nas.tracking import make_tracker
+from nas.tracking import Guard, make_tracker
 
 
 @contextmanager
-def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[Context]:
+def _context(
+    config: Config, job: Job, parts: Sequence[ModuleType], *, tracked: ExitStack
+) -> Iterator[Context]:
     """Yields a run's context: checked, tracked, with a provenance record.
 
-    A new run folder gets its record at once; an older record is replaced only after success.
+    A new run folder gets its record at once; an older record is replaced only after success. The end of
+    ``tracked`` ends the tracking.
     """
     values = masked_values(dataclasses.asdict(config))
     leads = place().leads
-    tracker = make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"})
+    tracker = Guard(inner=make_tracker(dataclasses.asdict(config.tracker) if leads else {"name": "none"}))
     context = Context(config, job.run_dir, tracker)
     context.space  # noqa: B018 - reports an invalid space before anything is read or written
     for part in parts:  # check the other settings early too
@@ -72,12 +75,10 @@ def _context(config: Config, job: Job, parts: Sequence[ModuleType]) -> Iterator[
             shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
             say(f"warning: {job.run_dir} holds {shown} but no run; the run is written beside them")
         record()
+    tracked.callback(tracker.finish)
     tracker.start(config=values, run_dir=job.run_dir, name=job.run_dir.name)
-    try:
-        with together(config.compute.torch_device):
-            yield context
-    finally:
-        tracker.finish()
+    with together(config.compute.torch_device):
+        yield context
     if not is_new and leads:
         record()
 
@@ -130,7 +131,7 @@ def outside_files(context: Context) -> dict[str, Path]:
 
 def _single(part: ModuleType) -> Callable[[Config, Job], None]:
     def body(config: Config, job: Job) -> None:
-        with _context(config, job, [part]) as context:
+        with ExitStack() as tracked, _context(config, job, [part], tracked=tracked) as context:
             context.execute(part.step(context))
 
     return body
@@ -176,14 +177,17 @@ def report(config: Config, job: Job) -> None:
 
 def run(config: Config, job: Job) -> None:
     """Runs the whole pipeline; completed steps are skipped."""
+    from nas.report.build import PAGE
+
     parts = [_supernet, _table, _search, _scale]
-    with _context(config, job, [*parts, _finish, _export]) as context:
-        for part in parts:
-            if part is not _table or _table.is_made(context):
-                context.execute(part.step(context))
-        _ship(context)
-        _track_results(context)
-    report(config, job)
+    with ExitStack() as tracked:
+        with _context(config, job, [*parts, _finish, _export], tracked=tracked) as context:
+            for part in parts:
+                if part is not _table or _table.is_made(context):
+                    context.execute(part.step(context))
+            _ship(context)
+        report(config, job)
+        context.tracker.page(job.run_dir / PAGE, name="report")
 
 
 def _ship(context: Context) -> None:
@@ -197,15 +201,6 @@ def _ship(context: Context) -> None:
             _budget.advance(context, miss)
         else:
             return
-
-
-def _track_results(context: Context) -> None:
-    from nas.report import read_table
-
-    for row in read_table(context.run_dir):
-        measured = {} if row.latency_ms is None else {"latency_ms": row.latency_ms.value}
-        values = {"test_accuracy": row.test_accuracy, "macs": float(row.macs), **measured}
-        context.tracker.log({f"final/{row.name}/{name}": value for name, value in values.items()}, step=0)
 
 
 _ALL = (
@@ -243,13 +238,13 @@ _ALL = (
     Command(
         name="table",
         summary="measures a latency table here or on a device, or fits one to measured networks",
-        reads=("data", "device", "table"),
+        reads=("data", "device", "table", "tracker"),
         body=table,
     ),
     Command(
         name="kit",
         summary="writes a measurement kit for a device without hwnas",
-        reads=("data", "device", "table", "kit", "measure"),
+        reads=("data", "device", "table", "kit", "measure", "tracker"),
         body=kit,
     ),
     Command(
@@ -261,7 +256,7 @@ _ALL = (
     Command(
         name="scale",
         summary="scales the winner of a search to a latency budget",
-        reads=("compute", "data", "device", "train", "table", "scale", "finish"),
+        reads=("compute", "data", "device", "train", "table", "scale", "finish", "tracker"),
         body=scale,
     ),
     Command(
@@ -273,7 +268,7 @@ _ALL = (
     Command(
         name="export",
         summary="exports the trained winner, checks parity and measures the exported files",
-        reads=("compute", "data", "device", "finish", "export"),
+        reads=("compute", "data", "device", "finish", "export", "tracker"),
         body=export,
         notes=_formats.described,
     ),

@@ -99,6 +99,7 @@ def train_network(
     classifier: bool = True,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[Progress], None] = lambda _: None,
+    on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> Trained:
     """Trains a network on the training images and evaluates it.
 
@@ -113,6 +114,7 @@ def train_network(
             training is not measured.
         checkpoints: Where the state of the training is saved and resumed from.
         on_step: Called after each step.
+        on_epoch: Called after each epoch, with its row of the history.
     """
     model, notes = _begun(network, data=data, hyper=hyper, seed=seed, source=source, classifier=classifier)
 
@@ -125,7 +127,7 @@ def train_network(
         recalibrate(model, data=data, seed=seed)
         inherited = measure(data.splits.validation)
     task = _task(model, data=data, hyper=hyper, method=method, seed=seed)
-    history = _fitted(task, data=data, seed=seed, checkpoints=checkpoints, on_step=on_step)
+    history = _fitted(task, data=data, seed=seed, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch)
     return Trained(
         model=model,
         history=history,
@@ -183,9 +185,10 @@ def _fitted(
     seed: int,
     checkpoints: Checkpoints | None,
     on_step: Callable[[Progress], None],
+    on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> list[Row]:
     """Trains the model of a task, which is in evaluation mode afterwards."""
-    history = fit(task, checkpoints=checkpoints, on_step=on_step)
+    history = fit(task, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch)
     assert isinstance(task.model, StaticNetwork)
     if task.hyper.ema_decay:  # the statistics belong to the weights before averaging
         recalibrate(task.model, data=data, seed=seed)

@@ -21,3 +21,11 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
             )
             writer.writeheader()
             writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, float]]:
+    """Reads rows of numbers that ``write_csv`` wrote, without their empty cells."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            {name: float(cell) for name, cell in row.items() if cell != ""} for row in csv.DictReader(stream)
+        ]

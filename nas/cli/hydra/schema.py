@@ -17,12 +17,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nas.cli.hydra.user_conf import OwnConf, TextFiles
-from nas.config import Config, WandbConfig
+from nas.config import TRACKERS, Config
 from nas.errors import UserError, unknown, yaml_fault
 from nas.files import read_text
 from nas.resources import shipped
@@ -45,10 +46,12 @@ def register() -> None:
     """Registers the schema, the resolvers and the user's own ``conf/`` with Hydra; may be called again."""
     store = ConfigStore.instance()
     store.store(name="schema", node=_schema(Config))
-    store.store(group="schema/tracker", name="wandb", node=_schema(WandbConfig))
+    for name, tracker in TRACKERS.items():
+        store.store(group="schema/tracker", name=name, node=_schema(tracker))
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("stem", lambda path: Path(path).stem, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+    OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
     for plugin in (OwnConf, TextFiles):
         Plugins.instance().register(plugin)
 
@@ -134,6 +137,13 @@ def _run_name(date: str, name: str, *, _root_: DictConfig) -> str:
     if experiment is None and HydraConfig.initialized():
         experiment = HydraConfig.get().runtime.choices.get("experiment")
     return str(experiment) if experiment else f"{date}-{name}"
+
+
+def _sweep_name() -> str | None:
+    """Returns the name of the multirun's folder; ``None`` outside a multirun."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return Path(str(HydraConfig.get().sweep.dir)).name
 
 
 def folder_name(overrides: str) -> str:

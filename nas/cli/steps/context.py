@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas import resources
 from nas.cli.processes import execute_together, place
 from nas.cli.screen import progress_bar, say
+from nas.cli.steps.tracked import track_step
 from nas.config import (
     CheckpointConfig,
     Config,
@@ -202,8 +203,16 @@ class Context:
         return self.run_dir.joinpath(*parts)
 
     def execute(self, step: Step) -> bool:
-        """Executes a step unless it is complete; returns whether it ran."""
-        return execute(step) if place().count == 1 else execute_together(step)
+        """Executes a step unless it is complete, and tracks its results; returns whether it ran."""
+        ran = execute(step) if place().count == 1 else execute_together(step)
+        if self.is_tracked:
+            track_step(self.tracker, step, run_dir=self.run_dir, name=self.config.name)
+        return ran
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether this process has a tracker."""
+        return self.config.tracker.name != "none" and place().leads
 
 
 def checkpoint_plan(config: CheckpointConfig) -> CheckpointPlan:

@@ -45,7 +45,7 @@ def test_groups_options_and_settings_are_completed(nas: Callable, monkeypatch: p
         ("data.name=", "cifar10 cifar100 digits image_folder imagenet"),
         ("device.runtime=", "onnxruntime openvino tensorrt torch"),
         ("device.precision=f", "fp16 fp32 fp8"),
-        ("tracker.name=", "none wandb"),
+        ("tracker.name=", "mlflow none tensorboard wandb"),
         ("scale.depth_rounding=", "nearest up"),
         ("finish.baseline=mobilenet_v3", "mobilenet_v3_large mobilenet_v3_small"),
         ("network=resnet1", "resnet18 resnet101 resnet152"),

@@ -10,7 +10,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.final.baselines import baselines, changed_strides, check_baselines
 from nas.cli.steps.final.entries import Entry
 from nas.network.strides import last_side, total_stride
-from nas.tracking import NoTracker
+from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 
 WIDTHS = "finish.baseline_widths=[0.25,0.5]"

@@ -22,7 +22,7 @@ from nas.nn import StaticNetwork, inherit
 from nas.pretrained.network_start import NetworkStart
 from nas.report import read_table
 from nas.report.table import footnote
-from nas.tracking import NoTracker
+from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 from tests.cli.steps.conftest import SETTINGS
 from tests.cli.steps.test_cli_pipeline import Run

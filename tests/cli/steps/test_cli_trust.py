@@ -14,7 +14,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.supernet.trust import train_and_judge
 from nas.files import read_json
 from nas.pretrained.network_start import NetworkStart
-from nas.tracking import NoTracker
+from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 from tests.conftest import Outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,8 @@ def _count(context: Context, todo: list[Entry]) -> int:
 
 
 def _finish(context: Context, folder: Path) -> None:
+    from nas.training.history_csv import read_csv
+
     todo = list(entries(context))
     for line in filter(None, (*changed_strides(context), baseline_note(context))):
         say(f"final: {line}")
@@ -145,6 +147,8 @@ def _finish(context: Context, folder: Path) -> None:
     for entry, result in zip(todo, trained, strict=True):
         if entry in beside:
             say(f"trained {entry.name} in parallel: {result['validation_accuracy']:.1%} on validation")
+            for row in read_csv((folder / entry.file).with_suffix(".csv")):
+                _track(context, entry, row)
     results = [
         {**result, **_predicted(table, entry.network)} for entry, result in zip(todo, trained, strict=True)
     ]
@@ -218,6 +222,12 @@ def _train_once(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
     return result
 
 
+def _track(context: Context, entry: Entry, row: Mapping[str, float]) -> None:
+    """Records an epoch of a network's training."""
+    numbers = {f"final/{entry.name}/{name}": value for name, value in row.items() if name != "epoch"}
+    context.tracker.log(numbers, step=int(row["epoch"]))
+
+
 def _record(folder: Path, entry: Entry) -> Path:
     """Returns the path of a trained network's record."""
     return folder / f"{entry.file.removesuffix('.safetensors')}.json"
@@ -251,6 +261,9 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
         bar.follow(now)
         check_parent()
 
+    def epoch_done(row: dict[str, float]) -> None:
+        _track(context, entry, row)
+
     with progress_bar(f"training {entry.name}", total=steps) as bar:
         try:
             trained = train_network(
@@ -272,6 +285,7 @@ def _train(context: Context, entry: Entry, folder: Path) -> dict[str, Any]:
                     },
                 ),
                 on_step=follow,
+                on_epoch=epoch_done,
             )
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None
