@@ -270,7 +270,7 @@ def _type_name(field: dataclasses.Field[Any]) -> str:
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 _POSITIVE = frozenset({"width", "stride", "kernel", "expand", "patch", "head_dim", "window"})
-_POSITIVE |= {"state", "chunk", "ratio"}
+_POSITIVE |= {"state", "chunk", "ratio", "value_ratio"}
 
 
 def _check_value(where: str, name: str, value: object, annotation: str) -> None:

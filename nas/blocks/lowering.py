@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from nas.blocks.offset_ops import OffsetAttention, Subsample
 from nas.blocks.ops import (
     INPUT,
     Activation,
     Add,
+    BatchNorm,
     Conv2d,
     GlobalAveragePool,
     LayerNorm,
@@ -103,10 +105,17 @@ class Lowering:
             x, channels, role=role, kernel=kernel, stride=stride, groups=channels, norm=norm, bias=bias
         )
 
-    def linear(self, x: int, out_features: int, *, role: str, bias: bool = True) -> int:
-        """A matrix product with the vector of each pixel."""
+    def linear(self, x: int, out_features: int, *, role: str, bias: bool = True, norm: bool = False) -> int:
+        """A matrix product with the vector of each pixel, and BatchNorm if ``norm`` is on."""
         return self._append(
-            Linear(in_shape=self.shape(x), inputs=(x,), role=role, out_features=out_features, bias=bias)
+            Linear(
+                in_shape=self.shape(x),
+                inputs=(x,),
+                role=role,
+                out_features=out_features,
+                bias=bias,
+                norm=norm,
+            )
         )
 
     def activation(self, x: int, function: str) -> int:
@@ -152,6 +161,10 @@ class Lowering:
         """Normalisation over the channels of each pixel."""
         return self._append(LayerNorm(in_shape=self.shape(x), inputs=(x,), role=role, epsilon=epsilon))
 
+    def batch_norm(self, x: int, *, role: str) -> int:
+        """Normalisation over the batch."""
+        return self._append(BatchNorm(in_shape=self.shape(x), inputs=(x,), role=role))
+
     def attention(
         self, query: int, key: int, value: int, *, heads: int, grid: Grid | None = None, role: str = ""
     ) -> int:
@@ -167,6 +180,28 @@ class Lowering:
                 grid=grid,
             )
         )
+
+    def offset_attention(
+        self, query: int, key: int, value: int, *, heads: int, stride: int, role: str
+    ) -> int:
+        """Softmax attention of every ``stride``-th pixel, with a learned number for each offset."""
+        keys = self.shape(key)
+        return self._append(
+            OffsetAttention(
+                in_shape=self.shape(query),
+                inputs=(query, key, value),
+                role=role,
+                heads=heads,
+                value_channels=self.shape(value).channels,
+                key_height=keys.height,
+                key_width=keys.width,
+                stride=stride,
+            )
+        )
+
+    def subsample(self, x: int, stride: int) -> int:
+        """Every ``stride``-th pixel of every ``stride``-th row."""
+        return self._append(Subsample(in_shape=self.shape(x), inputs=(x,), stride=stride))
 
     def linear_attention(self, query: int, key: int, value: int, *, heads: int) -> int:
         """Attention of linear cost over all pixels."""

@@ -197,10 +197,15 @@ class Conv2d(Op):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Linear(Op):
-    """A matrix product of the vector of each pixel with a weight matrix."""
+    """A product of the vector of each pixel with a weight matrix, with the BatchNorm that follows, if any.
+
+    Attributes:
+        norm: Whether BatchNorm follows. At inference it is folded into weights and bias.
+    """
 
     out_features: int
     bias: bool = True
+    norm: bool = False
 
     @property
     def name(self) -> str:
@@ -216,7 +221,11 @@ class Linear(Op):
 
     @property
     def params(self) -> int:
-        return (self.in_shape.channels + self.bias) * self.out_features
+        return (self.in_shape.channels + self.bias + 2 * self.norm) * self.out_features
+
+    @property
+    def weight_elements(self) -> int:
+        return (self.in_shape.channels + (self.norm or self.bias)) * self.out_features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +345,20 @@ class LayerNorm(Op):
     @property
     def name(self) -> str:
         return "layer norm"
+
+    @property
+    def params(self) -> int:
+        return 2 * self.in_shape.channels
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Elementwise):
+    """Normalisation over the batch without a product before it: a factor and a summand per channel."""
+
+    @property
+    def name(self) -> str:
+        return "batch norm"
 
     @property
     def params(self) -> int:

@@ -100,7 +100,7 @@ class Attention(Op):
 
     def __post_init__(self) -> None:
         for channels in (self.in_shape.channels, self.value_channels):
-            _check_heads(channels, self.heads)
+            check_heads(channels, self.heads)
 
     @property
     def name(self) -> str:
@@ -276,7 +276,7 @@ class LinearAttention(Op):
     heads: int
 
     def __post_init__(self) -> None:
-        _check_heads(self.in_shape.channels, self.heads)
+        check_heads(self.in_shape.channels, self.heads)
 
     @property
     def name(self) -> str:
@@ -338,16 +338,10 @@ class Concat(Op):
         return self.out_shape.elements
 
 
-def _check_heads(channels: int, heads: int) -> None:
+def check_heads(channels: int, heads: int) -> None:
+    """Raises a ``UserError`` if the heads do not divide the channels."""
     if heads < 1 or channels % heads:
         raise UserError(
             f"attention over {channels} channels cannot have {heads} heads; the channels must be a multiple "
             "of the heads"
         )
-
-
-SHUFFLES = (Windows, Unwindows, Resize, SpaceToDepth, Prepend, First, Concat)
-"""Operations that only give values another place."""
-
-TOKENS = (Attention, Windows, Unwindows, Resize, SpaceToDepth, Position, Prepend, First)
-"""Operations on tokens, (N, H, W, C): runtimes compute them without a transposition in this layout only."""

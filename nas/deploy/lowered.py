@@ -48,24 +48,30 @@ def write_network(model: StaticNetwork, *, batch: int | str, opset: int = OPSET)
 
 
 def fold_norms(model: StaticNetwork) -> StaticNetwork:
-    """Folds every BatchNorm into the convolution before it, in place; for evaluation only."""
-    from torch.nn.utils.fusion import fuse_conv_bn_weights
+    """Folds every BatchNorm into the product before it, in place; for evaluation only.
 
-    from nas.nn.layers import ConvNorm
+    One without a product becomes its factors and summands.
+    """
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+
+    from nas.nn.layers import BatchNorm, ConvNorm, Linear
 
     for module in model.modules():
-        if isinstance(module, ConvNorm) and module.norm is not None:
-            conv, norm = module.conv, module.norm
-            assert norm.running_mean is not None and norm.running_var is not None
-            conv.weight, conv.bias = fuse_conv_bn_weights(
-                conv.weight,
-                conv.bias,
-                norm.running_mean,
-                norm.running_var,
-                norm.eps,
-                norm.weight,
-                norm.bias,
-            )
+        if not isinstance(module, (BatchNorm, ConvNorm, Linear)) or module.norm is None:
+            continue
+        norm = module.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        if isinstance(module, BatchNorm):
+            factors = norm.weight / (norm.running_var + norm.eps).sqrt()
+            norm.bias = nn.Parameter(norm.bias - norm.running_mean * factors)
+            norm.weight = nn.Parameter(factors)
+        elif isinstance(module, ConvNorm):
+            conv, module.norm = module.conv, None
+            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+        else:
+            module.weight, module.bias = fuse_linear_bn_weights(module.weight, module.bias, *statistics)
             module.norm = None
     return model
 

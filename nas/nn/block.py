@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from nas.blocks import INPUT, BlockSpec, forms_of, ops, token_ops
+from nas.blocks.offset_ops import OffsetAttention
 from nas.blocks.scan_ops import SelectiveScan
 from nas.errors import UserError
-from nas.nn import scan_layers, token_layers  # noqa: F401  they register the forms of their operations
+from nas.nn import offset_layers, scan_layers, token_layers  # noqa: F401  they register the forms of their operations
 from nas.nn.drop import drop_images
-from nas.nn.layers import ConvNorm, crop, layer, require_form, run
+from nas.nn.layers import ConvNorm, Linear, crop, layer, require_form, run
 
 
 class Block(nn.Module):
@@ -109,7 +110,7 @@ def has_shortcut(spec: BlockSpec) -> bool:
 
 
 def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
-    """Roles of convolutions with BatchNorm that end a residual branch in every specification.
+    """Roles of products with BatchNorm that end a residual branch in every specification.
 
     Roles that also occur elsewhere are left out, since no shortcut carries the signal there.
     """
@@ -118,7 +119,9 @@ def residual_ends(specs: Iterable[BlockSpec]) -> frozenset[str]:
         trunk = trunk_of(spec)
         added = {i for op in spec.ops if is_residual(op, trunk) for i in op.inputs} - trunk
         here = {
-            op.role for i, op in enumerate(spec.ops) if i in added and isinstance(op, ops.Conv2d) and op.norm
+            op.role
+            for i, op in enumerate(spec.ops)
+            if i in added and isinstance(op, (ops.Conv2d, ops.Linear)) and op.norm
         }
         ends |= here
         others |= {op.role for op in spec.ops} - here
@@ -137,7 +140,7 @@ def zero_residual_scales(network: nn.Module) -> None:
     for block in network.modules():
         for role in block.residual_ends if isinstance(block, Block) else ():
             end = block.get_submodule(role)
-            assert isinstance(end, ConvNorm) and end.norm is not None
+            assert isinstance(end, (ConvNorm, Linear)) and end.norm is not None
             end.norm.weight.zero_()
 
 
@@ -166,6 +169,7 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
             role=role,
             out_features=max(op.out_features for op in linear),
             bias=any(op.bias for op in linear),
+            norm=any(op.norm for op in linear),
         )
     if isinstance(widest, token_ops.Position):
         _check_positions(operations, role=role)
@@ -174,6 +178,10 @@ def covering(operations: Sequence[ops.Op], *, role: str) -> ops.Op:
     if attention := [op for op in operations if isinstance(op, token_ops.Attention)]:
         most = max(attention, key=lambda op: op.heads)
         return replace(most, grid=max((op.grid for op in attention if op.grid), key=lambda grid: grid.side))
+    if offsets := [op for op in operations if isinstance(op, OffsetAttention)]:
+        largest = max(offsets, key=lambda op: op.side)
+        most_heads = max(offsets, key=lambda op: op.heads)
+        return replace(most_heads, key_height=largest.key_height, key_width=largest.key_width)
     return widest
 
 

@@ -156,21 +156,37 @@ class ConvNorm(nn.Module):
 
 
 class Linear(nn.Linear):
-    """A matrix product that can run with fewer inputs and outputs."""
+    """A matrix product, with BatchNorm if the operation has one, elastic in inputs and outputs."""
 
     def __init__(self, op: ops.Linear) -> None:
         super().__init__(op.in_shape.channels, op.out_features, bias=op.bias)
+        self.norm = BatchNorm2d(op.out_features) if op.norm else None
         _draw(self.weight, std=0.01 if op.in_shape.pixels == 1 else 0.02)  # a classifier; DeiT's layers
         if op.bias:
             nn.init.zeros_(self.bias)
 
     def run(self, x: Tensor, op: ops.Linear) -> Tensor:
         """(N, C, H, W) to (N, C', H, W)."""
+        folded = op.norm and self.norm is None  # an export turns BatchNorm into weights and bias
         weight = crop(self.weight, (op.out_features, op.in_shape.channels))
-        bias = crop(self.bias, (op.out_features,)) if op.bias else None
+        bias = crop(self.bias, (op.out_features,)) if op.bias or folded else None
         if op.in_shape.pixels == 1:
-            return F.linear(x.flatten(1), weight, bias)[:, :, None, None]
-        return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+            x = F.linear(x.flatten(1), weight, bias)[:, :, None, None]
+        else:
+            x = F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+        return self.norm.run(x) if op.norm and self.norm is not None else x
+
+
+class BatchNorm(nn.Module):
+    """BatchNorm alone."""
+
+    def __init__(self, op: ops.BatchNorm) -> None:
+        super().__init__()
+        self.norm = BatchNorm2d(op.in_shape.channels)
+
+    def run(self, x: Tensor, op: ops.BatchNorm) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        return self.norm.run(x)
 
 
 class Undecayed(nn.Module):
@@ -217,6 +233,11 @@ def _(op: ops.Conv2d) -> nn.Module:
 @layer.register
 def _(op: ops.Linear) -> nn.Module:
     return Linear(op)
+
+
+@layer.register
+def _(op: ops.BatchNorm) -> nn.Module:
+    return BatchNorm(op)
 
 
 @layer.register

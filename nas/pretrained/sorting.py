@@ -26,6 +26,7 @@ _PASSES_ON = (
     ops.Multiply,
     ops.Scale,
     ops.LayerNorm,
+    ops.BatchNorm,
 )
 
 

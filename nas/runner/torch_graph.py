@@ -117,10 +117,11 @@ def _concat(functional: Any, node: Node, _: Any) -> Step:
 
 
 def _slice(_: Any, node: Node, values: Any) -> Step:
-    start, end, axis, *step = (int(values[name][0]) for name in node.inputs[1:])
-    if step == [-1]:
-        return lambda x, *_: x.flip(axis)
-    return lambda x, *_: x.narrow(axis, start, min(end, x.shape[axis]) - start)
+    starts, ends, axes, *steps = ([int(size) for size in values[name]] for name in node.inputs[1:])
+    cuts = {axis: slice(*ends) for axis, *ends in zip(axes, starts, ends, *steps, strict=True)}
+    if steps == [[-1]]:
+        return lambda x, *_: x.flip(axes)
+    return lambda x, *_: x[tuple(cuts.get(axis, slice(None)) for axis in range(x.ndim))]
 
 
 def _pad(functional: Any, node: Node, values: Any) -> Step:

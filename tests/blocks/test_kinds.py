@@ -8,7 +8,7 @@ import pytest
 
 from nas.blocks import BlockSpec, Rounding, Shape, block_kinds, make_settings, parse_key
 from nas.blocks.operation import OPERATIONS
-from nas.blocks.ops import Conv2d, Pool
+from nas.blocks.ops import INPUT, Conv2d, Pool
 from nas.errors import UserError
 
 IN = Shape(16, 9, 9)
@@ -33,9 +33,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "gated_conv": {},
     "state_space": {"head_dim": 8},
     "swin": {"width": 24, "head_dim": 8, "window": 3, "stride": 2},
+    "levit": {"width": 24, "head_dim": 8, "stride": 2},
+    "batch_norm": {},
 }
 SIDES = {"pool": 1, "first_token": 1, "convnext": 4, "patchify": 2, "tokens": 2}
-SIDES |= dict.fromkeys(("layer_norm", "vit", "linear_attention", "gated_conv", "state_space"), 9)
+SIDES |= dict.fromkeys(
+    ("layer_norm", "batch_norm", "vit", "linear_attention", "gated_conv", "state_space"), 9
+)
 
 
 def lower(kind: str, shape: Shape = IN, **fields: Any) -> BlockSpec:
@@ -198,6 +202,29 @@ def test_a_vit_block_has_as_many_heads_as_fit_into_its_width(width: int, heads: 
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(UserError, match=r"an image of 9×9 pixels holds no patch of 16×16; use smaller patch"):
         lower("tokens", width=24)
+
+
+def test_a_levit_block_has_keys_narrower_than_values_and_a_number_for_each_offset() -> None:
+    spec = lower("levit", width=16, heads=3, head_dim=4)
+    products = ["query", "key", "value", "attended", "expand", "project"]
+    assert roles(spec) == [*products[:3], "position_bias", *products[3:]]
+    weights = 16 * (12 + 12 + 24) + 24 * 16 + 2 * 16 * 32
+    assert spec.macs == 81 * weights + 81**2 * (12 + 24)
+    assert spec.params == weights + 2 * (12 + 12 + 24 + 16 + 32 + 16) + 3 * 81
+    assert next(op.inputs for op in spec.ops if op.name == "addition")[1] == INPUT
+
+
+def test_a_levit_block_with_a_stride_has_fewer_queries_and_wider_values() -> None:
+    spec = lower("levit", width=24, head_dim=8, stride=2)
+    assert spec.macs == (
+        25 * 16 * 16  # a query for every other pixel
+        + 81 * 16 * (16 + 2 * 2 * 16)
+        + 25 * 81 * (16 + 64)
+        + 25 * (64 * 24 + 2 * 24 * 48)
+    )
+    assert INPUT not in {i for op in spec.ops if op.name == "addition" for i in op.inputs}
+    wider = lower("levit", width=24, head_dim=8)
+    assert INPUT not in {i for op in wider.ops if op.name == "addition" for i in op.inputs}
 
 
 def test_linear_attention_has_two_scales_of_every_query_key_and_value() -> None:

@@ -7,10 +7,12 @@ import torch
 from torch.nn import functional as F
 
 from nas.blocks.lowering import Lowering
+from nas.blocks.offset_ops import OffsetAttention, Subsample
 from nas.blocks.ops import (
     INPUT,
     Activation,
     Add,
+    BatchNorm,
     Conv2d,
     GlobalAveragePool,
     LayerNorm,
@@ -98,6 +100,28 @@ def test_a_pool_s_shape_is_pytorch_s(
         (LayerNorm(in_shape=SHAPE, role="n"), 0, 16, 560 + 16),
         (Linear(in_shape=SHAPE, role="l", out_features=3), 24 * 35, 27, 280 + 105 + 27),
         (Attention(in_shape=SHAPE, heads=2, value_channels=6), 35**2 * 14, 0, (8 + 8 + 6 + 6) * 35),
+        (
+            Linear(in_shape=SHAPE, role="l", out_features=3, bias=False, norm=True),
+            24 * 35,
+            30,
+            280 + 105 + 27,
+        ),
+        (BatchNorm(in_shape=SHAPE, role="n"), 0, 16, 560 + 16),
+        (Subsample(in_shape=SHAPE, stride=2), 0, 0, 2 * 8 * 12),
+        (
+            OffsetAttention(
+                in_shape=Shape(8, 4, 3),
+                role="b",
+                heads=2,
+                value_channels=6,
+                key_height=7,
+                key_width=5,
+                stride=2,
+            ),
+            12 * 35 * 14,
+            2 * 49,
+            8 * 12 + 35 * 14 + 6 * 12 + 2 * 49,
+        ),
         (LinearAttention(in_shape=SHAPE, heads=2), 2 * 8 * 35 * 5, 0, 4 * 280),
         (Product(in_shape=SHAPE), 0, 0, 3 * 280),
         (Concat(in_shape=SHAPE, out_channels=12), 0, 0, 2 * 12 * 35),
@@ -141,6 +165,22 @@ def test_attention_without_a_fused_kernel_holds_the_scores_of_all_pairs() -> Non
     op = Attention(in_shape=SHAPE, heads=2, value_channels=6)
     assert (op.scratch_elements, op.out_shape) == (2 * 35**2, Shape(6, 7, 5))
     assert Conv2d(in_shape=SHAPE, role="c", out_channels=4, kernel=3).scratch_elements == 0
+
+
+def test_each_pair_of_distances_has_one_place_and_smaller_maps_have_the_first() -> None:
+    def offsets(side: int, stride: int = 1) -> list[list[int]]:
+        queries = -(-side // stride)
+        shape = Shape(2, queries, queries)
+        sizes = {"value_channels": 2, "key_height": side, "key_width": side}
+        return OffsetAttention(in_shape=shape, heads=1, stride=stride, **sizes).offsets
+
+    for side in (1, 2, 5):
+        assert sorted(offsets(side)[0]) == list(range(side**2))  # the first pixel is at all distances
+    smaller = [place for number, place in enumerate(offsets(5)[0]) if number // 5 < 3 and number % 5 < 3]
+    assert smaller == offsets(3)[0]
+    assert offsets(5, 2) == [offsets(5)[5 * y + x] for y in (0, 2, 4) for x in (0, 2, 4)]
+    first, last = offsets(5)[0], offsets(5)[-1]
+    assert first == last[::-1]  # signs do not matter
 
 
 @pytest.mark.parametrize(("channels", "value_channels", "heads"), [(8, 6, 4), (8, 8, 3), (8, 8, 0)])

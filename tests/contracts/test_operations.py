@@ -28,6 +28,7 @@ from nas.blocks import (
     Rounding,
     Shape,
     make_settings,
+    offset_ops,
     ops,
     scan_ops,
     token_ops,
@@ -61,6 +62,12 @@ def _in_windows(net: Lowering, grid: token_ops.Grid) -> int:
     return net.attention(query, key, value, heads=2, grid=grid, role="own")
 
 
+def _by_offset(net: Lowering, stride: int) -> int:
+    query = net.linear(net.subsample(INPUT, stride), 8, role="query")
+    key, value = net.linear(INPUT, 8, role="key"), net.linear(INPUT, 12, role="value")
+    return net.offset_attention(query, key, value, heads=2, stride=stride, role="own")
+
+
 def _scanned(net: Lowering, chunk: int) -> int:
     channels = {"value": 8, "step": 4, "input": 3, "output": 3}
     values = (net.linear(INPUT, count, role=role) for role, count in channels.items())
@@ -87,6 +94,8 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
         lambda net: net.linear(net.global_pool(INPUT), 5, role="own", bias=False),
         lambda net: net.linear(INPUT, 12, role="own"),
         lambda net: net.linear(net.activation(net.linear(INPUT, 12, role="first"), "gelu"), 5, role="own"),
+        lambda net: net.linear(INPUT, 12, role="own", bias=False, norm=True),
+        lambda net: net.linear(net.global_pool(INPUT), 5, role="own", norm=True),
     ),
     ops.Activation: tuple(
         lambda net, name=name: net.activation(INPUT, name)  # type: ignore[misc]
@@ -102,6 +111,19 @@ EXAMPLES: dict[type[Op], tuple[Callable[[Lowering], int], ...]] = {
     ops.Multiply: (lambda net: net.multiply(INPUT, net.activation(net.global_pool(INPUT), "sigmoid")),),
     ops.Scale: (lambda net: net.scale(INPUT, role="own"),),
     ops.LayerNorm: (lambda net: net.layer_norm(INPUT, role="own"),),
+    ops.BatchNorm: (
+        lambda net: net.batch_norm(INPUT, role="own"),
+        lambda net: net.batch_norm(net.linear(INPUT, 12, role="first"), role="own"),
+        lambda net: net.batch_norm(net.linear(net.global_pool(INPUT), 5, role="first"), role="own"),
+    ),
+    offset_ops.OffsetAttention: tuple(
+        lambda net, stride=stride: _by_offset(net, stride)  # type: ignore[misc]
+        for stride in (1, 2, 4)
+    ),
+    offset_ops.Subsample: tuple(
+        lambda net, stride=stride: net.subsample(INPUT, stride)  # type: ignore[misc]
+        for stride in (2, 4)
+    ),
     token_ops.Attention: (
         lambda net: net.attention(*_three(net, 8, 8), heads=2),
         lambda net: net.attention(*_three(net, 12, 6), heads=3),

@@ -1,4 +1,4 @@
-"""Files of transformers, windows, linear attention and state spaces: any batch, no idle transposes."""
+"""Files of transformers, windows, LeViT, linear attention and state spaces: any batch, no idle transposes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas.deploy.lowered import write_network
 from nas.network import NetworkSpec, reference_network
 from nas.nn import StaticNetwork
 
-NAMES = ("deit_tiny", "swin_t", "efficientvit_b0", "mambaout_femto", "state_space")
+NAMES = ("deit_tiny", "swin_t", "efficientvit_b0", "mambaout_femto", "levit_128s", "state_space")
 
 
 def network(name: str) -> NetworkSpec:

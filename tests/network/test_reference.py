@@ -58,6 +58,8 @@ REQUIRED = [
     "efficientvit_b0",
     "efficientvit_b1",
     "mambaout_femto",
+    "levit_128s",
+    "levit_192",
 ]
 
 # Millions of parameters and of multiply-accumulates as published, to the digits that are published.
@@ -88,6 +90,8 @@ PUBLISHED = {
     "efficientvit_b0": (3.4, 100),
     "efficientvit_b1": (9.1, 519),
     "mambaout_femto": (7.3, 1148),
+    "levit_128s": (7.4, 304),
+    "levit_192": (10.6, 657),
 }
 
 
@@ -206,8 +210,11 @@ def test_a_width_multiplies_the_channels_before_rounding_and_nothing_else(name: 
     assert (scaled.resolution, scaled.rounding) == (usual.resolution, usual.rounding)
 
 
+# LeViT has as many heads at any width.
 PUBLISHED_AT_WIDTH_1 = [
-    name for name in NAMES if not re.fullmatch(r"efficientnet_(b[1-7]|lite[1-4])|mnasnet(0_5|0_75|1_3)", name)
+    name
+    for name in NAMES
+    if not re.fullmatch(r"efficientnet_(b[1-7]|lite[1-4])|mnasnet(0_5|0_75|1_3)|levit_.*", name)
 ]
 
 
@@ -265,6 +272,7 @@ FAMILIES = (
     "deit_tiny",
     "efficientvit_b0",
     "mambaout_femto",
+    "levit_128s",
 )
 
 

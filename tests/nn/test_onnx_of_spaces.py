@@ -34,7 +34,7 @@ def export_and_compare(supernet: Supernet, arch: Architecture, folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["cell", "convnext", "mixed_32", "vit_32", "swin", "mixed_attention_32", "vision_mamba"]
+    "name", ["cell", "convnext", "mixed_32", "vit_32", "swin", "mixed_attention_32", "vision_mamba", "levit"]
 )
 def test_one_small_network(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -55,7 +55,7 @@ def sampled(name, seed=1):
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("name", ["mixed_32", "cell", "tiny_32", "vit_32", "mixed_attention_32"])
+@pytest.mark.parametrize("name", ["mixed_32", "cell", "tiny_32", "vit_32", "mixed_attention_32", "levit"])
 def test_torch_computes_the_same(name, channels_last, tmp_path):
     path = saved(sampled(name), tmp_path)
     graph = torch_graph(path, options={"channels_last": channels_last})

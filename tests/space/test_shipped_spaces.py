@@ -40,7 +40,7 @@ EXPECTED = {
         "mixed",
         "mixed_32",
     ),
-    *("autoformer_tiny", "vit_32", "swin", "mixed_attention", "mixed_attention_32", "vision_mamba"),
+    *("autoformer_tiny", "vit_32", "swin", "mixed_attention", "mixed_attention_32", "vision_mamba", "levit"),
 }
 
 
@@ -156,6 +156,23 @@ def test_swin_contains_swin_t() -> None:
     del stages[3]["window"]
     arch = space.canonical(type(space.smallest()).from_dict({"stages": stages}))
     assert space.network(arch).blocks == swin_t.blocks
+
+
+def test_levit_contains_levit_128s() -> None:
+    space, levit = SearchSpace.load("levit"), reference_network("levit_128s")
+    stages = [
+        {
+            "depth": len(stage),
+            "width": int(stage[0].width),
+            "heads": [block.heads for block in stage],
+            "expand": [2] * len(stage),
+        }
+        for stage in levit.stages
+    ]
+    del stages[0]["width"]
+    stages[1]["heads"][0], stages[2]["heads"][0] = 8, 16  # as many as fit into the width before
+    arch = space.canonical(type(space.smallest()).from_dict({"resolution": 224, "stages": stages}))
+    assert space.network(arch).blocks == levit.blocks
 
 
 def test_efficientnet_contains_b0() -> None:

@@ -82,14 +82,16 @@ def load_module(folder: Path, *, features_only: bool = False) -> Any:
 
 
 def fold_norms(network: Any) -> Any:
-    """Folds every ``X_norm`` into the convolution ``X``, in place, for inference."""
+    """Folds every ``X_norm`` into the convolution or the matrix product ``X``, in place, for inference."""
     from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-    for name, norm in list(network.named_children()):
-        if isinstance(norm, nn.BatchNorm2d):
-            conv = name.removesuffix("_norm")
-            setattr(network, conv, fuse_conv_bn_eval(getattr(network, conv), norm))
+    layers = dict(network.named_children())
+    for name, norm in layers.items():
+        layer = layers.get(name.removesuffix("_norm"))
+        if isinstance(norm, nn.BatchNorm2d) and layer is not None:
+            fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+            setattr(network, name.removesuffix("_norm"), fuse(layer, norm))
             setattr(network, name, nn.Identity())
     return network
 

@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING
 
 from nas.blocks import INPUT, forms_of
+from nas.blocks.offset_ops import OffsetAttention
 from nas.blocks.token_ops import Position, Windows
 from nas.deploy.interface import package_version
-from nas.deploy.python_code import operations, scan, tokens  # noqa: F401  they register code
+from nas.deploy.python_code import offsets, operations, scan, tokens  # noqa: F401  they register code
 from nas.deploy.python_code.writer import PythonWriter, State, python_of
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def write_python(model: StaticNetwork, *, name: str, about: Metadata) -> tuple[s
 
 
 def _is_tied(model: StaticNetwork) -> bool:
-    """Whether a table of positions, or windows, tie the network to its resolution."""
-    tied = (Position, Windows)
+    """Whether a table of positions or of offsets, or windows, tie the network to its resolution."""
+    tied = (OffsetAttention, Position, Windows)
     return any(isinstance(op, tied) for _, block in model.network.placed_blocks for op in block.ops)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.blocks.ops import (
     Activation,
     Add,
+    BatchNorm,
     Conv2d,
     GlobalAveragePool,
     LayerNorm,
@@ -26,12 +27,18 @@ def _conv(op: Conv2d, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     sizes = [str(op.in_shape.channels), str(op.out_channels), str(op.kernel)]
     conv = writer.layer(op.role, f"nn.Conv2d({', '.join([*sizes, *options])})", source="conv.")
     code = f"{conv}({inputs[0]})"
-    if not op.norm:
-        return code
+    return f"{_normalise(writer, op.role, op.out_channels)}({code})" if op.norm else code
+
+
+def _normalise(writer: PythonWriter, role: str, channels: int) -> str:
+    """The expression of a BatchNorm."""
     epsilon = "" if writer.norm_epsilon == NORM_EPSILON else f", eps={writer.norm_epsilon}"
-    layer = f"nn.BatchNorm2d({op.out_channels}{epsilon})"
-    norm = writer.layer(op.role, layer, source="norm.", suffix="_norm")
-    return f"{norm}({code})"
+    return writer.layer(role, f"nn.BatchNorm2d({channels}{epsilon})", source="norm.", suffix="_norm")
+
+
+@python_of.register
+def _batch_norm(op: BatchNorm, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
+    return f"{_normalise(writer, op.role, op.in_shape.channels)}({inputs[0]})"
 
 
 @python_of.register
@@ -39,8 +46,10 @@ def _linear(op: Linear, writer: PythonWriter, inputs: tuple[str, ...]) -> str:
     bias = "" if op.bias else ", bias=False"
     layer = writer.layer(op.role, f"nn.Linear({op.in_shape.channels}, {op.out_features}{bias})", source="")
     if op.in_shape.pixels == 1:
-        return f"{layer}({inputs[0]}.flatten(1))[:, :, None, None]"
-    return f"{layer}({inputs[0]}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)"
+        code = f"{layer}({inputs[0]}.flatten(1))[:, :, None, None]"
+    else:
+        code = f"{layer}({inputs[0]}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)"
+    return f"{_normalise(writer, op.role, op.out_features)}({code})" if op.norm else code
 
 
 @python_of.register

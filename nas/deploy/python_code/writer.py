@@ -39,8 +39,9 @@ class PythonWriter:
         self.layers.append(f"self.{name} = {code}")
         prefix = f"{role}.{source}"
         for key, value in self._weights.items():
-            if key.startswith(prefix):
-                self.state[f"{name}.{key.removeprefix(prefix)}".rstrip(".")] = value
+            own = key.removeprefix(prefix)
+            if key.startswith(prefix) and "." not in own:  # a norm within is a layer of its own
+                self.state[f"{name}.{own}".rstrip(".")] = value
         return f"self.{name}"
 
     def function(self, code: str) -> None:

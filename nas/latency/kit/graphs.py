@@ -15,6 +15,7 @@ from nas.blocks import BlockSpec, Shape
 from nas.blocks.ops import (
     Activation,
     Add,
+    BatchNorm,
     Conv2d,
     GlobalAveragePool,
     LayerNorm,
@@ -23,7 +24,11 @@ from nas.blocks.ops import (
     Pool,
     Scale,
 )
-from nas.latency.kit import scan_graphs, token_graphs  # noqa: F401  they register the forms of their operations
+from nas.latency.kit import (  # noqa: F401  they register the forms of their operations
+    offset_graphs,
+    scan_graphs,
+    token_graphs,
+)
 from nas.latency.kit.graph_writer import GraphWriter, Layout, write_op
 from nas.network import NetworkSpec
 
@@ -80,11 +85,11 @@ def _linear(op: Linear, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     channels = op.in_shape.channels
     if op.in_shape.pixels == 1:
         weights = writer.weights(op.out_features, channels, fan_in=channels)
-        bias = [writer.weights(op.out_features, fan_in=200)] if op.bias else []
+        bias = [writer.weights(op.out_features, fan_in=200)] if op.bias or op.norm else []
         return writer.node("Gemm", writer.vector(inputs[0], op.in_shape), weights, *bias, transB=1)
     matrix = writer.constant(writer.draw(op.out_features, channels, fan_in=channels).T)
     x = writer.node("MatMul", writer.tokens(inputs[0], op.in_shape), matrix)
-    return writer.node("Add", x, writer.weights(op.out_features, fan_in=200)) if op.bias else x
+    return writer.node("Add", x, writer.weights(op.out_features, fan_in=200)) if op.bias or op.norm else x
 
 
 @write_op.register
@@ -155,6 +160,15 @@ def _scale(op: Scale, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
     if writer.layout(inputs[0]) is Layout.TOKENS:
         return writer.node("Mul", inputs[0], writer.factors(channels))
     return writer.node("Mul", writer.image(inputs[0], op.in_shape), writer.factors(channels, 1, 1))
+
+
+@write_op.register
+def _batch_norm(op: BatchNorm, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
+    """One factor and one summand per channel, as at inference."""
+    x = inputs[0]
+    sizes = (op.in_shape.channels, *((1, 1) if writer.layout(x) is Layout.IMAGE else ()))
+    x = writer.node("Mul", x, writer.factors(*sizes))
+    return writer.node("Add", x, writer.weights(*sizes, fan_in=200))
 
 
 @write_op.register

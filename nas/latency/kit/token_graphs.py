@@ -29,12 +29,12 @@ from nas.blocks.token_ops import (
 )
 from nas.latency.kit.graph_writer import GraphWriter, Layout, write_op
 
-_HEADS_FIRST, _TRANSPOSED = [0, 2, 1, 3], [0, 2, 3, 1]
+HEADS_FIRST, TRANSPOSED = [0, 2, 1, 3], [0, 2, 3, 1]
 
 
 @write_op.register
 def _attention(op: Attention, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
-    shapes, orders = (op.in_shape, op.in_shape, op.out_shape), (_HEADS_FIRST, _TRANSPOSED, _HEADS_FIRST)
+    shapes, orders = (op.in_shape, op.in_shape, op.out_shape), (HEADS_FIRST, TRANSPOSED, HEADS_FIRST)
     query, key, value = (
         _in_heads(op, writer, writer.tokens(x, shape), shape.channels, order)
         for x, shape, order in zip(inputs, shapes, orders, strict=True)
@@ -44,7 +44,7 @@ def _attention(op: Attention, writer: GraphWriter, inputs: tuple[str, ...]) -> s
     if op.grid is not None:
         scores = _with_bias(op, op.grid, writer, scores)
     y = writer.node("MatMul", writer.node("Softmax", scores, axis=-1), value)
-    y = writer.node("Transpose", y, perm=_HEADS_FIRST)
+    y = writer.node("Transpose", y, perm=HEADS_FIRST)
     sizes = (op.in_shape.height, op.in_shape.width, op.value_channels)
     return writer.reshape(y, *sizes) if op.grid is None else writer.refold(y, *sizes)
 

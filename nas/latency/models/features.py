@@ -16,8 +16,8 @@ import numpy as np
 
 from nas.arrays import FloatArray
 from nas.blocks import BlockSpec
+from nas.blocks.op_groups import SHUFFLES
 from nas.blocks.ops import Conv2d, GlobalAveragePool, Linear, Multiply, Op
-from nas.blocks.token_ops import SHUFFLES
 
 if TYPE_CHECKING:
     from nas.arrays import IntArray

@@ -18,9 +18,8 @@ from nas.blocks import BlockSpec, Shape
 from nas.blocks.conv import ConvSpec
 from nas.blocks.first_token import FirstTokenSpec
 from nas.blocks.linear import LinearSpec
-from nas.blocks.ops import INPUT, Elementwise, LayerNorm, Linear, Op
-from nas.blocks.scan_ops import SelectiveScan
-from nas.blocks.token_ops import TOKENS
+from nas.blocks.op_groups import TOKENS
+from nas.blocks.ops import INPUT, Elementwise, Linear, Op
 
 _TAIL_CHANNELS = 16
 
@@ -92,7 +91,7 @@ class _Context:
 
 def _gives_tokens(op: Op) -> bool:
     """Whether an operation computes on tokens. Single pixels need no transposition to become tokens."""
-    return isinstance(op, (Linear, LayerNorm, SelectiveScan, *TOKENS)) and op.in_shape.pixels > 1
+    return isinstance(op, TOKENS) and op.in_shape.pixels > 1
 
 
 def _leaves_tokens(block: BlockSpec) -> bool:

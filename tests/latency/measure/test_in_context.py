@@ -14,21 +14,33 @@ from onnx import numpy_helper
 
 from nas.blocks import BlockSpec, block_kinds
 from nas.blocks.first_token import FirstTokenSpec
-from nas.blocks.ops import Conv2d, LayerNorm, Linear, Scale
-from nas.blocks.token_ops import Attention, Grid, Position, Prepend
+from nas.blocks.offset_ops import OffsetAttention
+from nas.blocks.ops import BatchNorm, Conv2d, LayerNorm, Linear, Scale
+from nas.blocks.token_ops import Attention, Position, Prepend
 from nas.deploy.onnx import export_onnx
 from nas.latency.kit.graphs import block_model, chain_model
 from nas.latency.kit.operators import optimised_operators
 from nas.latency.plan.probes import plan_probes
 from nas.network import reference_network
 from nas.nn import Block, StaticNetwork
+from nas.nn.layers import BatchNorm2d
 from nas.nn.token_layers import Table
 from nas.quantization import SCHEMES, assumed_ranges, insert_pairs
 from nas.space import SearchSpace
 from nas.training.data import Normalization
 
 WEIGHTED = (Conv2d, Linear, Scale, LayerNorm, Position, Prepend, Attention)
-SPACES = ("mixed_32", "cell", "convnext", "resnet50", "mobilenet_v4", "vit_32", "swin", "mixed_attention_32")
+SPACES = (
+    "mixed_32",
+    "cell",
+    "convnext",
+    "resnet50",
+    "mobilenet_v4",
+    "vit_32",
+    "swin",
+    "mixed_attention_32",
+    "levit",
+)
 
 
 def variants() -> Iterator[BlockSpec]:
@@ -62,7 +74,11 @@ def torch_block(spec: BlockSpec, model: onnx.ModelProto) -> Block:
     with torch.no_grad():
         for op in spec.ops:
             if isinstance(op, Attention) and op.grid:
-                fill_bias(modules[op.role].weight, next(nodes)[0], op.grid)
+                fill_bias(modules[op.role].weight, next(nodes)[0], op.grid.offsets)
+            elif isinstance(op, OffsetAttention):
+                fill_bias(modules[op.role].weight, next(nodes)[0], op.offsets)
+            elif isinstance(op, BatchNorm):
+                fill_norm(modules[op.role].norm, *(next(nodes)[0].flatten() for _ in range(2)))
             elif isinstance(op, WEIGHTED) and op.role:
                 fill(modules[op.role], next(nodes), generator)
     assert next(nodes, None) is None
@@ -90,10 +106,16 @@ def constants_of_layers(
             yield own
 
 
-def fill_bias(table: torch.Tensor, bias: torch.Tensor, grid: Grid) -> None:
+def fill_bias(table: torch.Tensor, bias: torch.Tensor, offsets: list[list[int]]) -> None:
     """The table of the bias between all pairs of pixels; the first window has no mask."""
     bias = bias[0] if bias.ndim == 4 else bias
-    table.flatten(1)[:, torch.tensor(grid.offsets).flatten()] = bias.flatten(1)
+    table.flatten(1)[:, torch.tensor(offsets).flatten()] = bias.flatten(1)
+
+
+def fill_norm(norm: BatchNorm2d, factors: torch.Tensor, summands: torch.Tensor) -> None:
+    """Statistics that are zero and one: the norm is its factors and summands, but for its epsilon."""
+    norm.weight.copy_(factors * (1 + norm.eps) ** 0.5)
+    norm.bias.copy_(summands)
 
 
 def fill(module: torch.nn.Module, values: list[torch.Tensor], generator: torch.Generator) -> None:
@@ -112,7 +134,7 @@ def fill(module: torch.nn.Module, values: list[torch.Tensor], generator: torch.G
         norm.weight.copy_(0.5 + torch.rand(size, generator=generator))
         factor = norm.weight / (norm.running_var + norm.eps).sqrt()
         norm.bias.copy_(bias[0] + norm.running_mean * factor)
-        weight, bias = weight / factor[:, None, None, None], []
+        weight, bias = weight / factor.reshape(-1, *(1,) * (weight.ndim - 1)), []
     module.weight.copy_(weight)
     if bias:
         module.bias.copy_(bias[0])
