@@ -67,6 +67,8 @@ def fold_norms(model: StaticNetwork) -> StaticNetwork:
             factors = norm.weight / (norm.running_var + norm.eps).sqrt()
             norm.bias = nn.Parameter(norm.bias - norm.running_mean * factors)
             norm.weight = nn.Parameter(factors)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
         elif isinstance(module, ConvNorm):
             conv, module.norm = module.conv, None
             conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)

@@ -33,7 +33,7 @@ class TorchGraph:
         halves = {"fp16": library.float16, "bf16": library.bfloat16}
         self._dtype = halves.get(device["precision"], library.float32)
         self._shapes = [[size or device["batch"] for size in shape] for shape in graph.inputs.values()]
-        self._constants = [self.tensor(value) for value in graph.constants.values()]
+        self._constants = [self._constant(value) for value in graph.constants.values()]
         names = [*graph.inputs, *graph.constants]
         self.steps: list[tuple[Step, list[int]]] = []
         for node in with_attention(with_silu(graph.nodes), graph):
@@ -54,6 +54,11 @@ class TorchGraph:
             return self.library.tensor(value)
         tensor = self.library.tensor(value.astype(np.float32)).to(self._place, self._dtype)
         return tensor.contiguous(memory_format=self._layout) if self._layout and tensor.ndim == 4 else tensor
+
+    def _constant(self, value: np.ndarray[Any, Any]) -> Any:
+        """``tensor``; what is float32 in a model of half precision stays so."""
+        exact = self._dtype == self.library.float16 and value.dtype == np.float32
+        return self.library.tensor(value).to(self._place) if exact else self.tensor(value)
 
     def inputs(self) -> list[Any]:
         """Random inputs."""
@@ -124,6 +129,12 @@ def _slice(_: Any, node: Node, values: Any) -> Step:
     return lambda x, *_: x[tuple(cuts.get(axis, slice(None)) for axis in range(x.ndim))]
 
 
+def _cast(_: Any, node: Node, __: Any) -> Step:
+    types = {1: "float", 10: "half"}  # onnx.TensorProto
+    name = types[int(node.attributes["to"])]
+    return lambda x: getattr(x, name)()
+
+
 def _pad(functional: Any, node: Node, values: Any) -> Step:
     pads = [int(size) for size in values[node.inputs[1]]]
     rank = len(pads) // 2
@@ -188,6 +199,7 @@ _KINDS: dict[str, Callable[[Any, Node, Any], Step]] = {
     "Clip": _clip,
     "Concat": _concat,
     "Conv": _conv,
+    "Cast": _cast,
     "CumSum": _cumulated,
     "Div": lambda _, __, ___: lambda x, y: x / y,
     "Exp": lambda _, __, ___: lambda x: x.exp(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nas.nn.layers import Scale
+from nas.nn.layers import Linear, Scale
 from nas.nn.token_layers import Table
 
 TABLES = ("class_token", "pos_embedding", "relative_position_bias_table")
@@ -21,6 +21,8 @@ def randomise(network: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.01, 1.5)
+        if isinstance(module, Linear) and module.norm is not None:
+            module.norm.running_var.uniform_(0.5, 1.5)  # else single channels decide who attends to whom
         if isinstance(module, nn.Linear) and not module.weight.any():  # ViT's classifier
             module.weight.normal_(0, 0.05)
         for name, parameter in module.named_parameters(recurse=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from randomising import randomise, tame
 
 from nas.deploy.onnx import export_onnx
 from nas.deploy.parity import measure_parity
-from nas.nn import Supernet
+from nas.nn import StaticNetwork, Supernet
 from nas.resources import shipped
 from nas.space import Architecture, SearchSpace
 from nas.training.data import Normalization
@@ -30,7 +31,15 @@ def export_and_compare(supernet: Supernet, arch: Architecture, folder: Path) -> 
     assert (outputs[0] - outputs[1]).abs().max() > 1e-3 * outputs.abs().max()
     norm = Normalization(mean=(0.5,) * 3, std=(0.25,) * 3)
     path = export_onnx(static, folder / "network.onnx", classes=[str(i) for i in range(5)], normalize=norm)
-    assert measure_parity(static, path, images).largest_relative_error < 1e-4
+    limit = max(1e-4, 10 * rounding(static, images))
+    assert limit < 2e-3
+    assert measure_parity(static, path, images).largest_relative_error < limit
+
+
+def rounding(static: StaticNetwork, images: torch.Tensor) -> float:
+    """How far PyTorch itself is from exact outputs: with random weights, attention amplifies rounding."""
+    exact = copy.deepcopy(static).double()(images.double()).detach()
+    return float((static(images).detach() - exact).abs().max() / exact.abs().max())
 
 
 @pytest.mark.parametrize(

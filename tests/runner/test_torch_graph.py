@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 
 from nas.blocks import Rounding, Shape, make_settings
 from nas.latency.kit.graphs import chain_model, network_model
-from nas.latency.kit.precision import to_half
+from nas.latency.kit.half import to_half
 from nas.network import reference_network
 from nas.runner.errors import RunnerError
 from nas.runner.onnx_file import read_onnx
@@ -69,8 +69,9 @@ def test_torch_computes_the_same(name, channels_last, tmp_path):
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
-def test_weights_and_images_have_the_precision(precision, dtype, tmp_path):
-    model = sampled("tiny_32")
+@pytest.mark.parametrize("space", ["tiny_32", "mixed_attention_32"])
+def test_weights_and_images_have_the_precision(space, precision, dtype, tmp_path):
+    model = sampled(space)
     path = saved(to_half(model) if precision == "fp16" else model, tmp_path)
     graph = torch_graph(path, precision=precision)
     assert graph.inputs()[0].dtype == dtype

@@ -21,6 +21,8 @@ from nas.blocks.ops import INPUT
 
 OPSET = 20
 IR_VERSION = 10
+_EXACT = "_float32"
+_MOVING = frozenset({"Concat", "Pad", "Reshape", "Slice", "Transpose"})
 _PATTERN = 4093  # prime, so that rows differ; 16 KB, so that a zipped kit stays small
 
 
@@ -65,15 +67,29 @@ class GraphWriter:
         self._weights: list[onnx.TensorProto] = []
         self._layouts: dict[str, Layout] = {}
         self._converted: dict[tuple[str, Layout], str] = {}
+        self._exact: set[str] = set()
 
-    def node(self, kind: str, *inputs: str, layout: Layout | None = None, **attributes: Any) -> str:
+    def node(
+        self, kind: str, *inputs: str, layout: Layout | None = None, exact: bool = False, **attributes: Any
+    ) -> str:
         """Appends a node with one output, in the layout of its first input unless another one is given.
+
+        Args:
+            kind: The operator.
+            inputs: Names of its inputs.
+            layout: The output's layout.
+            exact: Whether it computes in float32 in a file of half precision, too. Operators that only move
+                values keep the precision of their input.
+            attributes: The operator's attributes.
 
         Returns:
             The output's name.
         """
         name = f"v{len(self._nodes)}"
-        self._nodes.append(helper.make_node(kind, list(inputs), [name], name=f"{kind}_{name}", **attributes))
+        if exact or (kind in _MOVING and inputs[0] in self._exact):
+            self._exact.add(name)
+        full_name = f"{kind}_{name}{_EXACT if name in self._exact else ''}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], name=full_name, **attributes))
         self._layouts[name] = layout or self.layout(inputs[0])
         return name
 
@@ -185,6 +201,11 @@ def _rename(nodes: list[onnx.NodeProto], old: str, new: str) -> None:
             for i, name in enumerate(names):
                 if name == old:
                     names[i] = new
+
+
+def is_exact(node: onnx.NodeProto) -> bool:
+    """Whether a node computes in float32 in a file of half precision."""
+    return node.name.endswith(_EXACT)
 
 
 @functools.singledispatch

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from nas.errors import UserError
 from nas.hardware import Device
+from nas.latency.kit.half import to_half
 from nas.latency.kit.operators import optimised_operators
 from nas.quantization import assumed_ranges, insert_pairs, scheme_of
 from nas.runner.errors import RunnerError
 from nas.runner.runtimes import check_precision, runtimes
-
-_FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 
 def require_precision(device: Device) -> None:
@@ -50,19 +47,6 @@ def in_precision(model: onnx.ModelProto, *, device: Device) -> onnx.ModelProto:
             "measure in fp32, or leave these blocks out of the space"
         )
     return quantised
-
-
-def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy with weights, inputs and outputs in FP16."""
-    half = onnx.ModelProto()
-    half.CopyFrom(model)
-    for item in half.graph.initializer:
-        if item.data_type == _FLOAT:
-            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), item.name))
-    for value in (*half.graph.input, *half.graph.output, *half.graph.value_info):
-        if value.type.tensor_type.elem_type == _FLOAT:
-            value.type.tensor_type.elem_type = _HALF
-    return half
 
 
 def float_convolutions(model: onnx.ModelProto) -> list[str]:

@@ -1,6 +1,7 @@
 """The ONNX form of the selective scan, as ``nas.nn.scan_layers`` computes it: matrix products of chunks.
 
-Values are (N, directions, chunks, groups of heads, chunk, channels). A reversal is a ``Slice`` with step -1.
+Step sizes and logarithms of decays are sums over many pixels: their nodes are exact in half precision. Values
+are (N, directions, chunks, groups of heads, chunk, channels). A reversal is a ``Slice`` with step -1.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class _Scan:
         """Appends the scan of (N, H, W, C) values; returns its output, of the same form."""
         op, writer = self._op, self._writer
         rate, shift, skip = (writer.draw(op.heads, fan_in=200) for _ in range(3))
-        steps = self._node("Softplus", self._node("Add", step, writer.constant(shift)))
+        steps = self._exact("Softplus", self._exact("Add", step, writer.constant(shift)))
         steps = self._chunks(self._split(steps, 1), 1, groups=self._groups)
         values = self._chunks(self._split(value, op.head_dim), op.head_dim, groups=self._groups)
         sources, readers = (
@@ -49,8 +50,8 @@ class _Scan:
         """The recurrence; ``sources`` are (…, states, chunk), the others (…, chunk, size)."""
         op, writer = self._op, self._writer
         rates = -np.exp(rate).reshape(-1, op.directions).T[None, :, None, :, None, None]
-        total = self._node(
-            "CumSum", self._node("Mul", steps, writer.constant(rates)), self._numbers(4, rank=0)
+        total = self._exact(
+            "CumSum", self._exact("Mul", steps, writer.constant(rates)), self._numbers(4, rank=0)
         )
         decay = self._decay(total, self._turned(total), op.chunk, diagonal=1)
         weights = self._node("Mul", self._node("MatMul", readers, sources), decay)
@@ -58,18 +59,18 @@ class _Scan:
         if op.chunks == 1:
             return y
         last = self._slice(total, 4, op.chunk - 1, op.chunk)
-        left = self._node("Mul", self._node("Exp", self._node("Sub", last, total)), steps)
+        left = self._exact("Mul", self._exact("Exp", self._exact("Sub", last, total)), steps)
         states = self._node("MatMul", sources, self._node("Mul", values, left))
         before = self._node("MatMul", readers, self._carried(states, last))
-        return self._node("Add", y, self._node("Mul", before, self._node("Exp", total)))
+        return self._node("Add", y, self._node("Mul", before, self._exact("Exp", total)))
 
     def _carried(self, states: str, last: str) -> str:
         """The state before each chunk, from what each adds, (N, D, chunks, groups, states, channels)."""
         op, groups = self._op, self._groups
         lasts = self._transpose(self._reshape(last, op.directions, op.chunks, groups, 1), 0, 1, 3, 2, 4)
-        sums = self._node("CumSum", lasts, self._numbers(3, rank=0))
+        sums = self._exact("CumSum", lasts, self._numbers(3, rank=0))
         turned = self._transpose(sums, 0, 1, 2, 4, 3)
-        carry = self._decay(self._node("Sub", sums, lasts), turned, op.chunks, diagonal=0)
+        carry = self._decay(self._exact("Sub", sums, lasts), turned, op.chunks, diagonal=0)
         flat = self._reshape(
             self._transpose(states, 0, 1, 3, 2, 4, 5),
             op.directions,
@@ -84,10 +85,10 @@ class _Scan:
     def _decay(self, after: str, before: str, size: int, *, diagonal: int) -> str:
         """exp(after_i - before_j) below the diagonal; neither triangle overflows."""
         far = np.triu(np.full((size, size), _FAR, np.float32), diagonal)
-        gaps = self._node(
-            "Min", self._node("Sub", after, before), self._writer.constant(np.array(0, np.float32))
+        gaps = self._exact(
+            "Min", self._exact("Sub", after, before), self._writer.constant(np.array(0, np.float32))
         )
-        return self._node("Exp", self._node("Add", gaps, self._writer.constant(far)))
+        return self._exact("Exp", self._exact("Add", gaps, self._writer.constant(far)))
 
     def _split(self, x: str, size: int) -> str:
         """(N, H, W, heads · size) as (N, D, L, groups, size), backward heads reversed."""
@@ -132,6 +133,9 @@ class _Scan:
 
     def _numbers(self, *values: int, rank: int = 1) -> str:
         return self._writer.constant(np.array(values, np.int64).reshape([-1] * rank))
+
+    def _exact(self, kind: str, *inputs: str) -> str:
+        return self._writer.node(kind, *inputs, exact=True)
 
     def _node(self, kind: str, *inputs: str, **attributes: int | list[int]) -> str:
         return self._writer.node(kind, *inputs, **attributes)  # type: ignore[arg-type]

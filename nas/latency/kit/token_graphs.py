@@ -6,6 +6,7 @@ on the queries, before the product: TensorRT fuses no other form (TensorRT docum
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -155,18 +156,21 @@ def _first(op: First, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
 
 @write_op.register
 def _linear_attention(op: LinearAttention, writer: GraphWriter, inputs: tuple[str, ...]) -> str:
-    """On images: the heads are groups of channels, so that no map is transposed."""
-    shape = op.in_shape
+    """On images: the heads are groups of channels, so that no map is transposed.
+
+    Sums over all pixels overflow in half precision.
+    """
+    shape, exact = op.in_shape, functools.partial(writer.node, exact=True)
     query, key, value = (
         writer.reshape(writer.image(x, shape), op.heads, op.head_dim, shape.pixels) for x in inputs
     )
-    query, key = writer.node("Relu", query), writer.node("Relu", key)
+    query, key = exact("Relu", query), exact("Relu", key)
     swapped = [0, 1, 3, 2]
-    products = writer.node("MatMul", value, writer.node("Transpose", key, perm=swapped))
-    total = writer.node("ReduceSum", key, writer.constant(np.array([3], np.int64)), keepdims=1)
-    total = writer.node("MatMul", writer.node("Transpose", total, perm=swapped), query)
-    total = writer.node("Add", total, writer.constant(np.array(EPSILON, np.float32)))
-    y = writer.node("Div", writer.node("MatMul", products, query), total)
+    products = exact("MatMul", value, exact("Transpose", key, perm=swapped))
+    total = exact("ReduceSum", key, writer.constant(np.array([3], np.int64)), keepdims=1)
+    total = exact("MatMul", exact("Transpose", total, perm=swapped), query)
+    total = exact("Add", total, writer.constant(np.array(EPSILON, np.float32)))
+    y = exact("Div", exact("MatMul", products, query), total)
     return writer.reshape(y, shape.channels, shape.height, shape.width)
 
 
