@@ -2,7 +2,8 @@
 
     python -m tools.screenshots runs/quickstart docs/pictures
 
-It writes ``report.png`` (the plane of the search, with a candidate beside the winner) and ``explorer.png``.
+It writes ``report.png`` (the plane of the search, with a candidate beside the winner), ``explorer.png`` and
+``architectures.png`` (see ``tools.architectures``, which needs neither a run nor a browser).
 It needs Debian's ``chromium`` and ``chromium-driver``, and the development extra.
 """
 
@@ -22,6 +23,7 @@ import yaml
 from nas.cli.__main__ import main as nas
 from nas.errors import UserError
 from nas.report import report
+from tools.architectures import write_architectures
 
 WIDTH, SCALE, COLOURS = 1100, 1.5, 128
 
@@ -56,7 +58,7 @@ def screenshots(run_dir: Path, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         _write(folder / name, picture)
-    return [folder / name for name in pictures]
+    return [*(folder / name for name in pictures), write_architectures(folder)]
 
 
 @contextmanager

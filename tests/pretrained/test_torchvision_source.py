@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def read(path: Path) -> NetworkStart:
 
 
 def check(name: str, folder: Path, *, suffix: str = ".pth") -> None:
-    module, images = source(name)
+    fixed = name.startswith(("vit_", "swin_"))  # their tables and windows belong to one resolution
+    module, images = source(name, side=224 if fixed else 64)
     path = folder / f"mine{suffix}"
     if suffix == ".pth":
         torch.save(module.state_dict(), path)
@@ -62,13 +64,15 @@ def check(name: str, folder: Path, *, suffix: str = ".pth") -> None:
         ("mnasnet0_5", ".safetensors"),
         ("resnet18", ".pth"),
         ("mobilenet_v2", ".safetensors"),
+        ("swin_t", ".pth"),
+        ("vit_b_32", ".safetensors"),
     ],
 )
 def test_outputs_equal_torchvision(name: str, suffix: str, tmp_path: Path) -> None:
     check(name, tmp_path, suffix=suffix)
 
 
-SMALL = ("mobilenet_v3_small", "mnasnet0_5", "resnet18", "mobilenet_v2")
+SMALL = ("mobilenet_v3_small", "mnasnet0_5", "resnet18", "mobilenet_v2", "swin_t", "vit_b_32")
 
 
 @pytest.mark.long  # 23 networks of up to 200 million weights
@@ -89,6 +93,26 @@ def test_a_supernet_starts_from_a_file(tmp_path: Path) -> None:
         expected = module.double()(images)
         outputs = supernet.double()(images, space.network(space.largest(), classes=5))
     assert distance(outputs, expected) < 1e-9
+
+
+def test_a_supernet_of_windows_starts_from_a_file(tmp_path: Path) -> None:
+    module, images = source("swin_t", side=224)
+    torch.save(module.state_dict(), tmp_path / "mine.pth")
+    start, space = read(tmp_path / "mine.pth"), SearchSpace.load("swin")
+    with pytest.raises(
+        UserError, match=r"does not hold swin_t: .*window is 7; the space's largest network has"
+    ):
+        start.check(space)
+    stages = []
+    for stage in space.stages:
+        per_block = {name: choices for name, choices in stage.per_block.items() if name != "window"}
+        stages.append(replace(stage, shared={**stage.shared, "window": (7,)}, per_block=per_block))
+    space = replace(space, stages=tuple(stages))
+    supernet = Supernet(space, classes=5).eval()
+    assert start.apply(supernet, classes=CLASSES).classifier
+    network = space.network(space.largest(), classes=5)
+    with torch.no_grad():
+        assert distance(supernet(images[:2], network), module(images[:2])) < 1e-5
 
 
 def test_batch_norm_has_the_epsilon_of_the_source(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def test_they_show_the_report_and_the_explorer(run_dir: Path, tmp_path: Path) ->
             assert image.width == WIDTH * SCALE
             assert image.height > 600
             assert np.asarray(image.convert("L")).std() > 5  # something is drawn
+    assert (tmp_path / "pictures" / "architectures.png").is_file()
 
 
 def test_without_its_two_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,8 @@ _FAMILIES = (
     ("mobilenet_v2 efficientnet", "features.0.0.weight", "classifier.1"),
     ("convnext", "features.0.0.weight", "classifier.2"),
     ("mobilenet_v3", "features.0.0.weight", "classifier.3"),
+    ("vit_", "conv_proj.weight", "heads.head"),
+    ("swin_", "features.0.0.weight", "head"),
 )
 """How names begin, and the first weight and the classifier, by which a file is recognised."""
 
