@@ -173,7 +173,10 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict):
+        return None
+    parts = [record.get(name, {}) for name in ("settings", "inputs", "outputs")]
+    return record if all(isinstance(part, dict) for part in parts) else None
 
 
 def _is_complete(step: Step, folder: Path, wanted: dict[str, Any]) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, final
+
+from torch import Tensor
 
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, Supernet
@@ -134,13 +136,16 @@ class Start(ABC):
         """Raises a ``UserError`` that names the first difference if a space's supernet cannot take them."""
 
     @abstractmethod
-    def apply(self, supernet: Supernet, *, classes: Sequence[str]) -> Inherited:
+    def apply(
+        self, supernet: Supernet, *, classes: Sequence[str], images: Iterable[Tensor] = ()
+    ) -> Inherited:
         """Copies the weights into a supernet.
 
         Args:
             supernet: A supernet with fresh weights. It is not changed if an error is raised.
             classes: The classes that it will be trained for. The classifier is inherited only if they are
                 those of the source.
+            images: Batches (N, C, H, W), normalised, for which the channels of a single network are sorted.
 
         Raises:
             UserError: If the supernet cannot take the weights.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
+
+from torch import Tensor
 
 from nas.network import NetworkSpec
 from nas.nn import StaticNetwork, Supernet
@@ -40,11 +42,13 @@ class NetworkStart(Start):
     def check(self, space: SearchSpace) -> None:
         check_holds(space, self.pretrained.network, name=self.origin.name)
 
-    def apply(self, supernet: Supernet, *, classes: Sequence[str]) -> Inherited:
+    def apply(
+        self, supernet: Supernet, *, classes: Sequence[str], images: Iterable[Tensor] = ()
+    ) -> Inherited:
         self.check(supernet.space)
         model = copy.deepcopy(self.pretrained.model)
         convert_input(model, supernet.input_channels)
-        sort_channels(model)
+        sort_channels(model, images)
         is_same = self.has(classes)
         taken = take_network(supernet, model, classifier=is_same)
         return Inherited(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
@@ -94,7 +94,9 @@ class SupernetStart(Start):
             )
 
     @torch.no_grad()
-    def apply(self, supernet: Supernet, *, classes: Sequence[str]) -> Inherited:
+    def apply(
+        self, supernet: Supernet, *, classes: Sequence[str], images: Iterable[Tensor] = ()
+    ) -> Inherited:
         self.check(supernet.space)
         is_same = same_classes(self.classes, classes)
         state = supernet.state_dict()

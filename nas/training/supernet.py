@@ -18,7 +18,7 @@ from nas.space import SearchSpace
 from nas.training.checkpoint import FOLDER as CHECKPOINTS
 from nas.training.checkpoint import CheckpointPlan, Checkpoints
 from nas.training.data import Normalization
-from nas.training.evaluation import SubnetEvaluator
+from nas.training.evaluation import SubnetEvaluator, drawn
 from nas.training.history_csv import write_csv
 from nas.training.loop import Progress, Task, fit
 from nas.training.optimization import ALL_NEW, Batch, Hyperparameters, Tuning
@@ -30,6 +30,9 @@ from nas.training.weights import load_weights, save_weights
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.csv"
 SUMMARY = "supernet.json"
+
+SORTING_IMAGES = 128
+"""Training images for which the channels of a pretrained network are sorted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +139,11 @@ def begun(
     )
     if recipe.hyper.zero_init_residual:
         zero_residual_scales(supernet)
-    return supernet, None if start is None else start.apply(supernet, classes=data.splits.classes)
+    if start is None:
+        return supernet, None
+    chosen = drawn(data.splits.train, count=SORTING_IMAGES, seed=seed)
+    images = (x.cpu() for x, _ in data.plain(chosen, resolution=min(space.resolutions)))
+    return supernet, start.apply(supernet, classes=data.splits.classes, images=images)
 
 
 def take_over(space: SearchSpace, *, start: Start, folder: Path) -> None:

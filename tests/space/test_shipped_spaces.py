@@ -30,6 +30,7 @@ EXPECTED = {
     *(
         "efficientnet",
         "efficientnet_lite",
+        "efficientnet_lite_near",
         "mobilenet_v4",
         "resnet50",
         "convnext",

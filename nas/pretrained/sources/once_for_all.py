@@ -7,7 +7,7 @@ of a block may be called ``mobile_inverted_conv``. A kernel transform is applied
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -96,7 +96,9 @@ class OnceForAllStart(Start):
         raise UserError(f"{self.file.path} holds no supernet of {space.name}: {difference}; {remedy}")
 
     @torch.no_grad()
-    def apply(self, supernet: Supernet, *, classes: Sequence[str]) -> Inherited:
+    def apply(
+        self, supernet: Supernet, *, classes: Sequence[str], images: Iterable[Tensor] = ()
+    ) -> Inherited:
         self.check(supernet.space)
         is_same = imagenet.same_classes(self.classes, classes)
         values = dict(self._values(supernet, classifier=is_same))

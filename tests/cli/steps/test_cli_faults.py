@@ -126,6 +126,19 @@ def test_files_that_the_run_has_not_written(finished: Run, has_record: bool) -> 
     )
 
 
+@pytest.mark.parametrize("damage", ["", "{", '{"outputs": 3}'])
+def test_a_damaged_record_is_named(finished: Run, damage: str) -> None:
+    folder = copy(finished, f"damaged_record_{len(damage)}")
+    before = sorted(path.name for path in (folder / "deploy").iterdir())
+    (folder / "deploy" / "step.json").write_text(damage)
+    code, _, err = export(finished, folder)
+    assert code == 2
+    assert re.search(
+        r"deploy/step\.json is damaged, so .* move the folder elsewhere and export again$", err.strip()
+    )
+    assert sorted(path.name for path in (folder / "deploy").iterdir()) == before
+
+
 def test_files_of_another_run_are_replaced_as_a_whole(finished: Run) -> None:
     folder = copy(finished, "other")
     record = folder / "deploy" / "step.json"

@@ -32,9 +32,16 @@ def check_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         return
-    ours = {Path(name).parts[0] for name in _recorded(folder / RECORD)}
+    record = folder / RECORD
+    recorded = _recorded(record) if record.is_file() else []
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    ours = {Path(name).parts[0] for name in recorded or []}
     if foreign := [name for name in names if name not in ours and name not in _UNRECORDED]:
+        if recorded is None:
+            raise UserError(
+                f"{record} is damaged, so it is not known which files in {folder} are this run's; move the "
+                "folder elsewhere and export again"
+            )
         shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
         raise UserError(
             f"{folder} holds {shown}, which no export of this run has written; move it to another folder, or "
@@ -42,13 +49,13 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _recorded(path: Path) -> list[str]:
-    """Returns the files that a step's record lists; none if it is missing or damaged."""
+def _recorded(path: Path) -> list[str] | None:
+    """Returns the files that a step's record lists; ``None`` if it is damaged."""
     try:
         value: dict[str, Any] = read_json(path)
         return list(value["outputs"])
     except (UserError, KeyError, TypeError):
-        return []
+        return None
 
 
 def cannot_measure(context: Context) -> str:
