@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 if TYPE_CHECKING:
     from nas.quantization import Scheme
@@ -24,6 +25,11 @@ _FUNCTIONS = {
 }
 """The PyTorch functions of the ONNX operations, without weights, that a scheme may quantise."""
 
+_QUANTISING = frozenset({torch.conv2d, F.avg_pool2d})
+"""Functions that quantise what they read, whatever gave it."""
+
+_PRODUCTS = frozenset({F.scaled_dot_product_attention, Tensor.matmul, Tensor.__matmul__, torch.matmul})
+
 _SMALLEST = 1e-6
 
 
@@ -32,9 +38,11 @@ class Rounded(TorchFunctionMode):
     """While it is entered, operations round what an INT8 file rounds, and gradients ignore the rounding.
 
     Activations have one scale per tensor, from the range of the batch: a range of its own would be one more
-    state to save. All sums are rounded, also those of a transformer, which its INT8 file keeps in float.
-    Weights have one scale per output channel. BatchNorm multiplies whole output channels, so that weights
-    round alike before it and after it is folded into them.
+    state to save. Weights have one scale per output channel. BatchNorm multiplies whole output channels, so
+    that weights round alike before it and after it is folded into them.
+
+    As in the file, what follows a matrix product of pixels stays float until a convolution or a pool, and so
+    does a sum with a table: these are the sums, gates and means of transformers.
 
     Args:
         scheme: What is rounded, and how.
@@ -44,6 +52,7 @@ class Rounded(TorchFunctionMode):
         super().__init__()
         self._scheme = scheme
         self._others = frozenset(each for kind in scheme.kinds for each in _FUNCTIONS.get(kind, ()))
+        self._float = WeakIdKeyDictionary()
 
     def __torch_function__(
         self,
@@ -52,12 +61,28 @@ class Rounded(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        follows = func in _PRODUCTS or any(value in self._float for value in tensors)
         if func in _WEIGHTED:
-            x, weight, *rest = args
-            args = (self.activation(x), self.weight(weight), *rest)
-        elif func in self._others:
-            args = tuple(self.activation(value) if _is_map(value) else value for value in args)
-        return func(*args, **(kwargs or {}))
+            result = self._product(func, *args, **(kwargs or {}))
+            follows = _is_pixelwise(func, args[0])
+        else:
+            if func in self._others and not follows and not _adds_table(func, tensors):
+                args = tuple(self.activation(value) if _is_map(value) else value for value in args)
+            result = func(*args, **(kwargs or {}))
+        if follows and func not in _QUANTISING and isinstance(result, Tensor):
+            self._float[result] = True
+        return result
+
+    def _product(
+        self, func: Callable[..., Any], x: Tensor, weight: Tensor, bias: Tensor | None = None, **options: Any
+    ) -> Any:
+        """A convolution or a matrix product; a file rounds the product of pixels before it adds the bias."""
+        x, weight = self.activation(x), self.weight(weight)
+        if _is_pixelwise(func, x) and self._scheme.outputs:
+            result = self.activation(F.linear(x, weight))
+            return result if bias is None else result + bias
+        return func(x, weight, bias, **options)
 
     def activation(self, x: Tensor) -> Tensor:
         """Rounds activations of any shape to 8 bits."""
@@ -78,6 +103,16 @@ class Rounded(TorchFunctionMode):
         zero = torch.zeros_like(scale, dtype=torch.int32)
         rounded = torch.fake_quantize_per_channel_affine(weight.float(), scale, zero, 0, -limit, limit)
         return rounded.to(weight.dtype)
+
+
+def _is_pixelwise(func: Callable[..., Any], x: Tensor) -> bool:
+    """Whether a function is a matrix product of many pixels: ``MatMul`` in a file, not ``Gemm``."""
+    return func is F.linear and x.dim() > 2
+
+
+def _adds_table(func: Callable[..., Any], tensors: Sequence[Tensor]) -> bool:
+    """Whether a function adds a learned table, such as that of positions."""
+    return func in _FUNCTIONS["Add"] and any(isinstance(value, nn.Parameter) for value in tensors)
 
 
 def _is_map(value: object) -> bool:

@@ -52,6 +52,44 @@ def test_the_rounding_adds_as_much_noise_as_that_of_the_file(name: str, target: 
     assert noise_db(plain, rounded) == pytest.approx(noise_db(plain, file), abs=3.5)
 
 
+@pytest.mark.parametrize("target", ["x86", "tensorrt"])
+@pytest.mark.parametrize(
+    ("name", "resolution", "width"),
+    [("deit_tiny", 32, 0.5), ("swin_t", 56, 0.25), ("efficientvit_b0", 32, 1.0), ("mambaout_femto", 32, 0.5)],
+)
+@torch.no_grad()
+def test_what_follows_a_product_of_pixels_stays_float_as_in_the_file(
+    name: str, resolution: int, width: float, target: str
+) -> None:
+    torch.manual_seed(0)
+    model = StaticNetwork(reference_network(name, resolution=resolution, width=width, classes=10))
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            parameter.mul_(3)  # fresh weights are so small that images hardly differ
+    for _ in range(8):
+        model(torch.randn(32, 3, resolution, resolution))  # BatchNorm statistics
+    model.eval()
+    images = torch.randn(32, 3, resolution, resolution)
+    plain = model(images)
+    with Rounded(SCHEMES[target]):
+        rounded = model(images)
+    file = int8_file(model, images, target=target)
+    assert noise_db(plain, rounded) == pytest.approx(noise_db(plain, file), abs=3)
+
+
+def test_only_sums_of_convolutions_are_rounded() -> None:
+    x, weight, kernel = torch.randn(2, 5, 3, 8), torch.randn(8, 8), torch.randn(5, 5, 1, 1)
+    table = torch.nn.Parameter(torch.randn(5, 3, 8))
+    with Rounded(X86):
+        product = torch.nn.functional.linear(x, weight)
+        after_product, with_table = product.relu() + x, x + table
+        convolved = torch.conv2d(product, kernel)
+        after_convolution = convolved + x
+    assert torch.equal(after_product, product.relu() + x)
+    assert torch.equal(with_table, x + table)
+    assert not torch.equal(after_convolution, convolved + x)
+
+
 @torch.no_grad()
 def test_rounded_values_lie_on_their_grid() -> None:
     rounding = Rounded(X86)
