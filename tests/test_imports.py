@@ -91,15 +91,19 @@ ROOMS: dict[str, set[str]] = {
     "provenance": GROUND | {"hardware"},
     "pipeline": GROUND | {"provenance"},
     # The command line: what is shown, several processes, Hydra, the steps, the commands.
-    "cli.screen": GROUND | {"runner", "training"},
+    "cli.screen": GROUND,
+    "cli.bars": GROUND | {"runner", "training", "cli.screen"},
     "cli.processes": GROUND | {"pipeline", "training", "cli.screen"},
     "cli.hydra": GROUND | LIBRARY | {"config", "cli.screen", "cli.processes"},
-    "cli.steps": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra"},
-    "cli.commands": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps"},
+    "cli.steps": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.bars", "cli.processes", "cli.hydra"},
+    "cli.commands": GROUND
+    | LIBRARY
+    | SUPPORT
+    | {"cli.screen", "cli.bars", "cli.processes", "cli.hydra", "cli.steps"},
     "cli": GROUND
     | LIBRARY
     | SUPPORT
-    | {"cli.screen", "cli.processes", "cli.hydra", "cli.steps", "cli.commands"},
+    | {"cli.screen", "cli.bars", "cli.processes", "cli.hydra", "cli.steps", "cli.commands"},
 }
 """Which rooms each room may import, at module level or later. ``version`` is ``nas/__init__.py``.
 

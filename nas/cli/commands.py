@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nas import resources
+from nas.cli.bars import stages
 from nas.cli.hydra.command import Command, Job
 from nas.cli.processes import place, together
 from nas.cli.screen import CONSOLE, say
@@ -182,19 +183,27 @@ def run(config: Config, job: Job) -> None:
     parts = [_supernet, _table, _search, _scale]
     with ExitStack() as tracked:
         with _context(config, job, [*parts, _finish, _export], tracked=tracked) as context:
-            for part in parts:
-                if part is not _table or _table.is_made(context):
+            parts = [part for part in parts if part is not _table or _table.is_made(context)]
+            steps = {part.__name__.rpartition(".")[2]: part for part in parts}
+            with stages([*steps, *_SHIPPING]) as begin:
+                for name, part in steps.items():
+                    begin(name)
                     context.execute(part.step(context))
-            _ship(context)
+                _ship(context, begin)
         report(config, job)
         context.tracker.page(job.run_dir / PAGE, name="report")
 
 
-def _ship(context: Context) -> None:
+_SHIPPING = ("finish", "export")
+
+
+def _ship(context: Context, begin: Callable[[str], None]) -> None:
     """Trains and exports the winner; if ``export.enforce`` refuses it, the candidates after it."""
     _budget.begin(context)
     while True:
+        begin("finish")
         context.execute(_finish.step(context))
+        begin("export")
         try:
             context.execute(_export.step(context))
         except _budget.MissedBudgetError as miss:

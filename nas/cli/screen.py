@@ -1,4 +1,4 @@
-"""The output of a command: lines and progress bars on the terminal, the same lines in the log.
+"""The output of a command: lines on the terminal, and the same lines in the log.
 
 Terminals and pipes may have any encoding, and pipes may be closed early.
 """
@@ -12,21 +12,13 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TextIO, final
+from typing import NoReturn, TextIO
 
-import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from nas.files import is_full
 from nas.masking import masked
-
-if TYPE_CHECKING:
-    from nas.runner.protocol import Progress as Measuring
-    from nas.training.loop import Progress
-
 
 USER_ERROR = 2
 READER_GONE = 141
@@ -46,8 +38,13 @@ CONSOLE = _Screen(highlight=False)
 def say(text: str) -> None:
     """Prints and logs a line; passwords in addresses are masked."""
     text = masked(text)
-    CONSOLE.print(text, markup=False, soft_wrap=True)
+    show(text)
     LOG.info(text)
+
+
+def show(text: str) -> None:
+    """Prints a line; on a terminal, it breaks between words."""
+    CONSOLE.print(text, markup=False, soft_wrap=not CONSOLE.is_terminal)
 
 
 def error(message: str, *, prefix: str = "error: ") -> None:
@@ -98,7 +95,7 @@ class _OnScreen(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith("nas.") and record.levelno >= logging.INFO:
             level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-            CONSOLE.print(f"{level}{masked(record.getMessage())}", markup=False, soft_wrap=True)
+            show(f"{level}{masked(record.getMessage())}")
 
 
 class _MaskingFormatter(logging.Formatter):
@@ -106,61 +103,6 @@ class _MaskingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
-
-
-@final
-@dataclass(frozen=True)
-class Bar:
-    """A visible progress bar."""
-
-    progress: rich.progress.Progress
-    task: TaskID
-
-    def start(self, total: int) -> None:
-        """Sets the number of steps."""
-        self.progress.update(self.task, total=total)
-
-    def step(self) -> None:
-        """Counts one step."""
-        self.progress.advance(self.task)
-
-    def show(self, done: int, total: int) -> None:
-        """Sets the completed and the total steps."""
-        self.progress.update(self.task, completed=done, total=total)
-
-    def follow(self, progress: Progress) -> None:
-        """Shows the progress and speed of a training."""
-        speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
-        self.progress.update(self.task, completed=progress.step, total=progress.steps, speed=speed)
-
-    def left(self, done: int, total: int, seconds: float) -> None:
-        """Sets the completed and total steps and an estimate of the remaining time."""
-        self.progress.update(self.task, completed=done, total=total, note=f"{seconds:.0f} s left")
-
-    def measured(self, now: Measuring) -> None:
-        """Shows the progress of a measurement and prints its note."""
-        if now.note:
-            say(now.note)
-        self.left(now.done, now.total, now.seconds_left)
-
-    def note(self, text: str) -> None:
-        """Shows a short text after the bar."""
-        self.progress.update(self.task, note=text)
-
-
-@contextmanager
-def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
-    """Shows a progress bar while the body runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[note]}"),
-    )
-    with rich.progress.Progress(*columns, console=CONSOLE) as bars:
-        yield Bar(bars, bars.add_task(what, total=total, note="", speed=""))
 
 
 @contextmanager

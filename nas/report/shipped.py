@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 from nas.deploy.attempts import Attempt, read_attempts
 from nas.deploy.manifest import MANIFEST, Artefact, read_manifest
 from nas.hardware import latency_unit
+from nas.report.grid import print_grid
 from nas.report.records import is_outdated
 from nas.report.table import ABSENT, ESTIMATED, milliseconds, shown_share, with_interval
 
@@ -116,24 +117,8 @@ def accuracy(artefact: Artefact) -> str:
 def print_shipped(run_dir: Path, console: Console) -> None:
     """Prints the tables that there are."""
     for table in tables(run_dir):
-        _print(table, console)
-
-
-def _print(table: Table, console: Console) -> None:
-    from rich import box
-    from rich.table import Table as Grid
-
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for number, (heading, unit) in enumerate(table.headings):
-        grid.add_column(_heading(heading, unit), justify="right" if number else "left")
-    for row in table.rows:
-        grid.add_row(*row)
-    console.print(table.title, style="italic", highlight=False)
-    console.print(grid)
-
-
-def _heading(text: str, unit: str) -> str:
-    return f"{text}\n{unit}" if unit else text
+        console.print(table.title, style="italic", highlight=False)
+        print_grid(table.headings, table.rows, console)
 
 
 def tables(run_dir: Path) -> Sequence[Table]:

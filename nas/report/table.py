@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas.hardware import latency_unit
+from nas.report.grid import print_grid, width_of
 from nas.report.results import Row
 from nas.statistics import Z95, wilson
 
@@ -186,36 +187,17 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     On a narrow console, intervals and marks move to a second line per network; on a narrower one, each
     network becomes a paragraph.
     """
-    whole = [tuple(f"{text}\n{unit}" if unit else text for text, unit in headings(rows)), *cells(rows)]
-    folded = [tuple(map(_folded, line)) for line in whole]
-    lines = next((lines for lines in (whole, folded) if _width(lines) <= console.width), None)
+    head, body, styles = headings(rows), cells(rows), [_style(row) for row in rows]
+    folded = [tuple(map(_folded, line)) for line in body]
     console.print("Final comparison", style="italic")
-    if lines is None:
-        _print_paragraphs(rows, console)
-    else:
-        _print_lines(rows, lines, console)
+    fits = width_of([_lines(head), *body]) <= console.width
+    print_grid(head, body if fits else folded, console, styles=styles)
     notes = " ".join(filter(None, [footnote(rows), balanced(rows)]))
     console.print(notes, style="dim italic", highlight=False)
 
 
-def _print_lines(rows: Sequence[Row], lines: Sequence[tuple[str, ...]], console: Console) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    head, *body = lines
-    for number, text in enumerate(head):
-        table.add_column(text, justify="right" if number else "left", no_wrap=True)
-    for row, line in zip(rows, body, strict=True):
-        table.add_row(*line, style=_style(row))
-    console.print(table)
-
-
-def _print_paragraphs(rows: Sequence[Row], console: Console) -> None:
-    for row, (name, *figures) in zip(rows, cells(rows), strict=True):
-        named = zip(headings(rows)[1:], figures, strict=True)
-        text = "; ".join(f"{heading} {figure} {unit}" for (heading, unit), figure in named)
-        console.print(f"{name}: {text}", style=_style(row), highlight=False)
+def _lines(head: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"{text}\n{unit}" for text, unit in head)
 
 
 _BREAKS = re.compile(r" (?=[(×±]|est|interval|batch |image)")
@@ -224,13 +206,6 @@ _BREAKS = re.compile(r" (?=[(×±]|est|interval|batch |image)")
 def _folded(cell: str) -> str:
     """Breaks a cell into lines: a width multiplier, an interval or a mark moves below."""
     return "\n".join(_BREAKS.sub("\n", line, count=1) for line in cell.split("\n"))
-
-
-def _width(lines: Sequence[tuple[str, ...]]) -> int:
-    """Returns the width of the lines in characters, with two between columns."""
-    columns = zip(*lines, strict=True)
-    widths = [max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
-    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _style(row: Row) -> str:

@@ -15,7 +15,8 @@ from nas.cli.screen import READER_GONE, USER_ERROR
 ROOT = Path(__file__).resolve().parents[2]
 PRINTS = r"""
 import sys
-from nas.cli.screen import error, progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import error, say
 from nas.cli.screen import standard_streams
 with standard_streams():
     say("5 \u00b5s for 3 \u00d7 3 \u2192 done")

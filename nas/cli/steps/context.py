@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import resources
+from nas.cli.bars import progress_bar
 from nas.cli.processes import execute_together, place
-from nas.cli.screen import progress_bar, say
+from nas.cli.screen import say
 from nas.cli.steps.tracked import track_step
 from nas.config import (
     CheckpointConfig,

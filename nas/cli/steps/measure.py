@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.cli.bars import progress_bar
 from nas.cli.hydra.command import Job
-from nas.cli.screen import CONSOLE, progress_bar, say
+from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.table.targets import target
 from nas.config import Config, seconds
 from nas.errors import UserError
@@ -92,20 +93,17 @@ def _identity(files: Mapping[str, Path], device: Device, sizes: Mapping[str, int
 
 
 def _print(measured: Measured) -> None:
-    from rich import box
-    from rich.table import Table
+    from nas.report.grid import print_grid
 
     first, device = next(iter(measured.latencies)), measured.device
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("file", overflow="fold")
-    for text in (device.latency_unit, "95 % interval", "typical", "ratio", "95 % interval"):
-        table.add_column(text, justify="right", no_wrap=True)
+    rows = []
     for name, latency in measured.latencies.items():
         ratio, low, high = measured.ratio(name, first)
         compared = ("1", "") if name == first else (f"{ratio:.3f}", f"{low:.3f} to {high:.3f}")
         interval = f"{latency.low:.4g} to {latency.high:.4g}"
-        table.add_row(name, f"{latency.value:.4g}", interval, f"{latency.typical:.4g}", *compared)
-    CONSOLE.print(table)
+        rows.append((name, f"{latency.value:.4g}", interval, f"{latency.typical:.4g}", *compared))
+    heads = ("file", device.latency_unit, "95 % interval", "typical", "ratio", "95 % interval")
+    print_grid([(text, "") for text in heads], rows, CONSOLE)
     runtime = f"{device.runtime} {device.runtime_version}"
     threads = f"{device.threads} thread{'s' if device.threads > 1 else ''}"
     say(f"measure: {device.machine}, {runtime}, {threads}, batch {device.batch}")

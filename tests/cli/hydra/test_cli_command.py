@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from nas.cli.bars import progress_bar
 from nas.cli.hydra.command import Body, Command, Job, split_flags
-from nas.cli.screen import progress_bar, say
+from nas.cli.screen import say
 from nas.config import Config
 from nas.errors import UserError
 

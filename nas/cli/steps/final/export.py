@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.cli.steps.final import budget, documents, faults, formats, int8
 from nas.cli.steps.final.predictions import with_predictions

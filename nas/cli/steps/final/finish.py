@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
 from nas.cli.steps.final import budget, inheritance
 from nas.cli.steps.final import scale as scale_step

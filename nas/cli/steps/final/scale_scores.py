@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.final.method import method
 from nas.cli.steps.supernet import supernet as supernet_step

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
-
-from nas.cli.screen import CONSOLE, progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import CONSOLE, say
 from nas.cli.steps.context import Context
 from nas.cli.steps.measure import about_speed
 from nas.cli.steps.table.devices import targets
@@ -20,6 +18,7 @@ from nas.files import write_json
 from nas.latency import load_table
 from nas.network import NetworkSpec
 from nas.published.field import FieldNetwork, read_field
+from nas.report.grid import print_grid
 from nas.search import SearchResult
 from nas.search.trials.evaluation import Evaluation
 
@@ -140,23 +139,21 @@ def _is_best(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _print(value: Mapping[str, Any]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for head in ("top-1, %", value["unit"], "95 % interval"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for head in ("accuracy", "from"):
-        table.add_column(head, no_wrap=True)
-    table.add_column("network", overflow="fold")
+    heads = ("top-1, %", value["unit"], "95 % interval", "accuracy", "from", "network")
+    rows = []
     for row in value["networks"]:
         latency, mark = row["latency"], "* " if row["best"] else "  "
-        table.add_row(
-            f"{mark}{100 * row['top1']:.1f}",
-            f"{latency['value']:.3f}",
-            f"{latency['low']:.3f} to {latency['high']:.3f}",
-            row["accuracy"],
-            row["from"],
-            row["network"],
+        rows.append(
+            (
+                f"{mark}{100 * row['top1']:.1f}",
+                f"{latency['value']:.3f}",
+                f"{latency['low']:.3f} to {latency['high']:.3f}",
+                row["accuracy"],
+                row["from"],
+                row["network"],
+            )
         )
-    CONSOLE.print(table)
+    print_grid([(head, "") for head in heads], rows, CONSOLE, name=len(heads) - 1)
     say(
         f"field: * no network here is as fast and more accurate; {value['data']} accuracies of the field are "
         "published ones, from several training recipes"

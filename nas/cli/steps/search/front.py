@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
-from rich.table import Table
-
 from nas.cli.screen import CONSOLE, say
+from nas.report.grid import print_grid
 from nas.search import Objective, SearchResult
 from nas.search.goals.objectives import Forecast
 from nas.search.results.winners import ACCURACIES, is_latency
@@ -20,17 +18,14 @@ def print_front(result: SearchResult) -> None:
     """Prints the Pareto front, at most 16 networks of it, and how good the predictions are."""
     forecast = result.goals.forecast
     assert forecast is not None
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    for objective in result.goals.objectives:
-        table.add_column(_head(objective), justify="right", no_wrap=True)
-    table.add_column("accuracy", no_wrap=True)
-    table.add_column("network", overflow="fold")
+    heads = [*(_head(objective) for objective in result.goals.objectives), "accuracy", "network"]
+    rows = []
     for evaluation in shown(result):
         values = zip(result.goals.objectives, evaluation.outcome.values, strict=True)
         kind = "extrapolated" if evaluation.outcome.extrapolated else "predicted"
         mark = " (winner)" if evaluation is result.winner else ""
-        table.add_row(*(_cell(*each) for each in values), kind, f"{evaluation.candidate.code}{mark}")
-    CONSOLE.print(table)
+        rows.append((*(_cell(*each) for each in values), kind, f"{evaluation.candidate.code}{mark}"))
+    print_grid([(head, "") for head in heads], rows, CONSOLE, name=len(heads) - 1)
     say(f"search: {about(forecast)}")
     if any(evaluation.outcome.extrapolated for evaluation in result.front):
         say(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nas.cli.screen import progress_bar
+from nas.cli.bars import progress_bar
 from nas.cli.steps.context import Context
 from nas.cli.steps.search import goals as goals_step
 from nas.cli.steps.search.accuracy import Accuracies, accuracy_source

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from nas.cli.screen import Bar, say
+from nas.cli.bars import Bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.hardware import common_unit
 from nas.search import Objective, Progress, SearchResult, Study

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.config import OptimizationConfig

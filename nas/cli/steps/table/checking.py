@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table.targets import check_here, check_target, target
 from nas.config import seconds

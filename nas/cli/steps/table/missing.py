@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nas.blocks import BlockSpec
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table import table as table_step
 from nas.files import sha256

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from nas import resources
-from nas.cli.screen import progress_bar, say
+from nas.cli.bars import progress_bar
+from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.cli.steps.table import checking
 from nas.cli.steps.table.targets import check_here, check_plan, check_target, target
