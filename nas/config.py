@@ -697,11 +697,13 @@ class ExploreConfig:
     """Options of ``nas explore``, besides the space.
 
     Attributes:
+        spaces: Search spaces of one page, by name or path; null shows `space` alone.
         devices: Devices whose latencies are estimated by roofline; null shows all that ship with known peaks.
         tables: Latency tables of blocks, by name or path, beside the run's own; null shows the space's.
         classes: Number of classes; null uses the run's, or what the first table was measured with, else 1000.
     """
 
+    spaces: list[str] | None
     devices: list[str] | None
     tables: list[str] | None
     classes: int | None

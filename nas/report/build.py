@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nas.errors import UserError
 from nas.files import write_text
+from nas.report.about import about
 from nas.report.drawing import Drawn, draw
 from nas.report.figures import draw_comparison, draw_pareto
 from nas.report.figures.style import save
@@ -53,6 +54,7 @@ def report_html(run_dir: Path) -> str:
         "report.html",
         name=name,
         sentence=sentence,
+        about=about(run_dir),
         cards=answers,
         warnings=warnings(run_dir),
         sections=[(section, text) for section, text in made if text],

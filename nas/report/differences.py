@@ -34,6 +34,12 @@ def of_counts(first: Row, second: Row) -> tuple[float, float]:
     The interval of Agresti and Caffo (2000) for two proportions: one right and one wrong answer are added to
     each.
     """
-    shares = [((row.test_correct + 1) / (row.test_total + 2), row.test_total + 2) for row in (first, second)]
+    counts = [(row.test_correct, row.test_total) for row in (first, second)]
+    return of_shares(*counts)
+
+
+def of_shares(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """Returns what ``of_counts`` does, for right answers and images of each."""
+    shares = [((correct + 1) / (total + 2), total + 2) for correct, total in (first, second)]
     error = math.sqrt(sum(share * (1 - share) / total for share, total in shares))
-    return second.test_accuracy - first.test_accuracy, Z95 * error
+    return second[0] / second[1] - first[0] / first[1], Z95 * error

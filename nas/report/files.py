@@ -183,7 +183,7 @@ def winner_network(run_dir: Path) -> tuple[str, NetworkSpec] | None:
         return next(
             (("the trained winner", row.network) for row in read_table(run_dir) if row.role == "winner"), None
         )
-    for path, description in ((SCALE, "the scaled winner"), (WINNER, "the winner of the search")):
+    for path, description in ((SCALE, "the scaled winner"), (WINNER, "the search's choice")):
         if (run_dir / path).is_file():
             return description, NetworkSpec.from_dict(read_json(run_dir / path)["network"])
     return None

@@ -102,7 +102,7 @@ def _of_search(search: Search | None) -> tuple[str, list[Card]]:
     name, unit = search.cost
     value = f"{milliseconds(cost)} {unit}" if unit else f"{cost:.4g} {name}"
     kind = " predicted" if search.forecast else ""
-    text = f"The search's winner, before its final training: {100 * accuracy:.1f} %{kind} at {value}."
+    text = f"The search's choice, before its final training: {100 * accuracy:.1f} %{kind} at {value}."
     return text, [card for card in [_more_of(search)] if card is not None]
 
 

@@ -76,7 +76,7 @@ def _print_paragraphs(
 
     for row, style in zip(rows, styles, strict=True):
         figures = [
-            " ".join(filter(None, (text, " ".join(cell.split()), unit)))
+            " ".join(f"{text} {cell} {unit}".split())
             for number, ((text, unit), cell) in enumerate(zip(headings, row, strict=True))
             if number != name and cell
         ]

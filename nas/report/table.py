@@ -188,10 +188,12 @@ def print_table(rows: Sequence[Row], console: Console) -> None:
     network becomes a paragraph.
     """
     head, body, styles = headings(rows), cells(rows), [_style(row) for row in rows]
-    folded = [tuple(map(_folded, line)) for line in body]
     console.print("Final comparison", style="italic")
     fits = width_of([_lines(head), *body]) <= console.width
-    print_grid(head, body if fits else folded, console, styles=styles)
+    if not fits:
+        head = [(_folded(text), _folded(unit)) for text, unit in head]
+        body = [tuple(map(_folded, line)) for line in body]
+    print_grid(head, body, console, styles=styles)
     notes = " ".join(filter(None, [footnote(rows), balanced(rows)]))
     console.print(notes, style="dim italic", highlight=False)
 

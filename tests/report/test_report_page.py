@@ -131,7 +131,7 @@ def test_winner_is_drawn_before_it_is_trained(run_dir: Path) -> None:
     shutil.rmtree(run_dir / "final")
     assert "The scaled winner: " in part(run_dir, "The winner")
     shutil.rmtree(run_dir / "scale")
-    assert "The winner of the search: " in part(run_dir, "The winner")
+    assert "The search&#39;s choice: " in part(run_dir, "The winner")
 
 
 def test_unmeasured_blocks_are_named(run_dir: Path) -> None:

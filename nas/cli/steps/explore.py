@@ -17,7 +17,7 @@ from nas.hardware import Device
 from nas.latency import LatencyTable, load_table
 from nas.latency.models.blocks import BlockModel
 from nas.network import NetworkSpec
-from nas.report.explorer import write_explorer
+from nas.report.explorer import Explored, write_explorer
 from nas.report.explorer.accuracy import additive_model
 from nas.report.explorer.costs import Target
 from nas.report.files import WINNER, read_latency_table
@@ -27,37 +27,47 @@ _CLASSES = (1000, 100, 10)
 
 
 def explore(config: Config, job: Job) -> None:
-    """Writes the explorer of the configured space; a run's table, winner and evaluations make it better.
+    """Writes the explorer of the configured spaces; a run's table, winner and evaluations make it better.
 
     No provenance is recorded, because the page follows from the settings and the run alone.
     """
-    path = resources.find("search_spaces", config.space, ".yaml", what="search space")
-    space = SearchSpace.load(path)
-    winner, network = _winner(job.run_dir, space)
-    tables = list(_tables(config.explore.tables, space, job.run_dir))
-    classes = config.explore.classes or (network.classes if network else _classes(space, tables))
+    names = [config.space] if config.explore.spaces is None else config.explore.spaces
+    if not names or len(set(names)) < len(names):
+        raise UserError("explore.spaces names no space, or one twice; name each once: explore.spaces=[A,B]")
+    shown = [_explored(config, name, job.run_dir) for name in names]
+    page = job.run_dir / "explore" / f"{shown[0].space.name}.html"
+    write_explorer(page, shown)
+    for each in shown:
+        estimated = sum(target.estimated for target in each.targets)
+        measured = len(each.targets) - estimated
+        say(f"explore: {each.space.name}, {measured} measured tables, {estimated} estimated devices")
+    say(f"written: {page}")
+
+
+def _explored(config: Config, name: str, run_dir: Path) -> Explored:
+    """Reads a space, and what a run of it knows."""
+    space = SearchSpace.load(resources.find("search_spaces", name, ".yaml", what="search space"))
+    winner, network = _winner(run_dir, space, warns=name == config.space)
+    tables = list(_tables(config.explore.tables, space, run_dir))
     targets = [Target(table, estimated=False, named=table.name) for table in tables]
     targets += [
         Target(_estimates(device, space), estimated=True, named=device.name)
         for device in _devices(config.explore.devices)
     ]
-    page = job.run_dir / "explore" / f"{space.name}.html"
-    write_explorer(
-        page,
-        space,
-        space_name=config.space,
+    return Explored(
+        space=space,
+        name=name,
         targets=targets,
-        classes=classes,
+        classes=config.explore.classes or (network.classes if network else _classes(space, tables)),
         input_channels=network.input_channels if network else None,
         winner=winner,
-        accuracy=None if winner is None else additive_model(job.run_dir, space),
+        accuracy=None if winner is None else additive_model(run_dir, space),
     )
-    measured = sum(not target.estimated for target in targets)
-    say(f"explore: {space.name}, {measured} measured tables, {len(targets) - measured} estimated devices")
-    say(f"written: {page}")
 
 
-def _winner(run_dir: Path, space: SearchSpace) -> tuple[Architecture | None, NetworkSpec | None]:
+def _winner(
+    run_dir: Path, space: SearchSpace, *, warns: bool
+) -> tuple[Architecture | None, NetworkSpec | None]:
     """Returns the winner of the run's search, if there is one of this space."""
     if not (run_dir / WINNER).is_file():
         return None, None
@@ -68,14 +78,18 @@ def _winner(run_dir: Path, space: SearchSpace) -> tuple[Architecture | None, Net
         made = space.network(arch, classes=network.classes, input_channels=network.input_channels)
         if made.blocks == network.blocks:
             return arch, network
-    say(f"explore: warning: the search in {run_dir} is not of the space {space.name} as it is now; left out")
+    if warns:
+        say(
+            f"explore: warning: the search in {run_dir} is not of the space {space.name} as it is now; "
+            "left out"
+        )
     return None, None
 
 
 def _tables(names: list[str] | None, space: SearchSpace, run_dir: Path) -> Iterator[LatencyTable]:
     """Yields the run's table, then the named ones, or by default the shipped ones of the space."""
     own = read_latency_table(run_dir)
-    if own is not None and isinstance(own.model, BlockModel):
+    if own is not None and own.space == space.name and isinstance(own.model, BlockModel):
         yield own
     for name in names if names is not None else resources.names("latency_tables", ".json"):
         table = load_table(name)

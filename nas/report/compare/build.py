@@ -11,19 +11,15 @@ import numpy as np
 
 from nas.files import write_text
 from nas.report import html
-from nas.report.compare.runs import Compared, differing, groups_of, read_runs
+from nas.report.compare.fronts import fronts
+from nas.report.compare.runs import Compared, differing, groups_of, name_of, read_runs
 from nas.report.differences import of_counts, of_means
 from nas.report.drawing.collection import Collection
-from nas.report.page.charts import Chart, Line, Points
 from nas.report.page.template import json_text, page, render
-from nas.report.sections.search import wide
 from nas.report.table import ABSENT, milliseconds, shown_share, with_interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-
-_COLOURS = ("k0", "k1", "k2", "k3", "k4", "k5")
-_MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "plus")
 
 
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
@@ -39,7 +35,7 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     runs, drawings = read_runs(folders), Collection()
     sections = [
         ("Winners", [_table(runs), *_significance(runs)]),
-        ("Fronts", _fronts(runs)),
+        ("Fronts", fronts(runs)),
         ("The winners under each other", _drawn(runs, drawings)),
         ("What differs in the configuration", _settings(runs)),
     ]
@@ -115,7 +111,7 @@ def _significance(runs: Sequence[Compared]) -> list[Markup]:
     for first, second in combinations(repeated, 2):
         difference = of_means(_accuracies(first), _accuracies(second))
         lines.append(
-            html.paragraph(_in_words(_name(second), _name(first), *difference, by="seeds (Welch's t)"))
+            html.paragraph(_in_words(name_of(second), name_of(first), *difference, by="seeds (Welch's t)"))
         )
     if repeated or len({run.data for run in runs}) > 1:
         return lines
@@ -131,14 +127,10 @@ def _accuracies(group: Sequence[Compared]) -> list[float]:
     return [run.winner.test_accuracy for run in group if run.winner is not None]
 
 
-def _name(group: Sequence[Compared]) -> str:
-    return f"{group[0].name} ({len(group)} seeds)"
-
-
 def _spread(group: Sequence[Compared]) -> str:
     values = np.array(_accuracies(group))
     times = np.array([run.winner.image_ms for run in group if run.winner and run.winner.image_ms], np.float64)
-    text = f"{_name(group)}: {100 * values.mean():.2f} ± {100 * values.std(ddof=1):.2f} % test accuracy"
+    text = f"{name_of(group)}: {100 * values.mean():.2f} ± {100 * values.std(ddof=1):.2f} % test accuracy"
     if len(times) > 1:
         text += f" at {times.mean():.4g} ± {times.std(ddof=1):.2g} ms per image"
     return f"{text}, mean and standard deviation over seeds."
@@ -149,57 +141,6 @@ def _in_words(name: str, other: str, difference: float, half: float, *, by: str)
         f"{name} against {other}: {100 * difference:+.2f} points (± {100 * half:.2f}, 95 % interval by {by})"
     )
     return f"{text}: {'more than chance would give' if abs(difference) > half else 'it may be chance'}."
-
-
-def _fronts(runs: Sequence[Compared]) -> list[Markup]:
-    """Shows the fronts of searches by the same two quantities in one plane."""
-    known = [run for run in runs if run.search is not None]
-    quantities = {(run.search.names, run.search.cost[1]) for run in known if run.search is not None}
-    if not known:
-        return []
-    if len(quantities) > 1:
-        text = "The searches had different objectives or batches, so their fronts share no plane."
-        return [html.paragraph(text, kind="missing")]
-    layers = [layer for number, run in enumerate(known) for layer in _layers(run, number)]
-    first = known[0].search
-    assert first is not None
-    name, unit = first.cost
-    costs = [cost for run in known if run.search is not None for _, cost in run.search.front]
-    chart = Chart(
-        title="The fronts of the runs",
-        x=f"{name} ({unit})" if unit else name,
-        y="accuracy in the search (%)",
-        x_log=wide(costs),
-        layers=layers,
-        height=400,
-    )
-    caption = (
-        "The Pareto front of each search, and its winner. Accuracies are those that each search rated by."
-    )
-    return [html.chart(chart, caption)]
-
-
-def _layers(run: Compared, number: int) -> list[Line | Points]:
-    assert run.search is not None
-    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    front = sorted((cost, 100 * accuracy) for accuracy, cost in run.search.front)
-    x, y = [cost for cost, _ in front], [accuracy for _, accuracy in front]
-    accuracy, cost = run.search.winner
-    unit = run.search.cost[1]
-    tips = [f"{run.name}\n{b:.1f} % at {a:.4g} {unit}".strip() for a, b in front]
-    return [
-        Line(name="", x=x, y=y, colour=colour, step=True),
-        Points(name=run.name, x=x, y=y, colour=colour, marker=marker, tips=tips),
-        Points(
-            name="",
-            x=[cost],
-            y=[100 * accuracy],
-            colour=colour,
-            marker="star",
-            size=20,
-            tips=[f"winner of {run.name}\n{100 * accuracy:.1f} % at {cost:.4g} {unit}".strip()],
-        ),
-    ]
 
 
 def _drawn(runs: Sequence[Compared], drawings: Collection) -> list[Markup]:

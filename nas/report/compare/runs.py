@@ -16,6 +16,9 @@ from nas.report.results import RESULTS, Row, read_table
 _OWN = ("seed", "run_dir", "name")
 """Settings that runs of one experiment do not share."""
 
+_UNDECISIVE = ("tracker.", "checkpoint.")
+"""Parts of the settings that decide no result."""
+
 _DATA = ("data.name", "data.root", "data.validation_fraction", "data.test_fraction", "data.max_train_images")
 
 
@@ -55,7 +58,8 @@ class Compared:
     @property
     def experiment(self) -> tuple[tuple[str, str], ...]:
         """Its settings apart from the seed and names: equal for runs of one experiment."""
-        return tuple(sorted((name, repr(value)) for name, value in self.settings.items() if name not in _OWN))
+        decisive = {name: value for name, value in self.settings.items() if not name.startswith(_UNDECISIVE)}
+        return tuple(sorted((name, repr(value)) for name, value in decisive.items() if name not in _OWN))
 
 
 def read_runs(folders: Sequence[Path]) -> list[Compared]:
@@ -129,6 +133,11 @@ def groups_of(runs: Sequence[Compared]) -> list[list[Compared]]:
     for run in runs:
         found.setdefault(run.experiment, []).append(run)
     return list(found.values())
+
+
+def name_of(group: Sequence[Compared]) -> str:
+    """Returns the name of an experiment: that of its first run, and the number of its seeds."""
+    return f"{group[0].name} ({len(group)} seeds)"
 
 
 def differing(runs: Sequence[Compared]) -> list[tuple[str, list[str]]]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nas.report.explorer.build import write_explorer
+from nas.report.explorer.build import Explored, write_explorer
 
-__all__ = ["write_explorer"]
+__all__ = ["Explored", "write_explorer"]

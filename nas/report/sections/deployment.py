@@ -8,7 +8,7 @@ from nas.deploy.manifest import Artefact, read_manifest
 from nas.hardware import latency_unit
 from nas.report import html
 from nas.report.sections.base import Run
-from nas.report.shipped import DEPLOYED, accuracy, deployment
+from nas.report.shipped import DEPLOYED, accuracy, deployment, recommended
 from nas.report.table import ABSENT, milliseconds
 
 if TYPE_CHECKING:
@@ -35,8 +35,12 @@ def artefacts(run: Run) -> list[Markup]:
     shipped = deployment(run.folder)
     if shipped is None:
         return [whole, *notes]
-    table = html.table(shipped.headings, [("", row) for row in shipped.rows])
+    choice = recommended(run.folder)
+    ship = "" if choice is None else choice[0].file
+    rows = [("winner" if row[0] == ship else "", row) for row in shipped.rows]
+    table = html.table(shipped.headings, rows)
     return [
+        *([] if choice is None else [html.paragraph(choice[1])]),
         html.heading(shipped.title, level=3),
         table,
         *notes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nas.hardware import latency_unit
 from nas.report import html
@@ -16,6 +16,8 @@ from nas.report.table import cells, footnote, headings, milliseconds, shown_shar
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+Cell = TypeVar("Cell")
 
 LOOKS = {
     "winner": ("mark", "star"),
@@ -33,7 +35,8 @@ def result(run: Run) -> list[Markup]:
     rows = read_table(run.folder)
     lines = zip(rows, cells(rows), strict=True)
     table = html.table(
-        headings(rows), [(row.role if row.role == "winner" else "", line) for row, line in lines]
+        _early(headings(rows)),
+        [(row.role if row.role == "winner" else "", _early(_joined(line))) for row, line in lines],
     )
     parts = [table, html.paragraph(footnote(rows), kind="note"), *classes(rows)]
     if (attempts := missed(run.folder)) is not None:
@@ -45,6 +48,17 @@ def result(run: Run) -> list[Markup]:
         "Networks trained in the same way. Bars: 95 % intervals. Lines join baselines of one resolution."
     )
     return [html.chart(comparison(rows), caption), *parts]
+
+
+def _early(columns: Sequence[Cell]) -> list[Cell]:
+    """Puts the latency after name and accuracy: a phone shows three columns."""
+    name, accuracy, macs, params, predicted, *measured = columns
+    return [name, accuracy, *measured, predicted, macs, params]
+
+
+def _joined(cells: Sequence[str]) -> list[str]:
+    """Keeps an interval with its sign where a narrow cell breaks."""
+    return [cell.replace("± ", "±\N{NO-BREAK SPACE}") for cell in cells]
 
 
 def _plain(rows: Sequence[Sequence[str]]) -> list[tuple[str, Sequence[str]]]:

@@ -35,7 +35,7 @@ def _scaling(value: dict[str, Any]) -> list[Markup]:
     budget, kind = value["latency_ms"], kind_of(estimated=value["estimated"])
     unit = latency_unit(value.get("batch", 1))  # older results have no batch
     text = f"φ = {value['phi']:.3g}: {kind} {milliseconds(value['predicted_ms'])} {unit}"
-    text += "." if budget is None else f" for a budget of {milliseconds(budget)} {unit}."
+    text += "." if budget is None else f" for the budget of the exported file, {milliseconds(budget)} {unit}."
     tried = [(item["phi"], item["predicted_ms"]) for item in value["tried"]]
     chosen = (value["phi"], value["predicted_ms"])
     ends = [phi for phi, _ in (*tried, chosen)]
@@ -46,7 +46,14 @@ def _scaling(value: dict[str, Any]) -> list[Markup]:
     ]
     if budget is not None:
         layers.insert(
-            0, Line(name="budget", x=[min(ends), max(ends)], y=[budget] * 2, colour="ink", dash=True)
+            0,
+            Line(
+                name="budget of the exported file",
+                x=[min(ends), max(ends)],
+                y=[budget] * 2,
+                colour="ink",
+                dash=True,
+            ),
         )
     chart = Chart(title="Latency against φ", x="φ", y=f"{kind} latency ({unit})", layers=layers, height=300)
     note = ESTIMATES if value["estimated"] else ""
@@ -116,7 +123,7 @@ def _compared(run: Run, value: dict[str, Any]) -> list[Markup]:
         for name, network in (("search", before), ("scaled", after))
     ]
     caption = (
-        f"The search's winner ({before.resolution}×{before.resolution} pixels, {before.macs * 1e-6:.2f} "
+        f"The search's choice ({before.resolution}×{before.resolution} pixels, {before.macs * 1e-6:.2f} "
         f"million MACs) above the scaled one ({after.resolution}×{after.resolution}, "
         f"{after.macs * 1e-6:.2f} million). "
         "Frames mark blocks that the scaling changed, dashed ones those that it added."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas.files import read_json
 from nas.hardware import latency_unit
 from nas.report import html
 from nas.report.files import WINNER, Search, read_search
@@ -14,7 +15,7 @@ from nas.report.page.template import render
 from nas.report.results import Row
 from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS
-from nas.report.sections.search_words import details, dominated, found
+from nas.report.sections.search_words import details, found, hypervolume
 from nas.report.table import shown_share, title
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def search(run: Run) -> list[Markup]:
         data=data,
         trained=bool(trained),
         axes=bool(data["axes"]),
+        chosen_by_all=bool(read_json(run.folder / WINNER).get("posterior")),
+        smooth=any(each is not None for each in data["posterior"]),
         notes=_notes(data, results),
     )
     return [html.marked(body), *_hypervolume(results, unit, note), *details(run.folder / WINNER.parent)]
@@ -127,10 +130,5 @@ def _hypervolume(results: Search, unit: str, note: str) -> list[Markup]:
         y_zero=True,
         height=300,
     )
-    text = f"{dominated(results, unit)}: {results.hypervolume[-1]:.4g}; "
-    text += (
-        f"random search with the same budget: {results.random[-1]:.4g}."
-        if results.random
-        else "there is no control."
-    )
+    text = hypervolume(results, unit)
     return [html.heading("Is it better than chance?", level=3), html.chart(chart, f"{text}{note}")]

@@ -11,7 +11,7 @@ from nas.hardware import common_unit
 from nas.report import html
 from nas.report.files import Point, Search, units_of
 from nas.report.table import milliseconds
-from nas.search.results.winners import ACCURACIES, images_in_words
+from nas.search.results.winners import ACCURACIES, images_in_words, is_best
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -53,7 +53,8 @@ def posterior(winner: dict[str, Any]) -> str:
     if value is None:
         return ""
     return (
-        f"All {value['evaluations']} evaluations together put the winner's accuracy at {_interval(value)}. "
+        f"The search's choice: all {value['evaluations']} evaluations together put its accuracy at "
+        f"{_interval(value)}. "
         f"It was chosen by {images_in_words(value['images'], _objective(value))}, which cannot resolve "
         f"differences below {100 * value['least_difference']:.1f} points."
     )
@@ -70,13 +71,12 @@ def as_good(winner: dict[str, Any]) -> str:
     if winner.get("forecast") is not None:
         return (
             f"{winner['equals']} networks are within the predictor's standard error "
-            f"({100 * winner['noise']:.2f} points) of the best, {100 * best:.2f} %; of these, the winner has "
-            f"the best {names[1]}."
+            f"({100 * winner['noise']:.2f} points) of the best, {100 * best:.2f} %; of these, it "
+            f"{is_best(names[1])}."
         )
     return (
         f"{winner['equals']} networks are within one standard {error} ({100 * winner['noise']:.1f} points) "
-        f"of the best {kind}accuracy{precision}, {_share(best)}; of these, the winner has the best "
-        f"{names[1]}."
+        f"of the best {kind}accuracy{precision}, {_share(best)}; of these, it {is_best(names[1])}."
     )
 
 
@@ -91,9 +91,9 @@ def held_out(winner: dict[str, Any]) -> str:
     unseen = f"{_interval(again)} on {again['images']} unseen images"
     seen = winner["values"].get(_objective(again))
     if seen is None:
-        return f"The winner has {unseen}, not quantised."
+        return f"The search's choice has {unseen}, not quantised."
     text = (
-        f"the search's winner has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
+        f"the search's choice has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
     )
     return f"Selection bias: {text}"
 
@@ -103,7 +103,7 @@ def _winners(winners: list[dict[str, Any]]) -> list[Markup]:
         return []
     unit = common_unit(units_of(winners[0]["objectives"]).values())
     head = [
-        ("budget", unit),
+        ("within", unit),
         ("network", ""),
         ("found", ""),
         ("by all evaluations", "95 % interval"),
@@ -133,15 +133,36 @@ def _cost(number: float, unit: str) -> str:
     return f"{milliseconds(number)} {unit}" if unit else f"{number:.4g}"
 
 
-def dominated(found: Search, unit: str) -> str:
-    """Describes the hypervolume: an area for two objectives, a volume in the units of all for more."""
+def hypervolume(found: Search, unit: str) -> str:
+    """Says how much more than random search the search found, and what the number measures."""
+    own = found.hypervolume[-1]
+    if not found.random:
+        text = f"The search reached {own:.4g}; there is no control by random search."
+    elif (chance := found.random[-1]) > 0:
+        share = 100 * (own / chance - 1)
+        text = (
+            f"After {len(found.hypervolume)} networks the search has reached {own:.4g}, random search with "
+            f"as many {chance:.4g}: {abs(share):.1f} % {'more' if share >= 0 else 'less'} for the search."
+        )
+    else:
+        text = f"The search has reached {own:.4g}, random search with as many networks nothing."
+    return f"{text} {_measures(found, unit)}"
+
+
+def _measures(found: Search, unit: str) -> str:
+    """Explains the hypervolume of two objectives, or of more."""
     if len(found.reference) == 2:
         accuracy, cost = (found.reference[name] for name in found.names)
-        return f"Dominated area up to {shown_point((accuracy, cost), unit)}"
-    corner = ", ".join(
-        named(name, value, found.units.get(name, "")) for name, value in found.reference.items()
+        corner, kind = shown_point((accuracy, cost), unit), "area"
+    else:
+        kind = "volume"
+        corner = ", ".join(
+            named(name, value, found.units.get(name, "")) for name, value in found.reference.items()
+        )
+    return (
+        f"The hypervolume is the {kind} between the front and the point that every network of interest beats "
+        f"({corner}): it grows with each network that is better than all before."
     )
-    return f"Dominated volume, {' × '.join(found.reference)}, up to {corner}"
 
 
 def shown_point(point: Point, unit: str) -> str:
@@ -155,13 +176,13 @@ def found(search: Search, unit: str) -> str:
     point, front = shown_point(search.winner, unit), len(search.front)
     if search.forecast is None:
         return (
-            f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front. "
-            f"The search's winner: {point} on the images of the search. It is chosen after the noise of "
-            "these images is taken out; a dot above it may have been lucky."
+            f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front by "
+            f"their counts. The search's choice has {point} on the images of the search."
         )
     return (
         f"{search.evaluations} networks within the bounds, {front} on the front. Their accuracies are "
-        f"predicted, those of {len(search.extrapolated)} on the front extrapolated. Winner: {point}."
+        f"predicted, those of {len(search.extrapolated)} on the front extrapolated. The search's choice: "
+        f"{point}."
     )
 
 
@@ -172,9 +193,10 @@ def predicted(winner: dict[str, Any]) -> str:
         return ""
     kind = winner["prediction"]
     return (
-        f"The winner's accuracy is {kind}. {value['about']} ({value['labels']}; {value['source']}). "
-        f"The predictor's mean error on networks not seen is {100 * value['error']:.2f} points, its rank "
-        f"correlation {value['kendall_tau']:.3f} (Kendall). Extrapolated accuracies have an unknown error: "
+        f"The accuracy of the search's choice is {kind}. {value['about']} ({value['labels']}; "
+        f"{value['source']}). The predictor's mean error on networks not seen is "
+        f"{100 * value['error']:.2f} points, its rank correlation {value['kendall_tau']:.3f} (Kendall). "
+        "Extrapolated accuracies have an unknown error: "
         "these networks have another resolution, are larger or smaller than every published one, or are "
         "unlike them."
     )

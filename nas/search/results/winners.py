@@ -73,6 +73,16 @@ def is_latency(objective: Objective) -> bool:
     return objective.name.startswith(LATENCY)
 
 
+def is_best(name: str) -> str:
+    """Says in words that a network is the best by an objective: ``is the fastest``."""
+    device = name.removeprefix(LATENCY).strip("_")
+    if name.startswith(LATENCY):
+        return f"is the fastest on {device}" if device else "is the fastest"
+    if name in ACCURACIES:
+        return "is the most accurate"
+    return f"has the best {name}"
+
+
 def remeasured(goals: Goals) -> str:
     """Returns the accuracy to measure again: the first one among the objectives."""
     return next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")

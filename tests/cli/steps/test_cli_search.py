@@ -215,7 +215,7 @@ def test_of_two_networks_one_image_apart_the_faster_wins(project: Path) -> None:
     least = 100 * posterior["least_difference"]
     assert f"chosen by {total} images, which cannot resolve differences below {least:.1f} points" in out
     sentence = f"search: 2 networks are within one standard deviation ({noise:.1%}) of the best posterior"
-    assert f"{sentence} accuracy, {best:.1%}; of these, the winner has the best latency_ms" in out
+    assert f"{sentence} accuracy, {best:.1%}; of these, the winner is the fastest" in out
     page = "\n".join(details(folder))
     assert f"2 networks are within one standard deviation ({100 * noise:.1f} points) of the best" in page
     assert f"cannot resolve differences below {least:.1f} points" in page

@@ -14,7 +14,7 @@ from nas.hardware import Device
 from nas.latency import BlockModel, LatencyTable, load_table
 from nas.latency.estimate.roofline import roofline_table
 from nas.network.memory import peak_activation_bytes, weight_bytes
-from nas.report.explorer import write_explorer
+from nas.report.explorer import Explored, write_explorer
 from nas.report.explorer.accuracy import additive_model
 from nas.report.explorer.build import MOST_BYTES
 from nas.report.explorer.costs import Target
@@ -32,6 +32,10 @@ def estimates(space: SearchSpace) -> Target:
     return Target(table, estimated=True, named="board")
 
 
+def explored(space: SearchSpace, *targets: Target, classes: int = 1000) -> Explored:
+    return Explored(space=space, name=space.name, targets=targets, classes=classes)
+
+
 @pytest.fixture(scope="module")
 def space() -> SearchSpace:
     return SearchSpace.load("mixed_32")
@@ -41,7 +45,7 @@ def space() -> SearchSpace:
 def page(space: SearchSpace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("explorer") / "mixed_32.html"
     measured = Target(load_table(TABLE), estimated=False, named=TABLE)
-    write_explorer(path, space, space_name="mixed_32", targets=[measured, estimates(space)], classes=10)
+    write_explorer(path, [explored(space, measured, estimates(space), classes=10)])
     return path
 
 
@@ -138,7 +142,7 @@ def test_its_tables_hold_every_block_of_the_space(name: str) -> None:
 
 def test_a_space_with_very_many_blocks_keeps_some_of_its_resolutions(tmp_path: Path) -> None:
     space = SearchSpace.load("mixed")
-    write_explorer(tmp_path / "mixed.html", space, space_name="mixed", targets=[estimates(space)])
+    write_explorer(tmp_path / "mixed.html", [explored(space, estimates(space))])
     assert (tmp_path / "mixed.html").stat().st_size <= MOST_BYTES
     parsed = parse((tmp_path / "mixed.html").read_text(encoding="utf-8"))
     kept = parsed.data["explorer"]["geometry"]["inputs"]
@@ -148,7 +152,7 @@ def test_a_space_with_very_many_blocks_keeps_some_of_its_resolutions(tmp_path: P
 
 def test_without_a_device_there_is_nothing_to_show(tmp_path: Path, space: SearchSpace) -> None:
     with pytest.raises(UserError, match="needs a device"):
-        write_explorer(tmp_path / "page.html", space, space_name="mixed_32", targets=[])
+        write_explorer(tmp_path / "page.html", [explored(space)])
 
 
 def test_the_additive_model_predicts_better_than_the_mean(run_dir: Path) -> None:
@@ -169,3 +173,47 @@ def test_the_additive_model_predicts_better_than_the_mean(run_dir: Path) -> None
     assert model["error"] < 0.02
     (run_dir / "search" / "winner.json").unlink()
     assert additive_model(run_dir, space) is None
+
+
+@needs_chromium
+def test_a_page_of_several_spaces_switches_between_them(
+    browser: Browser, space: SearchSpace, tmp_path: Path
+) -> None:
+    other = SearchSpace.load("tiny_32")
+    spaces = [explored(each, estimates(each), classes=10) for each in (space, other)]
+    write_explorer(tmp_path / "page.html", spaces)
+    browser.open(tmp_path / "page.html")
+    names = browser.run("return [...document.getElementById('space').options].map(each => each.text)")
+    assert names == ["mixed_32", "tiny_32"]
+    browser.set("phi", 0)
+    browser.set("space", 1, event="change")
+    assert browser.run("return document.getElementById('title').textContent") == "Explore tiny_32"
+    assert f"{other.size:,}" in browser.run("return document.getElementById('size').textContent")
+    arch = other.sample(np.random.default_rng(3))
+    found = browser.run("return explorer.evaluate(arguments[0])", other.encode([arch])[0].tolist())
+    network = other.network(arch, classes=10)
+    assert (found["macs"], found["params"], found["code"]) == (
+        network.macs,
+        network.params,
+        str(other.canonical(arch)),
+    )
+    starts = browser.run(
+        "return [...document.querySelectorAll('#starts button')].map(each => each.textContent)"
+    )
+    assert starts == ["smallest", "largest", "random"]
+    largest = browser.driver.find_elements("css selector", "#starts button")[1]
+    largest.click()
+    shown = browser.run("return document.getElementById('code').textContent")
+    assert shown == str(other.canonical(other.largest()))
+    drawn = browser.run("return document.querySelectorAll('#drawing .net-column').length")
+    assert drawn == len(other.network(other.largest(), classes=10).blocks)
+    browser.set("space", 0, event="change")
+    assert browser.run("return document.getElementById('title').textContent") == "Explore mixed_32"
+    browser.check_quiet(tmp_path / "page.html")
+
+
+def test_pages_of_many_spaces_stay_small(tmp_path: Path) -> None:
+    spaces = [SearchSpace.load(name) for name in ("mixed", "mobilenet_v2")]
+    path = tmp_path / "page.html"
+    write_explorer(path, [explored(each, estimates(each)) for each in spaces])
+    assert path.stat().st_size <= MOST_BYTES

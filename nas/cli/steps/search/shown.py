@@ -16,7 +16,7 @@ from nas.hardware import common_unit
 from nas.search import Objective, Progress, SearchResult, Study
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, images_in_words, is_latency
+from nas.search.results.winners import ACCURACIES, images_in_words, is_best, is_latency
 
 _SHOW_EVERY_S = 0.5
 _SHARE_OF_STATUS = 0.05
@@ -104,13 +104,13 @@ def _as_good(result: SearchResult) -> str:
     if first.forecast is not None:
         return (
             f"{choice.equals} networks are within the predictor's standard error "
-            f"({100 * choice.noise:.2f} points) of the best, {choice.best:.2%}; of these, the winner has the "
-            f"best {second.name}"
+            f"({100 * choice.noise:.2f} points) of the best, {choice.best:.2%}; of these, the winner "
+            f"{is_best(second.name)}"
         )
     return (
         f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
         f"posterior accuracy{ACCURACIES.get(first.name, '')}, {_value(first, choice.best)}; of these, the "
-        f"winner has the best {second.name}"
+        f"winner {is_best(second.name)}"
     )
 
 

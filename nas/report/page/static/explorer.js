@@ -4,24 +4,39 @@ const explorer = {
   data: dataOf("explorer"),
 
   start() {
-    const {data} = explorer, {geometry} = data;
-    if (!data) return;
-    explorer.resolution = geometry.dimensions.findIndex(each => each.name === "resolution");
+    if (!explorer.data) return;
+    const select = document.getElementById("device"), space = document.getElementById("space");
+    select.addEventListener("change", () => { explorer.device = +select.value; explorer.range(); explorer.show(); explorer.scale(); });
+    document.getElementById("limit").addEventListener("input", explorer.judge);
+    document.getElementById("phi").addEventListener("input", explorer.scale);
+    if (space) {
+      explorer.data.spaces.forEach((name, i) => space.append(element("option", {value: i}, name)));
+      space.addEventListener("change", () => { explorer.enter(+space.value); explorer.show(); });
+    }
+    explorer.enter(0);
+    theme.draw(explorer.show);
+    explorer.apart();
+  },
+
+  // Takes the data of a space, of several in the page.
+  enter(number) {
+    const suffix = number ? `-${number}` : "", data = explorer.data = dataOf(`explorer${suffix}`);
+    networks.data = dataOf(`drawings${suffix}`);
+    explorer.resolution = data.geometry.dimensions.findIndex(each => each.name === "resolution");
     explorer.row = explorer.canonical([...data.starts[0].row]);
     explorer.device = 0;
-    const select = document.getElementById("device");
-    data.devices.forEach((each, i) => select.append(element("option", {value: i}, each.name)));
-    select.addEventListener("change", () => { explorer.device = +select.value; explorer.range(); explorer.show(); });
-    document.getElementById("limit").addEventListener("input", explorer.judge);
-    const buttons = document.getElementById("starts");
-    for (const each of data.starts) {
-      buttons.append(element("button", {type: "button", class: "plain", onclick: () => explorer.set([...each.row])}, each.name));
+    for (const [id, text] of [["title", data.title], ["size", data.size], ["description", data.description], ["left-out", data.left_out], ["base", data.base]]) {
+      document.getElementById(id).textContent = text;
     }
-    buttons.append(element("button", {type: "button", class: "plain", onclick: () => explorer.set(explorer.random())}, "random"));
+    document.getElementById("device").replaceChildren(...data.devices.map((each, i) => element("option", {value: i}, each.name)));
+    const button = (name, row) => element("button", {type: "button", class: "plain", onclick: () => explorer.set(row())}, name);
+    document.getElementById("starts").replaceChildren(
+      ...data.starts.map(each => button(each.name, () => [...each.row])), button("random", explorer.random));
     explorer.range();
-    theme.draw(explorer.show);
-    explorer.scaling();
-    explorer.apart();
+    const slider = document.getElementById("phi");
+    slider.max = data.scalings.length - 1;
+    slider.value = data.scalings.findIndex(each => each.phi === 0);
+    explorer.scale();
   },
 
   // -- looking up ---------------------------------------------------------------------------------------------
@@ -124,7 +139,7 @@ const explorer = {
 
   // The slider of the budget spans the smallest and the largest network.
   range() {
-    const known = explorer.data.starts.filter(each => each.name !== "winner").map(each => explorer.evaluate(explorer.canonical([...each.row])));
+    const known = explorer.data.starts.filter(each => each.name !== "search's choice").map(each => explorer.evaluate(explorer.canonical([...each.row])));
     const values = known.map(each => each.ms[explorer.device]).filter(each => each !== null);
     explorer.span = values.length ? [Math.min(...values), Math.max(...values)] : null;
   },
@@ -225,22 +240,15 @@ const explorer = {
     charts.show(plot, host, `Roofline of ${device.name} with the blocks of the network`);
   },
 
-  scaling() {
-    const {scalings} = explorer.data, slider = document.getElementById("phi");
-    slider.max = scalings.length - 1;
-    slider.value = scalings.findIndex(each => each.phi === 0);
-    const show = () => {
-      const each = scalings[+slider.value], found = explorer.totals(each.groups);
-      document.getElementById("phi-at").textContent = each.phi.toFixed(2);
-      const facts = [["resolution", `${each.resolution}`], ["MACs", `${(found.macs / 1e6).toFixed(2)} M`], ["parameters", `${(found.params / 1e3).toFixed(1)} k`]];
-      const device = explorer.data.devices[explorer.device], ms = found.ms[explorer.device];
-      facts.push([device.name, ms === null ? "lacks blocks" : `${explorer.time(ms, device)}${device.estimated ? " est." : ""}`]);
-      document.getElementById("phi-facts").replaceChildren(...facts.map(([name, value]) => element("li", {}, element("span", {}, name), ` ${value}`)));
-      networks.draw(document.getElementById("phi-drawing"), [{name: "", groups: each.groups}]);
-    };
-    slider.addEventListener("input", show);
-    document.getElementById("device").addEventListener("change", show);
-    show();
+  // The network at the slider's φ.
+  scale() {
+    const each = explorer.data.scalings[+document.getElementById("phi").value], found = explorer.totals(each.groups);
+    document.getElementById("phi-at").textContent = each.phi.toFixed(2);
+    const facts = [["resolution", `${each.resolution}`], ["MACs", `${(found.macs / 1e6).toFixed(2)} M`], ["parameters", `${(found.params / 1e3).toFixed(1)} k`]];
+    const device = explorer.data.devices[explorer.device], ms = found.ms[explorer.device];
+    facts.push([device.name, ms === null ? "lacks blocks" : `${explorer.time(ms, device)}${device.estimated ? " est." : ""}`]);
+    document.getElementById("phi-facts").replaceChildren(...facts.map(([name, value]) => element("li", {}, element("span", {}, name), ` ${value}`)));
+    networks.draw(document.getElementById("phi-drawing"), [{name: "", groups: each.groups}]);
   },
 
   apart() {

@@ -11,12 +11,25 @@ const plane = {
     plane.root = root;
     plane.usable = data.state.flatMap((state, i) => state === 0 ? [i] : []);
     const costs = plane.usable.map(i => data.cost[i]);
+    plane.smooth = data.posterior.some(each => each !== null);
+    plane.counted = !plane.smooth;
     plane.range = [Math.min(...costs), Math.max(...costs, data.bound || 0)];
     theme.draw(plane.draw);
     plane.controls();
     plane.list();
     plane.show();
     choices.start();
+  },
+
+  // The accuracy that is drawn: by all evaluations, as the search chose, or as counted.
+  value(i) {
+    const {data} = plane;
+    return plane.counted || data.posterior[i] === null ? data.accuracy[i] : data.posterior[i];
+  },
+
+  // The front that is drawn. The library's own is by counts.
+  fronted() {
+    return plane.smooth && !plane.counted ? plane.front(plane.usable) : plane.data.front;
   },
 
   // Values of one candidate in words.
@@ -26,7 +39,7 @@ const plane = {
     if (data.posterior[i] !== null) words.push(["by all evaluations", `${(100 * data.posterior[i]).toFixed(1)} %`]);
     words.push([data.unit ? "latency" : data.names[1], plane.cost(data.cost[i])]);
     if (data.macs.length) words.push(["MACs", `${(data.macs[i] / 1e6).toFixed(2)} M`], ["parameters", `${(data.params[i] / 1e3).toFixed(1)} k`]);
-    const kind = ["", "breaks a bound", "stopped early"][data.state[i]] || (data.front.includes(i) ? "on the front" : "");
+    const kind = ["", "breaks a bound", "stopped early"][data.state[i]] || (plane.fronted().includes(i) ? "on the front" : "");
     if (kind) words.push(["", kind]);
     if (data.extrapolated[i]) words.push(["", "extrapolated"]);
     return words;
@@ -53,8 +66,8 @@ const plane = {
   // The front of some candidates: each is more accurate than all that cost less.
   front(indices) {
     const {data} = plane, found = [];
-    for (const i of [...indices].sort((a, b) => data.cost[a] - data.cost[b] || data.accuracy[b] - data.accuracy[a])) {
-      if (!found.length || data.accuracy[i] > data.accuracy[found[found.length - 1]]) found.push(i);
+    for (const i of [...indices].sort((a, b) => data.cost[a] - data.cost[b] || plane.value(b) - plane.value(a))) {
+      if (!found.length || plane.value(i) > plane.value(found[found.length - 1])) found.push(i);
     }
     return found;
   },
@@ -63,7 +76,8 @@ const plane = {
     const {data} = plane, host = plane.root.querySelector(".plot"), legend = plane.root.querySelector(".legend");
     const hidden = new Set([...legend.querySelectorAll("[aria-pressed=false]")].map(each => each.textContent));
     const trainedAt = data.trained.flatMap(layer => layer.x);
-    const plot = charts.figure(data.chart, ["tap"], [...data.cost, ...data.random.x, ...trainedAt], []);
+    const chart = plane.smooth && !plane.counted ? {...data.chart, y: "accuracy by all evaluations (%)"} : data.chart;
+    const plot = charts.figure(chart, ["tap"], [...data.cost, ...data.random.x, ...trainedAt], []);
     const colours = {evaluated: "k0", outside: "kp", stopped: "kp"};
     legend.replaceChildren();
     const add = (layer, renderers) => legend.append(charts.entry(layer, renderers, hidden.has(layer.name)));
@@ -71,7 +85,7 @@ const plane = {
     if (random.x.length) add(random, [charts.points(plot, random)[0]]);
     plane.layers = ["evaluated", "outside", "stopped"].map((name, state) => {
       const indices = data.state.flatMap((each, i) => each === state ? [i] : []);
-      const source = new Bokeh.ColumnDataSource({data: {x: indices.map(i => data.cost[i]), y: indices.map(i => 100 * data.accuracy[i]),
+      const source = new Bokeh.ColumnDataSource({data: {x: indices.map(i => data.cost[i]), y: indices.map(i => 100 * plane.value(i)),
         index: indices, alpha: indices.map(() => .5), fill: indices.map(() => state ? 0 : .5), size: indices.map(() => data.code.length > 1500 ? 5 : 8)}});
       const renderer = plot.scatter({x: {field: "x"}, y: {field: "y"}, source, size: {field: "size"}, marker: state === 2 ? "inverted_triangle" : "circle",
         fill_color: theme.colour(colours[name]), line_color: theme.colour(colours[name]), fill_alpha: {field: "fill"}, line_alpha: {field: "alpha"}});
@@ -93,9 +107,9 @@ const plane = {
       plot.scatter({x: {field: "x"}, y: {field: "y"}, source: plane.marks[name], marker, size, fill_color: ring ? null : theme.colour(colour),
         line_color: theme.colour(ring ? colour : "paper"), line_width: ring ? 2.4 : 1});
     }
-    add({type: "points", name: "winner of the search", colour: "mark", marker: "star"}, []);
+    add({type: "points", name: "search's choice", colour: "mark", marker: "star"}, []);
     legend.lastChild.disabled = true;
-    if (data.bound !== null) charts.rule(plot, data.bound, `bound ${plane.cost(data.bound)}`);
+    if (data.bound !== null) charts.rule(plot, data.bound, `limit of the search ${plane.cost(data.bound)}`);
     plane.limit = charts.rule(plot, plane.range[1], "", "good");
     charts.tips(plot, plane.layers, (source, at) => plane.hover(source.data.index[at]));
     plane.layers.forEach(charts.tips(plot, plane.layers, (source, at) => plane.hover(source.data.index[at])));
@@ -111,13 +125,20 @@ const plane = {
 
   place(name, i) {
     const {data} = plane;
-    plane.marks[name].data = i === null ? {x: [], y: []} : {x: [data.cost[i]], y: [100 * data.accuracy[i]]};
+    plane.marks[name].data = i === null ? {x: [], y: []} : {x: [data.cost[i]], y: [100 * plane.value(i)]};
   },
 
   controls() {
     const history = document.getElementById("history"), budget = document.getElementById("budget"), play = document.getElementById("play");
     history.addEventListener("input", plane.walk);
     budget.addEventListener("input", plane.pick);
+    const counted = document.getElementById("counted");
+    counted?.addEventListener("change", () => {
+      plane.counted = counted.checked;
+      plane.draw();
+      plane.list();
+      plane.show();
+    });
     if (plane.data.bound !== null) budget.value = plane.position(plane.data.bound);
     plane.pick();
     play.addEventListener("click", () => {
@@ -151,7 +172,7 @@ const plane = {
       source.data = {...source.data, alpha, fill};
     });
     const front = plane.front(plane.usable.filter(i => data.order[i] < until));
-    const x = front.map(i => data.cost[i]), y = front.map(i => 100 * data.accuracy[i]);
+    const x = front.map(i => data.cost[i]), y = front.map(i => 100 * plane.value(i));
     if (front.length) { x.push(plane.range[1]); y.push(y[y.length - 1]); }
     plane.line.data = {x, y};
   },
@@ -169,7 +190,7 @@ const plane = {
     if (i === null) { words.textContent = "No network was found within it."; plane.place("best", null); return; }
     const found = Object.fromEntries(plane.words(i));
     const text = `#${plane.data.number[i]}: ${found["by all evaluations"] || found.accuracy} at ${plane.cost(plane.data.cost[i])} `;
-    words.replaceChildren(text, element("button", {type: "button", class: "plain", onclick: () => plane.pin(i)}, "compare with the winner"));
+    words.replaceChildren(text, element("button", {type: "button", class: "plain", onclick: () => plane.pin(i)}, "compare with the search's choice"));
     plane.place("best", i);
   },
 
@@ -209,7 +230,7 @@ const plane = {
 
   side(i) {
     const {data} = plane;
-    const name = i === null ? "The winner is not among the candidates shown" : `${i === data.winner ? "Winner of the search, " : ""}#${data.number[i]}`;
+    const name = i === null ? "The search's choice is not among the candidates shown" : `${i === data.winner ? "The search's choice, " : ""}#${data.number[i]}`;
     const side = element("div", {class: "side"}, element("h3", {}, name));
     if (i === null) return side;
     const list = element("ul", {class: "facts"});
@@ -226,14 +247,14 @@ const plane = {
     const {data} = plane, head = ["", "accuracy (%)", data.label, "MACs (M)", "params (k)"];
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...head.map(text => element("th", {scope: "col"}, text)))));
     const body = element("tbody", {});
-    for (const i of [...data.front].sort((a, b) => data.cost[a] - data.cost[b])) {
-      const cells = [(100 * data.accuracy[i]).toFixed(1), plane.cost(data.cost[i]),
+    for (const i of [...plane.fronted()].sort((a, b) => data.cost[a] - data.cost[b])) {
+      const cells = [(100 * plane.value(i)).toFixed(1), plane.cost(data.cost[i]),
         data.macs.length ? (data.macs[i] / 1e6).toFixed(2) : "–", data.params.length ? (data.params[i] / 1e3).toFixed(1) : "–"];
-      const name = i === data.winner ? `#${data.number[i]} (winner)` : `#${data.number[i]}`;
+      const name = i === data.winner ? `#${data.number[i]} (the search's choice)` : `#${data.number[i]}`;
       const button = element("button", {type: "button", class: "plain", onclick: () => { plane.pin(i); document.getElementById("candidate").scrollIntoView({block: "nearest"}); }}, name);
       body.append(element("tr", {}, element("td", {}, button), ...cells.map(text => element("td", {}, text))));
     }
     table.append(body);
-    document.getElementById("front").append(element("div", {class: "wide", tabindex: "0"}, table));
+    document.getElementById("front").replaceChildren(element("div", {class: "wide", tabindex: "0"}, table));
   },
 };
