@@ -19,6 +19,7 @@ MORE = 1.2
 """The larger budget that the last card is about."""
 
 _LONGER = 1.02  # a shorter relative time is the winner's own, as far as measurements tell
+_EQUAL = 0.0005  # a smaller difference of accuracies would be shown as 0.0 points
 _SAME = 0.1  # a winner whose time differs by more from the search's winner was scaled
 
 
@@ -137,6 +138,8 @@ def _in_accuracy(row: Row, other: Row) -> str:
     """How much more or less accurate a network is than another, and if chance explains it."""
     difference, half = of_counts(other, row)
     chance = "more than chance would give" if abs(difference) > half else "which may be chance"
+    if abs(difference) < _EQUAL:
+        return "as accurate"
     direction = "more" if difference >= 0 else "less"
     return f"{100 * abs(difference):.1f} points {direction} accurate, {chance}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,18 @@ def marked(body: str) -> Markup:
     from markupsafe import Markup
 
     return Markup(body)  # the template has escaped its values
+
+
+_INTERVAL = re.compile(r" (?=[(±])")
+
+
+def kept(text: str) -> Markup:
+    """Returns a figure whose interval is kept in one line."""
+    from markupsafe import Markup
+
+    figure, *interval = _INTERVAL.split(text, maxsplit=1)
+    template = '{} <span class="kept">{}</span>' if interval else "{}"
+    return Markup(template).format(figure, *interval)
 
 
 def heading(text: str, *, level: int = 2) -> Markup:

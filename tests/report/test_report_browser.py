@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import statistics
 from collections.abc import Callable, Iterator
@@ -347,3 +348,64 @@ def test_five_thousand_candidates_are_fast_and_more_are_thinned(browser: Browser
     hovers = browser.run("return window.took")
     assert len(hovers) >= 5
     assert statistics.median(hovers) < 50
+
+
+def with_posteriors(run_dir: Path) -> list[dict[str, str]]:
+    """Moves each accuracy halfway towards the mean, as the noise of few images is taken out."""
+    path = run_dir / "search" / "trials.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    known = [row for row in rows if row["accuracy"] not in ("", "nan")]
+    mean = sum(float(row["accuracy"]) for row in known) / len(known)
+    for number, row in enumerate(known):
+        row |= {
+            "posterior": str(mean + (-1) ** number * (float(row["accuracy"]) - mean) / 2),
+            "deviation": "0.01",
+        }
+    write_csv(path, rows)
+    return rows
+
+
+def test_candidates_stand_where_the_search_chose_and_as_counted(browser: Browser, run_dir: Path) -> None:
+    rows = {row["number"]: row for row in with_posteriors(run_dir)}
+    browser.open(report(run_dir))
+    data = browser.run("return plane.data")
+    drawn = "const {index, y} = plane.layers[0].data; return [index, y]"
+    for name in ("posterior", "accuracy"):
+        index, y = browser.run(drawn)
+        expected = [100 * float(rows[str(data["number"][i])][name]) for i in index]
+        assert y == pytest.approx(expected)
+        mark = browser.run("return plane.marks.winner.data.y")
+        assert mark == pytest.approx([100 * float(rows[str(data["number"][data["winner"]])][name])])
+        points = sorted(zip((data["cost"][i] for i in index), y, strict=True))
+        front = [p for p in points if not any(q[0] <= p[0] and q[1] >= p[1] and q != p for q in points)]
+        line = browser.run("return [plane.line.data.x, plane.line.data.y]")
+        assert np.array(list(zip(*line, strict=True)))[:-1] == pytest.approx(np.array(front))
+        listed = browser.run("return document.querySelectorAll('#front tbody tr').length")
+        assert listed == len(front)
+        label = browser.run("return plane.plot.left[0].axis_label")
+        assert ("all evaluations" in label) == (name == "posterior")
+        browser.run("document.getElementById('counted').click()")
+    browser.check_quiet(run_dir / "report.html")
+
+
+def test_a_phone_shows_accuracy_and_latency_beside_each_other(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "report.html", width=390)
+    script = """
+        const heads = [...document.querySelectorAll("#result table")][0].querySelectorAll("th");
+        return [...heads].map(each => [each.innerText.split("\\n")[0], each.getBoundingClientRect().right])
+    """
+    places = dict(browser.run(script))
+    assert places["test accuracy"] < places["measured"] <= 390
+
+
+def test_bars_have_the_colours_of_the_drawing(browser: Browser, folder: Path) -> None:
+    """Also of a winner with fewer kinds than the candidates."""
+    browser.open(folder / "report.html")
+    legend = {name: css for css, _, name in browser.run("return networks.data.legend")}
+    [winner] = [row for row in read_table(folder) if row.role == "winner"]
+    bars = (
+        "return [...document.querySelectorAll('#winner .bars .bar')].map(each => each.getAttribute('style'))"
+    )
+    colours = [re.search(r"--c:var\(--(\w+)\)", style)[1] for style in browser.run(bars)]  # type: ignore[index]
+    assert colours[:-1] == [legend[block.KIND.replace("_", " ")] for block in winner.network.blocks]

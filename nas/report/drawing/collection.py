@@ -39,11 +39,16 @@ class Collection:
     def blocks(self) -> list[BlockSpec]:
         return list(self._numbers)
 
+    @property
+    def kinds(self) -> Kinds:
+        """The kinds of all blocks so far; more blocks change no kind's class."""
+        return Kinds.of(self._numbers)
+
     def to_dict(self) -> dict[str, Any] | None:
         """The cells as JSON values; ``None`` without a network."""
         if not self._numbers:
             return None
-        scale, kinds = Scale.of(self.blocks), Kinds.of(self.blocks)
+        scale, kinds = Scale.of(self.blocks), self.kinds
         cells = [cell_of(block, scale=scale, kinds=kinds) for block in self.blocks]
         return {
             "cells": [

@@ -40,10 +40,9 @@ def _facts(value: dict[str, object]) -> Markup:
     ]
     rows = [("command", " ".join(command))]
     rows += [(name, str(value[name])) for name in ("date", "seed", "platform") if name in value]
-    inner = [(name, value[name]) for name in ("source", "machine") if name in value]
-    rows += [
-        (name, ", ".join(f"{k} {v}" for k, v in item.items()))
-        for name, item in inner
-        if isinstance(item, dict)
-    ]
+    if isinstance(source := value.get("source"), dict):
+        changed = ", with changes that are not committed" if source.get("changed") else ""
+        rows.append(("source", f"commit {source.get('commit')}{changed}"))
+    if isinstance(machine := value.get("machine"), dict):
+        rows.append(("machine", ", ".join(f"{k} {v}" for k, v in machine.items())))
     return html.table([("what", ""), ("", "")], [("", row) for row in rows], texts=2)

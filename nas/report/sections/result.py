@@ -57,8 +57,8 @@ def _early(columns: Sequence[Cell]) -> list[Cell]:
 
 
 def _joined(cells: Sequence[str]) -> list[str]:
-    """Keeps an interval with its sign where a narrow cell breaks."""
-    return [cell.replace("± ", "±\N{NO-BREAK SPACE}") for cell in cells]
+    """Keeps an interval together where a narrow cell breaks."""
+    return [html.kept(cell) for cell in cells]
 
 
 def _plain(rows: Sequence[Sequence[str]]) -> list[tuple[str, Sequence[str]]]:

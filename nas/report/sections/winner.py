@@ -9,7 +9,7 @@ from nas.latency import LatencyTable
 from nas.network import NetworkSpec
 from nas.report import html
 from nas.report.cost import has_roofline, network_cost
-from nas.report.drawing import LEGEND, Kinds
+from nas.report.drawing import LEGEND
 from nas.report.files import read_latency_table, winner_network
 from nas.report.page.roofline import roofline
 from nas.report.sections.base import Run
@@ -47,7 +47,7 @@ def _time(run: Run, network: NetworkSpec, table: LatencyTable) -> list[Markup]:
     if parts is None:
         return [html.paragraph(f"The latency table {table.name} has whole networks only, not their blocks.")]
     ms, kind = table.predict(network), kind_of(estimated=table.is_estimate(network))
-    classes = Kinds.of(network.blocks).classes
+    classes = run.drawings.kinds.classes  # the colours of the drawing above
     lines = [
         (str(place), classes[block.KIND], part)
         for (place, block), part in zip(network.placed_blocks, parts, strict=True)

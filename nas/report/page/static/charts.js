@@ -75,6 +75,7 @@ const charts = {
     const colour = theme.colour(layer.colour);
     if (layer.fill) return plot.patch({x: layer.x, y: layer.y, fill_color: colour, fill_alpha: .13, line_color: null});
     const style = {line_color: colour, line_width: 2, line_dash: layer.dash ? [5, 4] : []};
+    if (layer.x.length === 1) return plot.scatter({x: layer.x, y: layer.y, size: 7, line_color: colour, fill_color: colour});
     return layer.step ? plot.step({x: layer.x, y: layer.y, mode: "after", ...style}) : plot.line({x: layer.x, y: layer.y, ...style});
   },
 

@@ -29,7 +29,8 @@ const plane = {
 
   // The front that is drawn. The library's own is by counts.
   fronted() {
-    return plane.smooth && !plane.counted ? plane.front(plane.usable) : plane.data.front;
+    if (plane.counted) return plane.data.front;
+    return plane.chosen_by ||= plane.front(plane.usable);
   },
 
   // Values of one candidate in words.
