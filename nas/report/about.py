@@ -9,9 +9,9 @@ from typing import Any
 from nas.errors import UserError
 from nas.files import read_json
 from nas.hardware import Device, latency_unit
-from nas.provenance import CONFIG
 from nas.report.files import PARETO, SCALE, read_latency_table
 from nas.report.results import RESULTS, read_table
+from nas.report.sections.provenance import CONFIG
 from nas.report.shipped import recommended
 from nas.report.table import milliseconds
 

@@ -32,7 +32,7 @@ _INTERVAL = re.compile(r" (?=[(±])")
 
 
 def kept(text: str) -> Markup:
-    """Returns a figure whose interval is kept in one line."""
+    """Returns a figure whose interval stays in one line where a narrow cell breaks."""
     from markupsafe import Markup
 
     figure, *interval = _INTERVAL.split(text, maxsplit=1)

@@ -80,7 +80,7 @@ def _table(runs: Sequence[Compared]) -> Markup:
         ("params", "k"),
         ("best baseline", "%"),
     ]
-    return html.table(head, [("", _cells(run)) for run in runs])
+    return html.table(head, [("", [html.kept(cell) for cell in _cells(run)]) for run in runs])
 
 
 def _cells(run: Compared) -> tuple[str, ...]:

@@ -36,7 +36,10 @@ def result(run: Run) -> list[Markup]:
     lines = zip(rows, cells(rows), strict=True)
     table = html.table(
         _early(headings(rows)),
-        [(row.role if row.role == "winner" else "", _early(_joined(line))) for row, line in lines],
+        [
+            (row.role if row.role == "winner" else "", _early([html.kept(cell) for cell in line]))
+            for row, line in lines
+        ],
     )
     parts = [table, html.paragraph(footnote(rows), kind="note"), *classes(rows)]
     if (attempts := missed(run.folder)) is not None:
@@ -54,11 +57,6 @@ def _early(columns: Sequence[Cell]) -> list[Cell]:
     """Puts the latency after name and accuracy: a phone shows three columns."""
     name, accuracy, macs, params, predicted, *measured = columns
     return [name, accuracy, *measured, predicted, macs, params]
-
-
-def _joined(cells: Sequence[str]) -> list[str]:
-    """Keeps an interval together where a narrow cell breaks."""
-    return [html.kept(cell) for cell in cells]
 
 
 def _plain(rows: Sequence[Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
