@@ -26,6 +26,9 @@ def test_without_a_run_it_shows_published_tables_and_estimates(nas: Callable, ow
     [
         ("explore.devices=[this_machine]", "the peaks of the device this_machine are unknown"),
         ("explore.devices=[nowhere]", "unknown device 'nowhere'"),
+        ("explore.spaces=[]", "explore.spaces names no space, or one twice"),
+        ("explore.spaces=[tiny_24,tiny_24]", "explore.spaces names no space, or one twice"),
+        ("explore.spaces=[tiny_2]", "unknown search space 'tiny_2'"),
         ("explore.tables=[v100-batch1]", "has whole networks only; name a table of blocks"),
     ],
 )
@@ -33,3 +36,14 @@ def test_what_cannot_be_shown_is_an_error(nas: Callable, setting: str, message: 
     outcome = nas("explore", "space=tiny_32", "run_dir=out", setting)
     assert outcome.code == 2
     assert message in outcome.err
+
+
+def test_several_spaces_share_a_page(nas: Callable, own_folder: Path) -> None:
+    outcome = nas("explore", "explore.spaces=[tiny_24,mixed_32]", "explore.devices=[pixel_6]", "run_dir=out")
+    assert outcome.code == 0, outcome.err
+    assert "explore: tiny_24, 0 measured tables, 1 estimated devices" in outcome.out
+    assert "explore: mixed_32, 7 measured tables, 1 estimated devices" in outcome.out
+    page = parse((own_folder / "out/explore/tiny_24.html").read_text(encoding="utf-8"))
+    shown = [page.data[name] for name in ("explorer", "explorer-1")]
+    assert [each["space"] for each in shown] == ["tiny_24", "mixed_32"]
+    assert shown[0]["spaces"] == ["tiny_24", "mixed_32"]
