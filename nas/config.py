@@ -276,12 +276,15 @@ class TrustConfig(OptimizationConfig):
 
     Attributes:
         networks: Random networks, spread over the range of MACs, in addition to the smallest and the largest.
+        bands: Number of bands, ± 15 % of MACs each, from which these networks come, to compare networks of
+            equal cost; null spreads them.
         images: Images for both accuracies: validation, or test, which are then no longer unseen.
         top: Number k of best networks in the precision at k.
         resamples: Bootstrap resamples for the confidence intervals.
     """
 
     networks: int
+    bands: int | None
     images: str
     top: int
     resamples: int

@@ -1,4 +1,4 @@
-"""Random networks spread over a space's range of multiply-accumulates, for validating tables."""
+"""Random networks spread over a space's range of multiply-accumulates, or gathered in bands of equal ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from nas.arrays import IntArray
+from nas.errors import UserError
 from nas.space import Architecture, SearchSpace
 
 _CANDIDATES = 2000
@@ -29,6 +30,40 @@ def stratified(
     rows = candidates(space, rng, resolutions=resolutions)
     positions = _spread(np.log(space.costs(rows)["macs"].astype(float)), min(count, len(rows)), rng)
     return space.decode(rows[rng.permutation(np.array(positions, np.int64))])
+
+
+def banded(
+    space: SearchSpace, count: int, rng: np.random.Generator, *, bands: int, width: float
+) -> list[Architecture]:
+    """Distinct random architectures in bands of nearly equal MACs, equally many in each.
+
+    The centres of the bands are equal steps apart in log MACs, from the 5 % to the 95 % quantile of random
+    networks. The order is by band.
+
+    Args:
+        space: The space.
+        count: The number of architectures, a multiple of ``bands``.
+        rng: Random generator.
+        bands: The number of bands.
+        width: The largest distance from a band's centre, as a share of it.
+
+    Raises:
+        UserError: If a band has fewer random networks than it needs.
+    """
+    rows = candidates(space, rng)
+    macs = space.costs(rows)["macs"].astype(float)
+    low, high = np.log(np.quantile(macs, (0.05, 0.95))).tolist()
+    centres = np.exp(np.linspace(low, high, bands))
+    chosen: list[int] = []
+    for centre in centres.tolist():
+        near = np.setdiff1d(np.flatnonzero(np.abs(macs - centre) <= width * centre), chosen)
+        if len(near) < count // bands:
+            raise UserError(
+                f"{len(near)} of {len(rows)} random networks of {space.name} have {centre / 1e6:.3g} M MACs "
+                f"(± {100 * width:.0f} %), and {count // bands} are needed; set fewer networks or bands"
+            )
+        chosen += rng.choice(near, count // bands, replace=False).tolist()
+    return space.decode(rows[chosen])
 
 
 def candidates(

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from nas.errors import UserError
 from nas.space import SearchSpace
-from nas.space.stratified import candidates, stratified
+from nas.space.stratified import banded, candidates, stratified
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +73,16 @@ def test_a_small_space_gives_what_it_has(space: SearchSpace, rng: np.random.Gene
     archs = stratified(small, 500, rng)
     assert 4 <= len(archs) == len(set(archs)) == small.size < 500
     assert stratified(small, 0, rng) == []
+
+
+def test_bands_hold_networks_of_nearly_equal_macs(space: SearchSpace, rng: np.random.Generator) -> None:
+    archs = banded(space, 48, rng, bands=4, width=0.15)
+    assert len(set(archs)) == 48
+    bands = np.exp(log_macs(space, space.encode(archs))).reshape(4, 12)
+    assert (bands.max(axis=1) / bands.min(axis=1) <= 1.15 / 0.85).all()
+    assert (bands[:-1].max(axis=1) < bands[1:].min(axis=1)).all()
+
+
+def test_a_band_with_too_few_networks_is_an_error(space: SearchSpace, rng: np.random.Generator) -> None:
+    with pytest.raises(UserError, match=r"\d+ of \d+ random networks of tiny_32 have .* and 1000 are needed"):
+        banded(space, 4000, rng, bands=4, width=0.15)

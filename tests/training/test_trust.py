@@ -104,6 +104,11 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path) -> None:
         ({"networks": 0}, "trust.networks is 0; give at least 1"),
         ({"top": 0}, "trust.top is 0; give 1 to 14"),
         ({"top": 15}, "trust.top is 15; give 1 to 14"),
+        (
+            {"bands": 3},
+            "trust.bands is 3; give null to spread the 14 networks, or a number of bands that divides",
+        ),
+        ({"bands": 0}, "trust.bands is 0; give null"),
         ({"resamples": 0}, "trust.resamples is 0; give at least 1"),
     ],
 )

@@ -37,18 +37,25 @@ class TrustPlan:
         images: The images of both accuracies, one of ``IMAGES``. Training uses neither.
         top: Number of best networks for the precision.
         resamples: Number of bootstrap samples.
+        bands: Number of bands of nearly equal MACs in which the networks lie; ``None`` spreads them.
     """
 
     networks: int
     images: str
     top: int
     resamples: int
+    bands: int | None = None
 
     def __post_init__(self) -> None:
         if self.images not in IMAGES:
             raise unknown("trust.images", self.images, IMAGES)
         if self.networks < 1:
             raise UserError(f"trust.networks is {self.networks}; give at least 1, better 14 or more")
+        if self.bands is not None and (self.bands < 1 or self.networks % self.bands):
+            raise UserError(
+                f"trust.bands is {self.bands}; give null to spread the {self.networks} networks, or a number "
+                "of bands that divides them evenly"
+            )
         if not 1 <= self.top <= self.networks:
             raise UserError(
                 f"trust.top is {self.top}; give 1 to {self.networks}, the number of random networks"

@@ -60,22 +60,30 @@ def plan(context: Context) -> TrustPlan:
 
     config = context.config.trust
     return TrustPlan(
-        networks=config.networks, images=config.images, top=config.top, resamples=config.resamples
+        networks=config.networks,
+        images=config.images,
+        top=config.top,
+        resamples=config.resamples,
+        bands=config.bands,
     )
 
 
 def subjects(context: Context) -> list[Subject]:
-    """Returns the smallest network, the largest, and random ones spread over the range of MACs."""
+    """Returns the smallest network, the largest, and random ones of many sizes, or in bands of MACs."""
     import numpy as np
 
-    from nas.space.stratified import stratified
-    from nas.training.trust import Subject
+    from nas.space.stratified import banded, stratified
+    from nas.training.trust import BAND, Subject
 
     space, splits = context.space, context.data.splits
     extremes = {"smallest": space.smallest(), "largest": space.largest()}
-    count = context.config.trust.networks
-    sample = stratified(space, count + len(extremes), np.random.default_rng(context.config.seed))
-    others = [arch for arch in sample if arch not in extremes.values()][:count]
+    count, bands = context.config.trust.networks, context.config.trust.bands
+    rng = np.random.default_rng(context.config.seed)
+    if bands is not None:
+        others = banded(space, count, rng, bands=bands, width=BAND)
+    else:
+        sample = stratified(space, count + len(extremes), rng)
+        others = [arch for arch in sample if arch not in extremes.values()][:count]
     named = [*extremes.items(), *(("random", arch) for arch in others)]
     return [
         Subject(
