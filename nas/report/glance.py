@@ -76,7 +76,7 @@ def cards(run_dir: Path) -> tuple[str, list[Card]]:
         return _of_search(search)
     found = [
         _accuracy(winner),
-        _lead(winner, next((row for row in rows if row.best), None)),
+        _lead(winner, rows),
         _latency(winner, run_dir),
         _more(winner, rows, search),
     ]
@@ -113,20 +113,33 @@ def _accuracy(winner: Row) -> Card:
     return Card("How accurate is the winner?", f"{100 * winner.test_accuracy:.1f} %", images)
 
 
-def _lead(winner: Row, best: Row | None) -> Card | None:
-    """How much faster or slower than the best baseline the winner is, and how much more accurate."""
+def _lead(winner: Row, rows: list[Row]) -> Card | None:
+    """Compares the winner with the best baseline, and with the fastest one if that is another."""
+    best = next((row for row in rows if row.best), None)
     if best is None:
         return None
     accuracy = f"{_in_accuracy(winner, best)}."
     if winner.image_ms and best.image_ms:
         accuracy = accuracy[0].upper() + accuracy[1:]
-        return Card(_AGAINST, _in_time(winner.image_ms / best.image_ms), f"Than {best.name}. {accuracy}")
+        words = f"Than {best.name}. {accuracy}{_against_the_fastest(winner, best, rows)}"
+        return Card(_AGAINST, _in_time(winner.image_ms / best.image_ms), words)
     return Card(
         _AGAINST, _points(100 * (winner.test_accuracy - best.test_accuracy)), f"{best.name}: {accuracy}"
     )
 
 
 _AGAINST = "How does it compare with the best baseline?"
+
+
+def _against_the_fastest(winner: Row, best: Row, rows: list[Row]) -> str:
+    """A sentence on the fastest baseline; empty if it is the best one, or as slow."""
+    times = {row.name: row.image_ms for row in rows if row.role == "baseline" and row.image_ms}
+    fastest = min((row for row in rows if row.name in times), key=lambda row: times[row.name], default=best)
+    if fastest is best or not winner.image_ms or times[fastest.name] >= times.get(best.name, 0.0):
+        return ""
+    share = times[fastest.name] / winner.image_ms
+    time = f"{share:.1f} times as long" if share > 1 else f"{100 * share:.0f} % of the winner's time"
+    return f" The fastest baseline, {fastest.name}, takes {time} and is {_in_accuracy(fastest, winner)}."
 
 
 def _in_time(share: float) -> str:
@@ -141,7 +154,7 @@ def _in_accuracy(row: Row, other: Row) -> str:
     if abs(difference) < _EQUAL:
         return "as accurate"
     direction = "more" if difference >= 0 else "less"
-    return f"{100 * abs(difference):.1f} points {direction} accurate, {chance}"
+    return f"{100 * abs(difference):.1f} ± {100 * half:.1f} points {direction} accurate, {chance}"
 
 
 def _points(value: float) -> str:

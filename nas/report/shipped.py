@@ -164,14 +164,19 @@ def _why(chosen: Artefact, known: Sequence[Artefact], budget: float | None, *, w
         place = "within" if within else "above"
         own += f", {place} the budget of {milliseconds(budget)} {unit}"
     return " ".join(
-        [f"Ship {chosen.file}: {own}.", *(_against(chosen, each) for each in known if each is not chosen)]
+        [
+            f"Ship {chosen.file}: {own}.",
+            *(_against(chosen, each, budget) for each in known if each is not chosen),
+        ]
     )
 
 
-def _against(chosen: Artefact, other: Artefact) -> str:
+def _against(chosen: Artefact, other: Artefact, budget: float | None) -> str:
     assert chosen.latency_ms is not None and other.latency_ms is not None
     ratio = other.latency_ms.value / chosen.latency_ms.value
     time = f"{100 * abs(ratio - 1):.0f} % {'slower' if ratio >= 1 else 'faster'} here"
+    if budget is not None and other.latency_ms.value > budget >= chosen.latency_ms.value:
+        time += " and above the budget"
     share = 100 * (other.size_bytes / chosen.size_bytes - 1)
     size = f"{abs(share):.0f} % {'larger' if share >= 0 else 'smaller'}"
     counts = [(each.test_correct or 0, each.test_total or 1) for each in (chosen, other)]

@@ -67,7 +67,8 @@ def test_the_reasons(run_dir: Path) -> None:
     assert choice is not None
     assert choice[1] == (
         "Ship 0.onnx: 0.100 ms, within the budget of 0.150 ms. "
-        "1.onnx is 100 % slower here, 100 % larger and as accurate as far as the test images tell. "
+        "1.onnx is 100 % slower here and above the budget, 100 % larger and as accurate as far as the test "
+        "images tell. "
         "2.onnx is 20 % faster here, 200 % larger and 41.7 points less accurate."
     )
     budget(run_dir, 0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,8 @@ def test_the_answers_are_those_of_the_final_table(run_dir: Path) -> None:
     points = 100 * (winner.test_accuracy - best.test_accuracy)
     share = winner.image_ms / best.image_ms
     assert lead.figure == (f"{1 / share:.1f} times faster" if share <= 1 else f"{share:.1f} times slower")
-    assert f"{abs(points):.1f} points {'more' if points >= 0 else 'less'} accurate" in lead.words
+    direction = "more" if points >= 0 else "less"
+    assert re.search(rf"{abs(points):.1f} ± \d+\.\d points {direction} accurate", lead.words)
     assert best.name in lead.words
     assert latency.figure == f"{winner.latency_ms.value:.3f} ms"
     assert "the latency table is wrong by" in latency.words
@@ -76,6 +78,19 @@ def test_a_network_beyond_the_time_is_no_answer(run_dir: Path) -> None:
     timed(run_dir, "largest", 0.8)
     more = cards(run_dir)[1][3]
     assert more.figure == "not known" and "largest" not in more.words
+
+
+def test_the_fastest_baseline_is_compared_too(run_dir: Path) -> None:
+    rows = read_table(run_dir)
+    baselines = [row for row in rows if row.role == "baseline" and row.image_ms]
+    assert len(baselines) > 1
+    fastest = next(row for row in baselines if not row.best)
+    timed(run_dir, fastest.name, 0.5)
+    words = cards(run_dir)[1][1].words
+    assert f"The fastest baseline, {fastest.name}, takes 50 % of the winner's time and is" in words
+    best = next(row for row in baselines if row.best)
+    timed(run_dir, best.name, 0.4)
+    assert "fastest" not in cards(run_dir)[1][1].words
 
 
 def test_a_clear_lead_is_told_from_chance(run_dir: Path) -> None:

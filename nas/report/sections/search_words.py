@@ -92,10 +92,10 @@ def held_out(winner: dict[str, Any]) -> str:
     seen = winner["values"].get(_objective(again))
     if seen is None:
         return f"The search's choice has {unseen}, not quantised."
-    text = (
-        f"the search's choice has {_share(seen)}{_precision(again)} on the images of the search and {unseen}."
+    return (
+        f"Selection bias: the search's choice has {_share(seen)}{_precision(again)} on the images that chose "
+        f"it and {unseen}, both with the supernet's weights, before scaling and final training."
     )
-    return f"Selection bias: {text}"
 
 
 def _winners(winners: list[dict[str, Any]]) -> list[Markup]:
