@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import torch
@@ -52,14 +52,15 @@ def converted_filters(weight: Tensor, channels: int) -> Tensor:
 
 
 @torch.no_grad()
-def convert_input(model: StaticNetwork, channels: int) -> None:
-    """Makes the first layers of a network read images with other channels.
+def convert_input(model: StaticNetwork, channels: int) -> StaticNetwork:
+    """A network in evaluation mode that reads images with other channels; ``model`` if it already does.
 
     Raises:
         UserError: If a first layer is no convolution, or neither number of channels is 1.
     """
     if model.network.input_channels == channels:
-        return
+        return model
+    state = model.state_dict()
     first = next(_blocks(model))
     for op in first.spec.ops:
         if INPUT in op.inputs:
@@ -67,8 +68,13 @@ def convert_input(model: StaticNetwork, channels: int) -> None:
                 raise UserError(
                     f"a network that begins with {op.name} cannot read images with {channels} channels"
                 )
-            weight = first.block.get_parameter(f"{op.role}.conv.weight")
-            weight.data = converted_filters(weight, channels).contiguous()
+            name = f"{op.role}.conv.weight"
+            weight = first.block.get_parameter(name)
+            [full] = [each for each, parameter in model.named_parameters() if parameter is weight]
+            state[full] = converted_filters(weight, channels)
+    converted = StaticNetwork(replace(model.network, input_channels=channels))
+    converted.load_state_dict(state)
+    return converted.eval()
 
 
 @torch.no_grad()

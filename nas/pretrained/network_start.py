@@ -46,8 +46,7 @@ class NetworkStart(Start):
         self, supernet: Supernet, *, classes: Sequence[str], images: Iterable[Tensor] = ()
     ) -> Inherited:
         self.check(supernet.space)
-        model = copy.deepcopy(self.pretrained.model)
-        convert_input(model, supernet.input_channels)
+        model = convert_input(copy.deepcopy(self.pretrained.model), supernet.input_channels)
         sort_channels(model, images)
         is_same = self.has(classes)
         taken = take_network(supernet, model, classifier=is_same)
@@ -61,8 +60,7 @@ class NetworkStart(Start):
 
     def adapted(self, network: NetworkSpec) -> StaticNetwork:
         """A copy of the module for the input channels and the BatchNorm epsilon of another network."""
-        model = copy.deepcopy(self.pretrained.model)
-        convert_input(model, network.input_channels)
+        model = convert_input(copy.deepcopy(self.pretrained.model), network.input_channels)
         take_epsilon(model, network.norm_epsilon)
         return model
 

@@ -105,7 +105,7 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert "\x1b" not in process.stdout and "\r" not in process.stdout and "━" not in process.stdout
-    assert re.search(r"^measuring on onnxruntime: \d+/\d+ in \d:\d\d$", process.stdout, re.MULTILINE)
+    assert re.search(r"^measuring on onnxruntime: [\d,]+/[\d,]+ in \d:\d\d$", process.stdout, re.MULTILINE)
     assert re.search(r"^table: 148 blocks in \d+ chains, .{45,}$", process.stdout, re.MULTILINE)
 
 

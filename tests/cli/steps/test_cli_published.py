@@ -61,7 +61,7 @@ def test_a_front_without_images_and_what_the_report_says_of_it(project: Path) ->
     page = report(project / "run").read_text()
     assert "Their accuracies are predicted" in page
     assert "predicted top-1 (%)" in page
-    assert "s accuracy is predicted. digits top-1" in page
+    assert "choice is predicted. digits top-1" in page
     assert "on the validation images" not in page
     record = json.loads((project / "run" / "search" / "step.json").read_text())
     assert "published accuracies" in record["inputs"]
@@ -77,7 +77,7 @@ def test_other_resolutions_are_marked(project: Path) -> None:
     assert f"{winner['code']}: accuracy" in out
     assert "% extrapolated" in out
     page = report(project / "run").read_text()
-    assert "s accuracy is extrapolated." in page
+    assert "choice is extrapolated." in page
 
 
 def test_bad_settings_are_one_line(project: Path) -> None:
