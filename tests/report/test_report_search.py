@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_tells_of_unseen_images_budgets_and_choices(folder: Path) -> None:
     page = "\n".join(details(folder))
     winner = json.loads((folder / "winner.json").read_text())
-    assert f"{100 * winner['values']['accuracy']:.1f} % on the images of the search" in page
+    assert f"{100 * winner['values']['accuracy']:.1f} % on the images that chose it" in page
     assert "80.0 % (67.0 to 88.8) on 50 unseen images" in page
     assert "none was found" in page
     assert json.loads((folder / "winners.json").read_text())[1]["code"] in page

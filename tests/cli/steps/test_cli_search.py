@@ -99,7 +99,7 @@ def test_accuracy_in_int8_is_an_objective_or_a_bound(project: Path) -> None:
     assert winner["held_out"]["objective"] == "int8_accuracy"
     assert "on 115 unseen images, the winner's accuracy in INT8 is" in out
     page = "\n".join(details(project / "runs" / "mini" / "search"))
-    assert re.search(r"[\d.]+ % in INT8 on the images of the search", page)
+    assert re.search(r"[\d.]+ % in INT8 on the images that chose it", page)
     assert re.search(r"\([\d.]+ to [\d.]+\) in INT8 on 115 unseen images", page)
     first = {row["code"]: row["int8_accuracy"] for row in trials(project)}
     _, bounded = search(
@@ -138,7 +138,7 @@ def test_balanced_accuracy_is_an_objective(project: Path) -> None:
     assert "unseen images, the winner's accuracy balanced over the classes is" in text
     assert re.search(r"chosen by as many images as \d+ of equally frequent classes, which cannot", text)
     page = "\n".join(details(project / "runs" / "mini" / "search"))
-    assert re.search(r"[\d.]+ % balanced over the classes on the images of the search", page)
+    assert re.search(r"[\d.]+ % balanced over the classes on the images that chose it", page)
     assert re.search(r"chosen by as many images as \d+ of equally frequent classes", page)
 
 
