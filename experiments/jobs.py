@@ -18,7 +18,7 @@ from hydra import initialize_config_dir
 from nas.cli.hydra import schema
 from nas.cli.steps.context import Context
 from nas.provenance import write_provenance
-from nas.tracking import make_tracker
+from nas.tracking import Guard, make_tracker
 
 Job = tuple[Callable[[tuple[str, ...], str], None], str]
 """A function of the settings and a name, and that name."""
@@ -29,7 +29,8 @@ def configured(settings: Sequence[str]) -> Context:
     schema.register()
     with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
         config = schema.typed(hydra_compose(schema.CONFIG_NAME, list(settings)))
-    return Context(config, Path(config.run_dir), make_tracker(dataclasses.asdict(config.tracker)))
+    tracker = Guard(inner=make_tracker(dataclasses.asdict(config.tracker)))
+    return Context(config, Path(config.run_dir), tracker)
 
 
 def record_provenance(base: Context, *, command: str, settings: Sequence[str]) -> None:

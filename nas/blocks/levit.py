@@ -49,8 +49,8 @@ class LeViTSpec(BlockSpec):
         return net.ops
 
     def _attend(self, net: Lowering) -> int:
-        asked = net.subsample(INPUT, self.stride) if self.stride > 1 else INPUT
-        query = net.linear(asked, self.key_channels, role="query", bias=False, norm=True)
+        queried = net.subsample(INPUT, self.stride) if self.stride > 1 else INPUT
+        query = net.linear(queried, self.key_channels, role="query", bias=False, norm=True)
         key = net.linear(INPUT, self.key_channels, role="key", bias=False, norm=True)
         value = net.linear(INPUT, self.value_channels, role="value", bias=False, norm=True)
         y = net.offset_attention(

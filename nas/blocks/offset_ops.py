@@ -10,52 +10,30 @@ from functools import lru_cache
 from typing import final
 
 from nas.blocks.ops import Op, Shape
-from nas.blocks.token_ops import check_heads
+from nas.blocks.token_ops import SoftmaxAttention
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class OffsetAttention(Op):
+class OffsetAttention(SoftmaxAttention):
     """softmax(q kᵀ / √d + b) v in several heads, where b depends on how far two pixels are apart.
 
-    Its inputs are queries, keys and values. Queries belong to every ``stride``-th pixel of the map of keys,
-    so that the output is smaller. For each head, b has a number for each pair of distances in rows and in
-    columns, whatever their signs (section 4.4).
+    Queries belong to every ``stride``-th pixel of the map of keys, so that the output is smaller. For each
+    head, b has a number for each pair of distances in rows and in columns, whatever their signs (section
+    4.4).
 
     Attributes:
-        heads: Number of heads; a divisor of the channels of queries and of values.
-        value_channels: Channels of values and output. Queries and keys have those of ``in_shape``.
         key_height: Height of the map of keys and values.
         key_width: Its width.
         stride: Pixels of that map from one query to the next.
     """
 
-    heads: int
-    value_channels: int
     key_height: int
     key_width: int
     stride: int = 1
 
-    def __post_init__(self) -> None:
-        for channels in (self.in_shape.channels, self.value_channels):
-            check_heads(channels, self.heads)
-
     @property
-    def name(self) -> str:
-        return "attention"
-
-    @property
-    def out_shape(self) -> Shape:
-        return Shape(self.value_channels, self.in_shape.height, self.in_shape.width)
-
-    @property
-    def head_dim(self) -> int:
-        """Channels of a head's queries and keys."""
-        return self.in_shape.channels // self.heads
-
-    @property
-    def key_pixels(self) -> int:
-        """Number of keys."""
+    def length(self) -> int:
         return self.key_height * self.key_width
 
     @property
@@ -64,21 +42,12 @@ class OffsetAttention(Op):
         return max(self.key_height, self.key_width)
 
     @property
-    def macs(self) -> int:
-        return self.in_shape.pixels * self.key_pixels * (self.in_shape.channels + self.value_channels)
-
-    @property
     def params(self) -> int:
         return self.heads * self.side**2
 
     @property
     def input_elements(self) -> int:
-        keys = self.key_pixels * (self.in_shape.channels + self.value_channels)
-        return self.in_shape.elements + keys
-
-    @property
-    def scratch_elements(self) -> int:
-        return self.heads * self.in_shape.pixels * self.key_pixels
+        return self.in_shape.elements + self.length * (self.in_shape.channels + self.value_channels)
 
     @property
     def offsets(self) -> list[list[int]]:

@@ -7,6 +7,7 @@ in ``torch.utils.flop_counter``.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
@@ -77,26 +78,21 @@ class Grid:
         ]
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class Attention(Op):
+class SoftmaxAttention(Op):
     """softmax(q kᵀ / √d) v in several heads (Vaswani et al. 2017, "Attention Is All You Need", section 3.2).
 
-    Its inputs are queries, keys and values. All pixels are one sequence; with ``grid`` each row of the map is
-    one, a window, and a learned number for each head and offset of two pixels is added to their score (Liu et
-    al. 2021, section 3.2). A fused kernel reads and writes each input once; without one, the scores of all
-    pairs of pixels, ``scratch_elements``, are in memory, too (Dao et al. 2022, "FlashAttention", section
-    3.1).
+    Its inputs are queries, keys and values. A fused kernel reads and writes each input once; without one, the
+    scores of all pairs of pixels, ``scratch_elements``, are in memory, too (Dao et al. 2022,
+    "FlashAttention", section 3.1).
 
     Attributes:
         heads: Number of heads; a divisor of the channels of queries and of values.
         value_channels: Channels of values and output. Queries and keys have those of ``in_shape``.
-        grid: The windows; each row of the map holds one. ``None`` for attention over all pixels.
     """
 
     heads: int
     value_channels: int
-    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         for channels in (self.in_shape.channels, self.value_channels):
@@ -116,13 +112,36 @@ class Attention(Op):
         return self.in_shape.channels // self.heads
 
     @property
+    @abstractmethod
     def length(self) -> int:
-        """Pixels of one sequence."""
-        return self.in_shape.pixels if self.grid is None else self.in_shape.width
+        """Keys of one query."""
 
     @property
     def macs(self) -> int:
         return self.in_shape.pixels * self.length * (self.in_shape.channels + self.value_channels)
+
+    @property
+    def scratch_elements(self) -> int:
+        return self.heads * self.in_shape.pixels * self.length
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Attention(SoftmaxAttention):
+    """Attention between all pixels, or within windows.
+
+    All pixels are one sequence; with ``grid`` each row of the map is one, a window, and a learned number for
+    each head and offset of two pixels is added to their score (Liu et al. 2021, section 3.2).
+
+    Attributes:
+        grid: The windows; each row of the map holds one. ``None`` for attention over all pixels.
+    """
+
+    grid: Grid | None = None
+
+    @property
+    def length(self) -> int:
+        return self.in_shape.pixels if self.grid is None else self.in_shape.width
 
     @property
     def params(self) -> int:
@@ -131,10 +150,6 @@ class Attention(Op):
     @property
     def input_elements(self) -> int:
         return self.in_shape.pixels * (2 * self.in_shape.channels + self.value_channels)
-
-    @property
-    def scratch_elements(self) -> int:
-        return self.heads * self.in_shape.pixels * self.length
 
 
 @final

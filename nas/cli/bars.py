@@ -31,7 +31,7 @@ _PLAIN_EVERY_S = 30.0
 @final
 @dataclass
 class Stages:
-    """The steps of a run, of which one is at work."""
+    """The steps of a run, and the number of the one that runs now, from 1; 0 outside a run."""
 
     names: Sequence[str] = ()
     number: int = 0
@@ -175,9 +175,9 @@ class Bar:
             self.progress.reset(self.task)  # a second part begins: the random search after the search
         self.progress.update(self.task, total=total, completed=completed, advance=advance, **fields)
         if not CONSOLE.is_terminal and time.monotonic() >= self._next:
-            self.tell()
+            self.print_line()
 
-    def tell(self) -> None:
+    def print_line(self) -> None:
         """Prints the state as a line."""
         task = self.progress.tasks[0]
         note = _note(task)
@@ -199,4 +199,4 @@ def progress_bar(what: str, *, total: int | None = None) -> Iterator[Bar]:
         finally:
             view.ended = True
             if not CONSOLE.is_terminal:
-                bar.tell()
+                bar.print_line()

@@ -14,6 +14,7 @@ from nas.errors import UserError
 from nas.files import read_json
 from nas.hardware import latency_unit
 from nas.report.differences import of_shares
+from nas.report.files import SCALE
 from nas.report.grid import print_grid
 from nas.report.records import is_outdated
 from nas.report.table import ABSENT, ESTIMATED, milliseconds, shown_share, with_interval
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DEPLOYED = Path("deploy") / MANIFEST
-SCALED = Path("scale") / "scale.json"
 WINNER = "winner"
 
 
@@ -150,7 +150,7 @@ def _is_worse(counts: tuple[int, int], top: tuple[int, int]) -> bool:
 
 def _budget_ms(run_dir: Path) -> float | None:
     with suppress(UserError, KeyError, TypeError):
-        value: float | None = read_json(run_dir / SCALED)["latency_ms"]
+        value: float | None = read_json(run_dir / SCALE)["latency_ms"]
         return value
     return None
 

@@ -43,6 +43,10 @@ class Guard(Tracker):
     def page(self, path: Path, *, name: str) -> None:
         self._try(lambda: self.inner.page(path, name=name))
 
+    def record(self, recording: Callable[[Tracker], None]) -> None:
+        """Lets a function record several things; what fails while it prepares them is a failure, too."""
+        self._try(lambda: recording(self.inner))
+
     def finish(self) -> None:
         self._try(self.inner.finish, again=True)
 

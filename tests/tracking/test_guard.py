@@ -79,6 +79,22 @@ def test_a_tracker_that_works_gets_everything(tmp_path: Path, caplog: pytest.Log
     assert not caplog.records
 
 
+def test_what_cannot_be_prepared_for_a_tracker_is_its_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def recording(tracker: Tracker) -> None:
+        tracker.log({"a/b": 1.0}, step=1)
+        (tmp_path / "missing.json").read_text()
+
+    inner = Failing(fails=())
+    guard = Guard(inner=inner)
+    guard.record(recording)
+    guard.record(recording)
+    assert inner.calls == ["log"]
+    [record] = caplog.records
+    assert "goes on without it: FileNotFoundError" in record.message
+
+
 def made(name: str) -> Tracker:
     return make_tracker({"name": name, **OPTIONS[name](Path())})
 

@@ -12,22 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from nas.training.trust import BAND, THIRDS, Compared, ranking, thirds
-
-IMAGES = 1000
+from tests.training.test_trust import IMAGES
+from tests.training.test_trust import compared as row_of
 
 
 def compared(macs: int, inherited: int, alone: int) -> Compared:
-    return Compared(
-        role="random",
-        code=f"r{macs}",
-        resolution=32,
-        macs=macs,
-        params=10,
-        images=IMAGES,
-        inherited_correct=inherited,
-        alone_correct=alone,
-        seconds=0.5,
-    )
+    return row_of("random", macs=macs, inherited=inherited, alone=alone)
 
 
 def accuracies() -> st.SearchStrategy[list[Compared]]:
@@ -44,7 +34,7 @@ def test_thirds_are_groups_of_rising_cost_with_signed_gaps() -> None:
 
 
 def test_two_networks_make_two_groups() -> None:
-    found = thirds([compared(1, 500, 500), compared(2, 500, 500)], resamples=5, seed=0)
+    found = thirds([compared(macs, 500, 500) for macs in (1, 2)], resamples=5, seed=0)
     assert [third.networks for third in found] == [1, 1]
 
 

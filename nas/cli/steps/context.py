@@ -29,7 +29,7 @@ from nas.files import fields_of, read_json
 from nas.hardware import Device
 from nas.pipeline import Step, execute
 from nas.space import SearchSpace
-from nas.tracking import Tracker
+from nas.tracking import Guard
 
 if TYPE_CHECKING:
     from nas.pretrained import Start
@@ -45,7 +45,7 @@ class Context:
 
     config: Config
     run_dir: Path
-    tracker: Tracker
+    tracker: Guard
 
     @cached_property
     def space_path(self) -> Path:
@@ -207,7 +207,9 @@ class Context:
         """Executes a step unless it is complete, and tracks its results; returns whether it ran."""
         ran = execute(step) if place().count == 1 else execute_together(step)
         if self.is_tracked:
-            track_step(self.tracker, step, run_dir=self.run_dir, name=self.config.name)
+            self.tracker.record(
+                lambda tracker: track_step(tracker, step, run_dir=self.run_dir, name=self.config.name)
+            )
         return ran
 
     @property

@@ -15,7 +15,7 @@ from nas.cli.steps.context import Context
 from nas.config import Config
 from nas.errors import UserError
 from nas.plugins import load_plugins
-from nas.tracking import make_tracker
+from nas.tracking import Guard, make_tracker
 
 Help = Callable[[Context, int], None]
 """A worker's part of a step; the arguments are the run and the worker's number."""
@@ -87,7 +87,7 @@ def _help(help_step: Help, config: Config, run_dir: Path, workers: int, number: 
     try:
         load_plugins(config.modules)
         with threads(workers):
-            help_step(Context(config, run_dir, make_tracker({"name": "none"})), number)
+            help_step(Context(config, run_dir, Guard(inner=make_tracker({"name": "none"}))), number)
     except KeyboardInterrupt:
         sys.exit(1)
     except UserError as fault:

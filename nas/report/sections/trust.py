@@ -140,12 +140,8 @@ def _beyond_macs(value: Mapping[str, Any]) -> list[Markup]:
     ]
     pair_head = [("pairs of networks", ""), ("number", ""), ("Kendall τ", "of the supernet")]
     return [
-        html.beside(
-            [
-                html.table([*head, ("Kendall τ", "")], thirds),
-                html.table([*pair_head, ("Kendall τ of MACs", ""), ("advantage", "of the supernet")], pairs),
-            ]
-        )
+        html.table([*head, ("Kendall τ", "")], thirds),
+        html.table([*pair_head, ("Kendall τ of MACs", ""), ("advantage", "of the supernet")], pairs),
     ]
 
 

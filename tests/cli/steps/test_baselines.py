@@ -10,6 +10,7 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.final.baselines import baselines, changed_strides, check_baselines
 from nas.cli.steps.final.entries import Entry
 from nas.network.strides import last_side, total_stride
+from nas.tracking import Guard
 from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 
@@ -17,7 +18,7 @@ WIDTHS = "finish.baseline_widths=[0.25,0.5]"
 
 
 def context(*overrides: str) -> Context:
-    return Context(config=composed(*overrides), run_dir=Path("nowhere"), tracker=NoTracker())
+    return Context(config=composed(*overrides), run_dir=Path("nowhere"), tracker=Guard(inner=NoTracker()))
 
 
 def test_baselines_come_at_the_smallest_and_the_largest_resolution() -> None:

@@ -134,7 +134,7 @@ def test_a_damaged_record_is_named(finished: Run, damage: str) -> None:
     code, _, err = export(finished, folder)
     assert code == 2
     assert re.search(
-        r"deploy/step\.json is damaged, so .* move the folder elsewhere and export again$", err.strip()
+        r"deploy/step\.json is damaged; .* Move the folder elsewhere and export again$", err.strip()
     )
     assert sorted(path.name for path in (folder / "deploy").iterdir()) == before
 

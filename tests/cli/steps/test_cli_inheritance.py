@@ -22,6 +22,7 @@ from nas.nn import StaticNetwork, inherit
 from nas.pretrained.network_start import NetworkStart
 from nas.report import read_table
 from nas.report.table import footnote
+from nas.tracking import Guard
 from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 from tests.cli.steps.conftest import SETTINGS
@@ -141,7 +142,7 @@ def test_a_teacher_of_ones_own(tmp_path: Path) -> None:
     module = torchvision.models.mnasnet0_5(num_classes=10).eval()
     save_file(module.state_dict(), tmp_path / "teacher.safetensors")
     settings = (f"finish.teacher={tmp_path / 'teacher.safetensors'}", "data=digits", "data.channels=3")
-    guide = teacher(Context(config=composed(*settings), run_dir=tmp_path, tracker=NoTracker()))
+    guide = teacher(Context(config=composed(*settings), run_dir=tmp_path, tracker=Guard(inner=NoTracker())))
     assert guide is not None and guide.resolution == 224
     x = torch.randn(1, 3, 224, 224)
     assert guide.normalize is not None
@@ -149,7 +150,7 @@ def test_a_teacher_of_ones_own(tmp_path: Path) -> None:
         torch.testing.assert_close(
             guide.logits(x, normalize=guide.normalize), module(x), rtol=1e-4, atol=1e-4
         )
-    grey = Context(config=composed(*settings[:2]), run_dir=tmp_path, tracker=NoTracker())
+    grey = Context(config=composed(*settings[:2]), run_dir=tmp_path, tracker=Guard(inner=NoTracker()))
     with pytest.raises(UserError, match=r"it takes images with 3 channels, not 1; set data\.channels=3"):
         teacher(grey)
 
@@ -158,7 +159,7 @@ def test_a_teacher_with_other_classes(tmp_path: Path) -> None:
     save_file(torchvision.models.mnasnet0_5(num_classes=7).state_dict(), tmp_path / "teacher.safetensors")
     settings = (f"finish.teacher={tmp_path / 'teacher.safetensors'}", "data=digits")
     with pytest.raises(UserError, match=r"its 7 classes are not the 10 of the images; name a network"):
-        teacher(Context(config=composed(*settings), run_dir=tmp_path, tracker=NoTracker()))
+        teacher(Context(config=composed(*settings), run_dir=tmp_path, tracker=Guard(inner=NoTracker())))
 
 
 def test_a_baseline_starts_with_its_published_weights(lite0: NetworkStart, tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_a_baseline_starts_with_its_published_weights(lite0: NetworkStart, tmp_p
         "finish.baseline_widths=[0.5,1]",
         "finish.baseline_resolutions=[33]",
     )
-    context = Context(config=composed(*settings), run_dir=tmp_path, tracker=NoTracker())
+    context = Context(config=composed(*settings), run_dir=tmp_path, tracker=Guard(inner=NoTracker()))
     _, narrow, whole = entries(context)
     assert [narrow.init, whole.init] == ["scratch", "pretrained"]
     assert "efficientnet_lite0 ×0.5: no pretrained weights of this width" in baseline_note(context)

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from nas.cli.steps.context import Context
-from nas.cli.steps.supernet.trust import train_and_judge
+from nas.cli.steps.supernet.trust import subjects, train_and_judge
 from nas.files import read_json
 from nas.pretrained.network_start import NetworkStart
+from nas.tracking import Guard
 from nas.tracking.none import NoTracker
 from tests.cli.hydra.test_cli_schema import composed
 from tests.conftest import Outcome
@@ -102,7 +103,7 @@ def test_networks_start_with_the_weights_of_the_supernets_start(
     begun = {}
     for init in ("null", "efficientnet_lite0"):
         config = composed("space=efficientnet_lite", "data=digits", f"train.init={init}")
-        context = Context(config=config, run_dir=tmp_path, tracker=NoTracker())
+        context = Context(config=config, run_dir=tmp_path, tracker=Guard(inner=NoTracker()))
         network = context.space.network(context.space.largest(), classes=10, input_channels=1)
         with pytest.raises(RuntimeError) as stopped:
             train_and_judge(context, network, name="alone")
@@ -116,9 +117,20 @@ def test_networks_start_with_the_weights_of_the_supernets_start(
     assert source.network == network
 
 
+def test_bands_hold_the_random_networks_beside_the_extremes(tmp_path: Path) -> None:
+    config = composed("space=tiny_24", "data=digits", "trust.networks=6", "trust.bands=2")
+    found = subjects(Context(config=config, run_dir=tmp_path, tracker=Guard(inner=NoTracker())))
+    assert [each.role for each in found] == ["smallest", "largest", *["random"] * 6]
+    macs = [each.network.macs for each in found[2:]]
+    for band in (macs[:3], macs[3:]):
+        assert max(band) / min(band) <= 1.15 / 0.85
+    assert max(macs[:3]) < min(macs[3:])
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        ("trust.bands=3", "trust.bands is 3; give null to spread the 2 networks"),
         ("trust.images=train", "unknown trust.images 'train'"),
         ("trust.networks=0", "trust.networks is 0"),
         ("trust.epochs=0", "trust.epochs is 0; give at least 1"),

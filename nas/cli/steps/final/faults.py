@@ -39,8 +39,8 @@ def check_folder(folder: Path) -> None:
     if foreign := [name for name in names if name not in ours and name not in _UNRECORDED]:
         if recorded is None:
             raise UserError(
-                f"{record} is damaged, so it is not known which files in {folder} are this run's; move the "
-                "folder elsewhere and export again"
+                f"{record} is damaged; it lists the files of this run in {folder}. Move the folder elsewhere "
+                "and export again"
             )
         shown = ", ".join([*foreign[:3], *(["…"] if foreign[3:] else [])])
         raise UserError(
