@@ -229,6 +229,8 @@ class TrainConfig(OptimizationConfig):
         dropout: Dropout rate before the classifier, in the largest subnet only.
         drop_connect: Share of the images that skip the last residual branch, in the largest subnet only; the
             rate falls towards the first branch.
+        project_after: Share of the training after which, in the sandwich, the largest subnet's gradients give
+            way where they oppose those of the others (NASViT); null for never.
         phases: When progressive_shrinking frees kernels, depths and widths, as shares of the training.
         kernel_transform: Whether small kernels are learned functions of large ones instead of their centre.
         calibration_images: Training images on which a subnet's BatchNorm statistics are recomputed.
@@ -249,6 +251,7 @@ class TrainConfig(OptimizationConfig):
     attentive_keep: str
     dropout: float
     drop_connect: float
+    project_after: float | None
     phases: list[float]
     kernel_transform: bool
     calibration_images: int

@@ -49,7 +49,7 @@ def train(*, in_training: bool) -> dict[str, object]:
     supernet = make_supernet(small_space(), in_training=in_training)
     randomness = Randomness.of(0)
     trainee = Trainee(supernet=supernet, compute=compute, rng=randomness.networks, label_smoothing=0.1)
-    rule = make_recipe("sandwich", {"random_subnets": 1}).build(trainee)
+    rule = make_recipe("sandwich", {"random_subnets": 1, "project_after": 0.5}).build(trainee)
 
     def batches(first: int) -> Iterable[Batch]:
         """One batch an epoch, so that the history has the losses of every step."""

@@ -163,6 +163,11 @@ def test_uniform_sampling_asks_for_no_loss(space: SearchSpace) -> None:
         ("sandwich", {"distill": "true"}, "unknown distillation 'true'"),
         ("progressive_shrinking", {"distill": "sort"}, "unknown distillation 'sort'; did you mean soft"),
         ("sandwich", {"sampling": "uniformly"}, "unknown sampling 'uniformly'; did you mean uniform"),
+        (
+            "sandwich",
+            {"project_after": 1.5},
+            "project_after is 1.5; give the completed share of the training, 0 to 1",
+        ),
         ("sandwich", {"attentive_keep": "bets"}, "unknown attentive_keep 'bets'; did you mean best"),
         ("sandwich", {"attentive_candidates": 1}, "attentive_candidates is 1; give 2 to 64"),
         ("sandwich", {"dropout": 1.0}, "dropout is 1.0; it is a share of at least 0 and below 1"),

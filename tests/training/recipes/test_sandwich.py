@@ -145,3 +145,45 @@ def test_only_the_largest_is_regularised(supernet: Supernet, options: dict[str, 
     assert_equal(found, taught(supernet, archs, LOSSES["soft"], drop=drop))
     plain = taught(supernet, archs, LOSSES["soft"])
     assert any((found[name] - gradient).abs().max() > 1e-3 for name, gradient in plain.items())
+
+
+def separate(supernet: Supernet, archs: list[Architecture]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The gradients of the largest, and the summed ones of the others."""
+    x, y = batch()
+    space = supernet.space
+    network = space.network(archs[0], classes=10, input_channels=1)
+    F.cross_entropy(supernet(resize(x, network.resolution), network), y).backward()
+    largest, total = gradients(supernet), taught(supernet, archs, LOSSES["soft"])
+    return largest, {name: value - largest.get(name, torch.zeros(())) for name, value in total.items()}
+
+
+def test_gradients_that_oppose_the_others_are_projected(supernet: Supernet) -> None:
+    options = {"random_subnets": 1, "project_after": 0.25}
+    rule = make_recipe("sandwich", options).build(trainee(supernet, np.random.default_rng(3)))
+    rule.backward(*batch(), progress=0.5)
+    found, space = gradients(supernet), supernet.space
+    largest, others = separate(supernet, [space.largest(), *sampled(3, 1), space.smallest()])
+    kinds = set()
+    for name, gradient in found.items():
+        ours, theirs = largest[name], others[name]
+        product, square = float((ours * theirs).sum()), float(theirs.square().sum())
+        left = gradient - theirs  # the largest's share
+        if square == 0 or product >= 0:
+            kinds.add("kept")
+            assert (left - ours).abs().max() <= 1e-9
+        elif -product <= 2 * square:
+            kinds.add("normal")
+            assert abs(float((left * theirs).sum())) <= 1e-9 * max(1.0, square), name
+            assert float((left * ours).sum()) >= 0, name  # what is left still serves the largest
+        else:
+            kinds.add("bounded")
+            assert (left - ours - 2 * theirs).abs().max() <= 1e-9
+    assert kinds >= {"kept", "normal"}
+
+
+def test_gradients_are_summed_before_projection_begins(supernet: Supernet) -> None:
+    options = {"random_subnets": 1, "project_after": 0.5}
+    rule = make_recipe("sandwich", options).build(trainee(supernet, np.random.default_rng(3)))
+    rule.backward(*batch(), progress=0.4)
+    found, space = gradients(supernet), supernet.space
+    assert_equal(found, taught(supernet, [space.largest(), *sampled(3, 1), space.smallest()], LOSSES["soft"]))
