@@ -399,10 +399,13 @@ class TableConfig:
         sibling: NAME or PATH of the table of a similar device, which reduces the networks needed.
         missing: What to do about blocks that the table lacks: measure (on the device itself, else an error),
             error, or estimate.
+        sustained: Time for which the device is kept busy after the table, e.g. 10m, to see whether it becomes
+            slower; null for not at all.
     """
 
     name: str | None
     budget: str
+    sustained: str | None
     resolutions: list[int] | None
     correction_networks: int
     validation_networks: int

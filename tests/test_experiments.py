@@ -181,3 +181,36 @@ def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None
     ):
         with pytest.raises(AssertionError, match=message):
             script(tmp_path, name, "nowhere", "found")
+
+
+@pytest.mark.long
+def test_attention_cifar10(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'hwnas[openvino]'")
+    write_pictures(tmp_path / "pictures")
+    settings = (
+        "data.root=pictures",
+        "data.max_train_images=32",
+        "data.validation_fraction=null",
+        "train.epochs=1",
+        "train.warmup_epochs=0",
+        "train.batch_size=16",
+        "train.calibration_images=8",
+        "trust.networks=1",
+        "table.budget=1s",
+        "table.correction_networks=0",
+        "table.validation_networks=2",
+        "search.trials=2",
+        "finish.epochs=1",
+        "finish.warmup_epochs=0",
+        "finish.batch_size=16",
+        "measure.budget=1s",
+    )
+    script(tmp_path, "attention_cifar10/run.py", *settings)
+    run = tmp_path / "runs" / "attention_cifar10"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*.npy")}
+    assert before
+    script(tmp_path, "attention_cifar10/run.py", *settings)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*.npy")} == before
+    table = script(tmp_path, "attention_cifar10/summary.py", str(run), "found")
+    assert "| mixed_attention_32 | 3 |" in table
+    assert (tmp_path / "found" / "results.svg").is_file()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from nas.blocks import parse_key
 from nas.deploy.manifest import MANIFEST, read_manifest
+from nas.files import fields_of, read_json
 from nas.latency import Figures, LatencyTable
+from nas.latency.costs.sustained import FILE, Sustained
 from nas.report import html
 from nas.report.files import read_latency_table
 from nas.report.page.charts import Chart, Line, Points
@@ -32,12 +34,12 @@ def latency(run: Run) -> list[Markup]:
     table = read_latency_table(run.folder)
     if table is None:
         return []
-    rows = run.rows
+    rows, error = run.rows, [*_error(table), *_sustained(run.folder)]
     if not table.probes and not any(row.latency_ms and row.predicted_ms for row in rows):
-        return [html.paragraph(about(table)), *_error(table)]
+        return [html.paragraph(about(table)), *error]
     has_measurements = any(row.latency_ms for row in rows)
     caption = " ".join([about(table), *(_elsewhere(table, run.folder) if has_measurements else [])])
-    return [html.chart(predicted_against_measured(table, rows), caption), *_error(table)]
+    return [html.chart(predicted_against_measured(table, rows), caption), *error]
 
 
 def predicted_against_measured(table: LatencyTable, rows: Sequence[Row] = ()) -> Chart:
@@ -147,6 +149,15 @@ def about(table: LatencyTable) -> str:
     if table.disturbed:
         text += f" The measurement was disturbed: {table.disturbed}."
     return f"{text} Estimated blocks were not measured." if is_estimated(table) else text
+
+
+def _sustained(run_dir: Path) -> list[Markup]:
+    """States what minutes of load changed, if ``nas table`` has measured it."""
+    path = run_dir / "table" / FILE
+    if not path.is_file():
+        return []
+    with fields_of(path, remedy="measure the table again: nas table"):
+        return [html.paragraph(f"{Sustained.from_dict(read_json(path)).about().capitalize()}.")]
 
 
 def _error(table: LatencyTable) -> list[Markup]:

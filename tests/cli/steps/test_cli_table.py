@@ -293,3 +293,37 @@ def test_a_finished_table_is_not_made_again(space: SearchSpace, nas: Nas) -> Non
     outcome = nas("table", *QUICK, "table=given.json")
     assert outcome.code == 2
     assert "table.name=given.json names a finished table; leave it out to make one" in outcome.err
+
+
+def test_a_device_is_loaded_after_its_table(space: SearchSpace, nas: Nas) -> None:
+    outcome = nas("table", *QUICK, "table.sustained=2s")
+    assert outcome.code == 0, outcome.err
+    (line,) = [line for line in outcome.out.splitlines() if line.startswith("table: sustained load of 2 s: ")]
+    assert "ms in the first 0.5 s of load" in line
+    value = json.loads(Path("run/table/sustained/sustained.json").read_text())
+    assert 0.2 < value["slowdown"][0] < 5
+    assert value["network"]["resolution"] == 16
+    assert load_table("run/table/mini-this_machine.json").costs  # the table is as usual
+    report = nas("report", "run_dir=run")
+    assert report.code == 0, report.err
+    assert "Sustained load of 2 s: a network takes" in Path("run/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("table.sustained=soon",), "table.sustained: 'soon' is not a duration"),
+        (("table.sustained=2s", "table=roofline"), "this table is not measured; set table.sustained=null"),
+        (
+            ("table.sustained=2s", "table.host=local:", "table.remote.binary=benchmark_model"),
+            "table.sustained needs measure.pyz",
+        ),
+    ],
+)
+def test_loads_that_cannot_be_are_refused(
+    space: SearchSpace, nas: Nas, settings: tuple[str, ...], message: str
+) -> None:
+    outcome = nas("table", *QUICK, *settings)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not Path("run/table").exists()

@@ -70,6 +70,12 @@ def source(config: TableConfig) -> Source:
     return candidates[0] if candidates else _HERE
 
 
+def is_measured(config: TableConfig) -> bool:
+    """Returns whether the table is measured, here or on ``table.host``, block by block."""
+    chosen = source(config)
+    return chosen is _HERE or chosen.setting == "table.host"
+
+
 def _setting(config: TableConfig, name: str) -> object:
     return config.remote.binary if name == "remote.binary" else getattr(config, name)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from nas import resources
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
+from nas.cli.steps.table import sustained
 from nas.cli.steps.table.sources import known_peaks, sizes, source
 from nas.config import seconds
 from nas.errors import unknown
@@ -69,6 +70,7 @@ def check(context: Context) -> None:
     config = context.config.table
     seconds(config.budget, setting="table.budget")
     check_missing(context)
+    sustained.check(context)
     origin = source(config)
     if is_made(context):
         origin.check(context)
@@ -92,7 +94,11 @@ def step(context: Context) -> Step:
         name="table",
         folder=context.path("table"),
         settings={
-            "table": {key: value for key, value in settings.items() if key not in _IRRELEVANT},
+            "table": {
+                key: value
+                for key, value in settings.items()
+                if key not in _IRRELEVANT and (key, value) != ("sustained", None)  # as in earlier versions
+            },
             "source": origin.setting,
             "device": origin.device(context).to_dict(),
             "data": {key: data[key] for key in ("name", "root", "channels")}
@@ -101,7 +107,7 @@ def step(context: Context) -> Step:
             "seed": context.config.seed,
         },
         inputs={"search space": context.space_path, **origin.inputs(context)},
-        outputs=(f"{name(context)}.json",),
+        outputs=(f"{name(context)}.json", *([] if config.sustained is None else [sustained.output()])),
         run=lambda folder: _make(context, folder),
     )
 
@@ -111,6 +117,8 @@ def _make(context: Context, folder: Path) -> None:
     table.save(folder / f"{name(context)}.json")
     say(f"table: {describe(table)}")
     warn_of_disturbance(table)
+    if context.config.table.sustained is not None:
+        sustained.measure(context, folder)
 
 
 def warn_of_disturbance(table: LatencyTable) -> None:
