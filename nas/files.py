@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nas.errors import UserError
+from nas.locks import locked
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
@@ -206,52 +206,6 @@ def content_bytes(path: Path) -> int:
 def _files(folder: Path) -> list[Path]:
     """Lists the files below a folder in a fixed order, without Python's caches."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-
-
-@contextmanager
-def locked(stream: IO[bytes], *, shared: bool = False, busy: str | None = None) -> Iterator[None]:
-    """Locks an open file for this process. The system releases the lock however the process ends.
-
-    Args:
-        stream: The file.
-        shared: Whether other processes may hold a shared lock at the same time.
-        busy: The message if another process holds the lock; by default this waits for it.
-
-    Raises:
-        UserError: With ``busy``, if another process holds the lock.
-    """
-    try:
-        _lock(stream, shared=shared, wait=busy is None)
-        # The previous holder may have removed the file in the meantime: then this lock protects nothing.
-        if busy is not None and os.fstat(stream.fileno()).st_nlink == 0:
-            raise BlockingIOError("the file is gone")
-    except OSError:
-        if busy is None:
-            raise
-        raise UserError(busy) from None
-    try:
-        yield
-    finally:
-        _unlock(stream)
-
-
-def _lock(stream: IO[bytes], *, shared: bool, wait: bool) -> None:
-    if sys.platform == "win32":  # all locks are exclusive there
-        import msvcrt
-
-        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
-
-
-def _unlock(stream: IO[bytes]) -> None:
-    if sys.platform != "win32":  # there, closing the file does it
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_UN)
 
 
 def append_lines(path: Path, lines: Sequence[str], *, sync: bool = True) -> None:

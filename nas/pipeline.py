@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.files import locked, sha256, write_json
+from nas.files import sha256, write_json
+from nas.locks import locked
 from nas.provenance import versions
 
 RECORD = "step.json"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import final
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PRELOADED = ["nas.cli.commands", "nas.training", "onnxruntime", "torchvision", "torch._dynamo"]
 """What commands import, PyTorch's compiler included: its optimizers load it."""
@@ -28,10 +32,48 @@ def _server() -> ForkServerContext:
     return context
 
 
-def python(
+@final
+class Started:
+    """A command that runs in a process of its own."""
+
+    def __init__(self, words: Sequence[str], arguments: tuple[object, ...]) -> None:
+        self._words, self._place = words, tempfile.TemporaryDirectory()
+        self._process = _server().Process(target=_run, args=(words, *arguments, self._place.name))
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def runs_for(self, seconds: float) -> bool:
+        """Waits so long or for the end, and returns whether the process is still running."""
+        self._process.join(seconds)
+        return self._process.exitcode is None
+
+    def kill(self, *, after_s: float) -> bool:
+        """Kills the process, and none that it has started; ``False`` if it has ended before."""
+        if not self.runs_for(after_s):
+            return False
+        self._process.kill()
+        return self.wait().returncode == -signal.SIGKILL
+
+    def wait(self) -> CompletedProcess[str]:
+        """Waits for the end, and returns what the command printed and its exit code."""
+        self._process.join()
+        files = [Path(self._place.name, name) for name in ("out", "err")]
+        out, err = (
+            file.read_text(encoding="utf-8", errors="replace") if file.exists() else "" for file in files
+        )
+        self._place.cleanup()
+        return CompletedProcess(self._words, self._process.exitcode or 0, out, err)
+
+
+def start(
     *words: str, folder: Path, path: Sequence[str] = (), environment: Mapping[str, str] | None = None
-) -> CompletedProcess[str]:
-    """Runs ``python WORDS`` in a folder, and returns what it printed and its exit code.
+) -> Started:
+    """Starts ``python WORDS`` in a folder.
 
     Args:
         words: ``-c CODE``, ``-m MODULE ARGUMENTS`` or ``SCRIPT ARGUMENTS``.
@@ -39,14 +81,14 @@ def python(
         path: Folders that Python looks for modules in, before others.
         environment: Variables besides those of this process.
     """
-    with tempfile.TemporaryDirectory() as place:
-        process = _server().Process(
-            target=_run, args=(words, str(folder), list(path), {**os.environ, **(environment or {})}, place)
-        )
-        process.start()
-        process.join()
-        out, err = ((Path(place) / name).read_text(encoding="utf-8") for name in ("out", "err"))
-        return CompletedProcess(words, process.exitcode or 0, out, err)
+    return Started(words, (str(folder), list(path), {**os.environ, **(environment or {})}))
+
+
+def python(
+    *words: str, folder: Path, path: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> CompletedProcess[str]:
+    """Runs a command as ``start`` does, and returns what it printed and its exit code."""
+    return start(*words, folder=folder, path=path, environment=environment).wait()
 
 
 def _run(

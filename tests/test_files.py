@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.files import atomic, locked, read_json, read_text, refused_write, sha256, write_json, write_text
+from nas.files import atomic, read_json, read_text, refused_write, sha256, write_json, write_text
 
 
 def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -123,34 +123,3 @@ def test_an_error_that_is_its_own_cause_has_an_end() -> None:
 def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"content")
     assert sha256(tmp_path / "x") == hashlib.sha256(b"content").hexdigest()
-
-
-def test_a_locked_file_is_busy_for_others_until_it_is_released(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with path.open("ab") as first, path.open("ab") as second:
-        with locked(first), pytest.raises(UserError, match="try later"), locked(second, busy="try later"):
-            pytest.fail("held twice")
-        with locked(second, busy="try later"):
-            pass
-
-
-def test_those_who_share_a_lock_keep_others_out(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with (
-        path.open("ab") as first,
-        path.open("ab") as second,
-        path.open("ab") as third,
-        locked(first, shared=True, busy="a"),
-        locked(second, shared=True, busy="b"),
-        pytest.raises(UserError, match="c"),
-        locked(third, busy="c"),
-    ):
-        pytest.fail("held by others")
-
-
-def test_a_lock_file_that_was_removed_protects_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with path.open("ab") as stream:
-        path.unlink()
-        with pytest.raises(UserError, match="busy"), locked(stream, busy="busy"):
-            pytest.fail("nobody else would see this lock")

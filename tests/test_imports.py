@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # below every room but the runner
-GROUND |= {"registry", "plugins", "statistics", "markdown"}
+GROUND |= {"registry", "plugins", "statistics", "markdown", "locks", "processes"}
 CORE = {"blocks", "network", "space"}
 LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "pretrained", "quantization", "training"}
 LIBRARY |= {"search", "deploy", "report", "scoring", "published", "runner", "gaussian"}
@@ -27,7 +27,9 @@ ROOMS: dict[str, set[str]] = {
     "masking": set(),
     "arrays": set(),
     "markdown": set(),
-    "files": {"errors"},
+    "processes": set(),
+    "locks": {"errors", "processes"},
+    "files": {"errors", "locks"},
     "registry": {"errors"},
     "plugins": {"errors"},
     "resources": {"errors"},

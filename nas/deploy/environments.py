@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, final
 
 from nas.errors import UserError
-from nas.files import cache_folder, locked, write_json
+from nas.files import cache_folder, write_json
+from nas.locks import locked
 
 COMPLETE = "complete.json"
 TIMEOUT_S = 3600.0

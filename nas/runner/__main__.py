@@ -21,7 +21,8 @@ from .unpack import kit_folder
 from .visits import take_visits
 
 _INTERRUPTED = 130
-_REFUSED_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED_WRITES = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,10 +58,9 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         if error.errno not in _REFUSED_WRITES:
             raise
-        print(
-            f"error: cannot write {error.filename or options.table} ({error.strerror}); make room",
-            file=sys.stderr,
-        )
+        remedy = "make room" if error.errno in _FULL else "name a file in a folder of your own"
+        place = error.filename or options.table
+        print(f"error: cannot write {place} ({error.strerror}); {remedy}", file=sys.stderr)
         return 2
     if options.visit is None:
         print(f"\nwrote {options.table}", file=sys.stderr)
@@ -114,7 +114,11 @@ def _measure(options: argparse.Namespace) -> int:
 
 
 def _visits(kit: Path, samples: Path, *, manifest: dict[str, Any], stream: bool) -> int:
+    parent = os.getppid()
+
     def take(number: int, is_first: bool) -> int:
+        if stream and os.getppid() != parent:  # nobody reads any more: another process may go on
+            return _INTERRUPTED
         options = ["--raw", "--visit", str(number), *(["--stream"] if stream else [])]
         return _again(str(kit), str(samples), *options, *([] if is_first else ["--go-on"]))
 
@@ -161,7 +165,7 @@ def _stream_progress(progress: Progress) -> None:
 def _show(progress: Progress) -> None:
     if progress.note:
         print(f"\r{progress.note:60}", file=sys.stderr)
-    if progress.done % 20 == 0:
+    elif progress.done % 20 == 0:
         left = f"{progress.done}/{progress.total} windows, {progress.seconds_left:.0f} s left"
         print(f"\r{left:50}", end="", file=sys.stderr, flush=True)
 

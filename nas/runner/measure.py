@@ -14,7 +14,7 @@ from .machine import describe_machine
 from .other_load import OtherPrograms
 from .protocol import Model, Progress, Protocol
 from .runtimes import Runtime, open_runtime, takes_turns
-from .samples import SampleFile
+from .samples import SampleFile, crashed_at, opening
 from .session import Session
 
 MANIFEST = "manifest.json"
@@ -106,9 +106,12 @@ def measure_kit(
     )
 
     def open_model(name: str) -> Model:
-        return runtime.open(paths[name])
+        with opening(samples, name):
+            return runtime.open(paths[name])
 
     try:
+        if name := crashed_at(samples):
+            progress(Progress(0, 0, 0.0, _crashed(name)))
         if protocol.warm_up_s > 0 and references:
             _warm_up(open_model(references[0]), seconds=protocol.warm_up_s)
         Session(
@@ -143,6 +146,13 @@ def profile_kit(kit: Path) -> dict[str, list[tuple[str, float]]]:
     check_files(kit, manifest)
     runtime = open_runtime(manifest["device"])
     return {entry["id"]: runtime.profile(kit / entry["file"]) for entry in manifest["entries"]}
+
+
+def _crashed(name: str) -> str:
+    return (
+        f"the last process ended while it opened {name}; if it does so again, this runtime crashes on that "
+        "model: leave out its block, or choose another runtime"
+    )
 
 
 def _warm_up(model: Model, *, seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def write_result(path: Path, *, kit: Path, samples: Path) -> None:
         temporary.write_text(json.dumps(content), encoding="utf-8")
         temporary.replace(path)
     except OSError:
-        temporary.unlink()
+        with suppress(OSError):  # a folder that cannot be written has no such file
+            temporary.unlink()
         raise
 
 

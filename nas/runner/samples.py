@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +16,7 @@ from .protocol import Window
 
 FORMAT = 1
 UNIT = "us"
+_PATIENCE_S = 3.0
 _BEGINNING = b'{"format": '
 
 
@@ -135,13 +139,42 @@ def _check_header(existing: dict[str, Any], header: dict[str, Any], path: Path) 
 
 
 def _lock(stream: IO[bytes], path: Path) -> None:
+    """Locks the file; waits a little for a process whose parent was killed: it ends with its window."""
     try:
         import fcntl
     except ImportError:  # Windows has no fcntl, so two processes cannot be distinguished
         return
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):  # the file system has no locks
+                return
+        if time.monotonic() > until:
+            raise RunnerError(
+                f"another process is measuring into {path}; wait for it, or choose another file"
+            )
+        time.sleep(0.05)
+
+
+@contextmanager
+def opening(samples: Path, name: str) -> Iterator[None]:
+    """Keeps the name of a model in a file while the body opens it, in case the runtime crashes."""
+    path = _opening_path(samples)
+    path.write_text(name, encoding="utf-8")
+    yield
+    path.unlink()
+
+
+def crashed_at(samples: Path) -> str:
+    """The model that a process was opening when it ended; empty if it was opening none."""
     try:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RunnerError(
-            f"another process is measuring into {path}; wait for it, or choose another file"
-        ) from None
+        return _opening_path(samples).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _opening_path(samples: Path) -> Path:
+    return samples.with_name(f".{samples.name}.opening")

@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from .errors import faults_of
 from .protocol import Clock, Model, Progress, Protocol, Window, is_enough, quieter_half
-from .timing import time_in_turns, time_window
+from .timing import clock_step, time_in_turns, time_window
 
 _WORTHIEST = 4  # 1 in 4 entries is timed again, once all have their minimum rounds
 _AT_LEAST = 20
@@ -183,6 +184,10 @@ class Session:
             rounds = {name: round_, **self._partners(name)}
             models = {each: self._model(each) for each in rounds}
             windows = time_in_turns(models, rounds=rounds, protocol=self._protocol, wall=self._wall)
+            if any(clock_step(window.samples_us) or min(window.samples_us) <= 0 for window in windows):
+                self._queue.extendleft(rounds.items())
+                self._take_no_turns()
+                return
         else:
             model, protocol = self._model(name), self._protocol
             windows = [
@@ -198,6 +203,14 @@ class Session:
             self._save(window)
         self._report()
 
+    def _take_no_turns(self) -> None:
+        """Goes over to timing each entry alone, with many runs a sample."""
+        self._in_turns, self._turn_takers = (), frozenset()
+        self._report(
+            "the runtime's clock moves in steps longer than a block: blocks are timed alone, which takes "
+            "longer, and finds their data in nearer caches than in a network"
+        )
+
     def _note(self, window: Window) -> None:
         """Records a window."""
         if window.entry in self._rounds:
@@ -211,7 +224,8 @@ class Session:
         else:
             self._close(self._open_at_once - 1)
             start = self._clock()
-            self._models[name] = self._open_model(name)
+            with faults_of(name):
+                self._models[name] = self._open_model(name)
             self._opening_s += self._clock() - start
         return self._models[name]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+from nas.processes import identity
 from nas.search.loop import Loop, salt_of
 from nas.search.reachable import check_bounds_reachable
 from nas.search.results.files import write_control, write_results
@@ -20,7 +21,6 @@ from nas.search.trials.evaluation import Evaluation, Known, State
 from nas.search.trials.journal import Journal, only_searcher, quiet
 from nas.search.trials.ledger import Ledger
 from nas.search.trials.shared_ledger import Shared, SharedLedger, check_places, place_of
-from nas.search.trials.workers import identity
 
 
 @final

@@ -13,6 +13,7 @@ from nas.latency.kit.packing import RUNNER
 from nas.latency.targets.with_runner import objects
 from nas.runner.errors import RunnerError
 from nas.runner.protocol import Progress
+from nas.runner.samples import crashed_at
 
 _INTERRUPTED = 130
 _FAULT = "error: "
@@ -52,14 +53,16 @@ def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         if code:
-            raise RunnerError(_message(errors, code))
+            raise RunnerError(_message(errors, code, model=crashed_at(samples)))
 
 
-def _message(errors: IO[bytes], code: int) -> str:
+def _message(errors: IO[bytes], code: int, *, model: str) -> str:
     errors.seek(0)
     lines = [line for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
     faults = [line.removeprefix(_FAULT) for line in lines if line.startswith(_FAULT)]
     if faults:
         return faults[-1]
     last = f": {lines[-1].strip()}" if lines else ""
-    return f"the process that measures ended with exit code {code}{last}; the same command resumes from here"
+    place = f" while it opened {model}" if model else ""
+    end = f"ended with exit code {code}{place}{last}"
+    return f"the process that measures {end}; the same command resumes from here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from nas.runner.measure import measure_kit
 from nas.runner.protocol import Progress, Window
 from nas.runner.runtimes import needs_process
 from nas.runner.samples import read_samples
+
+LOG = logging.getLogger(__name__)
 
 SAMPLES = "samples.jsonl"
 Report = Callable[[Progress], None]
@@ -44,18 +47,25 @@ def run_kit(
         UserError: If the kit was changed, the runtime is missing or falls back to another provider, the
             device cannot be reached, or the file belongs to another kit, device or version.
     """
+
+    def report(state: Progress) -> None:
+        if state.note:
+            LOG.warning(state.note)
+        else:
+            progress(state)
+
     try:
         if target is None:
             apart = kit.manifest["protocol"]["visits"] > 1 or needs_process(dict(kit.manifest["device"]))
             measure = measure_in_process if apart else measure_kit
-            measure(kit.folder, samples, progress=progress)
+            measure(kit.folder, samples, progress=report)
         elif target.binary is None:
             measure_with_runner(
-                kit, samples, transport=open_transport(target), python=target.python, progress=progress
+                kit, samples, transport=open_transport(target), python=target.python, progress=report
             )
         else:
             measure_with_benchmark(
-                kit, samples, transport=open_transport(target), binary=target.binary, progress=progress
+                kit, samples, transport=open_transport(target), binary=target.binary, progress=report
             )
         header, windows = read_samples(samples)
     except RunnerError as error:

@@ -20,6 +20,8 @@ from nas.errors import UserError
 from nas.registry import Registry
 
 _SHOWN_LINES = 3
+_SIGNALLED = 128  # a shell adds the number of the signal that ended a command
+_RESUMES = "It was ended from outside, or crashed; the same command resumes where it stopped"
 
 
 @final
@@ -147,6 +149,8 @@ class Transport(ABC):
                 yield last
             if code := process.wait():
                 faults.seek(0)
+                if last.startswith("{"):  # a sample, not a message
+                    last = ""
                 raise self._failed(code, faults.read().decode(errors="replace") or last)
 
     def _start(self, argv: list[str], stdin: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[str]:
@@ -163,7 +167,7 @@ class Transport(ABC):
         lines = [line.strip() for line in printed.splitlines() if line.strip()]
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         message = "; ".join(errors or lines[-_SHOWN_LINES:]) or f"a command ended with exit code {code}"
-        advice = self.advice(code, message)
+        advice = self.advice(code, message) or (_RESUMES if code < 0 or code > _SIGNALLED else "")
         return UserError(f"{self.name}: {message}" + (f". {advice}" if advice else ""))
 
 

@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from nas.errors import UserError
-from nas.files import locked
+from nas.locks import locked
 from nas.search.goals.pareto import Direction
 from nas.search.trials.ledger import STUDY, Ledger
 from nas.search.trials.optuna_storage import open_storage, open_study, storage_faults

@@ -18,11 +18,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import UserError
+from nas.processes import identity, is_gone
 from nas.search.goals.pareto import Direction
 from nas.search.trials.evaluation import State
 from nas.search.trials.ledger import CODE, DIED, LOST, OUTCOME, STUDY, Ledger, has_ended
 from nas.search.trials.optuna_storage import check_study, is_address, open_storage, open_study, storage_faults
-from nas.search.trials.workers import BEAT_S, GRACE_S, Heartbeat, Watch, identity, is_gone
+from nas.search.trials.workers import BEAT_S, GRACE_S, Heartbeat, Watch
 
 WORKER, BEAT = "worker", "beat"
 WITHDRAWN = "withdrawn: another worker was first"

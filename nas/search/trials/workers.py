@@ -1,16 +1,11 @@
-"""The workers of a shared search, and how to detect dead ones."""
+"""The workers of a shared search, and how to detect silent ones."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import final
 
 BEAT_S = 10.0
@@ -18,56 +13,6 @@ BEAT_S = 10.0
 
 GRACE_S = 60.0
 """Time without a heartbeat after which a worker on another machine counts as dead."""
-
-
-@cache
-def machine() -> str:
-    """Returns a short name for the scope of process IDs: this boot of a machine or container."""
-    parts = [platform.node()]
-    for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
-        try:
-            parts.append(str(path.readlink()) if path.is_symlink() else path.read_text(encoding="utf-8"))
-        except OSError:  # not Linux
-            continue
-    return f"{parts[0]}-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]}"
-
-
-def identity() -> str:
-    """Returns an identity unique to this process, even among later ones with the same ID."""
-    return f"{machine()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def is_gone(worker: str) -> bool:
-    """Returns whether a worker is a process of this machine that has ended."""
-    place, process, started = worker.split("/")
-    if place != machine():
-        return False
-    return not _lives(int(process)) or _started(int(process)) != started
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return _stat(process)[:1] != ["Z"]
-
-
-def _started(process: int) -> str:
-    """Returns the start time of a process in the system's ticks; empty if unavailable."""
-    fields = _stat(process)
-    return fields[19] if len(fields) > 19 else ""
-
-
-def _stat(process: int) -> list[str]:
-    """Returns the fields of ``/proc/PID/stat`` after the name, which may contain spaces and brackets."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()
 
 
 @final

@@ -64,10 +64,22 @@ def test_the_users_mistakes_are_told_as_elsewhere(kit, tmp_path):
         run_kit(kit, tmp_path / "samples.jsonl", progress=lambda _: None)
 
 
+CRASHES = """
+import os, sys
+from pathlib import Path
+Path(sys.argv[2]).with_name(".samples.jsonl.opening").write_text("a7")
+os.kill(os.getpid(), 11)
+"""
+
+
 @pytest.mark.parametrize(
     ("program", "message"),
     [
         ("import os; os.kill(os.getpid(), 9)", "ended with exit code -9; the same command resumes"),
+        (
+            CRASHES,
+            "ended with exit code -11 while it opened a7; the same command resumes from here",
+        ),
         ("raise MemoryError", "ended with exit code 1: MemoryError; the same command resumes"),
     ],
 )

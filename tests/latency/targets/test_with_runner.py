@@ -190,6 +190,15 @@ def test_a_python_that_does_not_do_is_told(kit, local, tmp_path, python, message
         run_kit(kit, tmp_path / "samples.jsonl", target=target)
 
 
+def test_a_runner_that_is_killed_there_says_so(kit, local, tmp_path):
+    script = """#!/bin/sh\necho '{"format": 1, "kit": "x"}'\nkill -9 $$\n"""
+    killed = write_script(tmp_path / "killed", script)
+    with pytest.raises(
+        UserError, match=r"^local:: a command ended with exit code -9\. .*; the same command resumes where"
+    ):
+        run_kit(kit, tmp_path / "samples.jsonl", target=dataclasses.replace(local, python=str(killed)))
+
+
 def test_what_a_login_prints_is_no_sample(kit, local, tmp_path):
     script = f"#!/bin/sh\necho welcome\necho '{{ten users}}'\nexec {sys.executable} \"$@\"\n"
     greeting = write_script(tmp_path / "greeting", script)

@@ -19,12 +19,13 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import UserError
+from nas.processes import _started, identity, is_gone, machine
 from nas.search import Shared, search, work
 from nas.search.trials.journal import only_searcher
 from nas.search.trials.ledger import CODE
 from nas.search.trials.optuna_storage import open_storage
 from nas.search.trials.shared_ledger import SharedLedger
-from nas.search.trials.workers import Watch, _started, identity, is_gone, machine
+from nas.search.trials.workers import Watch
 from tests.search.problems import Scorer, tiny_study, two_goals
 from tests.search.trials.postgresql import postgresql
 
