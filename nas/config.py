@@ -486,6 +486,13 @@ class SearchConfig:
         holdout_fraction: Share of the search-validation images that is hidden from the search; the winners
             are evaluated again on them. null is half, but of fewer than 1,250 images those that the search,
             which gets 625, leaves: at least a quarter.
+        finalists: Networks that are trained a little, from the supernet's weights, and compared on the
+            hidden images; the best becomes the winner. 4 is recommended; with 1, the posterior accuracies
+            decide alone.
+        finalist_epochs: Epochs of the finalists' training, with the settings of train. Each round has half
+            of the finalists, the better ones, and twice the epochs of the round before; the last one ends
+            after this number.
+        finalist_rate: Factor on train.learning_rate in this training.
         halving: Shares of the search's images after which networks that are clearly worse than the front are
             stopped, e.g. [0.25, 0.5]; [] evaluates all networks on all images.
         workers: Processes of this machine that search together.
@@ -513,6 +520,9 @@ class SearchConfig:
     latency_fraction: float | None
     budgets_ms: list[float]
     holdout_fraction: float | None
+    finalists: int
+    finalist_epochs: int
+    finalist_rate: float
     halving: list[float]
     workers: int
     storage: str | None

@@ -128,6 +128,12 @@ class Process:
         deviation: FloatArray = np.sqrt(np.maximum(noise - noise**2 * inverse, 0))
         return self.targets - noise * self.dual, deviation
 
+    def denoised_covariance(self, noise: FloatArray) -> FloatArray:
+        """The covariance (N, N) of the values of :meth:`denoised`, with the same argument."""
+        inverse = _solve(self.factor, np.eye(len(self.targets)))
+        result: FloatArray = np.diag(noise) - noise[:, None] * inverse * noise
+        return result
+
     def _cross(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
         linear: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
         return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)

@@ -259,7 +259,7 @@ _ALL = (
     Command(
         name="search",
         summary="searches a trained supernet for accuracy and predicted latency",
-        reads=("compute", "data", "device", "train", "table", "search", "tracker"),
+        reads=("compute", "checkpoint", "data", "device", "train", "table", "search", "tracker"),
         body=search,
     ),
     Command(

@@ -35,7 +35,22 @@ def int8_accuracy(
     target: str | None = None,
     method: str = "minmax",
 ) -> Accuracy:
-    """Evaluates the INT8 version of a network, run by ONNX Runtime on the CPU.
+    """Evaluates the INT8 version of a network, with the arguments of :func:`int8_right_answers`."""
+    from nas.training.evaluation import Accuracy
+
+    right = int8_right_answers(model, calibration=calibration, images=images, target=target, method=method)
+    return Accuracy(int(np.count_nonzero(right)), len(right))
+
+
+def int8_right_answers(
+    model: StaticNetwork,
+    *,
+    calibration: Iterable[tuple[Tensor, Tensor]],
+    images: Iterable[tuple[Tensor, Tensor]],
+    target: str | None = None,
+    method: str = "minmax",
+) -> NDArray[np.bool_]:
+    """Whether the INT8 version of a network, run by ONNX Runtime on the CPU, is right on each image.
 
     Args:
         model: The network in evaluation mode, with calibrated BatchNorm statistics; on any device.
@@ -49,20 +64,15 @@ def int8_accuracy(
     """
     import torch
 
-    from nas.training.evaluation import Accuracy
-
     quantised = quantize(
         write_network(model, batch=BATCH),
         target=target or target_here(),
         batches=({INPUT: x} for x, _ in _chunks(calibration)),
         calibration=method,
     )
-    session, correct, total = open_session(quantised, threads=torch.get_num_threads()), 0, 0
-    for x, y in _chunks(images):
-        answers = session.run(None, {INPUT: x})[0][: len(y)].argmax(1)
-        correct += int(np.count_nonzero(answers == y))
-        total += len(y)
-    return Accuracy(correct, total)
+    session = open_session(quantised, threads=torch.get_num_threads())
+    parts = [session.run(None, {INPUT: x})[0][: len(y)].argmax(1) == y for x, y in _chunks(images)]
+    return np.concatenate(parts)
 
 
 def _chunks(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[FloatArray, NDArray[np.int64]]]:

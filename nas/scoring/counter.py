@@ -6,13 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 
+from nas.arrays import FloatArray
 from nas.network import NetworkSpec
+from nas.nn import StaticNetwork
 from nas.scoring.cache import EvaluationCache
+from nas.search.results.finals import Answers
 from nas.statistics import Count, balanced_count, balanced_images
 from nas.training.data import Images, subset
-from nas.training.evaluation import SubnetEvaluator, evaluate
+from nas.training.evaluation import SubnetEvaluator, evaluate, right_answers
 
 
 @final
@@ -92,3 +96,34 @@ class Counter:
         count = Count(accuracy.correct, accuracy.total)
         self.int8_cache.put(network, count)
         return count
+
+    def answers(self, model: StaticNetwork) -> Answers:
+        """Judges a trained network on each image."""
+        right = self._right(model)
+        return Answers(marks=right, count=Count(int(right.sum()), len(right)))
+
+    def balanced_answers(self, model: StaticNetwork) -> Answers:
+        """Judges a trained network on each image; an image of a rare class counts for more."""
+        totals = torch.bincount(self.images.labels)
+        shares = len(self.images) / (int((totals > 0).sum()) * totals.clamp(min=1).double())
+        marks = self._right(model) * shares[self.images.labels].cpu().numpy()
+        number = self.balanced_images
+        return Answers(marks=marks, count=Count(number * float(marks.mean()), number))
+
+    def int8_answers(self, model: StaticNetwork) -> Answers:
+        """Judges the INT8 version of a trained network on each image, by ONNX Runtime on this machine."""
+        from nas.deploy.int8 import int8_right_answers
+
+        evaluator, network = self.evaluator, model.network
+        right = int8_right_answers(
+            model,
+            calibration=evaluator.batches(evaluator.calibration, network),
+            images=evaluator.batches(self.images, network),
+        ).astype(np.float64)
+        return Answers(marks=right, count=Count(int(right.sum()), len(right)))
+
+    def _right(self, model: StaticNetwork) -> FloatArray:
+        """1 for each image that a network classifies correctly, 0 for the others, (images,)."""
+        evaluator = self.evaluator
+        batches = evaluator.batches(self.images, model.network)
+        return right_answers(model, batches, compute=evaluator.compute).double().numpy()

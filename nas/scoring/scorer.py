@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import final
@@ -11,14 +11,19 @@ import torch
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
+from nas.nn import StaticNetwork
 from nas.quantization import target_here
 from nas.scoring.cache import EvaluationCache
 from nas.scoring.counter import Counter
 from nas.search import Goals, Objective, accuracy
+from nas.search.results.finals import Answers
 from nas.search.results.winners import Remeasure, remeasured
 from nas.statistics import ENOUGH_IMAGES, Count
 from nas.training.data import Images, subset
 from nas.training.evaluation import SubnetEvaluator
+
+Judge = Callable[[StaticNetwork], Answers]
+"""Evaluates a trained network in evaluation mode."""
 
 
 def holdout_count(images: int, fraction: float | None) -> int:
@@ -176,5 +181,23 @@ class Scorer:
             "accuracy": self.held_out.count,
             "balanced_accuracy": self.held_out.balanced_count,
             "int8_accuracy": self.held_out.int8_count,
+        }
+        return kinds[remeasured(goals)]
+
+    def judge(self, goals: Goals) -> Judge | None:
+        """Makes a function that evaluates trained networks on the held-out images.
+
+        Args:
+            goals: Goals of the search, whose kind of accuracy is evaluated.
+
+        Returns:
+            The function, or ``None`` without held-out images.
+        """
+        if self.held_out is None:
+            return None
+        kinds = {
+            "accuracy": self.held_out.answers,
+            "balanced_accuracy": self.held_out.balanced_answers,
+            "int8_accuracy": self.held_out.int8_answers,
         }
         return kinds[remeasured(goals)]

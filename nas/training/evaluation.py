@@ -117,6 +117,24 @@ def evaluate(
     return together if classes else Accuracy(together.correct, together.total)
 
 
+@torch.no_grad()
+def right_answers(
+    model: nn.Module, image_batches: Iterable[tuple[Tensor, Tensor]], *, compute: Compute
+) -> Tensor:
+    """Whether a network in evaluation mode classifies each image correctly, (images,) of bool on the CPU.
+
+    Args:
+        model: Maps (N, C, H, W) to logits (N, classes).
+        image_batches: The images, with their labels.
+        compute: The precision.
+    """
+    parts = []
+    for x, y in image_batches:
+        with compute.context():
+            parts.append(model(x).argmax(1) == y)
+    return torch.cat(parts).cpu()
+
+
 @dataclass(frozen=True, kw_only=True)
 class SubnetEvaluator:
     """Computes the accuracy of subnets: extract, calibrate, evaluate.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from nas.errors import UserError
 from nas.nn import Supernet
@@ -17,9 +18,9 @@ from nas.scoring import EvaluationCache, Scorer
 from nas.scoring.scorer import holdout_count
 from nas.search import Goals, macs
 from nas.space import SearchSpace
-from nas.statistics import Count
+from nas.statistics import Count, balanced_count
 from nas.training.data import Augment, Images, load_data
-from nas.training.evaluation import SubnetEvaluator
+from nas.training.evaluation import SubnetEvaluator, evaluate
 from nas.training.optimization import Compute
 from nas.training.prepared import Prepared
 
@@ -123,6 +124,45 @@ def test_a_balanced_accuracy_counts_every_class_equally(tmp_path: Path) -> None:
     assert scorer.seen.count(NETWORK) == Count(int(hits.sum()), len(labels)), (
         "not mixed up with the plain one"
     )
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "balanced_accuracy", "int8_accuracy"])
+def test_answers_image_by_image_are_those_that_are_counted(kind: str) -> None:
+    """The judge of the finals, given a subnet as it is, agrees with the count of that subnet."""
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=0.5)
+    goals = Goals([getattr(scorer, kind)()])
+    judge, remeasure = scorer.judge(goals), scorer.remeasure(goals)
+    assert judge is not None and remeasure is not None
+    answers, count = judge(evaluator().extract(NETWORK)), remeasure(NETWORK)
+    assert answers.marks.shape == (20,)
+    assert answers.marks.mean() == pytest.approx(answers.count.value) == pytest.approx(count.value)
+    assert answers.count.total == count.total
+    assert set(answers.marks.tolist()) <= {0.0, 1.0} or kind == "balanced_accuracy"
+
+
+class Guess(nn.Module):
+    """Names a class by the brightness of an image: right by chance, in several classes."""
+
+    network = NETWORK
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.one_hot((1000 * x.mean((1, 2, 3)).abs()).long() % 10, 10).float()
+
+
+def test_balanced_answers_weigh_images_by_their_classes() -> None:
+    counter = Scorer.of(evaluator(), seed=0).seen
+    answers = counter.balanced_answers(Guess())  # type: ignore[arg-type]
+    batches = evaluator().batches(counter.images, NETWORK)
+    accuracy = evaluate(Guess(), batches, compute=evaluator().compute, classes=10)
+    assert len([correct for correct, _ in accuracy.by_class if correct]) > 1
+    assert answers.count.value == pytest.approx(balanced_count(accuracy.by_class).value)
+    assert answers.marks.mean() == pytest.approx(answers.count.value)
+    assert set(answers.marks.tolist()) - {0.0, 1.0}
+
+
+def test_nothing_is_judged_without_held_out_images() -> None:
+    scorer = Scorer.of(evaluator(), seed=0)
+    assert scorer.judge(Goals([scorer.accuracy()])) is None
 
 
 @pytest.mark.parametrize("part", ["seen", "unseen"])

@@ -10,6 +10,7 @@ from nas.files import read_json
 from nas.hardware import common_unit
 from nas.report import html
 from nas.report.files import Point, Search, units_of
+from nas.report.sections.finalists import finalists, finals
 from nas.report.table import milliseconds
 from nas.search.results.winners import ACCURACIES, images_in_words, is_best
 
@@ -29,6 +30,7 @@ def details(folder: Path) -> list[Markup]:
     try:
         winner = read_json(folder / WINNER)
         parts = [html.paragraph(text) for text in sentences(winner)]
+        parts += finalists(folder)
         if (folder / WINNERS).is_file():
             parts += _winners(read_json(folder / WINNERS))
         if (folder / FIELD).is_file():
@@ -43,7 +45,15 @@ def details(folder: Path) -> list[Markup]:
 def sentences(winner: dict[str, Any]) -> list[str]:
     """Describes in sentences how the winner was chosen and how accurate it is."""
     return [
-        text for text in (predicted(winner), posterior(winner), as_good(winner), held_out(winner)) if text
+        text
+        for text in (
+            predicted(winner),
+            posterior(winner),
+            as_good(winner),
+            finals(winner),
+            held_out(winner),
+        )
+        if text
     ]
 
 
@@ -52,16 +62,19 @@ def posterior(winner: dict[str, Any]) -> str:
     value = winner.get("posterior")
     if value is None:
         return ""
+    chosen = "was chosen" if winner.get("finals") is None else "became a finalist"
     return (
         f"The search's choice: all {value['evaluations']} evaluations together put its accuracy at "
         f"{_interval(value)}. "
-        f"It was chosen by {images_in_words(value['images'], _objective(value))}, which cannot resolve "
+        f"It {chosen} by {images_in_words(value['images'], _objective(value))}, which cannot resolve "
         f"differences below {100 * value['least_difference']:.1f} points."
     )
 
 
 def as_good(winner: dict[str, Any]) -> str:
-    """Explains why the winner is not the most accurate network; empty if it is."""
+    """Explains why the winner is not the most accurate network; empty if it is, or if finals decided."""
+    if winner.get("finals") is not None:
+        return ""
     names = [each["name"] for each in winner["objectives"]]
     best, value = winner.get("best"), winner.get("posterior")
     if best is None or best == (winner["values"][names[0]] if value is None else value["accuracy"]):
@@ -88,7 +101,8 @@ def held_out(winner: dict[str, Any]) -> str:
     again = winner.get("held_out")
     if again is None:
         return ""
-    unseen = f"{_interval(again)} on {again['images']} unseen images"
+    kind = "unseen" if winner.get("finals") is None else "held-out"
+    unseen = f"{_interval(again)} on {again['images']} {kind} images"
     seen = winner["values"].get(_objective(again))
     if seen is None:
         return f"The search's choice has {unseen}, not quantised."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import files
+from nas.search.results.finals import Finalist
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.results import SearchResult, curve
 from nas.search.results.winners import Chosen, remeasured
@@ -49,6 +50,52 @@ def write_control(folder: Path, result: SearchResult, control: Sequence[Evaluati
         "search_hypervolume_curve": result.hypervolume.tolist(),
     }
     files.write_json(folder / "control.json", value)
+
+
+def write_finals(folder: Path, result: SearchResult, held_out: Count | None) -> None:
+    """Writes ``finalists.json``, the finals of a search, and their winner as ``winner.json``.
+
+    Args:
+        folder: The folder of the search's results.
+        result: The result; without finals, the file names no finalists.
+        held_out: The winner's accuracy with the supernet's weights on the images of the finals.
+    """
+    rounds, finalists = (result.finals.rounds, result.finals.finalists) if result.finals else ((), ())
+    value = {
+        "objective": result.goals.objectives[0].name,
+        "rounds": [{"networks": each.networks, "epochs": each.epochs} for each in rounds],
+        "networks": [_finalist(result, each) for each in finalists],
+    }
+    files.write_json(folder / "finalists.json", value)
+    files.write_json(folder / "winner.json", _chosen(result, Chosen(None, result.choice, held_out)))
+
+
+def _finalist(result: SearchResult, finalist: Finalist) -> dict[str, Any]:
+    """Returns a finalist's record; ``behind`` is the difference to the best and its deviation."""
+    name, evaluation = result.goals.objectives[0].name, finalist.evaluation
+    return {
+        "number": evaluation.number,
+        "code": evaluation.candidate.code,
+        "values": _by_name(result, evaluation.outcome.values),
+        "posterior": _posterior(result, result.posteriors.get(evaluation.candidate)),
+        "rounds": [_count(each, name) for each in finalist.rounds],
+        "behind": finalist.behind,
+        "equal": finalist.is_equal,
+    }
+
+
+def _final(result: SearchResult) -> dict[str, Any] | None:
+    """Returns the record of the finals for the winner; ``None`` if there were none."""
+    if result.finals is None:
+        return None
+    last = result.finals.winner.rounds[-1]
+    return {
+        "finalists": len(result.finals.finalists),
+        "epochs": result.finals.rounds[-1].epochs,
+        "equals": result.finals.equals,
+        "best": result.finals.winner.is_best,
+        "trained": _count(last, result.goals.objectives[0].name),
+    }
 
 
 def _table(result: SearchResult) -> str:
@@ -106,6 +153,7 @@ def _chosen(result: SearchResult, chosen: Chosen) -> dict[str, Any]:
         **_point(result, evaluation),
         "posterior": _posterior(result, chosen.choice.posterior),
         "held_out": _count(chosen.held_out, remeasured(result.goals)),
+        "finals": None if chosen.budget_ms is not None else _final(result),
         "network": evaluation.candidate.network.to_dict(),
     }
 

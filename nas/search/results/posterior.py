@@ -68,18 +68,29 @@ def posteriors(goals: Goals, evaluations: Sequence[Evaluation]) -> dict[Candidat
         goals: The goals. Without a number of images behind the first objective, nothing is returned.
         evaluations: The entries of the search.
     """
+    labelled = labels(goals, evaluations)
+    if labelled is None:
+        return {}
+    networks, accuracies, images = labelled
+    posterior = smoothed(Features(networks.problem)(networks.rows), accuracies, images)
+    return dict(zip(networks.candidates, posterior, strict=True))
+
+
+def labels(goals: Goals, evaluations: Sequence[Evaluation]) -> tuple[Networks, FloatArray, FloatArray] | None:
+    """Returns the evaluated networks, their accuracies and their numbers of images.
+
+    ``None`` if there are none, or the first objective is no accuracy on a known number of images.
+    """
     first = goals.objectives[0]
     if first.images is None:
-        return {}
+        return None
     states = (State.COMPLETE,) if first.stages is None else (State.COMPLETE, State.STOPPED)
     entries = [e for e in evaluations if e.outcome.state in states]
     if not entries:
-        return {}
-    networks = Networks([entry.candidate for entry in entries])
+        return None
     accuracies = np.array([entry.outcome.values[0] for entry in entries])
     images = np.array([_images(entry, first.images) for entry in entries], np.float64)
-    posterior = smoothed(Features(networks.problem)(networks.rows), accuracies, images)
-    return dict(zip(networks.candidates, posterior, strict=True))
+    return Networks([entry.candidate for entry in entries]), accuracies, images
 
 
 def _images(entry: Evaluation, images: int) -> int:
@@ -96,18 +107,78 @@ def smoothed(inputs: FloatArray, accuracies: FloatArray, images: FloatArray) -> 
         accuracies: Shares of right answers, (N,).
         images: Numbers of images, (N,).
     """
-    angles = np.arcsin(np.sqrt((accuracies * images + 0.375) / (images + 0.75)))  # of Anscombe (1948)
-    binomial = 1 / (4 * images + 2)  # variance of an angle, whatever the accuracy
-    if len(angles) < LEAST or not np.ptp(angles):
+    fit = _Smoothing.of(inputs, accuracies, images)
+    if fit is None:
         return [_counted(*each) for each in zip(accuracies.tolist(), images.tolist(), strict=True)]
-    scaling = Scaling.of(inputs, angles)
-    process = _fitted(scaling, inputs, angles, binomial)
-    scatter = np.minimum(process.hyper.noise**2 * process.noise_factors, binomial / scaling.unit**2)
-    scaled, deviations = process.denoised(scatter)
-    own = scaling.unit * deviations
-    common = np.maximum(binomial - scaling.unit**2 * scatter, 0)
-    columns = (scaling.unscaled(scaled), own, np.sqrt(own**2 + common))
+    scaled, deviations = fit.process.denoised(fit.scatter)
+    own = fit.scaling.unit * deviations
+    common = np.maximum(fit.binomial - fit.scaling.unit**2 * fit.scatter, 0)
+    columns = (fit.scaling.unscaled(scaled), own, np.sqrt(own**2 + common))
     return [_from_angle(*row) for row in np.stack(columns, axis=1).tolist()]
+
+
+def sampled(
+    inputs: FloatArray,
+    accuracies: FloatArray,
+    images: FloatArray,
+    *,
+    samples: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draws accuracies of all networks together from their joint posterior.
+
+    Noise that is common to all networks, because they share their images, is left out.
+
+    Args:
+        inputs: Features of the networks, (N, features).
+        accuracies: Shares of right answers, (N,).
+        images: Numbers of images, (N,).
+        samples: Number of draws.
+        rng: The random source.
+
+    Returns:
+        Accuracies, (samples, N).
+    """
+    fit, noise = _Smoothing.of(inputs, accuracies, images), rng.standard_normal((samples, len(accuracies)))
+    if fit is None:
+        alone = smoothed(inputs, accuracies, images)
+        drawn = accuracies + noise * [each.deviation for each in alone]
+        return np.clip(drawn, 0.0, 1.0)
+    scaled, _ = fit.process.denoised(fit.scatter)
+    values, vectors = np.linalg.eigh(fit.process.denoised_covariance(fit.scatter))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    angles = fit.scaling.unscaled(scaled + noise @ root.T)
+    result: FloatArray = np.sin(np.clip(angles, 0.0, math.pi / 2)) ** 2
+    return result
+
+
+@final
+@dataclass(frozen=True)
+class _Smoothing:
+    """A process fitted to angles, whose noise is the same for every accuracy (Anscombe 1948).
+
+    Attributes:
+        scaling: The scaling of features and angles.
+        process: The process, of scaled angles.
+        scatter: The part of the noise that differs from network to network, (N,), scaled.
+        binomial: The variance of an angle by its number of images, (N,).
+    """
+
+    scaling: Scaling
+    process: Process
+    scatter: FloatArray
+    binomial: FloatArray
+
+    @classmethod
+    def of(cls, inputs: FloatArray, accuracies: FloatArray, images: FloatArray) -> _Smoothing | None:
+        """Fits the process; ``None`` if there are too few networks, or all are equal."""
+        angles = np.arcsin(np.sqrt((accuracies * images + 0.375) / (images + 0.75)))
+        if len(angles) < LEAST or not np.ptp(angles):
+            return None
+        binomial, scaling = 1 / (4 * images + 2), Scaling.of(inputs, angles)
+        process = _fitted(scaling, inputs, angles, binomial)
+        scatter = np.minimum(process.hyper.noise**2 * process.noise_factors, binomial / scaling.unit**2)
+        return cls(scaling, process, scatter, binomial)
 
 
 def _fitted(scaling: Scaling, inputs: FloatArray, angles: FloatArray, binomial: FloatArray) -> Process:

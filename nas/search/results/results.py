@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -16,6 +16,7 @@ from nas.network import NetworkSpec
 from nas.search.goals.goals import Goals
 from nas.search.goals.pareto import front, hypervolume_curve
 from nas.search.goals.problem import Candidate, Problem
+from nas.search.results.finals import Finals
 from nas.search.results.posterior import PosteriorAccuracy, posteriors
 from nas.search.trials.evaluation import Evaluation
 from nas.space import Architecture
@@ -66,6 +67,7 @@ class SearchResult:
         choice: The winner, and how clearly it wins.
         reference: The reference point of the hypervolume.
         hypervolume: The hypervolume after each evaluation that counts.
+        finals: The finals that decided the winner; ``None`` if the posterior accuracies did.
     """
 
     problem: Problem
@@ -76,6 +78,15 @@ class SearchResult:
     choice: Choice
     reference: tuple[float, ...]
     hypervolume: FloatArray
+    finals: Finals | None = None
+
+    def decided(self, finals: Finals) -> SearchResult:
+        """Returns the result with the winner of the finals."""
+        winner = finals.winner.evaluation
+        choice = replace(
+            self.choice, evaluation=winner, equals=finals.equals, posterior=self.posteriors[winner.candidate]
+        )
+        return replace(self, choice=choice, finals=finals)
 
     @property
     def winner(self) -> Evaluation:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.cli.bars import progress_bar
 from nas.cli.steps.context import Context
+from nas.cli.steps.search import finals
 from nas.cli.steps.search import goals as goals_step
 from nas.cli.steps.search.accuracy import Accuracies, accuracy_source
 from nas.cli.steps.search.field import FIELD, measure_field
@@ -34,15 +35,16 @@ _HOW = ("workers", "storage", "study")
 
 def step(context: Context) -> Step:
     """Makes the search step, with random search as its control."""
-    settings, source = context.settings("search"), accuracy_source(context)
+    source = accuracy_source(context)
     devices = targets(context)
     journal = source.evaluates and not context.config.search.storage
     return Step(
         name="search",
         folder=context.path("search"),
         settings={
-            "search": {name: value for name, value in settings["search"].items() if name not in _HOW},
+            "search": _search_settings(context),
             **source.settings(),
+            **finals.settings(context),
             "estimated": {each.device: each.facts for each in devices if each.path is None},
             "device": _device_settings(context),
             "missing": context.config.table.missing,
@@ -56,9 +58,17 @@ def step(context: Context) -> Step:
             *([JOURNAL] if journal else []),
             *OUTPUTS,
             *([FIELD] if context.config.search.field else []),
+            *([finals.FINALISTS] if finals.are_held(context) else []),
         ),
         run=lambda folder: _search(context, folder),
     )
+
+
+def _search_settings(context: Context) -> dict[str, Any]:
+    """Returns the settings of the search that decide its result."""
+    value: dict[str, Any] = context.settings("search")["search"]
+    without = _HOW if finals.are_held(context) else (*_HOW, *finals.SETTINGS)  # as in runs made before
+    return {name: setting for name, setting in value.items() if name not in without}
 
 
 def _device_settings(context: Context) -> dict[str, Any]:
@@ -82,6 +92,7 @@ def check(context: Context) -> None:
         raise UserError(f"search.trials is {config.trials}; there must be at least one")
     goals_step.check(context)
     accuracy_source(context).check()
+    finals.check(context)
     sampler(context)
     searched_space(context)
     check_tables(context)
@@ -168,6 +179,8 @@ def _search(context: Context, folder: Path) -> None:
     study = _study(context, accuracies, folder)
     if source.evaluates:
         result = _evaluated(context, study, accuracies, folder)
+        if finals.are_held(context):
+            result = finals.hold_finals(context, result, accuracies, folder)
     else:
         result = _predicted(context, study, source.resolutions(), folder)
         print_front(result)

@@ -14,6 +14,7 @@ from nas.cli.screen import say
 from nas.cli.steps.context import Context
 from nas.hardware import common_unit
 from nas.search import Objective, Progress, SearchResult, Study
+from nas.search.results.finals import Finals
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
 from nas.search.results.winners import ACCURACIES, images_in_words, is_best, is_latency
@@ -75,6 +76,9 @@ def say_result(result: SearchResult, folder: Path) -> None:
     say(f"search: {result.evaluated} networks; winner {winner.candidate.code}: {', '.join(described)}")
     if result.choice.posterior is not None:
         say(f"search: {_posterior(result, result.choice.posterior)}")
+    if result.finals is not None:
+        say(f"search: {_final(result, result.finals)}")
+        return
     if result.choice.value != result.choice.best:
         say(f"search: {_as_good(result)}")
     held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
@@ -87,12 +91,31 @@ def say_result(result: SearchResult, folder: Path) -> None:
         )
 
 
+def _final(result: SearchResult, finals: Finals) -> str:
+    """States how the finals were decided, and the winner's accuracy in them."""
+    first, last, winner = result.goals.objectives[0], finals.rounds[-1], finals.winner.rounds[-1]
+    low, high = winner.interval()
+    text = (
+        f"{len(finals.finalists)} finalists trained, the last {last.networks} for {last.epochs} epochs; the "
+        f"winner's accuracy{ACCURACIES.get(first.name, '')} is {winner.value:.1%} ({low:.1%} to {high:.1%}) "
+        f"on {winner.total} held-out images"
+    )
+    if finals.winner.is_best:
+        return f"{text}, the best of them"
+    second = result.goals.objectives[1]
+    return (
+        f"{text}; {finals.equals} are as accurate within one standard deviation of their difference, and of "
+        f"these, the winner {is_best(second.name)}"
+    )
+
+
 def _posterior(result: SearchResult, posterior: PosteriorAccuracy) -> str:
     """States the winner's posterior accuracy, and which differences the images can resolve."""
     first, (low, high) = result.goals.objectives[0], posterior.interval
+    chosen = "chosen" if result.finals is None else "a finalist"
     return (
         f"all {len(result.posteriors)} evaluations put the winner's accuracy{ACCURACIES.get(first.name, '')} "
-        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); chosen by "
+        f"at {posterior.value:.1%} ({low:.1%} to {high:.1%}); {chosen} by "
         f"{images_in_words(first.images or 0, first.name)}, which cannot resolve "
         f"differences below {100 * posterior.least_difference:.1f} points"
     )

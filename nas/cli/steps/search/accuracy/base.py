@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nas.cli.steps.context import Context
 from nas.registry import Registry
 from nas.search import Objective
 from nas.search.goals.goals import Goals
 from nas.search.results.winners import Remeasure
+
+if TYPE_CHECKING:
+    from nas.scoring.scorer import Judge
 
 
 class Accuracies(Protocol):
@@ -28,6 +31,9 @@ class Accuracies(Protocol):
 
     def remeasure(self, goals: Goals) -> Remeasure | None:
         """Makes a function that counts a winner's images hidden from the search, if there are any."""
+
+    def judge(self, goals: Goals) -> Judge | None:
+        """Makes a function that evaluates a trained network on these images, if there are any."""
 
 
 class AccuracySource(ABC):

@@ -47,6 +47,11 @@ class Published(AccuracySource):
                     f"{name} is for searches that evaluate networks; with search.accuracy=published, one "
                     "process predicts all of them in seconds: leave it out"
                 )
+        if config.finalists > 1:
+            raise UserError(
+                "search.finalists trains networks, but search.accuracy=published has neither images nor "
+                "weights: leave it out, or train a supernet (search.accuracy=supernet)"
+            )
         field_step.check(self.context)
         if config.candidates < 1:
             raise UserError(f"search.candidates is {config.candidates}; there must be at least one")
@@ -111,6 +116,9 @@ class _Predicted:
 
     def remeasure(self, goals: Goals) -> None:
         """Nothing can be measured again without images."""
+
+    def judge(self, goals: Goals) -> None:
+        """Nothing can be evaluated without images."""
 
 
 def _unknown(name: str, published: PublishedAccuracies) -> UserError:
