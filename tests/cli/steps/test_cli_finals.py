@@ -140,10 +140,6 @@ def test_without_finals_the_step_is_that_of_earlier_versions(run_dir: Path) -> N
         ("search.objectives=[macs,accuracy]", r"the first of search.objectives is macs; put one of accuracy"),
         ("search.holdout_fraction=0", r"search.holdout_fraction=0 hides none; set it to null"),
         ("search.holdout_fraction=0.001", r"hidden from the search, but there are none; raise"),
-        (
-            "search.accuracy=published",
-            r"no published accuracies|search.finalists trains networks, but search.accuracy=published",
-        ),
     ],
 )
 def test_what_cannot_be_is_refused(run_dir: Path, setting: str, message: str) -> None:

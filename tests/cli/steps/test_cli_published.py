@@ -95,6 +95,9 @@ def test_bad_settings_are_one_line(project: Path) -> None:
     for setting in ("workers=2", "storage=x.log", "halving=[0.5]", "respect_device=true"):
         name = setting.split("=")[0]
         assert f"search.{name} is for searches that evaluate networks" in fail(project, f"search.{setting}")
+    assert "search.finalists trains networks, but search.accuracy=published has neither images" in fail(
+        project, "search.finalists=4"
+    )
     assert "search.resolutions has 20, which small lacks; it has 16, 24, 32" in fail(
         project, "search.resolutions=[20]"
     )

@@ -120,7 +120,7 @@ def _tune(context: Context, judge: Judge, folder: Path, finalists: list[Evaluati
         return folder / f"{finalist.number}-{epochs}.safetensors"
 
     def tune(finalist: Evaluation, begin: int, end: int) -> Answers:
-        path, name = weights(finalist, end), f"{places[finalist.number]}, epochs {begin + 1} to {end}"
+        path, name = weights(finalist, end), f"{places[finalist.number]}, {_span(begin + 1, end)}"
         model = _read(finalist, path)
         if model is None:
             source = _read(finalist, weights(finalist, begin)) if begin else None
@@ -132,6 +132,10 @@ def _tune(context: Context, judge: Judge, folder: Path, finalists: list[Evaluati
         return answers
 
     return tune
+
+
+def _span(first: int, last: int) -> str:
+    return f"epoch {last}" if first == last else f"epochs {first} to {last}"
 
 
 def _read(finalist: Evaluation, path: Path) -> StaticNetwork | None:
