@@ -85,7 +85,7 @@ ROOMS: dict[str, set[str]] = {
     }
     | {"search.samplers", "search.study"},
     "deploy": GROUND | CORE | {"hardware", "latency", "nn", "quantization", "runner", "training"},
-    "scoring": GROUND | CORE | {"quantization", "training", "search", "deploy"},
+    "scoring": GROUND | CORE | {"nn", "quantization", "training", "search", "deploy"},
     "published": GROUND | CORE | {"search"},
     "report": GROUND | CORE | {"hardware", "scaling", "latency", "search", "deploy"},
     "tracking": GROUND,
