@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
 import torch
 
 from nas.arrays import FloatArray
@@ -119,7 +118,7 @@ class Counter:
             model,
             calibration=evaluator.batches(evaluator.calibration, network),
             images=evaluator.batches(self.images, network),
-        ).astype(np.float64)
+        ).astype(float)
         return Answers(marks=right, count=Count(int(right.sum()), len(right)))
 
     def _right(self, model: StaticNetwork) -> FloatArray:
