@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import get_type_hints
@@ -32,7 +33,7 @@ def is_fault(error: BaseException) -> bool:
     """Returns whether an error is the user's rather than a bug."""
     if isinstance(error, UserError | HydraException | OmegaConfBaseException | YAMLError):
         return True
-    if refused_write(error):
+    if refused_write(error) or isinstance(error, PermissionError):
         return True
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # Hydra makes the run folder
         return _raised_by(error, ("nas.", "hydra.")).startswith("hydra.")
@@ -87,6 +88,9 @@ def _fault_of_settings(error: BaseException, overrides: Sequence[str]) -> UserEr
 
 def unwritable(error: OSError) -> UserError:
     """The message for a folder or a disk that cannot be written to."""
+    file = str(error.filename or "")
+    if isinstance(error, PermissionError) and os.access(file, os.F_OK) and not os.access(file, os.R_OK):
+        return UserError(f"cannot read {file} (permission denied); let this user read it")
     place = f" to {error.filename}" if error.filename else ""
     reason = (error.strerror or str(error)).lower()
     room = "make room and repeat the command, which resumes from here, or " if is_full(error) else ""

@@ -30,6 +30,7 @@ def measure_in_process(kit: Path, samples: Path, *, progress: Callable[[Progress
     Raises:
         RunnerError: As ``measure_kit`` does, or if the process dies.
     """
+    kit, samples = kit.absolute(), samples.absolute()  # a relative path may begin with a dash
     command = [sys.executable, str(kit / RUNNER), str(kit), str(samples), "--raw", "--stream"]
     with (
         tempfile.TemporaryFile() as errors,

@@ -6,6 +6,8 @@ files, measuring, continuing after an interruption) is built on these two and co
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import subprocess
 import tempfile
@@ -168,6 +170,8 @@ class Transport(ABC):
         errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
         message = "; ".join(errors or lines[-_SHOWN_LINES:]) or f"a command ended with exit code {code}"
         advice = self.advice(code, message) or (_RESUMES if code < 0 or code > _SIGNALLED else "")
+        if os.strerror(errno.ENOSPC) in message and "make room" not in message:
+            advice = "Make room there; the same command resumes where it stopped"
         return UserError(f"{self.name}: {message}" + (f". {advice}" if advice else ""))
 
 
