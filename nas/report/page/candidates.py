@@ -17,6 +17,7 @@ from nas.files import read_json
 from nas.network import NetworkSpec
 from nas.report.drawing.collection import Collection, Groups
 from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search, read_csv
+from nas.search.results.posterior import SURE
 from nas.search.trials.evaluation import State
 from nas.space import Architecture, SearchSpace
 from nas.space.rows import ABSENT
@@ -54,10 +55,9 @@ class Candidate:
     posterior: tuple[float, float] | None
     prediction: str
 
-    @property
-    def value(self) -> float:
-        """The accuracy by which it is chosen: the posterior one if known."""
-        return self.point[0] if self.posterior is None else self.posterior[0]
+    def value(self, sure: float) -> float:
+        """The accuracy by which it is chosen: the posterior one if known, less ``sure`` deviations."""
+        return self.point[0] if self.posterior is None else self.posterior[0] - sure * self.posterior[1]
 
 
 def read_candidates(run_dir: Path, names: tuple[str, str]) -> tuple[list[Candidate], int]:
@@ -114,18 +114,18 @@ def thinned(candidates: Sequence[Candidate], keep: set[int]) -> list[Candidate]:
     return [each for i, each in enumerate(candidates) if i % step == 0 or each.number in keep]
 
 
-def choosable(candidates: Sequence[Candidate]) -> set[int]:
-    """Returns the numbers of all candidates that some budget may choose.
+def choosable(candidates: Sequence[Candidate], sure: float) -> set[int]:
+    """Returns the numbers of all candidates that some budget may choose, see ``Candidate.value``.
 
     The most accurate network within a budget, and the fastest of those that are as good, are each more
     accurate than all that cost less.
     """
     found, best = set(), -math.inf
     usable = [each for each in candidates if each.state == "evaluated" and each.prediction != "extrapolated"]
-    for each in sorted(usable, key=lambda each: (each.point[1], -each.value)):
-        if each.value > best:
+    for each in sorted(usable, key=lambda each: (each.point[1], -each.value(sure))):
+        if each.value(sure) > best:
             found.add(each.number)
-            best = each.value
+            best = each.value(sure)
     return found
 
 
@@ -138,7 +138,9 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     front = {item["number"] for item in pareto["front"]} | {winner["number"]}
     found, failed = read_candidates(run_dir, search.names)
-    shown = thinned(found, front | choosable(found))
+    # Before lower bounds decided, the posterior accuracies did.
+    sure = SURE if "lower" in (winner.get("posterior") or {}) else 0.0
+    shown = thinned(found, front | choosable(found, sure))
     network = NetworkSpec.from_dict(winner["network"])
     space = space_of(run_dir, str(pareto["space"]), winner, network)
     rows = _rows(space, shown)
@@ -154,6 +156,7 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
         "found": len(found),
         "failed": failed,
         "noise": winner.get("noise", 0.0),
+        "sure": sure,
         "number": [each.number for each in shown],
         "order": [each.order for each in shown],
         "code": [each.code for each in shown],

@@ -77,7 +77,10 @@ def as_good(winner: dict[str, Any]) -> str:
         return ""
     names = [each["name"] for each in winner["objectives"]]
     best, value = winner.get("best"), winner.get("posterior")
-    if best is None or best == (winner["values"][names[0]] if value is None else value["accuracy"]):
+    if best is None:
+        return ""
+    own = winner["values"][names[0]] if value is None else value.get("lower", value["accuracy"])
+    if best == own:
         return ""
     error, kind = ("error", "") if value is None else ("deviation", "posterior ")
     precision = ACCURACIES.get(names[0], "")
@@ -86,6 +89,12 @@ def as_good(winner: dict[str, Any]) -> str:
             f"{winner['equals']} networks are within the predictor's standard error "
             f"({100 * winner['noise']:.2f} points) of the best, {100 * best:.2f} %; of these, it "
             f"{is_best(names[1])}."
+        )
+    if value is not None and "lower" in value:
+        return (
+            f"{winner['equals']} networks have a lower bound of their accuracy{precision} within one "
+            f"standard deviation ({100 * winner['noise']:.1f} points) of the best one, {_share(best)}; of "
+            f"these, it {is_best(names[1])}."
         )
     return (
         f"{winner['equals']} networks are within one standard {error} ({100 * winner['noise']:.1f} points) "

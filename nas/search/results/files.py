@@ -191,6 +191,7 @@ def _posterior(result: SearchResult, posterior: PosteriorAccuracy | None) -> dic
         "objective": result.goals.objectives[0].name,
         "accuracy": posterior.value,
         "interval": posterior.interval,
+        "lower": posterior.lower,
         "images": result.goals.objectives[0].images,
         "evaluations": len(result.posteriors),
         "least_difference": posterior.least_difference,

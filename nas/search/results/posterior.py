@@ -33,6 +33,9 @@ from nas.statistics import Z95, Count
 LEAST = 10
 """The lowest number of evaluations for a process; with fewer, each network's own count has to do."""
 
+SURE = 1.644854
+"""Standard deviations below the expected accuracy at which the lower bound lies: 95 % are above it."""
+
 _MOST = 200  # evaluations to which the hyperparameters are fitted
 _MEDIAN = Hyper(linear=0.3, smooth=0.1, length=1.6, noise=1.0)
 _SPREAD = Hyper(linear=1.0, smooth=1.0, length=1.0, noise=0.5)
@@ -52,6 +55,11 @@ class PosteriorAccuracy:
     value: float
     interval: tuple[float, float]
     deviation: float
+
+    @property
+    def lower(self) -> float:
+        """The lower confidence bound, by which networks are compared: a lucky one alone is less certain."""
+        return self.value - SURE * self.deviation
 
     @property
     def least_difference(self) -> float:

@@ -34,7 +34,7 @@ class Choice:
 
     Attributes:
         evaluation: The winner.
-        best: The best value of the first objective: of an accuracy, the best posterior one.
+        best: The best value of the first objective: of an accuracy, the best lower bound of a posterior one.
         noise: Networks within this distance of ``best`` are as good as the best.
         equals: Number of networks that are as good, including the winner.
         posterior: The winner's posterior accuracy; ``None`` if the first objective is no accuracy on a known
@@ -51,6 +51,12 @@ class Choice:
     def value(self) -> float:
         """The winner's value of the first objective: of an accuracy, the posterior one."""
         return self.evaluation.outcome.values[0] if self.posterior is None else self.posterior.value
+
+    @property
+    def is_best(self) -> bool:
+        """Whether no other network is better in what decides, i.e. the second objective did not."""
+        own = self.evaluation.outcome.values[0] if self.posterior is None else self.posterior.lower
+        return own == self.best
 
 
 @final
@@ -139,8 +145,9 @@ def summarise(
 def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: Posteriors) -> Choice:
     """Selects the best usable evaluation.
 
-    If the first objective is an accuracy on a known number of images, networks are compared by their
-    posterior accuracies, and all within one standard deviation of the best are as good as the best (as in the
+    If the first objective is an accuracy on a known number of images, networks are compared by the lower
+    confidence bounds of their posterior accuracies, so that of two equally accurate networks the more certain
+    one counts for more. All within one standard deviation of the best are as good as the best (as in the
     one-standard-error rule of Breiman et al. 1984, "Classification and Regression Trees"). Among them, the
     best in the second objective wins, then in the third, and so on: usually the fastest. The same holds
     within the standard error of a predicted accuracy. A network whose accuracy is extrapolated wins only if
@@ -161,7 +168,7 @@ def choose_winner(goals: Goals, evaluations: Sequence[Evaluation], accuracies: P
     own = [accuracies.get(evaluation.candidate) for evaluation in usable]
     values = np.array([evaluation.outcome.values for evaluation in usable])
     values[:, 0] = [
-        value if each is None else each.value for value, each in zip(values[:, 0], own, strict=True)
+        value if each is None else each.lower for value, each in zip(values[:, 0], own, strict=True)
     ]
     losses = goals.losses(values)
     first = int(losses[:, 0].argmin())

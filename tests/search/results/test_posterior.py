@@ -165,3 +165,18 @@ def test_other_first_objectives_have_no_posterior(
     assert posteriors(goals(), []) == {}
     choice = choose_winner(goals(), done, {})
     assert (choice.posterior, choice.noise, choice.value) == (None, 0.0, float(truth.max()))
+
+
+def test_of_equally_accurate_networks_the_more_certain_one_counts_for_more(
+    problem: Problem, rows: np.ndarray, truth: FloatArray
+) -> None:
+    """Two networks have nearly the same posterior accuracy; one is known much better."""
+    done = entries(problem, rows, np.minimum(truth, 0.5))
+    sure, unsure = done[3], done[7]  # equally fast, as all are
+    own = {each.candidate: PosteriorAccuracy(value=0.5, interval=(0.4, 0.6), deviation=0.01) for each in done}
+    own[sure.candidate] = PosteriorAccuracy(value=0.800, interval=(0.7, 0.9), deviation=0.005)
+    own[unsure.candidate] = PosteriorAccuracy(value=0.805, interval=(0.7, 0.9), deviation=0.030)
+    choice = choose_winner(goals(), done, own)
+    assert choice.evaluation is sure and choice.is_best and choice.equals == 1
+    assert choice.best == pytest.approx(0.8 - 1.645 * 0.005, abs=1e-5)
+    assert choice.value == 0.8

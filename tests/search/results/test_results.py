@@ -196,9 +196,9 @@ def test_within_each_budget_the_fastest_of_those_that_are_as_good_wins(tmp_path:
     ):
         budget = value["budget_ms"] or 1e9
         within = [e for e in result.evaluations if e.outcome.values[1] <= budget]
-        best = max((result.posteriors[e.candidate] for e in within), key=lambda each: each.value)
-        assert (value["best"], value["noise"]) == (best.value, best.deviation)
-        as_good = [e for e in within if result.posteriors[e.candidate].value >= best.value - best.deviation]
+        best = max((result.posteriors[e.candidate] for e in within), key=lambda each: each.lower)
+        assert (value["best"], value["noise"]) == (best.lower, best.deviation)
+        as_good = [e for e in within if result.posteriors[e.candidate].lower >= best.lower - best.deviation]
         assert value["equals"] == len(as_good) > 1
         assert value["values"]["latency_ms"] == min(e.outcome.values[1] for e in as_good)
         posterior = result.posteriors[result.evaluations[value["number"]].candidate]
@@ -206,6 +206,7 @@ def test_within_each_budget_the_fastest_of_those_that_are_as_good_wins(tmp_path:
             "objective": "accuracy",
             "accuracy": posterior.value,
             "interval": list(posterior.interval),
+            "lower": posterior.lower,
             "images": 100,
             "evaluations": 30,
             "least_difference": posterior.least_difference,

@@ -79,7 +79,7 @@ def say_result(result: SearchResult, folder: Path) -> None:
     if result.finals is not None:
         say(f"search: {_final(result, result.finals)}")
         return
-    if result.choice.value != result.choice.best:
+    if not result.choice.is_best:
         say(f"search: {_as_good(result)}")
     held_out = json.loads((folder / "winner.json").read_text(encoding="utf-8"))["held_out"]
     if held_out is not None:
@@ -131,9 +131,9 @@ def _as_good(result: SearchResult) -> str:
             f"{is_best(second.name)}"
         )
     return (
-        f"{choice.equals} networks are within one standard deviation ({choice.noise:.1%}) of the best "
-        f"posterior accuracy{ACCURACIES.get(first.name, '')}, {_value(first, choice.best)}; of these, the "
-        f"winner {is_best(second.name)}"
+        f"{choice.equals} networks have a lower bound of their accuracy{ACCURACIES.get(first.name, '')} "
+        f"within one standard deviation ({choice.noise:.1%}) of the best one, "
+        f"{_value(first, choice.best)}; of these, the winner {is_best(second.name)}"
     )
 
 

@@ -53,7 +53,8 @@ const plane = {
 
   // The rule of the library (nas.search.results): among all within the noise of the best, the fastest.
   best(budget) {
-    const {data} = plane, value = i => data.posterior[i] === null ? data.accuracy[i] : data.posterior[i];
+    const {data} = plane;
+    const value = i => data.posterior[i] === null ? data.accuracy[i] : data.posterior[i] - data.sure * data.deviation[i];
     let within = plane.usable.filter(i => data.cost[i] <= budget);
     if (!within.length) return null;
     const known = within.filter(i => !data.extrapolated[i]);
