@@ -26,7 +26,7 @@ from nas.search import Goals, Problem, Study, make_sampler, search
 from nas.search.goals import objectives
 from nas.space import SearchSpace
 from nas.training.history_csv import write_csv
-from nas.training.trust import BAND, Agreement, Compared, random_only, ranking, thirds
+from nas.training.trust import BAND, Agreement, Compared, calibrating, random_only, ranking, thirds
 
 CLASSES = ("cat", "dog", "fox")
 BEST = "mobilenet_v2 ×0.35"
@@ -178,6 +178,8 @@ def write_trust(run_dir: Path) -> None:
             )
         )
     parts = {"all": rows, "without_extremes": random_only(rows)}
+    calibrated = calibrating(rows, resamples=50, seed=0)
+    assert calibrated is not None
     agreement = {name: Agreement.of(part, top=3, resamples=50, seed=0) for name, part in parts.items()}
     value = {
         "images": "validation",
@@ -192,6 +194,7 @@ def write_trust(run_dir: Path) -> None:
             "all": ranking(rows, resamples=50, seed=0).to_dict(),
             "equal_macs": ranking(rows, resamples=50, seed=0, band=BAND).to_dict(),
         },
+        "calibrated": calibrated.to_dict(),
     }
     write_csv(run_dir / "trust" / "networks.csv", [dataclasses.asdict(row) for row in rows])
     write_json(run_dir / "trust" / "trust.json", value)

@@ -39,10 +39,20 @@ def test_what_the_supernet_adds_to_macs_is_that_of_the_file(run_dir: Path) -> No
     assert [f"{third['name']}, {third['networks']}" in text for third in value["thirds"]] == [True] * 3
 
 
+def test_what_supernet_and_costs_predict_together_is_that_of_the_file(run_dir: Path) -> None:
+    text = part(run_dir, TITLE)
+    value = read_json(run_dir / "trust" / "trust.json")["calibrated"]
+    for name in ("supernet", "macs", "one_out", "band_out", "advantage"):
+        interval = value[name]
+        assert f"{interval['value']:.2f} ({interval['low']:.2f} to {interval['high']:.2f})" in text
+    assert f"{value['error_points']:.1f}" in text and "left out by 4 bands of MACs" in text
+    assert f"log MACs {value['shares']['log MACs']:.0%}" in text
+
+
 def test_a_comparison_without_thirds_is_shown_all_the_same(run_dir: Path) -> None:
     path = run_dir / "trust" / "trust.json"
     value = read_json(path)
-    del value["thirds"], value["beyond_macs"]
+    del value["thirds"], value["beyond_macs"], value["calibrated"]
     write_json(path, value)
     text = part(run_dir, TITLE)
     assert "Kendall τ of MACs" in text

@@ -36,7 +36,7 @@ def trust(run: Run) -> list[Markup]:
     value, rows = read_json(run.folder / TRUST), read_csv(run.folder / TRUST_ROWS)
     try:
         chart = html.chart(inherited_against_alone(rows), _caption(value))
-        return [html.beside([chart, _table(value)]), *_beyond_macs(value)]
+        return [html.beside([chart, _table(value)]), *_beyond_macs(value), *_calibrated(value)]
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(
             f"{run.folder / TRUST.parent} cannot be read ({error!r}); make it again: nas trust"
@@ -143,6 +143,36 @@ def _beyond_macs(value: Mapping[str, Any]) -> list[Markup]:
         html.table([*head, ("Kendall τ", "")], thirds),
         html.table([*pair_head, ("Kendall τ of MACs", ""), ("advantage", "of the supernet")], pairs),
     ]
+
+
+def _calibrated(value: Mapping[str, Any]) -> list[Markup]:
+    """Returns what supernet and costs predict together; nothing for older files or too few networks."""
+    found = value.get("calibrated")
+    if found is None:
+        return []
+    rows = {
+        "the supernet alone": (found["supernet"], None),
+        "MACs alone": (found["macs"], None),
+        "both and parameters, networks left out one by one": (found["one_out"], found["error_points"]),
+        f"both and parameters, left out by {found['bands']} bands of MACs": (
+            found["band_out"],
+            found["band_error_points"],
+        ),
+    }
+    table = html.table(
+        [("ranked by", ""), ("Kendall τ", "95 % intervals over networks"), ("error", "points")],
+        [
+            ("", (name, _interval(tau), "–" if error is None else f"{error:.1f}"))
+            for name, (tau, error) in rows.items()
+        ],
+    )
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found["shares"].items())
+    note = (
+        "The last two lines predict the accuracy of training alone from the supernet's accuracy, MACs and "
+        "parameters, always by other networks than the predicted ones. Left out by bands, the τ minus that "
+        f"of MACs is {_interval(found['advantage'])}. Probability that a quantity matters: {shares}."
+    )
+    return [table, html.paragraph(note, kind="note")]
 
 
 def _interval(value: Mapping[str, float | None]) -> str:

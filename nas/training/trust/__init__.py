@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas.training.trust.by_cost import BAND, THIRDS, Ranking, Third, ranking, thirds
+from nas.training.trust.calibrated import Calibrating, Calibration, calibrating, features
 from nas.training.trust.comparison import (
     EXTREMES,
     IMAGES,
@@ -22,12 +23,16 @@ __all__ = [
     "IMAGES",
     "THIRDS",
     "Agreement",
+    "Calibrating",
+    "Calibration",
     "Compared",
     "Ranking",
     "Subject",
     "Third",
     "TrustPlan",
+    "calibrating",
     "compare",
+    "features",
     "mean_gap_points",
     "random_only",
     "ranking",

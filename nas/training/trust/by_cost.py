@@ -7,7 +7,7 @@ accurate. Among networks of equal MACs, the supernet has to know more than their
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -125,9 +125,7 @@ def ranking(rows: Sequence[Compared], *, resamples: int, seed: int, band: float 
     counted = np.abs(np.subtract.outer(np.log(macs), np.log(macs))) <= limit
     np.fill_diagonal(counted, False)
     alone = _signs([row.alone for row in rows])
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
-    weights = np.vstack([np.ones(len(rows)), draws])
+    weights = _resampled(len(rows), resamples=resamples, seed=seed)
     supernet = _tau(_signs([row.inherited for row in rows]), alone, counted, weights)
     control = _tau(_signs(macs), alone, counted, weights)
     return Ranking(
@@ -136,6 +134,39 @@ def ranking(rows: Sequence[Compared], *, resamples: int, seed: int, band: float 
         macs_kendall_tau=_interval(control),
         advantage=_interval(supernet - control),
     )
+
+
+def taus(
+    scores: Mapping[str, ArrayLike], alone: ArrayLike, *, resamples: int, seed: int, minus: tuple[str, str]
+) -> dict[str, Interval]:
+    """Kendall's τ-b of several scores with one ranking, with bootstrap intervals over the networks.
+
+    Args:
+        scores: Scores of the networks, each (N,), by name.
+        alone: Their accuracies when trained alone, (N,).
+        resamples: Number of bootstrap resamples, the same for all scores.
+        seed: Determines the resamples.
+        minus: Two names; ``advantage`` is τ of the first minus that of the second.
+
+    Returns:
+        The intervals by name, and ``advantage``.
+    """
+    truth = _signs(alone)
+    counted = ~np.eye(len(truth), dtype=bool)
+    weights = _resampled(len(truth), resamples=resamples, seed=seed)
+    found = {name: _tau(_signs(score), truth, counted, weights) for name, score in scores.items()}
+    first, second = minus
+    return {
+        **{name: _interval(values) for name, values in found.items()},
+        "advantage": _interval(found[first] - found[second]),
+    }
+
+
+def _resampled(networks: int, *, resamples: int, seed: int) -> FloatArray:
+    """How often each network is in the sample and in each bootstrap resample, (1 + resamples, networks)."""
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(networks, np.full(networks, 1 / networks), size=resamples)
+    return np.vstack([np.ones(networks), draws])
 
 
 def _signs(values: ArrayLike) -> FloatArray:

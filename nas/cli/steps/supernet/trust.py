@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nas.nn import StaticNetwork
     from nas.training.data import Images
     from nas.training.evaluation import Accuracy
-    from nas.training.trust import Agreement, Compared, Ranking, Subject, Third, TrustPlan
+    from nas.training.trust import Agreement, Calibrating, Compared, Ranking, Subject, Third, TrustPlan
 
 FOLDER = "trust"
 ROWS = "networks.csv"
@@ -178,12 +178,13 @@ def _starts(there: str | None, here: str | None) -> list[str]:
 
 
 def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None:
-    from nas.training.trust import BAND, Agreement, random_only, ranking, thirds
+    from nas.training.trust import BAND, Agreement, calibrating, random_only, ranking, thirds
 
     limits, config = plan(context), context.config.trust
     sampling = {"resamples": limits.resamples, "seed": context.config.seed}
     by_cost = thirds(rows, **sampling)
     every, near = ranking(rows, **sampling), ranking(rows, band=BAND, **sampling)
+    calibrated = calibrating(rows, bands=limits.bands, **sampling)
     sets = {"all": rows, "without_extremes": random_only(rows)}
     agreements = {name: Agreement.of(part, top=limits.top, **sampling) for name, part in sets.items()}
     value = {
@@ -198,9 +199,14 @@ def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None
         "agreement": {name: agreement.to_dict() for name, agreement in agreements.items()},
         "thirds": [third.to_dict() for third in by_cost],
         "beyond_macs": {"band": BAND, "all": every.to_dict(), "equal_macs": near.to_dict()},
+        "calibrated": calibrated and calibrated.to_dict(),
     }
     write_json(folder / RESULT, value)
-    for line in (*summary(rows, agreements["all"], top=limits.top), *beyond_macs(by_cost, every, near)):
+    for line in (
+        *summary(rows, agreements["all"], top=limits.top),
+        *beyond_macs(by_cost, every, near),
+        *calibration(calibrated),
+    ):
         say(f"trust: {line}")
 
 
@@ -213,6 +219,18 @@ def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str
         f"Kendall τ {found.kendall_tau}, Spearman {found.spearman}; τ of MACs {found.macs_kendall_tau}",
         f"precision at {top} {found.precision_at_top}: share of the supernet's best also best when alone",
         f"trained alone, a network gains {found.gap_points} points ({gaps})",
+    ]
+
+
+def calibration(found: Calibrating | None) -> list[str]:
+    """Summarises what the supernet and the costs predict together; nothing with too few networks."""
+    if found is None:
+        return []
+    return [
+        f"supernet, MACs and parameters together: τ {found.one_out}, networks left out one by one",
+        f"the same, left out by {found.bands} bands of MACs: τ {found.band_out}",
+        f"the latter minus τ of MACs: {found.advantage}",
+        f"mean error of both: {found.error_points:.1f} and {found.band_error_points:.1f} points",
     ]
 
 
