@@ -130,7 +130,7 @@ class _Model:
 
     @property
     def _coefficients(self) -> FloatArray:
-        return np.linalg.solve(self._precision, self.x.T @ self.y)
+        return np.asarray(np.linalg.solve(self._precision, self.x.T @ self.y), np.float64)
 
     @property
     def _residual(self) -> float:
