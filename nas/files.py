@@ -20,6 +20,7 @@ from nas.locks import locked
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
 _LEAST_ROOM = 16 * 1024  # a disk with less than four blocks is full
+_TEMPORARY = ".~"  # how the names of temporary files and folders begin
 _TAIL = 4096  # bytes per read when searching for the last line's end
 
 
@@ -33,7 +34,7 @@ def atomic(path: Path) -> Iterator[Path]:
         OSError: With ``path``, if the disk is full or read-only, in place of a library's own error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -55,7 +56,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         OSError: As ``atomic``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent))
+    temporary = Path(
+        tempfile.mkdtemp(prefix=f"{_TEMPORARY}{path.stem}.", suffix=path.suffix, dir=path.parent)
+    )
     try:
         with _refusals(path):
             yield temporary
@@ -64,6 +67,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes what killed writers have left below a folder that no other process writes."""
+    for path in list(folder.rglob(f"{_TEMPORARY}*")):
+        remove(path)
 
 
 @contextmanager
@@ -116,6 +125,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes ``text`` to ``path`` atomically, in UTF-8."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copies a file to ``path`` atomically."""
+    with atomic(path) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def write_json(path: Path, value: Any) -> None:

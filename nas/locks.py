@@ -42,7 +42,7 @@ def locked(stream: IO[bytes], *, shared: bool = False, busy: str | None = None) 
     try:
         release = _take(stream, shared=shared, wait=busy is None)
     except BlockingIOError as held:
-        raise UserError(f"{busy}{held.strerror or ''}") from None
+        raise UserError(f"{busy or f'{stream.name} is locked'}{held.strerror or ''}") from None
     _held.add(stream.fileno())
     try:
         yield

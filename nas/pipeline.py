@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.files import sha256, write_json
+from nas.files import remove_temporaries, sha256, write_json
 from nas.locks import locked
 from nas.provenance import versions
 
@@ -97,6 +97,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
     resumed = _read_record(step.partial) == wanted
     if resumed:
         LOG.info(f"{step.name}: resumes where it was interrupted")
+        remove_temporaries(step.partial)
     else:
         shutil.rmtree(step.partial, ignore_errors=True)
         step.partial.mkdir()
@@ -109,6 +110,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
             shutil.rmtree(step.partial)  # nothing to resume from
         raise
     took_s = time.perf_counter() - start
+    remove_temporaries(step.partial)
     written = {output: _matches(step.partial, output) for output in step.outputs}
     missing = [output for output, names in written.items() if not names and "**" not in output]
     assert not missing, f"step {step.name} did not write {missing}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.files import atomic, read_json, read_text, refused_write, sha256, write_json, write_text
+from nas.files import atomic, copy, read_json, read_text, refused_write, sha256, write_json, write_text
 
 
 def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -100,6 +100,16 @@ def test_a_disk_that_takes_no_more_is_one_error_with_the_path(
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_copy_is_complete_or_absent(tmp_path: Path, files_up_to: Callable) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(80_000))
+    with pytest.raises(OSError, match="File too large"), files_up_to(4096):
+        copy(source, target)
+    assert list(tmp_path.iterdir()) == [source]
+    copy(source, target)
+    assert target.read_bytes() == source.read_bytes()
 
 
 def test_a_refused_write_is_found_among_the_causes_of_an_error() -> None:

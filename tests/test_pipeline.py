@@ -20,6 +20,8 @@ import pytest
 from nas.errors import UserError
 from nas.pipeline import RECORD, Step, differs_only_in, execute
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def write(text: str = "result") -> Callable[[Path], None]:
     return lambda folder: (folder / "out.txt").write_text(text) and None
@@ -307,6 +309,31 @@ def test_a_killed_process_leaves_no_lock_and_no_half_result(tmp_path: Path) -> N
     assert time.monotonic() - start < 5
     assert (tmp_path / "supernet" / "out.txt").read_text() == "result"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source.txt", "supernet"]
+
+
+KILLED_WRITER = """
+import os, signal
+from pathlib import Path
+from nas.files import atomic
+with atomic(Path(".supernet.partial/deep/weights.bin")) as temporary:
+    temporary.write_bytes(bytes(1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_leaves_is_no_result(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    step = make_step(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        execute(replace(step, run=interrupted))
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER], cwd=tmp_path, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((step.partial / "deep").iterdir())) == 1
+    execute(step)
+    assert sorted(path.name for path in step.folder.rglob("*")) == ["deep", "out.txt", "step.json"]
 
 
 def test_results_that_differ_in_named_settings_only(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,16 @@ def _measure(options: argparse.Namespace) -> int:
 def _visits(kit: Path, samples: Path, *, manifest: dict[str, Any], stream: bool) -> int:
     parent = os.getppid()
 
+    def is_alone() -> bool:
+        return stream and os.getppid() != parent  # nobody reads any more: another process may go on
+
+    def sleep(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not is_alone():
+            time.sleep(min(left, 1.0))
+
     def take(number: int, is_first: bool) -> int:
-        if stream and os.getppid() != parent:  # nobody reads any more: another process may go on
+        if is_alone():
             return _INTERRUPTED
         options = ["--raw", "--visit", str(number), *(["--stream"] if stream else [])]
         return _again(str(kit), str(samples), *options, *([] if is_first else ["--go-on"]))
@@ -128,6 +137,7 @@ def _visits(kit: Path, samples: Path, *, manifest: dict[str, Any], stream: bool)
         usual_us=manifest.get("usual_us", {}),
         take=take,
         windows=lambda: read_samples(samples)[1] if samples.is_file() else [],
+        sleep=sleep,
     )
 
 

@@ -1,5 +1,9 @@
 """The file of raw samples survives whatever kills its writer."""
 
+import errno
+import fcntl
+import threading
+
 import pytest
 
 from nas.runner.errors import RunnerError
@@ -61,6 +65,26 @@ def test_two_processes_cannot_measure_into_one_file(written):
         SampleFile(written, header=HEADER)
     first.close()
     SampleFile(written, header=HEADER).close()
+
+
+def test_a_process_that_is_about_to_end_is_waited_for(written):
+    first = SampleFile(written, header=HEADER)
+    end = threading.Timer(0.4, first.close)
+    end.start()
+    second = SampleFile(written, header=HEADER)
+    end.join()
+    assert second.windows == WINDOWS
+    second.close()
+
+
+def test_a_file_system_without_locks_does(written, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    file = SampleFile(written, header=HEADER)
+    assert file.windows == WINDOWS
+    file.close()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,42 @@ def test_sessions_share_their_threads_in_a_process_that_does_nothing_else(kit):
     (shared, open_at_once), (own, one) = threads("claimed"), threads("unclaimed")
     assert len(set(shared)) == 1 and open_at_once > 1
     assert own == [own[0], own[0] + 1, own[0] + 2] and one == 1
+
+
+LISTENER = """
+import subprocess, sys
+process = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE)
+print(process.pid, flush=True)
+for _ in process.stdout:
+    pass
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="sees in Linux's /proc what runs")
+def test_a_runner_whose_listener_was_killed_takes_no_further_visit(write_quick, tmp_path):
+    visits = Protocol(
+        sample_ms=0.05, samples=2, min_rounds=4, max_rounds=4, visits=2, spread_s=1e4, budget_s=1e6
+    )
+    kit, samples = write_quick(tmp_path / "kit", protocol=visits), tmp_path / "samples.jsonl"
+    words = [str(kit.folder / RUNNER), str(kit.folder), str(samples), "--raw", "--stream"]
+    listener = subprocess.Popen([sys.executable, "-c", LISTENER, *words], stdout=subprocess.PIPE, text=True)
+    pid = int(listener.stdout.readline())
+    done = [entry["id"] for entry in kit.entries if entry["role"] != "reference"]
+    wait_for(lambda: samples.exists() and Counter(entries(samples)) >= Counter(2 * done))
+    wait_for(lambda: not Path(f"/proc/{pid}/task/{pid}/children").read_text())  # it waits for the second
+    listener.kill()
+    listener.communicate()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    windows = read_samples(samples)[1]
+    assert {window.visit for window in windows} == {0}
+
+
+def entries(samples):
+    return [window.entry for window in read_samples(samples)[1]]
+
+
+def wait_for(condition, *, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

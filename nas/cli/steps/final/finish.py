@@ -21,7 +21,7 @@ from nas.cli.steps.final.method import method
 from nas.cli.steps.table import missing
 from nas.cli.steps.workers import check_parent, helpers, threads
 from nas.errors import UserError
-from nas.files import read_json, sha256, write_json
+from nas.files import copy, read_json, sha256, write_json
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec, read_network
 from nas.pipeline import Step, differs_only_in
@@ -179,7 +179,7 @@ def _take_over(context: Context, todo: list[Entry], folder: Path) -> None:
         if here.is_file() or not there.is_file() or read_json(there)["network"] != entry.network.to_dict():
             continue
         for suffix in (".safetensors", ".csv", ".json"):  # the record last: it says that all is there
-            shutil.copyfile(there.with_suffix(suffix), here.with_suffix(suffix))
+            copy(there.with_suffix(suffix), here.with_suffix(suffix))
 
 
 def _wait(others_work: Callable[[], bool], todo: list[Entry], folder: Path) -> None:

@@ -13,6 +13,7 @@ from nas.cli.steps.table.sources import plan
 from nas.cli.steps.table.targets import check_plan
 from nas.config import seconds
 from nas.errors import UserError
+from nas.files import copy
 from nas.hardware import check_runtime
 from nas.pipeline import Step
 
@@ -106,7 +107,7 @@ def _write(context: Context, folder: Path) -> None:
     if context.config.kit.zip:
         names = [MANIFEST, RUNNER, *(entry["file"] for entry in kit.entries)]
         pack_folder(target, names, folder / _archive(context))
-        shutil.copyfile(target / RUNNER, folder / RUNNER)
+        copy(target / RUNNER, folder / RUNNER)
         shutil.rmtree(target)
     place = context.path("kit")
     packed = place / _archive(context) if context.config.kit.zip else place
