@@ -49,7 +49,7 @@ def same_images(truth: FloatArray, images: int, rng: np.random.Generator) -> Flo
 
 
 def repetitions(
-    inputs: FloatArray, truth: FloatArray, images: int, *, shared: bool
+    inputs: FloatArray, weights: FloatArray, truth: FloatArray, images: int, *, shared: bool
 ) -> Iterator[tuple[float, ...]]:
     """Yields loss and bias by count and by posterior, coverage and least difference, all in points."""
     for seed in range(REPETITIONS):
@@ -57,7 +57,7 @@ def repetitions(
         drawn = rng.permutation(len(truth))[:EVALUATIONS]
         true = truth[drawn]
         counts = (same_images if shared else own_images)(true, images, rng)
-        found = smoothed(inputs[drawn], counts, np.full(EVALUATIONS, float(images)))
+        found = smoothed(inputs[drawn], counts, np.full(EVALUATIONS, float(images)), weights)
         lucky, winner = int(counts.argmax()), int(np.argmax([each.value for each in found]))
         low, high = found[winner].interval
         yield (
@@ -73,13 +73,14 @@ def repetitions(
 def main() -> None:
     """Prints a line of the table for each case."""
     space, rows, top1 = read()
-    inputs = Features(Problem(space))(rows)
+    features = Features(Problem(space))
+    inputs = features(rows)
     start = time.process_time()
     for shared in (False, True):
         for spread in SPREADS:
             truth = (top1.mean() + spread * (top1 - top1.mean())) / 100
             for images in IMAGES:
-                columns = np.array(list(repetitions(inputs, truth, images, shared=shared)))
+                columns = np.array(list(repetitions(inputs, features.weights, truth, images, shared=shared)))
                 cells = " | ".join(f"{value:.2f}" for value in columns.mean(axis=0))
                 print(f"| {'same' if shared else 'own'} | ×{spread} | {images} | {cells} |", flush=True)
     print(f"{REPETITIONS} repetitions a line, {time.process_time() - start:.0f} s of one core")

@@ -75,6 +75,7 @@ class Scaling:
         width: Their deviations, (columns,).
         offset: Mean of the values.
         unit: Deviation of the values; 0 if all are equal, and then that value is predicted.
+        weights: Shares of the features in distances between networks, (columns,), with mean 1.
     """
 
     columns: np.ndarray
@@ -82,17 +83,28 @@ class Scaling:
     width: FloatArray
     offset: float
     unit: float
+    weights: FloatArray
 
     @classmethod
-    def of(cls, inputs: FloatArray, values: FloatArray) -> Scaling:
-        """Computes the scaling from labelled networks."""
+    def of(cls, inputs: FloatArray, values: FloatArray, weights: FloatArray | None = None) -> Scaling:
+        """Computes the scaling from labelled networks.
+
+        Args:
+            inputs: Features, (N, features).
+            values: Labels, (N,).
+            weights: Weights of the features, (features,); equal ones by default.
+        """
         center, width = inputs.mean(axis=0), inputs.std(axis=0)
         columns = np.flatnonzero(width > 1e-9 * np.maximum(1.0, np.abs(center)))
-        return cls(columns, center[columns], width[columns], float(values.mean()), float(values.std()))
+        shares = np.ones(len(columns)) if weights is None else weights[columns]
+        shares = shares / shares.mean() if len(shares) else shares
+        return cls(
+            columns, center[columns], width[columns], float(values.mean()), float(values.std()), shares
+        )
 
     def inputs(self, inputs: FloatArray) -> FloatArray:
         """Features (N, features) to (N, columns)."""
-        return (inputs[:, self.columns] - self.center) / self.width
+        return (inputs[:, self.columns] - self.center) / self.width * np.sqrt(self.weights)
 
     def values(self, values: FloatArray) -> FloatArray:
         """Values (N,) to values of mean 0 and deviation 1."""

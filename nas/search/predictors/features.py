@@ -77,6 +77,16 @@ class Features:
         return (*choices, *sums, *[Label("total", "cost")] * 2, *[Label("place", "cost")] * places)
 
     @cached_property
+    def weights(self) -> FloatArray:
+        """Weights of the columns, (features,), for few noisy labels: the totals weigh as much as all others.
+
+        Choices decide little that total multiply-accumulates and parameters do not. With equal weights, two
+        of a hundred columns can explain little before the data say so, and noise hides what they say.
+        """
+        totals = np.array([label.kind == "total" for label in self.labels])
+        return np.where(totals, (~totals).sum() / max(1, totals.sum()), 1.0)
+
+    @cached_property
     def _tables(self) -> list[FloatArray]:
         """For each gene the columns of each of its choices, and of its absence: (choices + 1, columns)."""
         return [_table(d) for d in self.problem.space.dimensions]

@@ -167,8 +167,9 @@ def choose_finalists(
     labelled = labels(goals, evaluations)
     assert labelled is not None
     networks, accuracies, images = labelled
-    inputs, rng = Features(networks.problem)(networks.rows), np.random.default_rng(seed)
-    drawn = sampled(inputs, accuracies, images, samples=_SAMPLES, rng=rng)
+    features, rng = Features(networks.problem), np.random.default_rng(seed)
+    inputs = features(networks.rows)
+    drawn = sampled(inputs, accuracies, images, features.weights, samples=_SAMPLES, rng=rng)
     drawn = drawn + _departures(inputs, DEPARTURE * float(accuracies.std()), rng)
     usable = {each.candidate: each for each in evaluations if each.usable}
     open_to = np.array([candidate in usable for candidate in networks.candidates])

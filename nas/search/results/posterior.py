@@ -80,7 +80,8 @@ def posteriors(goals: Goals, evaluations: Sequence[Evaluation]) -> dict[Candidat
     if labelled is None:
         return {}
     networks, accuracies, images = labelled
-    posterior = smoothed(Features(networks.problem)(networks.rows), accuracies, images)
+    features = Features(networks.problem)
+    posterior = smoothed(features(networks.rows), accuracies, images, features.weights)
     return dict(zip(networks.candidates, posterior, strict=True))
 
 
@@ -107,15 +108,18 @@ def _images(entry: Evaluation, images: int) -> int:
     return entry.outcome.images or images if stopped else images
 
 
-def smoothed(inputs: FloatArray, accuracies: FloatArray, images: FloatArray) -> list[PosteriorAccuracy]:
+def smoothed(
+    inputs: FloatArray, accuracies: FloatArray, images: FloatArray, weights: FloatArray | None = None
+) -> list[PosteriorAccuracy]:
     """Returns the posterior accuracies of networks.
 
     Args:
         inputs: Features of the networks, (N, features).
         accuracies: Shares of right answers, (N,).
         images: Numbers of images, (N,).
+        weights: Weights of the features, (features,); equal ones by default.
     """
-    fit = _Smoothing.of(inputs, accuracies, images)
+    fit = _Smoothing.of(inputs, accuracies, images, weights)
     if fit is None:
         return [_counted(*each) for each in zip(accuracies.tolist(), images.tolist(), strict=True)]
     scaled, deviations = fit.process.denoised(fit.scatter)
@@ -129,6 +133,7 @@ def sampled(
     inputs: FloatArray,
     accuracies: FloatArray,
     images: FloatArray,
+    weights: FloatArray | None = None,
     *,
     samples: int,
     rng: np.random.Generator,
@@ -141,13 +146,15 @@ def sampled(
         inputs: Features of the networks, (N, features).
         accuracies: Shares of right answers, (N,).
         images: Numbers of images, (N,).
+        weights: Weights of the features, (features,); equal ones by default.
         samples: Number of draws.
         rng: The random source.
 
     Returns:
         Accuracies, (samples, N).
     """
-    fit, noise = _Smoothing.of(inputs, accuracies, images), rng.standard_normal((samples, len(accuracies)))
+    fit = _Smoothing.of(inputs, accuracies, images, weights)
+    noise = rng.standard_normal((samples, len(accuracies)))
     if fit is None:
         alone = smoothed(inputs, accuracies, images)
         drawn = accuracies + noise * [each.deviation for each in alone]
@@ -178,12 +185,18 @@ class _Smoothing:
     binomial: FloatArray
 
     @classmethod
-    def of(cls, inputs: FloatArray, accuracies: FloatArray, images: FloatArray) -> _Smoothing | None:
+    def of(
+        cls,
+        inputs: FloatArray,
+        accuracies: FloatArray,
+        images: FloatArray,
+        weights: FloatArray | None,
+    ) -> _Smoothing | None:
         """Fits the process; ``None`` if there are too few networks, or all are equal."""
         angles = np.arcsin(np.sqrt((accuracies * images + 0.375) / (images + 0.75)))
         if len(angles) < LEAST or not np.ptp(angles):
             return None
-        binomial, scaling = 1 / (4 * images + 2), Scaling.of(inputs, angles)
+        binomial, scaling = 1 / (4 * images + 2), Scaling.of(inputs, angles, weights)
         process = _fitted(scaling, inputs, angles, binomial)
         scatter = np.minimum(process.hyper.noise**2 * process.noise_factors, binomial / scaling.unit**2)
         return cls(scaling, process, scatter, binomial)
