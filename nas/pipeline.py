@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.files import remove_temporaries, sha256, write_json
+from nas.files import remove_temporaries, sha256
 from nas.locks import locked
 from nas.provenance import versions
+from nas.records import RECORD, read_record, write_record
 
-RECORD = "step.json"
 SCHEMA = 1
 """Incremented when results of older versions become unusable."""
 
@@ -94,14 +94,14 @@ def execute(step: Step) -> bool:
 
 def _work(step: Step, wanted: dict[str, Any]) -> float:
     """Runs the step in its partial folder and records its outputs; returns its duration in seconds."""
-    resumed = _read_record(step.partial) == wanted
+    resumed = read_record(step.partial) == wanted
     if resumed:
         LOG.info(f"{step.name}: resumes where it was interrupted")
         remove_temporaries(step.partial)
     else:
         shutil.rmtree(step.partial, ignore_errors=True)
         step.partial.mkdir()
-        write_json(step.partial / RECORD, wanted)
+        write_record(step.partial, wanted)
     start = time.perf_counter()
     try:
         step.run(step.partial)
@@ -121,7 +121,7 @@ def _work(step: Step, wanted: dict[str, Any]) -> float:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
     }
-    write_json(step.partial / RECORD, {**wanted, **result})
+    write_record(step.partial, {**wanted, **result})
     return took_s
 
 
@@ -163,7 +163,7 @@ def check_inputs(step: Step) -> None:
 
 def differs_only_in(step: Step, *names: str) -> bool:
     """Returns whether the finished results differ from the wanted ones in nothing but these settings."""
-    record = _read_record(step.folder)
+    record = read_record(step.folder)
     if record is None:
         return False
     then = record.get("settings", {})
@@ -171,25 +171,14 @@ def differs_only_in(step: Step, *names: str) -> bool:
     return _is_complete(same, step.folder, _fingerprint(same))
 
 
-def _read_record(folder: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict):
-        return None
-    parts = [record.get(name, {}) for name in ("settings", "inputs", "outputs")]
-    return record if all(isinstance(part, dict) for part in parts) else None
-
-
 def _is_complete(step: Step, folder: Path, wanted: dict[str, Any]) -> bool:
-    record = _read_record(folder)
+    record = read_record(folder)
     return record is not None and not _changes(record, wanted) and not _damaged(step, folder, record)
 
 
 def _reasons(step: Step, wanted: dict[str, Any]) -> list[str]:
     """Lists the reasons to run the step; empty if its results are valid."""
-    record = _read_record(step.folder)
+    record = read_record(step.folder)
     if record is None:
         return [f"{step.folder.name}/{RECORD} is missing or damaged"]
     return _changes(record, wanted) or _damaged(step, step.folder, record)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUND = {"errors", "files", "resources", "masking", "version", "arrays"}  # below every room but the runner
-GROUND |= {"registry", "plugins", "statistics", "markdown", "locks", "processes"}
+GROUND |= {"registry", "plugins", "statistics", "markdown", "locks", "processes", "records"}
 CORE = {"blocks", "network", "space"}
 LIBRARY = CORE | {"scaling", "hardware", "latency", "nn", "pretrained", "quantization", "training"}
 LIBRARY |= {"search", "deploy", "report", "scoring", "published", "runner", "gaussian"}
@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "processes": set(),
     "locks": {"errors", "processes"},
     "files": {"errors", "locks"},
+    "records": {"errors", "files"},
     "registry": {"errors"},
     "plugins": {"errors"},
     "resources": {"errors"},

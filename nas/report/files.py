@@ -12,7 +12,8 @@ from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
-from nas.report.records import RECORD, finished
+from nas.records import RECORD
+from nas.report.records import finished
 from nas.report.results import RESULTS, read_table
 from nas.search.goals.objectives import LATENCY
 from nas.search.trials.evaluation import State

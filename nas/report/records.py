@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nas.errors import UserError
-from nas.files import read_json, sha256
+from nas.files import sha256
+from nas.records import read_record
 
-RECORD = "step.json"
 ORIGINS = {
     "search": ("supernet", "supernet/weights.safetensors", "supernet"),
     "scale": ("search's winner", "search/winner.json", "search"),
@@ -56,7 +54,4 @@ def is_outdated(run_dir: Path, folder: str) -> bool:
 
 def _read(folder: Path) -> dict[str, Any]:
     """Reads a step's record; empty if it is missing or damaged."""
-    with suppress(UserError):
-        value = read_json(folder / RECORD)
-        return value if isinstance(value, dict) else {}
-    return {}
+    return read_record(folder) or {}

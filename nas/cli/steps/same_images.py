@@ -11,7 +11,8 @@ from typing import Any, final
 from nas.cli.steps.context import Context
 from nas.cli.steps.search.accuracy import accuracy_source
 from nas.errors import UserError
-from nas.pipeline import RECORD, Step
+from nas.pipeline import Step
+from nas.records import RECORD, read_record
 
 _HARMLESS = frozenset({"data.augment", "data.class_weights", "data.root"})
 """Data settings that change neither the split nor the evaluated images. Images in folders are identified by
@@ -131,13 +132,13 @@ def _short(value: object) -> str:
 
 def _settings(folder: Path, command: str) -> Mapping[str, Any]:
     """Reads the settings that a folder was made with."""
-    try:
-        settings: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, LookupError, TypeError):
+    record = read_record(folder)
+    if record is None or "settings" not in record:
         raise UserError(
             f"{folder / RECORD} is missing or damaged, and nothing else says which images {folder.name} "
             f"was made from; make it again with `{command}`"
-        ) from None
+        )
+    settings: dict[str, Any] = record["settings"]
     return settings
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from nas.files import read_json, sha256
-from nas.pipeline import RECORD, Step
+from nas.pipeline import Step
+from nas.records import RECORD, read_record
 from nas.tracking import Artifact, Table, Tracker
 
 
@@ -50,8 +51,8 @@ def artifact_of(step: Step, *, run_dir: Path, name: str) -> Artifact:
 
 
 def _outputs(folder: Path) -> Mapping[str, str]:
-    outputs: Mapping[str, str] = read_json(folder / RECORD)["outputs"]
-    return outputs
+    """Returns the hashes of a step's files; none if its record is damaged."""
+    return dict((read_record(folder) or {}).get("outputs", {}))
 
 
 def _digest(hashes: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from nas.deploy.attempts import Attempt, read_attempts
 from nas.deploy.manifest import Artefact, Spread, read_manifest
 from nas.files import read_json, sha256, write_json
 from nas.network import NetworkSpec
+from nas.records import read_record, write_record
 from nas.report import read_table
 from nas.scaling import scale
 from tests.cli.steps.conftest import SETTINGS
@@ -52,9 +53,10 @@ def with_candidates(
         for width, predicted in zip(widths, predicted_ms, strict=False)
     ]
     write_json(path, {**value, **entries[0], "latency_ms": BUDGET_MS, "code": None, "fallbacks": entries[1:]})
-    record = read_json(path.with_name("step.json"))
+    record = read_record(path.parent)
+    assert record is not None
     record["outputs"][path.name] = sha256(path)
-    write_json(path.with_name("step.json"), record)
+    write_record(path.parent, record)
     return folder
 
 

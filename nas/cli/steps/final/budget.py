@@ -27,7 +27,7 @@ from nas.deploy.manifest import Artefact, Spread
 from nas.errors import UserError
 from nas.files import read_json
 from nas.latency import load_table
-from nas.pipeline import RECORD
+from nas.records import RECORD
 
 
 class MissedBudgetError(UserError):

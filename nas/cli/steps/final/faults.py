@@ -12,9 +12,8 @@ from nas.cli.steps.context import Context
 from nas.cli.steps.final import formats
 from nas.deploy.formats import find_format
 from nas.errors import UserError
-from nas.files import read_json
 from nas.network import NetworkSpec
-from nas.pipeline import RECORD
+from nas.records import RECORD, read_record
 from nas.runner.errors import RunnerError
 from nas.runner.runtimes import needs_process, open_runtime
 
@@ -33,7 +32,7 @@ def check_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     record = folder / RECORD
-    recorded = _recorded(record) if record.is_file() else []
+    recorded = _recorded(folder) if record.is_file() else []
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     ours = {Path(name).parts[0] for name in recorded or []}
     if foreign := [name for name in names if name not in ours and name not in _UNRECORDED]:
@@ -49,13 +48,10 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _recorded(path: Path) -> list[str] | None:
+def _recorded(folder: Path) -> list[str] | None:
     """Returns the files that a step's record lists; ``None`` if it is damaged."""
-    try:
-        value: dict[str, Any] = read_json(path)
-        return list(value["outputs"])
-    except (UserError, KeyError, TypeError):
-        return None
+    record = read_record(folder)
+    return None if record is None or "outputs" not in record else list(record["outputs"])
 
 
 def cannot_measure(context: Context) -> str:

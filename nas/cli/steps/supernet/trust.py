@@ -12,8 +12,10 @@ from nas.cli.screen import say
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.config import OptimizationConfig
-from nas.files import read_json, write_json
-from nas.pipeline import RECORD, Step
+from nas.errors import UserError
+from nas.files import write_json
+from nas.pipeline import Step
+from nas.records import RECORD, read_record
 
 if TYPE_CHECKING:
     from nas.network import NetworkSpec
@@ -154,7 +156,13 @@ def _trust(context: Context, folder: Path) -> None:
 
 def differences(context: Context) -> list[str]:
     """Lists how the networks' training differs from the supernet's, according to its step's record."""
-    record = read_json(context.path(supernet_step.FOLDER, RECORD))
+    folder = context.path(supernet_step.FOLDER)
+    record = read_record(folder)
+    if record is None:
+        raise UserError(
+            f"{folder / RECORD} is missing or damaged, and nothing else says how the supernet was "
+            "trained; train it again: nas train"
+        )
     trained: Mapping[str, Any] = record["settings"]["train"]
     if trained.get("epochs") == 0:
         return [f"the supernet was not trained here, but taken over from {trained['init']}"]
