@@ -185,7 +185,7 @@ def fields_of(path: Path, *, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         reason = str(error) if isinstance(error, UserError) else repr(error)
         raise UserError(f"{path} cannot be read ({reason}); {remedy}") from None
 

@@ -72,11 +72,11 @@ class Device:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UserError(
-                    f"device {self.name}: {name} is {value!r}; it must be a whole number of at least 1"
+                    f"device {self.name!r}: {name} is {value!r}; it must be a whole number of at least 1"
                 )
         for precision in (self.precision, *dict(self.peak_flops)):
             if precision not in BYTES_PER_ELEMENT:
-                raise unknown(f"precision of device {self.name}", precision, BYTES_PER_ELEMENT)
+                raise unknown(f"precision of device {self.name!r}", precision, BYTES_PER_ELEMENT)
 
     @property
     def latency_unit(self) -> str:
@@ -102,6 +102,8 @@ class Device:
         Raises:
             UserError: If the name is missing or a key is unknown.
         """
+        if not isinstance(value, Mapping):
+            raise UserError(f"a device is a mapping of settings, not {value!r:.60}; give it a name at least")
         fields = [field.name for field in dataclasses.fields(cls)]
         for key in value:
             if key not in fields:

@@ -4,6 +4,7 @@ folder."""
 from __future__ import annotations
 
 from nas.blocks.base import (
+    LARGEST,
     BlockFormError,
     BlockSettings,
     BlockSpec,
@@ -23,6 +24,7 @@ from nas.blocks.ops import ACTIVATIONS, INPUT, MissingFormError, Op, Shape
 __all__ = [
     "ACTIVATIONS",
     "INPUT",
+    "LARGEST",
     "BlockFormError",
     "BlockSettings",
     "BlockSpec",

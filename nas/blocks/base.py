@@ -29,6 +29,9 @@ from nas.registry import Registry
 
 Scalar = int | float | str | bool
 
+LARGEST = 2**31 - 1
+"""Bound of sizes and counts, so that no typing error makes a number that nothing can compute with."""
+
 
 @dataclass(frozen=True)
 class Rounding:
@@ -50,8 +53,11 @@ class Rounding:
     def __post_init__(self) -> None:
         for name in ("divisor", "expand_divisor", "squeeze_divisor"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or not 1 <= value <= LARGEST:
                 raise UserError(f"rounding.{name} is {value!r}; it must be a whole number of at least 1")
+        ratio: object = self.minimum_ratio
+        if not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
+            raise UserError(f"rounding.minimum_ratio is {ratio!r}; it must be a share from 0 to 1")
 
     def width(self, value: float) -> int:
         """The channels of a block's output."""
@@ -279,6 +285,8 @@ def _check_value(where: str, name: str, value: object, annotation: str) -> None:
         raise UserError(f"{where} is {value!r}; it must be of type {annotation}")
     if isinstance(value, (int, float)) and (value < 0 or (value == 0 and name in _POSITIVE)):
         raise UserError(f"{where} is {value!r}; it must be positive")
+    if isinstance(value, (int, float)) and not value <= LARGEST:  # NaN is not
+        raise UserError(f"{where} is {value!r}; it must be a number of at most {LARGEST}")
     if name.endswith("kernel") and isinstance(value, int) and value % 2 == 0 and value > 0:
         raise UserError(f"{where} is {value}; kernels are odd: 1, 3, 5, 7, …")
     if (
@@ -295,6 +303,8 @@ def settings_from_dict(value: Mapping[str, Any], *, where: str = "block") -> Blo
     Raises:
         UserError: If the kind is missing or unknown, or a field does not fit.
     """
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where} is {value!r:.60}; it must be a mapping with a 'kind'")
     fields = dict(value)
     if "kind" not in fields:
         raise UserError(f"{where} has no 'kind'; allowed: {', '.join(block_kinds())}")

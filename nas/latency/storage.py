@@ -34,10 +34,12 @@ def find_table(name_or_path: str | Path) -> Path:
 
 @contextmanager
 def table_faults(path: Path) -> Iterator[None]:
-    """Turns errors in the body over wrong keys and types into a ``UserError`` that names the file."""
+    """Turns errors in the body over wrong keys, types and values into a ``UserError`` that names the file."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise UserError(
             f"{path} is not a latency table of this version ({error!r}); measure it again"
         ) from None

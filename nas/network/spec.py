@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from nas.blocks import BlockSettings, BlockSpec, Rounding, Shape, settings_from_dict
+from nas.blocks import LARGEST, BlockSettings, BlockSpec, Rounding, Shape, settings_from_dict
 from nas.blocks.linear import classifier
 from nas.errors import UserError
 from nas.files import read_json
@@ -79,8 +79,8 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         for name in ("resolution", "input_channels", "classes"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
+                raise UserError(f"{name} is {value!r}; it must be a whole number from 1 to {LARGEST}")
         check_norm_epsilon(self.norm_epsilon)
 
     @property

@@ -18,14 +18,14 @@ from .samples import SampleFile, crashed_at, opening
 from .session import Session
 
 MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 def read_manifest(kit: Path) -> dict[str, Any]:
     """The manifest of a kit.
 
     Raises:
-        RunnerError: If there is none, or it has another schema.
+        RunnerError: If there is none, it has another schema, or was changed.
     """
     try:
         manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8-sig"))
@@ -38,7 +38,16 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         raise RunnerError(
             f"{kit} is a kit of schema {schema!r}, this program reads {SCHEMA}; write the kit again"
         )
+    if manifest.pop("sha256", None) != content_hash(manifest):
+        raise RunnerError(
+            f"{kit / MANIFEST} was changed after it was written (its hash does not fit); write the kit again"
+        )
     return dict(manifest)
+
+
+def content_hash(value: Any) -> str:
+    """The SHA-256 of a JSON value, in hexadecimal."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_files(kit: Path, manifest: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def read_onnx(path: Path) -> Graph:
     try:
         model = _fields(path.read_bytes())
         return _graph(_fields(model[7][0]))
-    except (KeyError, IndexError, ValueError, struct.error):
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, struct.error):
         raise RunnerError(f"{path} is not an ONNX model, or is cut off; write the kit again") from None
 
 

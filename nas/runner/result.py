@@ -6,14 +6,13 @@ blocks and networks that the runner lacks.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .errors import RunnerError
-from .measure import read_manifest
+from .measure import content_hash, read_manifest
 from .samples import read_samples
 
 SCHEMA = 1
@@ -73,8 +72,3 @@ def read_result(content: dict[str, Any], *, path: Path) -> dict[str, Any]:
             "which writes it anew from the raw samples"
         )
     return measurement
-
-
-def content_hash(value: Any) -> str:
-    """The SHA-256 of a JSON value, in hexadecimal."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -8,13 +8,16 @@ from typing import Any
 
 import yaml
 
-from nas.blocks import BlockSettings, Rounding, settings_from_dict, settings_type
+from nas.blocks import LARGEST, BlockSettings, Rounding, settings_from_dict, settings_type
 from nas.errors import UserError, unknown, yaml_fault
 from nas.files import read_text
 from nas.network import NORM_EPSILON
 from nas.plugins import load_module
 from nas.space.architecture import Choice
 from nas.space.stage import Choices, StageSpace
+
+MOST = 1000
+"""Bound of depths, and of the resolutions in a range."""
 
 KEYS = (
     "name",
@@ -118,9 +121,11 @@ def _resolutions(value: Any) -> tuple[int, ...]:
             raise UserError(
                 f"resolution is {value!r}; a range needs 'from', 'to' and 'step', whole and positive"
             )
+        if value["to"] - value["from"] > MOST * value["step"]:
+            raise UserError(f"resolution is {value!r}; a range has at most {MOST} resolutions")
         value = list(range(value["from"], value["to"] + 1, value["step"]))
     choices = _choices(value, "resolution")
-    if not all(type(choice) is int and choice > 0 for choice in choices):
+    if not all(type(choice) is int and 0 < choice <= LARGEST for choice in choices):
         raise UserError(f"resolution is {value!r}; resolutions are whole and positive")
     return tuple(int(choice) for choice in choices)
 
@@ -165,8 +170,8 @@ def _stage(value: Any, number: int) -> StageSpace:
 
 
 def _depths(choices: Choices, where: str) -> tuple[int, ...]:
-    if not all(type(depth) is int and depth >= 1 for depth in choices):
-        raise UserError(f"{where}: depth is {list(choices)}; depths are whole and at least 1")
+    if not all(type(depth) is int and 1 <= depth <= MOST for depth in choices):
+        raise UserError(f"{where}: depth is {list(choices)}; depths are whole numbers from 1 to {MOST}")
     return tuple(int(depth) for depth in choices)
 
 

@@ -21,7 +21,7 @@ from nas.latency.kit.precision import in_precision, require_precision
 from nas.latency.kit.references import MODELS
 from nas.latency.plan.entries import REFERENCE, REFERENCE_NETWORKS, KitNetwork
 from nas.latency.plan.probes import Probe
-from nas.runner.measure import MANIFEST, SCHEMA
+from nas.runner.measure import MANIFEST, SCHEMA, content_hash
 from nas.runner.protocol import Protocol
 
 _MODELS = "models"
@@ -98,8 +98,9 @@ def write_kit(
         },
         "entries": entries,
     }
-    write_json(folder / MANIFEST, manifest)
-    return Kit(folder, json.loads(json.dumps(manifest)))
+    manifest = json.loads(json.dumps(manifest))
+    write_json(folder / MANIFEST, {**manifest, "sha256": content_hash(manifest)})
+    return Kit(folder, manifest)
 
 
 def _remove_others(folder: Path, entries: Iterable[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import onnx
@@ -26,7 +27,7 @@ from nas.network import NetworkSpec
 from nas.quantization import insert_pairs
 from nas.runner.__main__ import main
 from nas.runner.errors import RunnerError
-from nas.runner.measure import check_files, measure_kit, read_manifest
+from nas.runner.measure import check_files, content_hash, measure_kit, read_manifest
 from nas.runner.protocol import Protocol
 from nas.runner.runtimes import Runtime, open_runtime
 from nas.runner.samples import read_samples
@@ -96,7 +97,7 @@ def test_a_changed_kit_is_refused(kit):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is damaged"), ('{"schema": 9}', "is a kit of schema 9, this program reads 1")],
+    [("{", "is damaged"), ('{"schema": 9}', "is a kit of schema 9, this program reads 2")],
 )
 def test_a_faulty_manifest_is_refused(kit, content, message):
     (kit.folder / "manifest.json").write_text(content)
@@ -301,12 +302,42 @@ def test_a_zip_file_that_is_no_kit_is_refused(kit, packed, tmp_path):
         kit_folder(packed)
 
 
+def test_a_zip_file_that_would_fill_the_disk_is_refused(kit, tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(kit.folder / "manifest.json", "manifest.json")
+        archive.writestr("models/zeros.onnx", bytes(50_000_000))
+    with pytest.raises(RunnerError, match=r"would unpack to 0\.1 GB, over 500 times its size"):
+        kit_folder(path)
+    assert not (tmp_path / "bomb-unpacked").exists()
+
+
+def test_a_zip_file_writes_nothing_outside_of_its_folder(kit, tmp_path):
+    path = tmp_path / "in" / "evil.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(kit.folder / "manifest.json", "manifest.json")
+        archive.writestr("../../outside.txt", "x")
+        archive.writestr("/outside.txt", "x")
+    kit_folder(path)
+    assert not (tmp_path / "outside.txt").exists()
+    assert not Path("/outside.txt").exists()
+
+
+def test_a_changed_manifest_is_refused(kit):
+    path = kit.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"batch": 1', '"batch": 3'))
+    with pytest.raises(RunnerError, match="was changed after it was written"):
+        read_manifest(kit.folder)
+
+
 def interrupted(kit, folder, stop):
     """Starts the runner, stops it once the first line has come, and gives what it said and its exit code."""
     manifest = kit.folder / "manifest.json"
     quick = manifest.read_text()
     slow = {"protocol": {**kit.manifest["protocol"], "min_rounds": 900, "max_rounds": 900}}
-    manifest.write_text(json.dumps({**kit.manifest, **slow}))
+    content = {**kit.manifest, **slow}
+    manifest.write_text(json.dumps({**content, "sha256": content_hash(content)}))
     # A shell's background jobs ignore SIGINT, and so would what they start.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
