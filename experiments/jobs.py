@@ -1,4 +1,4 @@
-"""What scripts of experiments share: a run from settings, and trainings in processes of one thread each."""
+"""What scripts of experiments share: a run from settings, and trainings in several processes."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def record_provenance(base: Context, *, command: str, settings: Sequence[str]) -
 
 
 def work(jobs: Sequence[Job], settings: tuple[str, ...], folder: Path, *, processes: int) -> None:
-    """Runs jobs in processes of one thread each, in their order, and reports each completed one."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes, which read it when they load torch
+    """Runs jobs in processes that share the CPUs, in their order, and reports each completed one."""
+    threads = max((os.cpu_count() or 1) // processes, 1)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # inherited by the processes, which read it with torch
     start = time.perf_counter()
     spawn = multiprocessing.get_context("spawn")
     own = (folder, os.getpid())
