@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import final
 
 import optuna
@@ -27,41 +28,51 @@ class Mirror:
         self._study_id = self._storage.get_study_id_from_name(self.study.study_name)
         self._ids: dict[int, int] = {}
         self._ended: set[int] = set()
+        self._running: set[int] = set()
+        self._settled = 0  # the ledger's first trials that have ended, which are not looked at again
 
     @property
     def running(self) -> int:
         """Number of trials known to be running."""
-        return len(self._ids.keys() - self._ended)
+        return len(self._running)
 
     def update(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
         """Copies new trials from the ledger, and yields each trial that has started or ended."""
-        for trial in trials:
+        for trial in islice(trials, self._settled, None):
             if trial.number in self._ended or not trial.params:
                 continue
             finished = trial.state.is_finished()
             if trial.number not in self._ids:
                 if not finished or has_ended(trial):
                     self._ids[trial.number] = self._storage.create_new_trial(self._study_id, trial)
+                    self._running.add(trial.number)
             elif not finished:
                 continue
             else:
                 self._settle(self._ids[trial.number], trial)
             if finished:
-                self._ended.add(trial.number)
+                self._end(trial.number)
             yield trial
+        while self._settled < len(trials) and trials[self._settled].number in self._ended:
+            self._settled += 1
 
     def adopt(self, number: int, trial: FrozenTrial) -> None:
         """Links a trial of the study to ``number`` in the ledger, as ended if the trial is finished."""
         self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
             self._study_id, trial.number
         )
+        self._running.add(number)
         if trial.state.is_finished():
-            self._ended.add(number)
+            self._end(number)
 
     def trial(self, number: int) -> FrozenTrial:
         """Returns a trial by its number in the study."""
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         return self._storage.get_trial(trial_id)
+
+    def _end(self, number: int) -> None:
+        self._ended.add(number)
+        self._running.discard(number)
 
     def _settle(self, trial_id: int, trial: FrozenTrial) -> None:
         """Ends a trial that another process has ended."""
