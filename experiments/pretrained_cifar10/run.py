@@ -103,15 +103,16 @@ def whole(base: Context) -> int:
 
 SUBJECTS = (
     Subject(WINNER, SUPERNET, winner, tuned),
-    Subject("winner-scratch", SCRATCH, winner, whole),
+    Subject("smallest", SUPERNET, smallest, lambda _: 0),
+    Subject("largest", SUPERNET, largest, lambda _: 0),
+    Subject("winner-longer", SUPERNET, winner, whole),
     *(
         Subject(f"lite0-{side}", PRETRAINED, functools.partial(largest, resolution=side), whole)
         for side in (97, 129, 161)
     ),
+    Subject("winner-scratch", SCRATCH, winner, whole),
     Subject("smallest-alone", PRETRAINED, smallest, as_the_supernet),
     Subject("largest-alone", PRETRAINED, largest, as_the_supernet),
-    Subject("smallest", SUPERNET, smallest, lambda _: 0),
-    Subject("largest", SUPERNET, largest, lambda _: 0),
 )
 """The networks in the order of their trainings; without an epoch, they run with the supernet's weights."""
 

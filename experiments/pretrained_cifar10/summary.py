@@ -27,6 +27,7 @@ from nas.report.figures.style import BLUE, GREEN, ORANGE, RED, new_figure, save,
 WINNER = "winner"
 NAMES = {
     WINNER: "the search's winner, fine-tuned from the supernet",
+    "winner-longer": "the same, fine-tuned for as long as EfficientNet-Lite0",
     "winner-scratch": "the same network from scratch",
     "lite0-97": "EfficientNet-Lite0 at 97 px, fine-tuned alone",
     "lite0-129": "EfficientNet-Lite0 at 129 px, fine-tuned alone",
@@ -36,7 +37,13 @@ NAMES = {
     "smallest": "the smallest network with the supernet's weights",
     "largest": "the largest network with the supernet's weights",
 }
-LOOKS = {"winner": (RED, "*"), "winner-scratch": (ORANGE, "v"), "lite0": (BLUE, "o")}
+LOOKS = {
+    WINNER: ("winner", RED, "*"),
+    "winner-longer": ("winner, fine-tuned for longer", RED, "P"),
+    "winner-scratch": ("winner from scratch", ORANGE, "v"),
+    "lite0": ("EfficientNet-Lite0 alone", BLUE, "o"),
+}
+OTHERS = ("extremes of the space", GREEN, "s")
 HEAD = (
     "| network | epochs | px | M MACs | ms | % right | the winner is ahead by, points |",
     "|---|---:|---:|---:|---:|---:|---:|",
@@ -111,9 +118,7 @@ def draw(results: Mapping[str, Sequence[Row]]) -> Any:
     drawn = set[str]()
     for name, rows in results.items():
         kind = name if name in LOOKS else name.split("-")[0]
-        colour, marker = LOOKS.get(kind, (GREEN, "s"))
-        label = {"lite0": "EfficientNet-Lite0 alone", WINNER: "winner", "winner-scratch": "from scratch"}
-        text = label.get(kind, "extremes of the space")
+        text, colour, marker = LOOKS.get(kind, OTHERS)
         x = [float(row["value_ms"]) for row in rows]
         size = 110 if marker == "*" else 42
         axes.scatter(
