@@ -365,7 +365,7 @@ def test_a_resolution_too_low_for_the_network() -> None:
 
 
 def test_a_resolution_that_is_none() -> None:
-    with pytest.raises(UserError, match="resolution is 0; it must be a whole number of at least 1"):
+    with pytest.raises(UserError, match="resolution is 0; it must be a whole number from 1 to 2147483647"):
         reference_network("resnet18", resolution=0)
 
 

@@ -67,7 +67,7 @@ def test_json_both_ways() -> None:
         ({"colour": 1}, r"a network has no \['colour'\]; its keys are classes, head"),
         ({"stages": None}, "the network cannot be read"),
         ({"rounding": {"divider": 8}}, "the network cannot be read: .*divider"),
-        ({"resolution": 0}, "resolution is 0; it must be a whole number of at least 1"),
+        ({"resolution": 0}, "resolution is 0; it must be a whole number from 1 to 2147483647"),
         ({"stem": [{"kind": "convv", "width": 8}]}, "unknown block kind 'convv'; did you mean conv"),
         ({"stages": [[{"kind": "conv"}]]}, "stage 0 block 0: a block of kind conv needs 'width'"),
     ],
