@@ -76,7 +76,7 @@ class Device:
                 )
         for precision in (self.precision, *dict(self.peak_flops)):
             if precision not in BYTES_PER_ELEMENT:
-                raise unknown(f"precision of device {self.name!r}", precision, BYTES_PER_ELEMENT)
+                raise unknown(f"precision of device {self.name!r}:", precision, BYTES_PER_ELEMENT)
 
     @property
     def latency_unit(self) -> str:

@@ -36,7 +36,7 @@ def test_a_device_survives_json_and_is_hashable():
         ({"name": "x", "thread": 2}, "unknown device field 'thread'; did you mean threads"),
         ({"threads": 2}, "a device needs a name"),
         ({"name": "x", "threads": 0}, "threads is 0; it must be a whole number of at least 1"),
-        ({"name": "x", "precision": "fp23"}, "unknown precision of device x 'fp23'; did you mean"),
+        ({"name": "x", "precision": "fp23"}, "unknown precision of device 'x': 'fp23'; did you mean"),
         (
             {"name": "x", "provider_options": "fast"},
             "provider_options is 'fast'; it must map names to values",

@@ -155,7 +155,7 @@ def test_an_architecture_that_does_not_belong(space: SearchSpace, code: str, mes
         ),
         (stage(kind=None), "stage 0 has no 'kind'"),
         (stage(activation="swish"), "stage 0 block 0: activation.*'swish'; did you mean hard_swish"),
-        (stage(depth=[0, 1]), "depths are whole and at least 1"),
+        (stage(depth=[0, 1]), "depths are whole numbers from 1 to 1000"),
         (stage(kernel=[3]), r"stage 0: \['kernel'\] stand both in the stage and under each_block"),
         (stage(widths=8), "stage 0: nothing reads 'widths'"),
         (stage(width=[16, "x"]), "stage 0 block 0: width is 'x'; it must be of type float"),
