@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any, final
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from nas.errors import UserError
@@ -39,10 +41,23 @@ class Journal(Ledger):
         self._place = str(path)
         storage = open_storage(self._place)
         self._study = open_study(storage, STUDY, directions=directions, facts=facts, place=self._place)
-        self._count = len(self._study.get_trials(deepcopy=False))
+        self._distributions: dict[str, BaseDistribution] = {}
+        self._shared = 0
+        self._count = len(self.read())
 
     def read(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        trials = self._study.get_trials(deepcopy=False)
+        self._share_distributions(trials)
+        return trials
+
+    def _share_distributions(self, trials: Sequence[FrozenTrial]) -> None:
+        """Lets all trials share one description of their parameters; Optuna makes one for each trial."""
+        for trial in islice(trials, self._shared, None):
+            if trial.distributions == self._distributions:
+                trial.distributions = self._distributions
+            elif trial.distributions:
+                self._distributions = trial.distributions
+        self._shared = len(trials)
 
     def claim(self, trial: FrozenTrial, *, budget: int) -> int | None:
         return self._count

@@ -1,0 +1,58 @@
+"""What a search keeps of each trial does not grow with the number of trials more than it must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.search.trials.journal import Journal
+from nas.search.trials.ledger import OUTCOME
+from nas.search.trials.mirror import Mirror
+
+CHOICES = CategoricalDistribution((1, 2, 3))
+
+
+def trial(value: int, *, state: TrialState = TrialState.COMPLETE) -> FrozenTrial:
+    ended = state is TrialState.COMPLETE
+    return create_trial(
+        state=state,
+        values=[float(value)] if ended else None,
+        params={"x": 1 + value % 3},
+        distributions={"x": CHOICES},
+        user_attrs={OUTCOME: "complete"} if ended else {},
+    )
+
+
+def test_trials_of_a_journal_share_the_description_of_their_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    for begun in (0, 4):  # the second time, a journal is read that has trials
+        journal = Journal(path, facts={}, directions=["minimize"])
+        for value in range(begun, begun + 4):
+            journal.finish(None, trial(value))
+        trials = journal.read()
+        assert [each.params["x"] for each in trials] == [1 + n % 3 for n in range(begun + 4)]
+        assert [each.values for each in trials] == [[float(n)] for n in range(begun + 4)]
+        assert len({id(each.distributions) for each in trials}) == 1
+        assert trials[0].distributions == {"x": CHOICES}
+
+
+def test_a_mirror_yields_each_trial_as_it_starts_and_ends_and_counts_the_running(tmp_path: Path) -> None:
+    mirror = Mirror(["minimize"])
+    trials = [trial(0), trial(1, state=TrialState.RUNNING), trial(2), trial(3, state=TrialState.RUNNING)]
+    for each, number in zip(trials, range(4), strict=True):
+        each.number = number
+    assert [each.number for each in mirror.update(trials)] == [0, 1, 2, 3]
+    assert mirror.running == 2
+    assert list(mirror.update(trials)) == []  # nothing new
+    ended = [*trials[:1], trial(1), *trials[2:], trial(4)]
+    for each, number in zip(ended, range(5), strict=True):
+        each.number = number
+    assert [each.number for each in mirror.update(ended)] == [1, 4]
+    assert mirror.running == 1
+    last = [*ended[:3], trial(3), *ended[4:]]
+    last[3].number = 3
+    assert [each.number for each in mirror.update(last)] == [3]
+    assert mirror.running == 0
+    assert len(mirror.study.get_trials(deepcopy=False)) == 5
