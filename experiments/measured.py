@@ -25,7 +25,7 @@ def measuring(
 
     Args:
         base: The run.
-        networks: Returns the networks with their names; called once the inputs are there.
+        networks: Returns the networks with their names; the inputs are there.
         table: The latency table whose references tell the machine's usual speed.
         inputs: Further files that the networks depend on.
     """
@@ -55,7 +55,11 @@ def measuring(
     return Step(
         name="measured",
         folder=base.path("measured"),
-        settings={**base.settings("device", "seed"), "budget": base.config.measure.budget},
+        settings={
+            **base.settings("device", "seed"),
+            "budget": base.config.measure.budget,
+            "names": list(networks().values()),  # by which the result is read
+        },
         inputs={**inputs, "latency table": table},
         outputs=("measured.json",),
         run=run,

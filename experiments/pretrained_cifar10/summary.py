@@ -27,7 +27,7 @@ from nas.report.figures.style import BLUE, GREEN, ORANGE, RED, new_figure, save,
 WINNER = "winner"
 NAMES = {
     WINNER: "the search's winner, fine-tuned from the supernet",
-    "winner-longer": "the same, fine-tuned for as long as EfficientNet-Lite0",
+    "winner-longer": "the winner, fine-tuned for as long as EfficientNet-Lite0",
     "winner-scratch": "the same network from scratch",
     "lite0-97": "EfficientNet-Lite0 at 97 px, fine-tuned alone",
     "lite0-129": "EfficientNet-Lite0 at 129 px, fine-tuned alone",
