@@ -54,7 +54,9 @@ class Rounding:
         for name in ("divisor", "expand_divisor", "squeeze_divisor"):
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= LARGEST:
-                raise UserError(f"rounding.{name} is {value!r}; it must be a whole number of at least 1")
+                raise UserError(
+                    f"rounding.{name} is {value!r}; it must be a whole number from 1 to {LARGEST}"
+                )
         ratio: object = self.minimum_ratio
         if not isinstance(ratio, (int, float)) or not 0 <= ratio <= 1:
             raise UserError(f"rounding.minimum_ratio is {ratio!r}; it must be a share from 0 to 1")

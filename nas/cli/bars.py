@@ -153,9 +153,7 @@ class Bar:
         self._update(completed=done, total=total, left_s=seconds)
 
     def measured(self, now: Measuring) -> None:
-        """Shows the progress of a measurement and prints its note."""
-        if now.note:
-            say(now.note)
+        """Shows the progress of a measurement."""
         self.left(now.done, now.total, now.seconds_left)
 
     def note(self, text: str) -> None:

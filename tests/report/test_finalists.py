@@ -15,7 +15,7 @@ from tests.search.problems import LinearTable, Scorer, tiny_study
 
 
 def held(folder: Path, *, lead: int) -> str:
-    """The words of a search with two finalists, the slower of which has ``lead`` images more of 100."""
+    """The words of a search with two finalists. The slower one is right on ``lead`` more of 100 images."""
     goals = Goals([accuracy(Scorer(), images=400), latency(LinearTable())])
     result = search(tiny_study(goals, trials=12), folder=folder)
     finalists = sorted(

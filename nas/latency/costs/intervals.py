@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from nas.hardware import Device
 from nas.latency.costs.windows import disturbance
@@ -68,10 +69,25 @@ class Measured:
 
     def ratio(self, name: str, base: str) -> tuple[float, float, float]:
         """The latency of ``name`` over that of ``base``, with its 95 % confidence interval."""
-        first, second = self.latencies[name], self.latencies[base]
-        half = math.hypot(*(0.5 * math.log(each.high / each.low) for each in (first, second)))
-        ratio = first.value / second.value
-        return ratio, ratio * math.exp(-half), ratio * math.exp(half)
+        return quotient(self.latencies[name], self.latencies[base])
+
+
+class Bounded(Protocol):
+    """A positive quantity with an interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def quotient(first: Bounded, second: Bounded) -> tuple[float, float, float]:
+    """``first`` / ``second`` with its interval, for errors that are independent and relative."""
+    half = math.hypot(*(0.5 * math.log(each.high / each.low) for each in (first, second)))
+    ratio = first.value / second.value
+    return ratio, ratio * math.exp(-half), ratio * math.exp(half)
 
 
 def measured_latencies(

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
+from nas.latency.costs.intervals import quotient
 from nas.runner.protocol import Window
 from nas.runner.visits import estimate
+from nas.statistics import Interval
 
 FILE = "sustained/sustained.json"
 """The file in the folder of a table."""
@@ -20,32 +22,25 @@ _PARTS, _PIECES = 4, 6  # a part has pieces, the sample of its interval
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Latency:
-    """A latency in ms, with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
 class Sustained:
     """What minutes of load change.
 
     Attributes:
         duration_s: Seconds of load.
         part_s: Seconds of the first and the last part, a minute if the load is long enough.
-        first: The undisturbed latency in the first part.
-        last: The undisturbed latency in the last part.
-        slowdown: The latency of the last part / that of the first, with its 95 % confidence interval.
+        first: The undisturbed latency in the first part in ms, with its 95 % confidence interval.
+        last: The same in the last part.
     """
 
     duration_s: float
     part_s: float
-    first: Latency
-    last: Latency
-    slowdown: tuple[float, float, float]
+    first: Interval
+    last: Interval
+
+    @property
+    def slowdown(self) -> tuple[float, float, float]:
+        """The latency of the last part / that of the first, with its 95 % confidence interval."""
+        return quotient(self.last, self.first)
 
     @property
     def is_slower(self) -> bool:
@@ -71,14 +66,8 @@ class Sustained:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Sustained:
         """Reads what ``to_dict`` returned."""
-        first, last = (Latency(**value[name]) for name in ("first", "last"))
-        return cls(
-            duration_s=value["duration_s"],
-            part_s=value["part_s"],
-            first=first,
-            last=last,
-            slowdown=tuple(value["slowdown"]),
-        )
+        parts = {name: Interval(**value[name]) for name in ("first", "last")}
+        return cls(duration_s=value["duration_s"], part_s=value["part_s"], **parts)
 
 
 def compared(windows: Sequence[Window], *, duration_s: float) -> Sustained:
@@ -94,19 +83,15 @@ def compared(windows: Sequence[Window], *, duration_s: float) -> Sustained:
         if window.entry == ENTRY:
             timed.append((elapsed, window))
         elapsed += window.took_s
-    first, last = _part(timed, timed[0][0], part_s), _part(timed, timed[-1][0] - part_s, part_s)
-    half = math.hypot(*(0.5 * math.log(each.high / each.low) for each in (first, last)))
-    ratio = last.value / first.value
     return Sustained(
         duration_s=duration_s,
         part_s=part_s,
-        first=first,
-        last=last,
-        slowdown=(ratio, ratio * math.exp(-half), ratio * math.exp(half)),
+        first=_part(timed, timed[0][0], part_s),
+        last=_part(timed, timed[-1][0] - part_s, part_s),
     )
 
 
-def _part(timed: Sequence[tuple[float, Window]], start_s: float, seconds: float) -> Latency:
+def _part(timed: Sequence[tuple[float, Window]], start_s: float, seconds: float) -> Interval:
     """The undisturbed latency of the windows that begin within some seconds."""
     pieces: dict[int, list[float]] = {}
     for begun_s, window in timed:
@@ -115,4 +100,4 @@ def _part(timed: Sequence[tuple[float, Window]], start_s: float, seconds: float)
             pieces.setdefault(min(piece, _PIECES - 1), []).extend(window.samples_us)
     value_us, half = estimate(pieces)
     ms = value_us * 1e-3
-    return Latency(value=ms, low=ms * math.exp(-half), high=ms * math.exp(half))
+    return Interval(value=ms, low=ms * math.exp(-half), high=ms * math.exp(half))

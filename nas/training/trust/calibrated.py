@@ -233,7 +233,7 @@ class Calibrating:
 
 
 BANDS = 4
-"""Bands of MACs, one of which is left out at a time, unless the comparison has bands of its own."""
+"""Bands of MACs, unless the comparison has bands of its own. Each is left out once."""
 
 
 def calibrating(

@@ -14,7 +14,7 @@ import pytest
 from nas.report import report
 from nas.search.results.results import read_winner
 from nas.training import final
-from tests.cli.steps.test_cli_search import nas, project  # noqa: F401 - a fixture
+from tests.cli.steps.test_cli_search import nas, train_project
 
 FINALS = (
     "experiment=mini",
@@ -26,8 +26,13 @@ FINALS = (
 _FIT = final.fit_network
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_project(tmp_path_factory.mktemp("project"))
+
+
 @pytest.fixture
-def run_dir(project: Path) -> Iterator[Path]:  # noqa: F811
+def run_dir(project: Path) -> Iterator[Path]:
     """A run with a supernet and no search yet."""
     folder = project / "runs" / "mini"
     for each in folder.glob("*search*"):

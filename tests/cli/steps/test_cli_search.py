@@ -43,10 +43,8 @@ def nas(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a trained supernet and a table."""
-    folder = tmp_path_factory.mktemp("project")
+def train_project(folder: Path) -> Path:
+    """Makes a project with a trained supernet and a table."""
     for name, text in (("search_spaces/mini.yaml", SPACE), ("conf/experiment/mini.yaml", EXPERIMENT)):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(text.lstrip())
@@ -54,6 +52,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         code, _, err = nas(folder, command, "experiment=mini")
         assert code == 0, err
     return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(autouse=True)

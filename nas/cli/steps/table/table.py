@@ -94,11 +94,7 @@ def step(context: Context) -> Step:
         name="table",
         folder=context.path("table"),
         settings={
-            "table": {
-                key: value
-                for key, value in settings.items()
-                if key not in _IRRELEVANT and (key, value) != ("sustained", None)  # as in earlier versions
-            },
+            "table": {key: value for key, value in settings.items() if key not in _IRRELEVANT},
             "source": origin.setting,
             "device": origin.device(context).to_dict(),
             "data": {key: data[key] for key in ("name", "root", "channels")}
