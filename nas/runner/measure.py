@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from .session import Session
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
+_MODEL = re.compile(r"models/[\w.-]{1,200}")  # no other folder, and no name of two lines
 
 
 def read_manifest(kit: Path) -> dict[str, Any]:
@@ -54,13 +56,23 @@ def check_files(kit: Path, manifest: dict[str, Any]) -> None:
     """Checks that every model of a kit exists unchanged.
 
     Raises:
-        RunnerError: If one does not.
+        RunnerError: If one does not, or the manifest does not list them as it should.
     """
-    for entry in manifest["entries"]:
-        path = kit / entry["file"]
+    fault = RunnerError(f"{kit / MANIFEST} does not list the models of a kit; write the kit again")
+    keys = ("file", "sha256", "id", "role")
+    try:
+        listed = [[entry[key] for key in keys] for entry in manifest["entries"]]
+    except (LookupError, TypeError):
+        raise fault from None
+    if not all(isinstance(value, str) for values in listed for value in values):
+        raise fault
+    if not all(_MODEL.fullmatch(name) for name, *_ in listed):
+        raise fault
+    for name, written, *_ in listed:
+        path = kit / name
         if not path.is_file():
             raise RunnerError(f"{path} is missing from the kit; write the kit again")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != written:
             raise RunnerError(f"{path} was changed after the kit was written; write the kit again")
 
 

@@ -18,8 +18,7 @@ from nas.runner.errors import RunnerError
 from nas.runner.onnx_file import read_onnx
 from nas.space import SearchSpace
 from nas.space.reading import read_space
-from tests.fuzz.parsers import space
-from tests.fuzz.parsers import yaml as yaml_of
+from tests.fuzz.parsers import space, yaml_of
 
 Change = Callable[[dict[str, Any]], object]
 

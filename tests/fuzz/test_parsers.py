@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.fuzz.parsers import EXPECTED, Parser, parsers
+from tests.fuzz import files, texts, values
+from tests.fuzz.parsers import EXPECTED, Parser
 
 SHORT, LONG = 100, 60_000
 """Inputs of a parser whose share is 1. All shares together are about 20."""
@@ -58,7 +59,8 @@ def fault(parser: Parser[Any], value: Any) -> str:
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory: pytest.TempPathFactory) -> list[Parser[Any]]:
-    return parsers(tmp_path_factory.mktemp("parsers"))
+    folder = tmp_path_factory.mktemp("parsers")
+    return [*texts.parsers(folder), *values.parsers(folder), *files.parsers(folder)]
 
 
 def test_valid_inputs_are_parsed(every: list[Parser[Any]]) -> None:

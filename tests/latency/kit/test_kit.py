@@ -331,6 +331,26 @@ def test_a_changed_manifest_is_refused(kit):
         read_manifest(kit.folder)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"file": "../../secret"},
+        {"file": "/etc/passwd"},
+        {"file": "models/two\nlines"},
+        {"file": "models/" + "x" * 300},
+        {"file": 7},
+        {"id": None},
+        {"sha256": []},
+    ],
+)
+def test_a_manifest_that_lists_something_else_is_refused(kit, change):
+    first, *others = kit.entries
+    content = {**kit.manifest, "entries": [{**first, **change}, *others]}
+    (kit.folder / "manifest.json").write_text(json.dumps({**content, "sha256": content_hash(content)}))
+    with pytest.raises(RunnerError, match="does not list the models of a kit"):
+        check_files(kit.folder, read_manifest(kit.folder))
+
+
 def interrupted(kit, folder, stop):
     """Starts the runner, stops it once the first line has come, and gives what it said and its exit code."""
     manifest = kit.folder / "manifest.json"
