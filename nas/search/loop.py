@@ -249,6 +249,7 @@ class Loop:
             return
         self._entered.add(evaluation.candidate)
         self.entries.append(evaluation)
+        evaluation.candidate.release()  # of 20,000 networks, it would be 120 MB
         self.evaluated += evaluation.counts
         self._rejections = 0 if evaluation.counts else self._rejections + 1
 

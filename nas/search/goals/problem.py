@@ -69,6 +69,11 @@ class Candidate:
     def code(self) -> str:
         return str(self.architecture)
 
+    def release(self) -> None:
+        """Frees the memory of architecture and network, which are computed again on demand."""
+        for name in ("architecture", "network"):
+            self.__dict__.pop(name, None)
+
 
 @final
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
+from sys import intern
 from typing import Any, final
 
 import optuna
@@ -47,16 +48,21 @@ class Journal(Ledger):
 
     def read(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False)
-        self._share_distributions(trials)
+        self._share(trials)
         return trials
 
-    def _share_distributions(self, trials: Sequence[FrozenTrial]) -> None:
-        """Lets all trials share one description of their parameters; Optuna makes one for each trial."""
+    def _share(self, trials: Sequence[FrozenTrial]) -> None:
+        """Lets all trials share one description of their parameters, and equal strings.
+
+        Optuna makes them for each trial, which takes three quarters of the memory.
+        """
         for trial in islice(trials, self._shared, None):
             if trial.distributions == self._distributions:
                 trial.distributions = self._distributions
             elif trial.distributions:
                 self._distributions = trial.distributions
+            trial.params = {intern(name): _interned(value) for name, value in trial.params.items()}
+            trial.user_attrs = {intern(name): _interned(value) for name, value in trial.user_attrs.items()}
         self._shared = len(trials)
 
     def claim(self, trial: FrozenTrial, *, budget: int) -> int | None:
@@ -70,6 +76,10 @@ class Journal(Ledger):
             self._study.add_trial(trial)
         self._count += 1
         return self._count - 1
+
+
+def _interned(value: Any) -> Any:
+    return intern(value) if isinstance(value, str) else value
 
 
 @contextmanager

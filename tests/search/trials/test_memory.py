@@ -7,9 +7,11 @@ from pathlib import Path
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from nas.search import Goals, Problem, Study, accuracy, macs, make_sampler, search
 from nas.search.trials.journal import Journal
 from nas.search.trials.ledger import OUTCOME
 from nas.search.trials.mirror import Mirror
+from nas.space import SearchSpace
 
 CHOICES = CategoricalDistribution((1, 2, 3))
 
@@ -21,7 +23,7 @@ def trial(value: int, *, state: TrialState = TrialState.COMPLETE) -> FrozenTrial
         values=[float(value)] if ended else None,
         params={"x": 1 + value % 3},
         distributions={"x": CHOICES},
-        user_attrs={OUTCOME: "complete"} if ended else {},
+        user_attrs={OUTCOME: "complete", "code": f"r{value}"} if ended else {},
     )
 
 
@@ -36,6 +38,20 @@ def test_trials_of_a_journal_share_the_description_of_their_parameters(tmp_path:
         assert [each.values for each in trials] == [[float(n)] for n in range(begun + 4)]
         assert len({id(each.distributions) for each in trials}) == 1
         assert trials[0].distributions == {"x": CHOICES}
+        assert len({id(name) for each in trials for name in each.params}) == 1
+        assert len({id(each.user_attrs[OUTCOME]) for each in trials}) == 1
+        assert [each.user_attrs["code"] for each in trials] == [f"r{n}" for n in range(begun + 4)]
+
+
+def test_a_searched_network_is_remembered_as_choices_and_code_only(tmp_path: Path) -> None:
+    problem = Problem(SearchSpace.load("tiny_32"), classes=10)
+    goals = Goals([accuracy(lambda networks: [float(each.macs) for each in networks]), macs()])
+    study = Study(problem=problem, goals=goals, sampler=make_sampler("random"), trials=3, seed=0)
+    held = list[set[str]]()
+    search(
+        study, folder=tmp_path, progress=lambda status: held.append(set(vars(status.evaluation.candidate)))
+    )
+    assert held == [{"row", "problem", "code"}] * 3
 
 
 def test_a_mirror_yields_each_trial_as_it_starts_and_ends_and_counts_the_running(tmp_path: Path) -> None:
