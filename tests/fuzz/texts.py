@@ -1,4 +1,4 @@
-"""Parsers of text: codes, keys, durations, hosts, YAML, CSV."""
+"""Parsers of text: codes, keys, durations, hosts, YAML, CSV, overrides of settings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra import compose, initialize_config_dir
 
 from nas.blocks import parse_key
+from nas.cli.hydra import schema
+from nas.cli.hydra.errors import is_fault, make_user_error
 from nas.config import seconds
 from nas.latency.estimate.networks_file import read_networks
 from nas.latency.targets import Target, open_transport
@@ -67,7 +70,37 @@ def measured_networks(folder: Path) -> Parser[bytes]:
     return of_files("measured networks as CSV", valid, file, lambda path: read_networks(tiny, path), 0.3)
 
 
+OVERRIDES = (
+    "train.epochs=3\ntrain.learning_rate=0.1",
+    "+search.bounds.latency_ms=2.5\nsearch.trials=10",
+    "experiment=quickstart\ndata=digits",
+    "space=tiny_32\ndevice=this_machine\nsearch.objectives=[accuracy,latency]",
+    "tracker=wandb\ntracker.project=a",
+    "train.epochs=${search.trials}\nseed=1",
+    "+device.provider_options.name='b c'\nrun_dir=runs/x",
+    "table.budget=4m\n++search.options={population: 8}\nsearch.sampler=nsga2",
+    "device=pixel_6\ndevice.batch=4\ndevice.threads=2\nexport.formats=[onnx]",
+)
+"""Command lines, an override on each line."""
+
+
+def overrides(folder: Path) -> Parser[str]:
+    schema.register()
+
+    def parse(text: str) -> object:
+        given = text.split("\n")
+        try:
+            with initialize_config_dir(schema.conf_dir(), version_base=schema.VERSION_BASE):
+                return schema.typed(compose(schema.CONFIG_NAME, given))
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            raise make_user_error(error, overrides=given) from None
+
+    return of_text("overrides", OVERRIDES, parse, 0.02)
+
+
 def parsers(folder: Path) -> list[Parser[Any]]:
     """All of them; those of files read them from ``folder``."""
     made = (architecture_codes, codes_of_several_kinds, block_keys, durations, hosts)
-    return [make(folder) for make in (*made, spaces_as_yaml, measured_networks)]
+    return [make(folder) for make in (*made, spaces_as_yaml, measured_networks, overrides)]
