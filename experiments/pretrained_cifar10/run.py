@@ -111,6 +111,7 @@ SUBJECTS = (
         for side in (97, 129, 161)
     ),
     Subject("winner-scratch", SCRATCH, winner, whole),
+    Subject("winner-pretrained", PRETRAINED, winner, whole),
     Subject("smallest-alone", PRETRAINED, smallest, as_the_supernet),
     Subject("largest-alone", PRETRAINED, largest, as_the_supernet),
 )

@@ -28,6 +28,7 @@ WINNER = "winner"
 NAMES = {
     WINNER: "the search's winner, fine-tuned from the supernet",
     "winner-longer": "the winner, fine-tuned for as long as EfficientNet-Lite0",
+    "winner-pretrained": "the same network, fine-tuned from EfficientNet-Lite0's weights",
     "winner-scratch": "the same network from scratch",
     "lite0-97": "EfficientNet-Lite0 at 97 px, fine-tuned alone",
     "lite0-129": "EfficientNet-Lite0 at 129 px, fine-tuned alone",
@@ -40,6 +41,7 @@ NAMES = {
 LOOKS = {
     WINNER: ("winner", RED, "*"),
     "winner-longer": ("winner, fine-tuned for longer", RED, "P"),
+    "winner-pretrained": ("winner, without the supernet", RED, "X"),
     "winner-scratch": ("winner from scratch", ORANGE, "v"),
     "lite0": ("EfficientNet-Lite0 alone", BLUE, "o"),
 }
