@@ -178,10 +178,10 @@ class _Run:
 
     def to_the_end(self) -> list[Row]:
         """Runs all remaining epochs."""
-        state, was = self.state, self.step
+        state, was = self.state, self.state.epoch
         while state.epoch < self.task.hyper.epochs and not self._has_stopped():
             self._epoch()
-        if self.step > was:
+        if state.epoch > was:  # not the step: an epoch may lack its end only
             self._write()
         if self.task.patience:
             self.task.model.load_state_dict(state.best_weights)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from nas.blocks import Rounding, Shape, make_settings
 from nas.errors import UserError
+from nas.files import sha256
 from nas.nn import Block
 from nas.training.checkpoint import BEST, CheckpointPlan, Checkpoints
 from nas.training.divergence import EXPLODED, DivergenceError, Watch
@@ -28,7 +29,7 @@ from nas.training.optimization import (
     at_least_float32,
     make_optimizer,
 )
-from nas.training.state import Randomness
+from nas.training.state import Randomness, Row
 from nas.training.weights import load_weights
 
 CPU = Compute.choose("cpu", "none")
@@ -131,6 +132,20 @@ def test_after_any_step_it_goes_on_to_the_same_weights(stop: int, tmp_path: Path
         assert row | {"images_per_s": 0} == row_again | {"images_per_s": 0}
     assert fit(task(ema_decay=0.8), checkpoints=checkpoints(tmp_path), on_step=seen.append) == rows_again
     assert seen[-1].step == 12 and len(seen) == 12 - stop, "a training that is done is not done again"
+
+
+def test_a_training_that_lacks_only_its_end_writes_the_same_last_checkpoint(tmp_path: Path) -> None:
+    fit(task(), checkpoints=checkpoints(tmp_path / "whole"))
+
+    def interrupt(row: Row) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(task(), checkpoints=checkpoints(tmp_path / "killed"), on_epoch=interrupt)
+    fit(task(seed=1), checkpoints=checkpoints(tmp_path / "killed"))
+    name = "step-00000012.safetensors"
+    assert sha256(tmp_path / "killed" / name) == sha256(tmp_path / "whole" / name)
 
 
 def test_the_averaged_weights_follow_the_formula() -> None:
