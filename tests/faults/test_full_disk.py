@@ -1,15 +1,10 @@
-"""A disk that fills up at any write of any command: one line, nothing half-written, and later it goes on.
-
-Python's audit hook sees each file that a command opens for writing: new ones are on the list by themselves.
-"""
+"""A disk that fills up at any write of any command: one line, nothing half-written, and later it goes on."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,46 +15,60 @@ from nas.files import remove
 from tests.cli.steps.test_cli_pipeline import Run, write_project
 from tests.faults.killing import results
 from tests.faults.test_kills import SETTINGS, STEPS
+from tests.faults.writes import Writes
 
-MADE = {**STEPS, "report": "report.html"}
-"""What each command writes."""
+
+@dataclass(frozen=True)
+class Case:
+    """A command.
+
+    Attributes:
+        command: Its name.
+        made: What it writes into the run folder.
+        words: Settings besides those of all.
+    """
+
+    command: str
+    made: str
+    words: tuple[str, ...] = ()
+
+    def run(self, run: Run) -> tuple[int, str]:
+        """Its exit code and what it wrote to the standard error."""
+        code, _, err = run.nas(self.command, *SETTINGS, *self.words)
+        return code, err
+
+
+CASES = {
+    **{name: Case(name, made) for name, made in STEPS.items()},
+    "table, measured": Case("table", "table", ("table.name=null", "table.budget=0.2s")),
+    "report": Case("report", "report.html"),
+    "measure": Case(
+        "measure", "measured", ("measure.files=[runs/mini/deploy/winner.onnx]", "measure.budget=0.1s")
+    ),
+}
 
 
 class Filling:
-    """Fills a small file system when a command opens its n-th file there for writing."""
+    """Fills a small file system, at once or when a command opens its n-th file there for writing."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.at, self.count = folder, 0, 0
-        self._ballast = folder / "ballast"
-        self._watches = False
-        sys.addaudithook(self._note)
+        self.writes = Writes(folder)
+        self._folder, self._ballast = folder, folder / "ballast"
 
     def watch(self, *, at: int) -> None:
-        self.at, self.count, self._watches = at, 0, True
+        self.writes.watch(at=at, act=self._fill_up)
 
     def stop(self) -> None:
-        self._watches = False
+        self.writes.stop()
         self._ballast.unlink(missing_ok=True)
 
     def fill(self, *, left: int) -> None:
-        size = shutil.disk_usage(self.folder).free - left
+        size = shutil.disk_usage(self._folder).free - left
         self._ballast.write_bytes(bytes(max(size, 0)))
 
-    def _note(self, event: str, arguments: tuple[object, ...]) -> None:
-        if not self._watches or event != "open" or not self._is_write(*arguments):
-            return
-        self.count += 1
-        if self.count == self.at:
-            self._watches = False
-            self.fill(left=0)
-
-    def _is_write(self, path: object, mode: object, flags: object) -> bool:
-        if not isinstance(path, (str, bytes, os.PathLike)):
-            return False
-        writes = (
-            bool(set(str(mode)) & set("wax+")) if mode else bool(int(str(flags)) & (os.O_WRONLY | os.O_RDWR))
-        )
-        return writes and Path(os.fsdecode(path)).absolute().is_relative_to(self.folder)
+    def _fill_up(self) -> None:
+        self.writes.stop()
+        self.fill(left=0)
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,11 @@ class Disk:
     whole: Run
     filling: Filling
 
-    def reset(self, command: str) -> None:
+    def reset(self, case: Case) -> None:
         """A run that lacks what the command makes."""
         shutil.rmtree(self.run.folder, ignore_errors=True)
         shutil.copytree(self.whole.folder, self.run.folder, symlinks=True)
-        remove(self.run.run_dir / MADE[command])
+        remove(self.run.run_dir / case.made)
         for path in self.run.run_dir.rglob("*.previous"):
             remove(path)
 
@@ -93,64 +102,67 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     subprocess.run(["umount", "--lazy", small], check=True)
 
 
-def writes(disk: Disk, command: str) -> int:
-    """The number of files that a command opens for writing."""
-    disk.reset(command)
+def undisturbed(disk: Disk, case: Case) -> tuple[int, dict[str, object]]:
+    """The number of files that a command opens for writing, and the results."""
+    disk.reset(case)
     disk.filling.watch(at=0)
-    code, _, err = disk.run.nas(command, *SETTINGS)
+    code, err = case.run(disk.run)
     disk.filling.stop()
     assert code == 0, err
-    return disk.filling.count
+    return disk.filling.writes.count, results(disk.run.run_dir)
 
 
-def others(run: Run, command: str) -> dict[str, object]:
+def others(run: Run, case: Case) -> dict[str, object]:
     """The results of all other commands."""
-    own = (f".{MADE[command]}", MADE[command])
+    own = (f".{case.made}", case.made)
     return {name: value for name, value in results(run.run_dir).items() if not name.startswith(own)}
 
 
-def check(disk: Disk, command: str, *, at: int | None = None, left: int = 0) -> bool:
+def check(
+    disk: Disk, case: Case, expected: dict[str, object], *, at: int | None = None, left: int = 0
+) -> bool:
     """Runs a command on a disk that fills up, and again with room; returns whether it failed first."""
-    disk.reset(command)
-    before = others(disk.run, command)
-    case = f"nas {command}, {f'full at write {at}' if at else f'{left} bytes left'}"
+    disk.reset(case)
+    before = others(disk.run, case)
+    name = f"nas {case.command}, {f'full at write {at}' if at else f'{left} bytes left'}"
     if at:
         disk.filling.watch(at=at)
     else:
         disk.filling.fill(left=left)
-    code, _, err = disk.run.nas(command, *SETTINGS)
+    code, err = case.run(disk.run)
     disk.filling.stop()
-    assert code in (0, 2), f"{case}: {err}"
+    assert code in (0, 2), f"{name}: {err}"
     if code:
         lines = err.strip().splitlines()
-        assert len(lines) == 1 and lines[0].startswith("error: "), f"{case}: {err}"
-        assert "room" in lines[0], f"{case}: {err}"
-        assert others(disk.run, command) == before, case
-    again, _, err = disk.run.nas(command, *SETTINGS)
-    assert again == 0, f"{case}, then: {err}"
-    assert results(disk.run.run_dir) == results(disk.whole.run_dir), case
+        assert len(lines) == 1 and lines[0].startswith("error: "), f"{name}: {err}"
+        assert "room" in lines[0], f"{name}: {err}"
+        assert others(disk.run, case) == before, name
+    again, err = case.run(disk.run)
+    assert again == 0, f"{name}, then: {err}"
+    assert results(disk.run.run_dir) == expected, name
+    assert (disk.run.run_dir / case.made).exists(), name
+    assert not list(disk.run.run_dir.glob(f"{case.made}/**/.~*")), name
     return bool(code)
 
 
-COMMANDS = ("train", "table", "search", "scale", "finish", "export", "report")
-
-
-@pytest.mark.parametrize("command", ["train", "search", "export"])
-def test_a_disk_that_fills_up(disk: Disk, command: str) -> None:
-    rng = random.Random(command)
-    assert check(disk, command, at=rng.randint(2, writes(disk, command) - 1))
+@pytest.mark.parametrize("name", ["train", "search", "export"])
+def test_a_disk_that_fills_up(disk: Disk, name: str) -> None:
+    count, expected = undisturbed(disk, CASES[name])
+    assert check(disk, CASES[name], expected, at=random.Random(name).randint(2, count - 1))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_disk_that_fills_up_at_every_write(disk: Disk, command: str) -> None:
-    failed = [check(disk, command, at=number + 1) for number in range(writes(disk, command))]
+@pytest.mark.parametrize("name", CASES)
+def test_a_disk_that_fills_up_at_every_write(disk: Disk, name: str) -> None:
+    count, expected = undisturbed(disk, CASES[name])
+    failed = [check(disk, CASES[name], expected, at=number + 1) for number in range(count)]
     assert any(failed)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_disk_with_little_room(disk: Disk, command: str) -> None:
-    rng = random.Random(command)
+@pytest.mark.parametrize("name", CASES)
+def test_a_disk_with_little_room(disk: Disk, name: str) -> None:
+    rng = random.Random(name)
+    _, expected = undisturbed(disk, CASES[name])
     for _ in range(20):
-        check(disk, command, left=rng.choice((4096, 40_960, 409_600)) * rng.randint(0, 10))
+        check(disk, CASES[name], expected, left=rng.choice((4096, 40_960, 409_600)) * rng.randint(0, 10))

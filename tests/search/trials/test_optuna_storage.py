@@ -19,7 +19,9 @@ from nas.search import Goals, Objective, Problem, Shared, Study, make_sampler, s
 from nas.search.trials.optuna_storage import open_storage, open_study, storage_faults
 from nas.space import SearchSpace
 from tests.search.problems import CLASSES, objectives, tiny
-from tests.search.trials.postgresql import PASSWORD, postgresql
+from tests.search.trials.mariadb import mariadb
+from tests.search.trials.postgresql import postgresql
+from tests.search.trials.servers import PASSWORD
 
 
 def run(
@@ -204,6 +206,14 @@ def test_a_database_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
         ) as caught:
             run(tmp_path / "search", readers)
     assert "reader-secret" not in str(caught.value)
+
+
+def test_a_mariadb_server_that_may_only_be_read_is_refused(tmp_path: Path) -> None:
+    with mariadb(tmp_path / "database") as storage:
+        open_storage(storage)  # makes the tables
+        with pytest.raises(UserError, match=r"reader:\*\*\*@.* denied .* may create and write") as caught:
+            run(tmp_path / "search", storage.replace("me:", "reader:"))
+    assert PASSWORD not in str(caught.value)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here; Linux has it")

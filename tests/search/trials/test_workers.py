@@ -1,21 +1,15 @@
-"""Several processes do one search together; whoever of them dies, every evaluation counts once."""
+"""Workers of one search: who claims a network, who counts as dead, and whose result counts."""
 
 from __future__ import annotations
 
-import csv
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.errors import UserError
@@ -27,123 +21,6 @@ from nas.search.trials.optuna_storage import open_storage
 from nas.search.trials.shared_ledger import SharedLedger
 from nas.search.trials.workers import Watch
 from tests.search.problems import Scorer, tiny_study, two_goals
-from tests.search.trials.postgresql import postgresql
-
-ROOT = Path(__file__).resolve().parents[3]
-TRIALS, WORKERS = 24, 4
-
-SCRIPT = f"""
-import sys, time
-from pathlib import Path
-from nas.search import Shared, search
-from tests.search.problems import Scorer, tiny_study, two_goals
-
-folder, storage, worker, pause_s = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-
-class Slow(Scorer):
-    def __call__(self, networks):
-        time.sleep(pause_s)
-        return super().__call__(networks)
-
-study = tiny_study(two_goals(Slow(), bound_ms=0.6), sampler="nsga2", trials={TRIALS}, seed=1)
-search(study, folder=folder, shared=Shared(storage=storage, study="joint", worker=worker))
-"""
-
-
-def start(folder: Path, storage: str, worker: int, *, pause_s: float = 0.05) -> subprocess.Popen[bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    arguments = [str(folder), storage, str(worker), str(pause_s)]
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment, cwd=ROOT)
-
-
-def finished(storage: BaseStorage, name: str) -> list[FrozenTrial]:
-    """The trials with an outcome; none if the study is not there yet."""
-    for study in storage.get_all_studies():
-        if study.study_name == name:
-            trials = storage.get_all_trials(study._study_id, deepcopy=False)
-            return [trial for trial in trials if "state" in trial.user_attrs]
-    return []
-
-
-def trials_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "trials.csv").open() as stream:
-        return list(csv.DictReader(stream))
-
-
-def kill_and_restart(folder: Path, storage: str, name: str) -> None:
-    """Four workers; one of them is killed at random, three times, and started again; then all end."""
-    rng, watched = random.Random(0), open_storage(storage)
-    running = [start(folder / str(worker), storage, worker) for worker in range(WORKERS)]
-    lost = 0
-    for share in (0.1, 0.35, 0.6):
-        wait_for(lambda share=share: len(finished(watched, name)) >= share * TRIALS)
-        victim = rng.randrange(WORKERS)
-        lost += running[victim].poll() is None
-        running[victim].send_signal(signal.SIGKILL)
-        running[victim].wait()
-        running[victim] = start(folder / str(victim), storage, victim)
-    assert lost == 3, "the search was over before its workers were killed"
-    assert [process.wait(timeout=300) for process in running] == [0] * WORKERS
-    check_that_all_is_counted_once(folder, finished(watched, name))
-    assert not watched.get_all_trials(1 if "://" in storage else 0, states=(TrialState.RUNNING,))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def check_that_all_is_counted_once(folder: Path, trials: list[FrozenTrial]) -> None:
-    tables = [trials_of(folder / str(worker)) for worker in range(WORKERS)]
-    assert all(table == tables[0] for table in tables)
-    counted = [row for row in tables[0] if row["state"] != "rejected"]
-    assert len(counted) == TRIALS
-    assert len({row["code"] for row in tables[0]}) == len(tables[0])
-    evaluated = [trial for trial in trials if trial.user_attrs["state"] != "rejected"]
-    assert sorted(trial.user_attrs[CODE] for trial in evaluated) == sorted(row["code"] for row in counted)
-    assert len({trial.user_attrs["worker"] for trial in evaluated}) > 1
-
-
-def test_four_workers_on_one_journal_that_are_killed_count_every_evaluation_once(tmp_path: Path) -> None:
-    kill_and_restart(tmp_path, str(tmp_path / "journal.log"), "search")
-
-
-def test_four_workers_on_postgresql_that_are_killed_count_every_evaluation_once(tmp_path: Path) -> None:
-    with postgresql(tmp_path / "database") as storage:
-        kill_and_restart(tmp_path, storage, "joint")
-
-
-@contextmanager
-def proxy(storage: str) -> Iterator[str]:
-    pytest.importorskip("grpc", reason="a gRPC proxy needs grpcio: pip install 'hwnas[grpc]'")
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = (
-        "import sys; from optuna.storages import run_grpc_proxy_server; "
-        "from nas.search.trials.optuna_storage import open_storage; "
-        "run_grpc_proxy_server(open_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
-    )
-    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, storage, str(port)], cwd=ROOT)
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def test_two_workers_behind_a_grpc_proxy_share_a_search(tmp_path: Path) -> None:
-    with proxy(str(tmp_path / "journal.log")) as storage:
-        running = [start(tmp_path / str(worker), storage, worker, pause_s=0.02) for worker in range(2)]
-        assert [process.wait(timeout=120) for process in running] == [0, 0]
-    tables = [trials_of(tmp_path / str(worker)) for worker in range(2)]
-    assert tables[0] == tables[1]
-    assert sum(row["state"] != "rejected" for row in tables[0]) == TRIALS
 
 
 def alone(folder: Path, storage: str, *, trials: int = 12, scorer: Scorer | None = None) -> list[str]:
