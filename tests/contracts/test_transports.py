@@ -1,4 +1,4 @@
-"""What every transport must do: on a real sshd, on a stand-in for adb, and on this machine."""
+"""What every transport must do: on a real sshd, with the real adb and a stand-in for it, and here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import hashlib
 import shlex
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from nas.errors import UserError
 from nas.latency.targets import Target, Transport, open_transport, transports
-from tests.latency.targets.devices import put_on_path, ssh_server, write_adb, write_script
+from tests.latency.targets.devices import (
+    phone_behind_adb,
+    phone_behind_stand_in,
+    put_on_path,
+    ssh_server,
+    write_script,
+)
 
-pytestmark = pytest.mark.parametrize("scheme", transports())
+STAND_IN = "stand-in for adb"
+pytestmark = pytest.mark.parametrize("way", [*transports(), STAND_IN])
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +34,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def transport(
-    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Transport:
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Transport]:
     """A way to a device whose folder does not exist yet, and has a blank in its name."""
-    folder = str(tmp_path / "on device")
-    if scheme == "ssh":
-        put_on_path(monkeypatch, request.getfixturevalue("server") / "bin")
-        return open_transport(Target(host="pi", folder=folder))
-    if scheme == "adb":
-        write_adb(tmp_path)
+    with ExitStack() as stack:
+        folder = str(tmp_path / "on device")
+        if way == "local":
+            yield open_transport(Target(host="local:", folder=folder))
+            return
+        if way == "ssh":
+            put_on_path(monkeypatch, request.getfixturevalue("server") / "bin")
+            yield open_transport(Target(host="pi", folder=folder))
+            return
+        if way == STAND_IN:
+            phone = phone_behind_stand_in(tmp_path)
+        else:
+            phone = stack.enter_context(phone_behind_adb(tmp_path))
         put_on_path(monkeypatch, tmp_path / "bin")
         binary = write_script(tmp_path / "onnxruntime_perf_test", "#!/bin/sh\n")
-        return open_transport(Target(host="adb:R58", folder="/data/local/tmp/on device", binary=binary))
-    return open_transport(Target(host="local:", folder=folder))
+        target = Target(host=f"adb:{phone.serial}", folder="/data/local/tmp/on device", binary=binary)
+        yield open_transport(target)
 
 
 def test_a_pushed_file_arrives_whole_under_its_name(transport: Transport, tmp_path: Path) -> None:
@@ -75,7 +90,7 @@ def test_whoever_stops_listening_waits_for_nothing(transport: Transport) -> None
     start = time.monotonic()
     lines = transport.stream("echo first; sleep 20; echo second")
     assert next(lines) == "first"
-    lines.close()  # type: ignore[attr-defined]
+    lines.close()
     assert time.monotonic() - start < 10
 
 

@@ -12,7 +12,8 @@ import shlex
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Target:
     @property
     def address(self) -> str:
         """The address without the scheme."""
-        return self.host.rpartition(":")[2]
+        return self.host.partition(":")[2] if ":" in self.host else self.host
 
 
 class Transport(ABC):
@@ -76,6 +77,8 @@ class Transport(ABC):
     def __init__(self, target: Target) -> None:
         self.name = target.host
         self.folder = target.folder or self.FOLDER
+        if self.folder.startswith("-"):
+            self.folder = f"./{self.folder}"  # a folder, not an option
         self.configure(target)
 
     @abstractmethod
@@ -125,7 +128,7 @@ class Transport(ABC):
         """
         return list(self.stream(script, stdin=stdin))
 
-    def stream(self, script: str, *, stdin: Path | None = None) -> Iterator[str]:
+    def stream(self, script: str, *, stdin: Path | None = None) -> Generator[str, None, None]:
         """Runs a shell script on the device and yields the printed lines as they arrive.
 
         Args:
@@ -145,15 +148,16 @@ class Transport(ABC):
                 process.kill
             )  # harmless if it has ended; otherwise nobody reads its output any more
             assert process.stdout is not None
-            last = ""
+            last: deque[str] = deque(maxlen=_SHOWN_LINES)
             for line in process.stdout:
-                last = line.rstrip("\r\n")
-                yield last
+                last.append(line.rstrip("\r\n"))
+                yield last[-1]
             if code := process.wait():
                 faults.seek(0)
-                if last.startswith("{"):  # a sample, not a message
-                    last = ""
-                raise self._failed(code, faults.read().decode(errors="replace") or last)
+                printed = "\n".join(
+                    line for line in last if not line.startswith("{")
+                )  # samples are no message
+                raise self._failed(code, faults.read().decode(errors="replace") or printed)
 
     def _start(self, argv: list[str], stdin: int | IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[str]:
         try:

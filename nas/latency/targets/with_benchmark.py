@@ -6,6 +6,7 @@ program.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
@@ -55,7 +56,7 @@ class _Native(Runtime):
         self._transport = transport
         self._there = transport.names()
         self._program = transport.path(self._push(binary, f"{binary.name}-{sha256(binary)[:12]}"))
-        transport.run(f"chmod 755 '{self._program}'")
+        transport.run(f"chmod 755 {shlex.quote(self._program)}")
 
     @property
     def version(self) -> str:

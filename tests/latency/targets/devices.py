@@ -1,4 +1,4 @@
-"""Devices for tests: a real sshd on the loopback interface, and a stand-in for adb on local folders."""
+"""Devices for tests: a real sshd on the loopback interface, and phones behind adb or a stand-in for it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.latency.targets.adb_device import Device
 
 SSHD = Path("/usr/sbin/sshd")
 
@@ -61,6 +63,41 @@ esac
 """
 
 
+# The system's adb. Its server sees the phone and nothing else here: no USB, no emulator, no key of the user.
+REAL_ADB = """#!/bin/sh
+echo "$@" >> '{root}/adb.log'
+exec env -i PATH="$PATH" HOME='{home}' TMPDIR='{home}' \\
+  ANDROID_ADB_SERVER_PORT={port} ADB_USB=0 ADB_EMU=0 ADB_MDNS=0 {adb} "$@"
+"""
+# Ends with whoever holds the other end of its input, even if that is killed.
+GUARDED = """
+"$@" &
+read -r _
+kill $!
+wait $!
+"""
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A phone that ``adb`` in ``folder/bin`` reaches.
+
+    Attributes:
+        root: Its files.
+        serial: Its serial number.
+        device: What answers the real adb; ``None`` behind the stand-in.
+    """
+
+    root: Path
+    serial: str
+    device: Device | None = None
+
+    @property
+    def log(self) -> Path:
+        """The arguments of every call of adb, one call a line."""
+        return self.root / "adb.log"
+
+
 @dataclass(frozen=True)
 class Sshd:
     """A running server.
@@ -99,9 +136,7 @@ def ssh_server(folder: Path) -> Iterator[Sshd]:
         pytest.skip("sshd starts sessions as root only; run this test as root, e.g. in a container")
     for name in ("host_key", "user_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     values = {"folder": folder, "port": port, "user": "root"}
     (folder / "sshd_config").write_text(SSHD_CONFIG.format(**values))
     (folder / "ssh_config").write_text(SSH_CONFIG.format(**values))
@@ -120,6 +155,12 @@ def ssh_server(folder: Path) -> Iterator[Sshd]:
             process.terminate()
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 10
     while time.monotonic() < end and process.poll() is None:
@@ -127,14 +168,47 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.02)
-    pytest.skip("sshd does not start here; its log says why")
+    pytest.skip(f"{process.args!r} does not start here; its output says why")
 
 
-def write_adb(folder: Path) -> Path:
-    """Writes the stand-in for adb; the phone's files are below the folder that comes back."""
+def phone_behind_stand_in(folder: Path) -> Phone:
+    """Writes the stand-in for adb, a shell script that copies files and runs scripts here."""
+    root = _phone_files(folder)
+    write_script(folder / "bin" / "adb", ADB.format(root=root))
+    return Phone(root, "R58")
+
+
+@contextmanager
+def phone_behind_adb(folder: Path) -> Iterator[Phone]:
+    """Starts a device, and a server of the real adb that knows it alone; both end with the context."""
+    if (adb := shutil.which("adb")) is None:
+        pytest.skip("no adb here; `apt-get install adb` lets this run")
+    device = Device(_phone_files(folder))
+    phone = Phone(device.root, f"127.0.0.1:{device.port}", device)
+    port, home = _free_port(), folder / "home"
+    home.mkdir()
+    values = {"root": device.root, "home": home, "port": port, "adb": adb}
+    client = write_script(folder / "bin" / "adb", REAL_ADB.format(**values))
+    command = ["sh", "-c", GUARDED, "sh", str(client), "nodaemon", "server"]
+    with (
+        (folder / "adb-server.log").open("w") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait_for(port, process)
+            subprocess.run([client, "connect", phone.serial], check=True, capture_output=True)
+            phone.log.write_text("")
+            yield phone
+        finally:
+            device.close()
+            subprocess.run([client, "kill-server"], check=False, capture_output=True)
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def _phone_files(folder: Path) -> Path:
     root = folder / "phone"
     (root / "data" / "local" / "tmp").mkdir(parents=True)
-    write_script(folder / "bin" / "adb", ADB.format(root=root))
     write_script(root / "bin" / "getprop", GETPROP)
     return root
 

@@ -1,4 +1,6 @@
-"""Measuring with a benchmark program; scripts stand in for the phone's adb and for the programs."""
+"""Measuring with a benchmark program, for which a script stands in, by the real adb and a stand-in for it."""
+
+from contextlib import ExitStack
 
 import pytest
 
@@ -10,7 +12,7 @@ from nas.latency.targets.benchmarks import benchmarks, find_benchmark
 from nas.latency.targets.run_kit import run_kit
 from nas.runner.samples import read_samples
 from tests.latency.building import build_table
-from tests.latency.targets.devices import put_on_path, write_adb, write_script
+from tests.latency.targets.devices import phone_behind_adb, phone_behind_stand_in, put_on_path, write_script
 
 # The latency of a model is its size: 1 µs a byte. What is printed is what version 1.22 prints.
 PERF_TEST = """#!/bin/sh
@@ -49,12 +51,22 @@ END
 """
 
 
+@pytest.fixture(params=["stand-in", "adb"])
+def connected(request, tmp_path, monkeypatch):
+    """A phone that is the only one."""
+    with ExitStack() as stack:
+        if request.param == "adb":
+            yielded = stack.enter_context(phone_behind_adb(tmp_path))
+        else:
+            yielded = phone_behind_stand_in(tmp_path)
+        put_on_path(monkeypatch, tmp_path / "bin")
+        yield yielded
+
+
 @pytest.fixture
-def phone(tmp_path, monkeypatch):
+def phone(connected):
     """Where the phone's files are."""
-    root = write_adb(tmp_path)
-    put_on_path(monkeypatch, tmp_path / "bin")
-    return root / "data" / "local" / "tmp" / "hwnas"
+    return connected.root / "data" / "local" / "tmp" / "hwnas"
 
 
 @pytest.fixture
@@ -71,10 +83,10 @@ def calls(phone):
     return (phone / "calls").read_text().splitlines()
 
 
-def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, phone, perf_test, tmp_path):
-    samples = tmp_path / "samples.jsonl"
-    run_kit(kit, samples, target=Target(host="adb:R58", binary=perf_test))
-    log = phone.parents[3] / "adb.log"
+def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, connected, phone, perf_test, tmp_path):
+    samples, log = tmp_path / "samples.jsonl", connected.log
+    target = Target(host=f"adb:{connected.serial}", binary=perf_test)
+    run_kit(kit, samples, target=target)
     assert log.read_text().count("push ") == 1 + len(kit.entries)
     header, windows = read_samples(samples)
     sizes = {entry["id"]: (kit.folder / entry["file"]).stat().st_size for entry in kit.entries}
@@ -92,7 +104,7 @@ def test_a_phone_is_measured_by_onnx_runtime_s_program(kit, phone, perf_test, tm
     lines = samples.read_bytes().splitlines(keepends=True)
     samples.write_bytes(b"".join(lines[:-3]))
     log.write_text("")
-    run_kit(kit, samples, target=Target(host="adb:R58", binary=perf_test))
+    run_kit(kit, samples, target=target)
     assert "push " not in log.read_text()
     assert samples.read_bytes().startswith(b"".join(lines[:-3]))
 
