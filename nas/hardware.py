@@ -134,6 +134,13 @@ class Device:
         """Whether this machine is the device."""
         return self.machine == describe_machine()
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the machine is known to be emulated: its latencies are those of the emulator."""
+        from nas.runner.machine import names_emulated
+
+        return names_emulated(self.machine)
+
     def require_here(self) -> None:
         """Checks that this machine may be the device.
 

@@ -52,7 +52,12 @@ def differences(table: LatencyTable, device: Device) -> str:
 
 
 def warnings(table: LatencyTable, device: Device) -> Iterator[str]:
-    """Warnings if the table has another machine or version than the run."""
+    """Warnings if the table has another machine or version than the run, or its machine was emulated."""
+    if table.device.is_emulated:
+        yield (
+            f"the latency table {table.name} was measured on an emulated processor ({table.device.machine}): "
+            "its latencies are the emulator's; measure on the device itself"
+        )
     if device.machine not in ("", table.device.machine):
         yield f"the latency table {table.name} is of {table.device.machine}, not of {device.machine}"
     version = device.runtime_version or (_installed(table.device.runtime) if table.device.is_here else "")

@@ -114,6 +114,8 @@ def _measuring(run_dir: Path) -> Iterator[str]:
     table = read_latency_table(run_dir)
     if table is not None and table.disturbed:
         yield f"The latency table was measured while {table.disturbed}."
+    if table is not None and table.device.is_emulated:
+        yield "The latency table was measured on an emulated processor: its latencies are the emulator's."
     if table is not None and table.accuracy is not None and table.accuracy.table.mape > _ERRS:
         error = 100 * table.accuracy.table.mape
         yield f"The latency table errs by {error:.0f} % on networks that it has not seen."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunnerError
-from .machine import describe_machine
+from .machine import describe_machine, names_emulated
 from .other_load import OtherPrograms
 from .protocol import Model, Progress, Protocol
 from .runtimes import Runtime, open_runtime, takes_turns
@@ -131,6 +131,8 @@ def measure_kit(
             return runtime.open(paths[name])
 
     try:
+        if names_emulated(machine):
+            progress(Progress(0, 0, 0.0, _EMULATED))
         if name := crashed_at(samples):
             progress(Progress(0, 0, 0.0, _crashed(name)))
         if protocol.warm_up_s > 0 and references:
@@ -167,6 +169,9 @@ def profile_kit(kit: Path) -> dict[str, list[tuple[str, float]]]:
     check_files(kit, manifest)
     runtime = open_runtime(manifest["device"])
     return {entry["id"]: runtime.profile(kit / entry["file"]) for entry in manifest["entries"]}
+
+
+_EMULATED = "this processor is emulated: the latencies will be the emulator's, and the table says so"
 
 
 def _crashed(name: str) -> str:

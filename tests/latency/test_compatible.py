@@ -58,6 +58,15 @@ def test_another_machine_or_version_is_a_warning(table):
     assert list(warnings(table, dataclasses.replace(ASKED, runtime_version="1.20"))) == []
 
 
+def test_an_emulated_machine_is_a_warning(table):
+    emulated = dataclasses.replace(table.device, machine="ARMv8, 4 cores, aarch64, emulated")
+    [warning] = warnings(dataclasses.replace(table, device=emulated), ASKED)
+    assert warning == (
+        "the latency table made_up was measured on an emulated processor (ARMv8, 4 cores, aarch64, emulated)"
+        ": its latencies are the emulator's; measure on the device itself"
+    )
+
+
 def test_on_the_device_itself_the_installed_version_counts(table):
     here = dataclasses.replace(table.device, machine=describe_machine())
     [warning] = warnings(dataclasses.replace(table, device=here), ASKED)

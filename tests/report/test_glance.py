@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from nas.files import read_json, sha256, write_json
 from nas.report import read_table
-from nas.report.files import read_search
+from nas.report.files import read_latency_table, read_search
 from nas.report.glance import MORE, cards
 from nas.report.warnings import warnings
 
@@ -165,6 +166,13 @@ def _disturbed(run_dir: Path) -> None:
     changed(run_dir / "deploy" / "manifest.json", mark)
 
 
+def _emulated(run_dir: Path) -> None:
+    table = read_latency_table(run_dir)
+    assert table is not None
+    device = dataclasses.replace(table.device, machine="ARMv8, 4 cores, aarch64, emulated")
+    dataclasses.replace(table, device=device).save(run_dir / "table" / "here.json")
+
+
 def _biased(run_dir: Path) -> None:
     again = {"objective": "accuracy", "accuracy": 0.5, "interval": [0.4, 0.6], "correct": 50, "images": 100}
     changed(run_dir / "search" / "winner.json", lambda winner: winner.update(held_out=again))
@@ -192,6 +200,7 @@ def _rejected(run_dir: Path) -> None:
         (_missed_budget, "The winner misses its budget: "),
         (_faster_baseline, "mobilenet_v2 ×0.1 is as fast as the winner and at least as accurate."),
         (_disturbed, "The exported files were measured while a program ran"),
+        (_emulated, "The latency table was measured on an emulated processor"),
         (_biased, "Selection bias: "),
         (_no_better_than_random, "The search was no better than random search"),
         (_poor_ranking, "The supernet ranks networks poorly: Kendall τ 0.10"),
