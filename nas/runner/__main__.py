@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import RunnerError
 from .measure import measure_kit, profile_kit, read_manifest
@@ -42,6 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return _INTERRUPTED
+
+
+def program() -> NoReturn:
+    """Runs ``main`` and ends the process at once: models that are still open are not closed one by one."""
+    os._exit(main())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -146,7 +151,7 @@ def _again(*arguments: str) -> int:
     place = Path(__file__).parents[__package__.count(".") + 1]  # the folder or archive of the package
     program = (
         f"import sys; sys.path.insert(0, {str(place)!r}); "
-        f"from {__package__}.__main__ import main; sys.exit(main())"
+        f"from {__package__}.__main__ import program; program()"
     )
     process = subprocess.Popen([sys.executable, "-c", program, *arguments])
     try:
@@ -181,4 +186,4 @@ def _show(progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

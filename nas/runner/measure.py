@@ -148,6 +148,7 @@ def measure_kit(
             wall=time.time,
             others=OtherPrograms().cpus if is_here else lambda: None,
             open_at_once=runtime.open_at_once,
+            leave_open=runtime.leaves_open,
             windows=file.windows,
             usage={entry["id"]: entry.get("usage", 1.0) for entry in manifest["entries"]},
             visit=visit or 0,

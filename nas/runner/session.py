@@ -16,6 +16,7 @@ from .timing import clock_step, time_in_turns, time_window
 
 _WORTHIEST = 4  # 1 in 4 entries is timed again, once all have their minimum rounds
 _AT_LEAST = 20
+_MOST = 0.8  # of the minimum rounds: with fewer, the user hears of it
 _BETWEEN_REFERENCES = 4.0  # times the duration of timing them: they take a fifth of a slow device's time
 
 
@@ -34,6 +35,7 @@ class Session:
         sleep: Waits for a number of seconds.
         others: Returns the CPUs that other programs kept busy since its last call, if known.
         open_at_once: Maximum open models. The least recently used one is closed for a new one.
+        leave_open: Whether to leave the last models open at the end.
         windows: Windows of an earlier, interrupted run.
         usage: Mean occurrences of each entry in a network, 1 by default.
         visit: The number of this process among those of the measurement.
@@ -54,6 +56,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
         others: Callable[[], float | None] = lambda: None,
         open_at_once: int = 4000,
+        leave_open: bool = False,
         windows: Sequence[Window] = (),
         usage: Mapping[str, float] | None = None,
         visit: int = 0,
@@ -62,7 +65,8 @@ class Session:
         self._entries, self._references = tuple(entries), tuple(references)
         self._open_model, self._save, self._progress = open_model, save, progress
         self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
-        self._open_at_once, self._usage, self._others = open_at_once, usage or {}, others
+        self._open_at_once, self._leave_open = open_at_once, leave_open
+        self._usage, self._others = usage or {}, others
         self._visit = visit
         self._in_turns = tuple(in_turns) if 1 < protocol.turns <= open_at_once else ()
         self._turn_takers = frozenset(self._in_turns)
@@ -87,8 +91,10 @@ class Session:
             if self._models:
                 self._time_references(force=True)
                 self._work_off()
+            self._judge_budget()
         finally:
-            self._close(0)
+            if not self._leave_open:
+                self._close(0)
 
     def _plan(self, pass_: int) -> bool:
         """Queues a round in shuffled order; False if there is nothing left to do."""
@@ -145,6 +151,19 @@ class Session:
 
     def _is_spent(self) -> bool:
         return self._left_s() <= 0
+
+    def _judge_budget(self) -> None:
+        """Reports a budget that was too short for the minimum rounds, and one that is long enough."""
+        if not self._entries:
+            return
+        least = self._protocol.min_rounds
+        rounds = statistics.fmean(min(len(self._rounds[name]), least) for name in self._entries)
+        if self._is_spent() and rounds < _MOST * least:
+            minutes = math.ceil(self._spent_s * least / rounds / 60)
+            self._report(
+                f"the budget ended after {rounds:.1f} of {least} rounds, with which latencies are uncertain; "
+                f"a budget of {minutes}m has room for all (opening the models takes a part of it)"
+            )
 
     def _is_finished(self, name: str) -> bool:
         return is_enough(list(self._rounds[name].values()), self._protocol)

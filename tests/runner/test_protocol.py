@@ -176,6 +176,17 @@ def test_the_budget_ends_the_measuring_but_every_entry_is_measured_once():
     assert all(mean.rounds(f"entry{i}") == [0] for i in range(30))
 
 
+def test_a_budget_too_short_for_all_rounds_is_reported_with_one_that_suffices():
+    costs = {f"entry{i}": 1e-3 for i in range(300)}
+    short = Bench(costs, min_rounds=5, budget_s=12.0).run()
+    (note,) = [state.note for state in short.told if state.note]
+    assert "the budget ended after 3." in note and "of 5 rounds" in note
+    minutes = int(note.split("a budget of ")[1].split("m ")[0])
+    enough = Bench(costs, min_rounds=5, budget_s=60.0 * minutes).run()
+    assert not any(state.note for state in enough.told)
+    assert all(len(enough.rounds(name)) >= 5 for name in costs)
+
+
 def test_what_was_measured_is_not_measured_again():
     whole = Bench(dict(COSTS)).run()
 

@@ -12,7 +12,8 @@ from nas.runner import runtimes
 
 RUNNER = "measure.pyz"
 _PACKAGE = "hwnas_measure"
-_MAIN = f"""import sys
+_MAIN = f"""import os
+import sys
 
 if sys.version_info < (3, 9):
     sys.stderr.write("error: this is Python %d.%d, but 3.9 or later is needed\\n" % sys.version_info[:2])
@@ -24,7 +25,10 @@ except ImportError:
     sys.exit(2)
 from {_PACKAGE}.MODULE import main
 
-sys.exit(main())
+code = main()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code)  # models that are still open are not closed one by one
 """
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -2,9 +2,9 @@
 
 A block timed alone includes the cost of entering and leaving the runtime: the call itself, and a change of
 memory layout on either side. In a network it does not. A probe therefore runs the block between a pointwise
-convolution that produces its input in the runtime's layout and one that reads a single pixel of its output.
-The same two are run without the block, and the difference is the block's cost. A block of a transformer has
-neighbours whose values are tokens: matrix products take the place of the convolutions.
+convolution that produces its input in the runtime's layout and a convolution that reads a corner of its
+output. The same two are run without the block, and the difference is the block's cost. A block of a
+transformer has neighbours whose values are tokens: matrix products take the place of the convolutions.
 """
 
 from __future__ import annotations
@@ -122,14 +122,23 @@ def _before(context: _Context, input_channels: int) -> tuple[BlockSpec, ...]:
     if shape.channels == input_channels:
         return ()
     one = Shape(1, *_size(shape))
-    return (_matrix(one, shape.channels) if context.tokens else _pointwise(one, shape.channels, 1),)
+    return (
+        _matrix(one, shape.channels)
+        if context.tokens
+        else _convolution(one, shape.channels, kernel=1, stride=1),
+    )
 
 
 def _after(context: _Context) -> tuple[BlockSpec, ...]:
-    """A layer that reads one pixel, which costs almost nothing for any shape."""
+    """A layer that reads a corner of 3×3 pixels, or one token, which costs almost nothing for any shape.
+
+    It reads more than one pixel, since OpenVINO moves the stride of a pointwise convolution into the
+    convolutions before it: those would compute one pixel only.
+    """
     shape = context.shape
     if not context.tokens:
-        return (_pointwise(shape, _TAIL_CHANNELS, max(_size(shape))),)
+        side = max(_size(shape))
+        return (_convolution(shape, _TAIL_CHANNELS, kernel=3 if side > 1 else 1, stride=side),)
     first = FirstTokenSpec(in_channels=shape.channels, in_height=shape.height, in_width=shape.width)
     return first, _matrix(first.out_shape, _TAIL_CHANNELS)
 
@@ -149,13 +158,13 @@ def _size(shape: Shape) -> tuple[int, int]:
     return shape.height, shape.width
 
 
-def _pointwise(shape: Shape, out_channels: int, stride: int) -> BlockSpec:
+def _convolution(shape: Shape, out_channels: int, *, kernel: int, stride: int) -> BlockSpec:
     return ConvSpec(
         in_channels=shape.channels,
         in_height=shape.height,
         in_width=shape.width,
         out_channels=out_channels,
-        kernel=1,
+        kernel=kernel,
         stride=stride,
         activation="identity",
     )

@@ -32,6 +32,11 @@ class Runtime(ABC):
         """Models that may be open at the same time without disturbing each other's timing."""
         return 4000
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether models that are open at the end of a measurement stay open until this process ends."""
+        return False
+
     @abstractmethod
     def open(self, path: Path) -> Model:
         """Loads a model.

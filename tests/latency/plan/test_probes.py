@@ -102,3 +102,22 @@ def test_a_context_counts_for_all_blocks_that_are_measured_in_it(tiny_space):
         in_it = [probe.usage for probe in probes if probe.target and probe.context == base.context]
         assert base.usage == pytest.approx(sum(in_it))
     assert {probe.usage for probe in probes if probe.target} == {1.0, 0.1}
+
+
+def test_openvino_computes_a_whole_block_in_its_probe(tmp_path):
+    """It moves the stride of a pointwise convolution into those before it, if nothing keeps it from that."""
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'hwnas[openvino]'")
+    space = SearchSpace.load("mixed_32")
+    blocks = [block for block in space.block_specs(classes=10) if block.KIND == "fused_inverted_residual"]
+    block = next(block for block in blocks if block.stride == 1)
+    *_, probe = plan_probes([block], input_channels=3)
+    path = tmp_path / "probe.onnx"
+    path.write_bytes(chain_model(probe.blocks, rng=np.random.default_rng(0)).SerializeToString())
+    compiled = openvino.Core().compile_model(path, "CPU")
+    convolutions = [op for op in compiled.get_runtime_model().get_ops() if _kind(op) == "Convolution"]
+    pixels = [int(np.prod(op.get_output_shape(0)[-2:])) for op in convolutions]
+    assert sorted(pixels) == [1, *[block.in_shape.pixels] * 3]
+
+
+def _kind(op):
+    return op.get_rt_info()["layerType"].astype(str)

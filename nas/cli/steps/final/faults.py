@@ -15,7 +15,7 @@ from nas.errors import UserError
 from nas.network import NetworkSpec
 from nas.records import RECORD, read_record
 from nas.runner.errors import RunnerError
-from nas.runner.runtimes import needs_process, open_runtime
+from nas.runner.runtimes import open_runtime
 
 if TYPE_CHECKING:
     from nas.deploy.formats import ConverterError
@@ -62,9 +62,7 @@ def cannot_measure(context: Context) -> str:
     device = context.device
     try:
         device.require_here()
-        values = device.here().to_dict()
-        if not needs_process(values):
-            open_runtime(values)
+        open_runtime(device.here().to_dict())
     except (UserError, RunnerError) as error:
         return str(error)
     return ""
