@@ -2,8 +2,8 @@
 
     python experiments/attention_cifar10/summary.py RUN FOLDER
 
-RUN contains ``networks.csv`` and ``trust.csv``, as ``run.py`` writes them. The script writes ``results.md``
-and ``results.svg`` into FOLDER.
+RUN contains ``networks.csv`` and, if networks have been trained alone, ``trust.csv``, as ``run.py`` writes
+them. The script writes ``results.md`` and ``results.svg`` into FOLDER.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Row = Mapping[str, str]
 
 def main(run: Path, folder: Path) -> None:
     """Reads the raw numbers and writes both files."""
-    winners, trusted = read(run / "networks.csv"), read(run / "trust.csv")
-    text = "\n".join([*networks(winners), "", *trust(trusted)]) + "\n"
+    winners = read(run / "networks.csv")
+    text = "\n".join([*networks(winners), "", *ranks(winners), *trust(run / "trust.csv")]) + "\n"
     write_text(folder / "results.md", text)
     save(draw(winners), folder / "results.svg")
     print(text, end="")
@@ -100,21 +100,61 @@ def accuracy(row: Row) -> float:
     return 100 * int(row["correct"]) / int(row["images"])
 
 
-def trust(rows: Sequence[Row]) -> list[str]:
-    """The table of the supernets' rankings."""
+def ranks(rows: Sequence[Row]) -> list[str]:
+    """The table of the ranking of the winners before and after their training."""
     lines = [
+        "The ranking of the winners in their supernet and after their training:",
+        "",
+        "| winners in | networks | Kendall τ | τ of MACs | τ minus that of MACs | gain by training, points |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for space in (*LOOKS, None):
+        some = [trained(row) for row in rows if space in (None, row["space"])]
+        lines += agreement(space or "both spaces", some)
+    return lines
+
+
+def trained(row: Row) -> Compared:
+    """A winner, with its accuracy in the supernet and after its training."""
+    images = int(row["images"])
+    return Compared(
+        role="winner",
+        code=f"{row['space']}-{row['device']}-{row['budget_ms']}",
+        resolution=int(row["resolution"]),
+        macs=int(row["macs"]),
+        params=int(row["params"]),
+        images=images,
+        inherited_correct=round(float(row["supernet_accuracy"]) * images),
+        alone_correct=int(row["correct"]),
+        seconds=0.0,
+    )
+
+
+def trust(path: Path) -> list[str]:
+    """The table of the ranking of networks in their supernet and trained alone, once it is there."""
+    if not path.is_file() or not path.read_text(encoding="utf-8").strip():
+        return []
+    rows = read(path)
+    lines = [
+        "",
+        "The ranking of networks in their supernet and trained alone:",
+        "",
         "| supernet of | networks | Kendall τ | τ of MACs | τ minus that of MACs | gain alone, points |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for space in LOOKS:
-        some = [Compared.parse(row) for row in rows if row["space"] == space]
-        if len(some) < 3:
-            continue
-        found = Agreement.of(some, top=TOP, resamples=2_000, seed=0)
-        beyond = ranking(some, resamples=2_000, seed=0).advantage
-        cells = (space, found.networks, found.kendall_tau, found.macs_kendall_tau, beyond, found.gap_points)
-        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+        lines += agreement(space, [Compared.parse(row) for row in rows if row["space"] == space])
     return lines
+
+
+def agreement(name: str, some: Sequence[Compared]) -> list[str]:
+    """A line on how well two rankings agree; none of fewer than three networks."""
+    if len(some) < 3:
+        return []
+    found = Agreement.of(some, top=TOP, resamples=2_000, seed=0)
+    beyond = ranking(some, resamples=2_000, seed=0).advantage
+    cells = (name, found.networks, found.kendall_tau, found.macs_kendall_tau, beyond, found.gap_points)
+    return [f"| {' | '.join(str(cell) for cell in cells)} |"]
 
 
 @styled
