@@ -45,7 +45,7 @@ def derive_costs(probes: Sequence[Probe], mean_ms: FloatArray, error_ms: FloatAr
         for key in probe.target:
             design[row, column[key]] += 1
     weights = 1 / np.maximum(error_ms, 1e-3 * mean_ms)
-    covariance = _inverse((design * weights[:, None] ** 2).T @ design)
+    covariance = np.linalg.pinv((design * weights[:, None] ** 2).T @ design)
     solution = covariance @ (design.T @ (weights**2 * mean_ms))
     errors = np.sqrt(np.maximum(np.diag(covariance), 0))
     first = len(contexts)
@@ -54,14 +54,3 @@ def derive_costs(probes: Sequence[Probe], mean_ms: FloatArray, error_ms: FloatAr
         {key: float(value) for key, value in zip(keys, errors[first:], strict=True)},
         {name: float(value) for name, value in zip(contexts, solution[:first], strict=True)},
     )
-
-
-def _inverse(precision: FloatArray) -> FloatArray:
-    """The inverse of a precision matrix, (N, N).
-
-    Its diagonal is scaled to 1 before: block latencies and their errors differ by factors of a thousand, and
-    their squares by more than the smallest eigenvalue that counts as above 0.
-    """
-    scale = 1 / np.sqrt(np.diag(precision))
-    scaled = np.outer(scale, scale)
-    return np.linalg.pinv(precision * scaled, hermitian=True) * scaled
