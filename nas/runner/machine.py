@@ -6,6 +6,15 @@ import os
 import platform
 from pathlib import Path
 
+_CONTAINER = (
+    ("memory.max", "memory.current", ("memory.stat", "inactive_file")),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        ("memory/memory.stat", "total_inactive_file"),
+    ),
+)
+"""A container's limit, its use, and the files in it, in versions 2 and 1 of control groups."""
 _EMULATED = ", emulated"
 _X86 = ("x86_64", "i386", "i486", "i586", "i686")
 
@@ -40,11 +49,20 @@ def usable_cores() -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes that a program can still use here, if the system says so."""
-    for line in _text("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
+    """Bytes that a program can still use on this machine or in its container, if the system says so."""
+    lines = [line.split() for line in _text("/proc/meminfo").splitlines()]
+    free = [int(words[1]) * 1024 for words in lines if words[:1] == ["MemAvailable:"]]
+    for limit, used, cached in _CONTAINER:
+        most, now = (_text(f"/sys/fs/cgroup/{file}").strip() for file in (limit, used))
+        if most.isdecimal() and now.isdecimal():  # "max" without a limit
+            free.append(max(int(most) - int(now) + _cached(*cached), 0))
+    return min(free, default=None)
+
+
+def _cached(file: str, name: str) -> int:
+    """Bytes of files in a container's memory, which the system gives up for programs."""
+    lines = [line.split() for line in _text(f"/sys/fs/cgroup/{file}").splitlines()]
+    return next((int(words[1]) for words in lines if words[:1] == [name]), 0)
 
 
 def cpu_model() -> str:

@@ -20,6 +20,7 @@ from .session import Session
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
+_EMULATED = "this processor is emulated: the latencies will be the emulator's, and the table says so"
 _MODEL = re.compile(r"models/[\w.-]{1,200}")  # no other folder, and no name of two lines
 
 
@@ -148,6 +149,7 @@ def measure_kit(
             wall=time.time,
             others=OtherPrograms().cpus if is_here else lambda: None,
             open_at_once=runtime.open_at_once,
+            has_room=runtime.has_room,
             leave_open=runtime.leaves_open,
             windows=file.windows,
             usage={entry["id"]: entry.get("usage", 1.0) for entry in manifest["entries"]},
@@ -170,9 +172,6 @@ def profile_kit(kit: Path) -> dict[str, list[tuple[str, float]]]:
     check_files(kit, manifest)
     runtime = open_runtime(manifest["device"])
     return {entry["id"]: runtime.profile(kit / entry["file"]) for entry in manifest["entries"]}
-
-
-_EMULATED = "this processor is emulated: the latencies will be the emulator's, and the table says so"
 
 
 def _crashed(name: str) -> str:

@@ -35,6 +35,7 @@ class Session:
         sleep: Waits for a number of seconds.
         others: Returns the CPUs that other programs kept busy since its last call, if known.
         open_at_once: Maximum open models. The least recently used one is closed for a new one.
+        has_room: Whether there is memory for one more model. Without, an open one is closed for it.
         leave_open: Whether to leave the last models open at the end.
         windows: Windows of an earlier, interrupted run.
         usage: Mean occurrences of each entry in a network, 1 by default.
@@ -56,6 +57,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
         others: Callable[[], float | None] = lambda: None,
         open_at_once: int = 4000,
+        has_room: Callable[[], bool] = lambda: True,
         leave_open: bool = False,
         windows: Sequence[Window] = (),
         usage: Mapping[str, float] | None = None,
@@ -65,7 +67,7 @@ class Session:
         self._entries, self._references = tuple(entries), tuple(references)
         self._open_model, self._save, self._progress = open_model, save, progress
         self._protocol, self._clock, self._wall, self._sleep = protocol, clock, wall, sleep
-        self._open_at_once, self._leave_open = open_at_once, leave_open
+        self._open_at_once, self._has_room, self._leave_open = open_at_once, has_room, leave_open
         self._usage, self._others = usage or {}, others
         self._visit = visit
         self._in_turns = tuple(in_turns) if 1 < protocol.turns <= open_at_once else ()
@@ -159,7 +161,8 @@ class Session:
         least = self._protocol.min_rounds
         rounds = statistics.fmean(min(len(self._rounds[name]), least) for name in self._entries)
         if self._is_spent() and rounds < _MOST * least:
-            minutes = math.ceil(self._spent_s * least / rounds / 60)
+            spent_s = self._protocol.budget_s - self._left_s()
+            minutes = math.ceil(spent_s * least / rounds / 60)
             self._report(
                 f"the budget ended after {rounds:.1f} of {least} rounds, with which latencies are uncertain; "
                 f"a budget of {minutes}m has room for all (opening the models takes a part of it)"
@@ -241,12 +244,18 @@ class Session:
         if name in self._models:
             self._models[name] = self._models.pop(name)  # the most recently used is last
         else:
-            self._close(self._open_at_once - 1)
+            self._close(self._most_open() - 1)
             start = self._clock()
             with faults_of(name):
                 self._models[name] = self._open_model(name)
             self._opening_s += self._clock() - start
         return self._models[name]
+
+    def _most_open(self) -> int:
+        """Models that may be open. Those that take turns stay open together, even without room."""
+        if self._has_room():
+            return self._open_at_once
+        return min(max(len(self._models), self._protocol.turns), self._open_at_once)
 
     def _close(self, left: int) -> None:
         """Closes the least recently used models until ``left`` are open."""

@@ -39,3 +39,42 @@ def test_an_emulated_machine_says_so(monkeypatch, architecture, kernel, cpuinfo,
     described = machine.describe_machine()
     assert machine.names_emulated(described) is emulated
     assert described.endswith(f" cores, {architecture}" + (", emulated" if emulated else ""))
+
+
+MEMINFO = "MemTotal:       2000 kB\nMemFree:  10 kB\nMemAvailable:    1000 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, None),  # not Linux
+        ({"/proc/meminfo": MEMINFO}, 1_024_000),
+        ({"/proc/meminfo": MEMINFO, "memory.max": "max\n", "memory.current": "5\n"}, 1_024_000),
+        ({"/proc/meminfo": MEMINFO, "memory.max": "900000\n", "memory.current": "300000\n"}, 600_000),
+        (
+            {
+                "/proc/meminfo": MEMINFO,
+                "memory.max": "900000",
+                "memory.current": "300000",
+                "memory.stat": "anon 200000\ninactive_file 100000\n",
+            },
+            700_000,
+        ),
+        (
+            {
+                "/proc/meminfo": MEMINFO,
+                "memory/memory.limit_in_bytes": "500000",
+                "memory/memory.usage_in_bytes": "600000",
+            },
+            0,
+        ),
+    ],
+)
+def test_free_memory_is_what_the_machine_and_the_container_leave(monkeypatch, files, free):
+    monkeypatch.setattr(machine, "_text", lambda path: files.get(path.removeprefix("/sys/fs/cgroup/"), ""))
+    assert machine.free_memory() == free
+
+
+def test_free_memory_of_this_machine_is_positive():
+    free = machine.free_memory()
+    assert free is None or 0 < free < 2**50

@@ -64,6 +64,8 @@ class Bench:
         references=("ref",),
         in_turns=(),
         open_at_once=4000,
+        has_room=lambda: True,
+        leave_open=False,
         save=None,
         usage=None,
         others=lambda: None,
@@ -83,6 +85,8 @@ class Bench:
             others=others,
             usage=usage,
             open_at_once=open_at_once,
+            has_room=has_room,
+            leave_open=leave_open,
             windows=windows,
             progress=self.told.append,
         ).run()
@@ -237,6 +241,29 @@ def test_a_model_that_is_in_use_is_not_closed_for_another():
     bench.open = lambda name: Watched(bench.clock, 1e-4, lambda: 1.0)
     bench.run(in_turns=[f"probe{i}" for i in range(9)], open_at_once=3)
     assert used
+
+
+@pytest.mark.parametrize("in_turns", [(), tuple(f"probe{i}" for i in range(9))])
+def test_without_room_a_model_is_closed_for_each_new_one(in_turns):
+    bench = Bench(dict.fromkeys([f"probe{i}" for i in range(9)], 1e-4), turns=3)
+    most, models = [], []
+
+    def open_model(name):
+        models.append(FakeModel(bench.clock, 1e-4, lambda: 1.0))
+        most.append(sum(not model.closed for model in models))
+        return models[-1]
+
+    bench.open = open_model
+    bench.run(in_turns=in_turns, has_room=lambda: len(models) < 5)
+    assert len(models) > 10 and max(most) == 5
+    assert all(model.closed for model in models)
+
+
+def test_models_are_left_open_for_a_process_that_ends():
+    bench = Bench(dict(COSTS)).run(leave_open=True)
+    assert bench.models and not any(model.closed for model in bench.models.values())
+    bench = Bench(dict(COSTS)).run()
+    assert all(model.closed for model in bench.models.values())
 
 
 def test_opening_models_counts_towards_the_budget():

@@ -32,6 +32,10 @@ class Runtime(ABC):
         """Models that may be open at the same time without disturbing each other's timing."""
         return 4000
 
+    def has_room(self) -> bool:
+        """Whether there is memory for one more open model."""
+        return True
+
     @property
     def leaves_open(self) -> bool:
         """Whether models that are open at the end of a measurement stay open until this process ends."""

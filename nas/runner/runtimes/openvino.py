@@ -22,8 +22,6 @@ _HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16", "int8": "f32"}
 
 _PROFILED_RUNS = 10
 
-_MODEL_BYTES = 1_500_000  # of a block of a small network
-
 _open: list[set[Any]] = []
 """The open requests, which keep their models, in a process that does nothing else."""
 
@@ -81,6 +79,7 @@ def load_library() -> Any:
 class _OpenVino(Runtime):
     def __init__(self, library: Any, core: Any, device: dict[str, Any]) -> None:
         self._library, self._core, self._device = library, core, device
+        self._free_bytes = free_memory()
 
     @property
     def version(self) -> str:
@@ -88,12 +87,16 @@ class _OpenVino(Runtime):
 
     @property
     def open_at_once(self) -> int:
-        """As many as fit into half of the free memory. Their threads sleep without work.
+        """Models have some megabytes each, and their own threads, which sleep without work.
 
-        A table opens its models again in each round if they are more, which takes longer than timing them.
+        A table of more blocks opens models again in each round, which takes longer than timing them.
         """
+        return 1000 if self._free_bytes is None else super().open_at_once
+
+    def has_room(self) -> bool:
+        """Whether half of the memory that was free in the beginning still is."""
         free = free_memory()
-        return 1000 if free is None else max(min(free // (2 * _MODEL_BYTES), 4000), 1)
+        return self._free_bytes is None or free is None or 2 * free > self._free_bytes
 
     @property
     def leaves_open(self) -> bool:
