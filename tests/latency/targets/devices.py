@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.latency.targets.adb_device import Device
+from tests.processes import free_port
 
 SSHD = Path("/usr/sbin/sshd")
 
@@ -136,7 +137,7 @@ def ssh_server(folder: Path) -> Iterator[Sshd]:
         pytest.skip("sshd starts sessions as root only; run this test as root, e.g. in a container")
     for name in ("host_key", "user_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    port = _free_port()
+    port = free_port()
     values = {"folder": folder, "port": port, "user": "root"}
     (folder / "sshd_config").write_text(SSHD_CONFIG.format(**values))
     (folder / "ssh_config").write_text(SSH_CONFIG.format(**values))
@@ -149,26 +150,22 @@ def ssh_server(folder: Path) -> Iterator[Sshd]:
     command = [str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
     with (folder / "sshd.log").open("w") as log, subprocess.Popen(command, stderr=log) as process:
         try:
-            _wait_for(port, process)
+            if not _answers(port, process):
+                pytest.skip(f"sshd does not start here; {log.name} says why")
             yield Sshd("pi", "root", port, folder / "user_key", folder / "known_hosts", process.pid)
         finally:
             process.terminate()
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether a server answers within 10 seconds."""
     end = time.monotonic() + 10
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+                return True
         time.sleep(0.02)
-    pytest.skip(f"{process.args!r} does not start here; its output says why")
+    return False
 
 
 def phone_behind_stand_in(folder: Path) -> Phone:
@@ -185,7 +182,7 @@ def phone_behind_adb(folder: Path) -> Iterator[Phone]:
         pytest.skip("no adb here; `apt-get install adb` lets this run")
     device = Device(_phone_files(folder))
     phone = Phone(device.root, f"127.0.0.1:{device.port}", device)
-    port, home = _free_port(), folder / "home"
+    port, home = free_port(), folder / "home"
     home.mkdir()
     values = {"root": device.root, "home": home, "port": port, "adb": adb}
     client = write_script(folder / "bin" / "adb", REAL_ADB.format(**values))
@@ -195,7 +192,7 @@ def phone_behind_adb(folder: Path) -> Iterator[Phone]:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as process,
     ):
         try:
-            _wait_for(port, process)
+            assert _answers(port, process), (folder / "adb-server.log").read_text()
             subprocess.run([client, "connect", phone.serial], check=True, capture_output=True)
             phone.log.write_text("")
             yield phone

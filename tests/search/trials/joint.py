@@ -1,4 +1,4 @@
-"""Searches by several processes, some of which are killed, and what has to hold afterwards."""
+"""Joint searches: several processes share a search, some are killed, and each evaluation counts once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.trials.ledger import CODE
 from nas.search.trials.optuna_storage import is_address, open_storage
-from tests.processes import ROOT, Started, start
-from tests.search.trials.servers import free_port, wait_until_ready
+from tests.processes import ROOT, Started, free_port, start
+from tests.search.trials.servers import wait_until_ready
 
 NAME = "joint"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.search.trials.servers import PASSWORD, free_port, owner, wait_until_ready
+from tests.processes import free_port
+from tests.search.trials.servers import PASSWORD, owner, wait_until_ready
 
 SERVER = "/usr/sbin/mariadbd"
 FIRST = f"""
