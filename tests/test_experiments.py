@@ -177,6 +177,7 @@ def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
         ("scaling/summary.py", "run.py of this folder makes it"),
         ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
+        ("table_or_macs/summary.py", "run.py of this folder makes it"),
         ("bn_calibration/study.py", "`nas trust` writes such a file"),
     ):
         with pytest.raises(AssertionError, match=message):
@@ -184,7 +185,7 @@ def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None
 
 
 @pytest.mark.long
-def test_attention_cifar10(tmp_path: Path) -> None:
+def test_attention_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'hwnas[openvino]'")
     write_pictures(tmp_path / "pictures")
     settings = (
@@ -213,4 +214,36 @@ def test_attention_cifar10(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*.npy")} == before
     table = script(tmp_path, "attention_cifar10/summary.py", str(run), "found")
     assert "| mixed_attention_32 | 3 |" in table
+    assert (tmp_path / "found" / "results.svg").is_file()
+
+    choices = run / "table_or_macs" / "choices"
+    script(tmp_path, "table_or_macs/run.py", *settings)
+    before = {path: path.stat().st_mtime_ns for path in choices.rglob("chosen.json")}
+    assert len(before) == 10
+    script(tmp_path, "table_or_macs/run.py", *settings)  # all is done
+    assert {path: path.stat().st_mtime_ns for path in choices.rglob("chosen.json")} == before
+    table = script(tmp_path, "table_or_macs/summary.py", str(choices.parent / "networks.csv"), "found")
+    assert table.count(" of 10 |") == 4  # two devices, two other costs
+
+
+def test_the_summary_of_table_or_macs_compares_latencies_within_a_seed(tmp_path: Path) -> None:
+    latencies = "this_machine_value_ms,this_machine_openvino_value_ms"
+    (tmp_path / "networks.csv").write_text(
+        f"""seed,level,cost,hidden_correct,hidden_images,macs,{latencies}
+0,1,macs,500,1000,1000000,2.0,1.0
+0,1,this_machine,480,1000,2000000,1.0,0.5
+0,1,this_machine_openvino,490,1000,2000000,1.0,0.5
+1,1,macs,510,1000,1000000,4.0,1.0
+1,1,this_machine,500,1000,4000000,2.0,2.0
+1,1,this_machine_openvino,500,1000,4000000,3.0,1.0
+"""
+    )
+    table = script(tmp_path, "table_or_macs/summary.py", "networks.csv", "found")
+    lines = [line for line in table.splitlines() if line.startswith("| ONNX")]
+    assert lines[0] == "| ONNX Runtime | the table of ONNX Runtime | 1 | – | – | 2.8 |"
+    macs = (
+        "| ONNX Runtime | multiply-accumulates | 2.00 (2.00 to 2.00) | 2 of 2 | +1.5 (+1.0 to +2.0) | 1.0 |"
+    )
+    assert lines[1] == macs
+    assert "| 1.22 (1.00 to 1.50) | 1 of 2 | +0.5 (+0.0 to +1.0) | 2.8 |" in lines[2]
     assert (tmp_path / "found" / "results.svg").is_file()
