@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from nas.errors import UserError
+from nas.errors import UserError, yaml_fault
 from nas.locks import locked
+
+YAML_FAULTS = (ValueError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises besides ``YAMLError``: for 2026-02-30, long numbers, thousands of brackets."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSALS = (*_FULL, errno.EROFS)
@@ -168,8 +171,26 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing file") from None
-    except json.JSONDecodeError as error:
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, thousands of brackets
         raise UserError(f"{path} is not valid JSON ({error}); it may be cut off: write it again") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file of plain values.
+
+    Raises:
+        OSError: If the file cannot be read.
+        UserError: If it is not YAML or not in UTF-8. The message names the line.
+    """
+    import yaml
+
+    text = read_text(path)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, *YAML_FAULTS) as error:
+        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
 
 
 @contextmanager

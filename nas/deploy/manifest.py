@@ -11,7 +11,7 @@ from typing import Any, final
 from nas.deploy.interface import Input
 from nas.deploy.parity import Parity
 from nas.errors import UserError
-from nas.files import content_sha256, read_json, write_json
+from nas.files import content_sha256, fields_of, read_json, write_json
 
 MANIFEST = "manifest.json"
 
@@ -143,12 +143,8 @@ def read_manifest(folder: Path, *, check_files: bool = False) -> tuple[Artefact,
     """
     path = folder / MANIFEST
     value = read_json(path)
-    try:
+    with fields_of(path, remedy="export again: nas export"):
         artefacts = tuple(Artefact.from_dict(item) for item in value["artefacts"])
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a manifest of this version ({error!r}); export again: nas export"
-        ) from None
     for artefact in artefacts if check_files else ():
         file = folder / artefact.file
         if not file.exists() or content_sha256(file) != artefact.sha256:

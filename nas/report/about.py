@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_json, read_yaml
 from nas.hardware import Device, latency_unit
 from nas.report.files import PARETO, SCALE, read_latency_table
 from nas.report.results import RESULTS, read_table
@@ -35,13 +35,7 @@ def about(run_dir: Path) -> list[tuple[str, str]]:
 
 
 def _config(run_dir: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        value = yaml.safe_load((run_dir / CONFIG).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-    return dict(value)
+    return dict(read_yaml(run_dir / CONFIG))
 
 
 def _data(run_dir: Path) -> str:

@@ -122,7 +122,7 @@ def read_search(run_dir: Path) -> Search:
         raise UserError(
             f"{run_dir / PARETO} has no accuracy to maximise or no cost to minimise, so it cannot be drawn"
         ) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{run_dir / PARETO.parent} cannot be read ({error!r}); search again: nas search"
         ) from None
@@ -155,13 +155,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header.
 
     Raises:
-        UserError: If the file does not exist.
+        UserError: If the file does not exist or is not CSV in UTF-8.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing file") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid CSV ({error}); make it again") from None
 
 
 def read_latency_table(run_dir: Path) -> LatencyTable | None:

@@ -11,7 +11,7 @@ from typing import Any, final
 
 from nas.deploy.manifest import MANIFEST, Artefact, Spread, read_manifest
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import fields_of, read_json
 from nas.network import NetworkSpec
 from nas.report.records import is_outdated
 from nas.statistics import wilson
@@ -159,16 +159,12 @@ def rows_of(
     value = read_json(path)
     artefacts = {each.name: each for each in reversed(exported) if format in (None, each.format)}
     reused = _trusted_test_images(run_dir)
-    try:
+    with fields_of(path, remedy=f"make it again: nas finish run_dir={run_dir}"):
         best, batch = value["best_baseline"], value.get("batch", 1)  # older results have no batch
         rows = [
             _row(item, artefacts.get(item["name"]), best, batch=batch, outdated=outdated, reused=reused)
             for item in value["networks"]
         ]
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error!r}); make it again: nas finish run_dir={run_dir}"
-        ) from None
     return sorted(rows, key=lambda row: (ROLES.index(row.role), row.macs))
 
 

@@ -34,7 +34,7 @@ def read_manifest(kit: Path) -> dict[str, Any]:
         manifest = json.loads((kit / MANIFEST).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise RunnerError(f"{kit} is not a kit: it has no {MANIFEST}; name the folder of a kit") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunnerError(f"{kit / MANIFEST} is damaged ({error}); write the kit again") from None
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     if schema != SCHEMA:

@@ -102,7 +102,7 @@ def read_samples(path: Path) -> tuple[dict[str, Any] | None, list[Window]]:
         values = [json.loads(line) for line in lines]
         windows = [parse_window(value) for value in values[1:]]
         header: dict[str, Any] | None = dict(values[0]) if values else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunnerError(f"{path} is damaged ({error!r}); delete it and measure again") from None
     return header, windows
 

@@ -76,7 +76,7 @@ class EvaluationCache:
             count = Count(correct if isinstance(correct, int) else float(correct), int(entry["images"]))
             if entry["key"] == self._key:
                 self._counts[str(entry["network"]), count.total] = count
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"{self._path} is damaged ({error!r}); delete it: evaluations are then done again"
             ) from None

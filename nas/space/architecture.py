@@ -82,7 +82,7 @@ class Architecture:
         parts = code.strip().split("-")
         resolution = None
         if re.fullmatch(r"r\d+", parts[0]):
-            resolution = int(parts.pop(0)[1:])
+            resolution = int(_value(parts.pop(0)[1:], code))
         return cls.of(resolution, [_read_stage(part, code) for part in parts])
 
 
@@ -122,5 +122,5 @@ def _value(text: str, code: str) -> Choice:
         return text[1:]
     try:
         return float(text) if "." in text else int(text)
-    except ValueError:
+    except ValueError:  # Python reads whole numbers of up to 4,300 digits
         raise UserError(f"{text!r} in the architecture code {code!r} is not a number") from None

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from nas import files
 from nas.blocks import LARGEST, BlockSettings, Rounding, settings_from_dict, settings_type
-from nas.errors import UserError, unknown, yaml_fault
-from nas.files import read_text
+from nas.errors import UserError, unknown
 from nas.network import NORM_EPSILON
 from nas.plugins import load_module
 from nas.space.architecture import Choice
@@ -41,14 +39,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If the file is not YAML or does not describe a space. The message names the place.
     """
-    try:
-        value = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
+    value = files.read_yaml(path)
     try:
         _import_modules(value, path.resolve().parent)
         return read_space(value, name=path.stem)
-    except UserError as error:
+    except ValueError as error:  # a number of 5,000 digits cannot even be shown in a message
         raise UserError(f"{path}: {error}") from None
 
 

@@ -26,6 +26,7 @@ from nas.training.weights import save_weights
 FOLDER = "checkpoints"
 BEST = "best.safetensors"
 SCHEMA = 1
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError)
 
 LOG = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ class Checkpoints:
             checkpoint = Checkpoint(step=step, tensors=load_file(path), values=record["values"])
         except FileNotFoundError as error:
             raise UserError(f"a file is missing: {Path(error.filename).name}") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except _DAMAGED as error:
             raise UserError(str(error)) from None
         if record["schema"] != SCHEMA or record["about"] != json.loads(json.dumps(self.about)):
             raise _OtherTrainingError(

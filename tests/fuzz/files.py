@@ -29,7 +29,7 @@ from nas.runner.protocol import Protocol
 from nas.runner.samples import read_samples
 from nas.scoring.cache import EvaluationCache
 from nas.training.weights import load_weights, save_weights
-from tests.fuzz.parsers import Parser, of_files, of_json_files, of_values
+from tests.fuzz.parsers import Maker, Parser, of_files, of_json_files, of_values
 from tests.training.recipes import digits
 
 HEADER = {"kit": "0" * 64, "machine": "Board", "runtime_version": "1.0"}
@@ -91,10 +91,12 @@ def samples(folder: Path) -> Parser[bytes]:
 
 def evaluations(folder: Path) -> Parser[bytes]:
     line = json.dumps({"key": "k", "network": "r32", "correct": 3, "images": 5}) + "\n"
-    file = folder / "evaluations.jsonl"
-    return of_files(
-        "evaluations", (line.encode() * 3,), file, lambda path: EvaluationCache(path, facts={}), 1.0
-    )
+    network = small()
+
+    def parse(path: Path) -> object:
+        return EvaluationCache(path).get(network, 5)
+
+    return of_files("evaluations", (line.encode() * 3,), folder / "evaluations.jsonl", parse, 1.0)
 
 
 def records(folder: Path) -> Parser[bytes]:
@@ -140,9 +142,12 @@ def onnx_models_for_torch(folder: Path) -> Parser[bytes]:
     return of_files("ONNX, for torch", valid, folder / "for_torch.onnx", read_onnx, 0.2)
 
 
+OF_KITS = (kits, forged_kits, results, samples)
+OF_RUNS = (evaluations, records, manifests, weights)
+OF_OTHERS = (tensors, pickled_tensors, onnx_models, onnx_models_for_torch)
+MAKERS: tuple[Maker, ...] = (*OF_KITS, *OF_RUNS, *OF_OTHERS)
+
+
 def parsers(folder: Path) -> list[Parser[Any]]:
     """All of them, which read the files from ``folder``."""
-    of_kits = (kits, forged_kits, results, samples)
-    of_runs = (evaluations, records, manifests, weights)
-    of_others = (tensors, pickled_tensors, onnx_models, onnx_models_for_torch)
-    return [make(folder) for make in (*of_kits, *of_runs, *of_others)]
+    return [make(folder) for make in MAKERS]

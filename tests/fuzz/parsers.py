@@ -41,6 +41,10 @@ class Parser(Generic[Input]):
     share: float = 1.0
 
 
+Maker = Callable[[Path], Parser[Any]]
+"""Makes a parser, whose files lie in the folder."""
+
+
 def of_text(name: str, valid: tuple[str, ...], parse: Callable[[str], object], share: float) -> Parser[str]:
     """A parser of text."""
 

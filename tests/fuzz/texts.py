@@ -16,7 +16,7 @@ from nas.latency.estimate.networks_file import read_networks
 from nas.latency.targets import Target, open_transport
 from nas.space import SearchSpace
 from nas.space.reading import read_yaml
-from tests.fuzz.parsers import Parser, largest, of_files, of_text, space, yaml_of
+from tests.fuzz.parsers import Maker, Parser, largest, of_files, of_text, space, yaml_of
 
 
 def architecture_codes(folder: Path) -> Parser[str]:
@@ -100,7 +100,10 @@ def overrides(folder: Path) -> Parser[str]:
     return of_text("overrides", OVERRIDES, parse, 0.02)
 
 
+MAKERS: tuple[Maker, ...] = (architecture_codes, codes_of_several_kinds, block_keys, durations, hosts)
+MAKERS += (spaces_as_yaml, measured_networks, overrides)
+
+
 def parsers(folder: Path) -> list[Parser[Any]]:
     """All of them; those of files read them from ``folder``."""
-    made = (architecture_codes, codes_of_several_kinds, block_keys, durations, hosts)
-    return [make(folder) for make in (*made, spaces_as_yaml, measured_networks, overrides)]
+    return [make(folder) for make in MAKERS]

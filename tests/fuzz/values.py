@@ -19,7 +19,7 @@ from nas.runner.measure import content_hash
 from nas.search.results.results import read_winner
 from nas.space import SearchSpace
 from nas.space.reading import read_space
-from tests.fuzz.parsers import ROOT, Parser, largest, of_json_files, of_values, space, yaml_of
+from tests.fuzz.parsers import ROOT, Maker, Parser, largest, of_json_files, of_values, space, yaml_of
 
 PEAKS = Device(name="a", peak_flops=(("fp32", 1e11),), bandwidth_bytes_per_s=1e10)
 
@@ -85,7 +85,9 @@ def published_accuracies(folder: Path) -> Parser[Any]:
     )
 
 
+MAKERS: tuple[Maker, ...] = (spaces, networks, devices, latency_tables, winners, published_accuracies)
+
+
 def parsers(folder: Path) -> list[Parser[Any]]:
     """All of them; those of files read them from ``folder``."""
-    made = (spaces, networks, devices, latency_tables, winners, published_accuracies)
-    return [make(folder) for make in made]
+    return [make(folder) for make in MAKERS]

@@ -25,7 +25,7 @@ from yaml import YAMLError
 from nas.cli.hydra.user_conf import OwnConf, TextFiles
 from nas.config import TRACKERS, Config
 from nas.errors import UserError, unknown, yaml_fault
-from nas.files import read_text
+from nas.files import YAML_FAULTS, read_text
 from nas.resources import shipped
 
 CONFIG_NAME = "nas"
@@ -76,10 +76,12 @@ def load(cls: type[Part], path: Path) -> Part:
         cfg = OmegaConf.merge(_schema(cls), OmegaConf.create(read_text(path)))
         assert isinstance(cfg, DictConfig)
         return _object(cls, cfg)
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
+    except UserError:
+        raise
     except OmegaConfBaseException as error:
         raise UserError(f"{path} does not fit: {str(error).splitlines()[0]}") from None
+    except (YAMLError, *YAML_FAULTS) as error:
+        raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
 
 
 def name_jobs(arguments: Sequence[str]) -> str:

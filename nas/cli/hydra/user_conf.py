@@ -10,10 +10,11 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nas.errors import UserError, yaml_fault
-from nas.files import read_text
+from nas.files import YAML_FAULTS, read_text
 from nas.resources import shipped
 
 FOLDER = "conf"
@@ -43,7 +44,9 @@ class TextFiles(ConfigSource):
         text = read_text(file)
         try:
             config = OmegaConf.create(text)
-        except YAMLError as error:
+        except OmegaConfBaseException:
+            raise
+        except (YAMLError, *YAML_FAULTS) as error:
             raise UserError(f"{file} is not valid YAML: {yaml_fault(error)}") from None
         header = self._get_header_dict(text)
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)

@@ -12,7 +12,7 @@ from nas.cli.hydra.command import Job
 from nas.cli.screen import say
 from nas.config import Config
 from nas.errors import UserError, unknown
-from nas.files import read_json
+from nas.files import read_json, read_yaml
 from nas.hardware import Device
 from nas.latency import LatencyTable, load_table
 from nas.latency.models.blocks import BlockModel
@@ -112,13 +112,11 @@ def _devices(names: list[str] | None) -> Iterator[Device]:
 
 
 def _device(name: str) -> Device:
-    import yaml
-
     folder = "conf/device"
     if name not in resources.names(folder, ".yaml"):
         raise unknown("device", name, resources.names(folder, ".yaml"))
     path = resources.find(folder, name, ".yaml", what="device")
-    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    value = read_yaml(path)
     rates = {key: float(rate) for key, rate in value.get("peak_flops", {}).items()}
     bandwidth = value.get("bandwidth_bytes_per_s")
     value |= {"peak_flops": rates, "bandwidth_bytes_per_s": None if bandwidth is None else float(bandwidth)}

@@ -115,8 +115,8 @@ def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
     delimiter, names = _heading(text, source)
     code, latency = (names.index(name) for name in COLUMNS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    next(reader)
     try:
+        next(reader)
         for row in reader:
             if not "".join(row).strip():
                 continue
@@ -124,9 +124,11 @@ def _rows(source: Path) -> Iterator[tuple[int, str, str]]:
             value = row[latency].strip()
             yield reader.line_num, row[code].strip(), value if delimiter == "," else _with_point(value)
     except csv.Error as error:
-        raise UserError(
-            f"{source}, line {reader.line_num}: {error}; a quotation mark may be missing"
-        ) from None
+        raise _damaged(source, reader.line_num, error) from None
+
+
+def _damaged(source: Path, line: int, error: csv.Error) -> UserError:
+    return UserError(f"{source}, line {line}: {error}; a quotation mark may be missing")
 
 
 def _text(source: Path) -> str:
@@ -142,12 +144,13 @@ def _text(source: Path) -> str:
 def _heading(text: str, source: Path) -> tuple[str, list[str]]:
     """The delimiter, and the names of the columns."""
     line = next(iter(text.splitlines()), "")
-    headings = {
-        delimiter: [
-            name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-        ]
-        for delimiter in _DELIMITERS
-    }
+    try:
+        rows = {
+            each: next(csv.reader([line], delimiter=each, skipinitialspace=True), []) for each in _DELIMITERS
+        }
+    except csv.Error as error:
+        raise _damaged(source, 1, error) from None
+    headings = {delimiter: [name.strip() for name in row] for delimiter, row in rows.items()}
     delimiter = max(_DELIMITERS, key=lambda each: sum(name in headings[each] for name in COLUMNS))
     names = headings[delimiter]
     if missing := [name for name in COLUMNS if name not in names]:

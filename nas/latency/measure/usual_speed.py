@@ -56,7 +56,7 @@ def _read(path: Path) -> list[dict[str, float]]:
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))["latencies_ms"]
         return [{str(name): float(ms) for name, ms in each.items() if float(ms) > 0} for each in kept]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 

@@ -106,7 +106,7 @@ def objects(lines: Iterable[str], progress: Callable[[Progress], None]) -> Itera
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(value, dict):
             continue

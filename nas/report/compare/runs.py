@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
+from nas.files import read_yaml
 from nas.network import NetworkSpec
 from nas.report.files import PARETO, TRIALS, WINNER, Search, read_latency_table, read_search, winner_network
 from nas.report.results import RESULTS, Row, read_table
@@ -103,10 +104,8 @@ def _read(folder: Path, name: str) -> Compared:
 
 
 def _settings(folder: Path) -> Iterator[tuple[str, Any]]:
-    import yaml
-
-    with suppress(OSError, yaml.YAMLError):
-        yield from _flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    with suppress(OSError, UserError):
+        yield from _flat(read_yaml(folder / "config.yaml"))
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

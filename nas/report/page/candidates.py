@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.arrays import IntArray
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_json, read_yaml
 from nas.network import NetworkSpec
 from nas.report.drawing.collection import Collection, Groups
 from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search, read_csv
@@ -189,11 +189,8 @@ def space_of(run_dir: Path, name: str, winner: Mapping[str, Any], network: Netwo
 
 def _configured(run_dir: Path) -> str:
     """Returns the run's setting ``space``, which may be a path; empty if unknown."""
-    import yaml
-
-    with suppress(OSError, yaml.YAMLError, AttributeError):
-        value = yaml.safe_load((run_dir / "config.yaml").read_text(encoding="utf-8")).get("space", "")
-        return str(value)
+    with suppress(OSError, UserError, AttributeError):
+        return str(read_yaml(run_dir / "config.yaml").get("space", ""))
     return ""
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import UserError
-from nas.files import read_json
+from nas.files import fields_of, read_json
 from nas.hardware import latency_unit
 from nas.network import NetworkSpec, read_network
 from nas.report import html
@@ -23,12 +22,8 @@ if TYPE_CHECKING:
 def scaling(run: Run) -> list[Markup]:
     """Shows the scaled networks."""
     value = read_json(run.folder / SCALE)
-    try:
+    with fields_of(run.folder / SCALE, remedy="make it again: nas scale"):
         return [*_scaling(value), *_family(value), *_compared(run, value)]
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{run.folder / SCALE} cannot be read ({error!r}); make it again: nas scale"
-        ) from None
 
 
 def _scaling(value: dict[str, Any]) -> list[Markup]:

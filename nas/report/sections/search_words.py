@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import UserError
-from nas.files import read_json
+from nas.files import fields_of, read_json
 from nas.hardware import common_unit
 from nas.report import html
 from nas.report.files import Point, Search, units_of
@@ -27,7 +26,7 @@ def details(folder: Path) -> list[Markup]:
     Raises:
         UserError: If a file cannot be read.
     """
-    try:
+    with fields_of(folder, remedy="search again: nas search"):
         winner = read_json(folder / WINNER)
         parts = [html.paragraph(text) for text in sentences(winner)]
         parts += finalists(folder)
@@ -37,8 +36,6 @@ def details(folder: Path) -> list[Markup]:
             parts += field(folder)
         if (folder / IMPORTANCE).is_file():
             parts += _importance(read_json(folder / IMPORTANCE))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder} cannot be read ({error!r}); search again: nas search") from None
     return parts
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.errors import UserError
-from nas.files import read_json
+from nas.files import fields_of, read_json
 from nas.report import html
 from nas.report.files import read_csv
 from nas.report.page.charts import Chart, Line, Points
@@ -34,13 +33,9 @@ def trust(run: Run) -> list[Markup]:
         UserError: If a file cannot be read.
     """
     value, rows = read_json(run.folder / TRUST), read_csv(run.folder / TRUST_ROWS)
-    try:
+    with fields_of(run.folder / TRUST.parent, remedy="make it again: nas trust"):
         chart = html.chart(inherited_against_alone(rows), _caption(value))
         return [html.beside([chart, _table(value)]), *_beyond_macs(value), *_calibrated(value)]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise UserError(
-            f"{run.folder / TRUST.parent} cannot be read ({error!r}); make it again: nas trust"
-        ) from None
 
 
 def inherited_against_alone(rows: Sequence[Mapping[str, str]]) -> Chart:
