@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import errno
 import hashlib
 import json
@@ -191,6 +192,21 @@ def read_yaml(path: Path) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, *YAML_FAULTS) as error:
         raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Reads the rows of a CSV file with a header.
+
+    Raises:
+        UserError: If the file does not exist or is not CSV in UTF-8.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; name an existing file") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid CSV ({error}); make it again") from None
 
 
 @contextmanager

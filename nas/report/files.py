@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_csv, read_json
 from nas.latency import LatencyTable, load_table
 from nas.network import NetworkSpec
 from nas.records import RECORD
@@ -149,21 +148,6 @@ def _some(points: Sequence[Point]) -> tuple[Point, ...]:
 
 def _point(values: Mapping[str, Any], names: tuple[str, str]) -> Point:
     return float(values[names[0]]), float(values[names[1]])
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Reads the rows of a CSV file with a header.
-
-    Raises:
-        UserError: If the file does not exist or is not CSV in UTF-8.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; name an existing file") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid CSV ({error}); make it again") from None
 
 
 def read_latency_table(run_dir: Path) -> LatencyTable | None:

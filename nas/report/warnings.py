@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_csv, read_json
 from nas.hardware import latency_unit
-from nas.report.files import CONTROL, SCALE, TRIALS, WINNER, read_csv, read_latency_table, read_search
+from nas.report.files import CONTROL, SCALE, TRIALS, WINNER, read_latency_table, read_search
 from nas.report.results import RESULTS, TRUST, Row, read_table
 from nas.report.sections.latency import is_estimated
 from nas.report.sections.search_words import held_out

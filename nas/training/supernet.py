@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from nas.errors import UserError
-from nas.files import write_json
+from nas.files import fields_of, read_json, write_json
 from nas.nn import Supernet, zero_residual_scales
 from nas.pretrained import Inherited, Start
 from nas.space import SearchSpace
@@ -299,18 +298,17 @@ def load_supernet(space: SearchSpace, folder: Path, *, device: torch.device) -> 
     path = folder / SUMMARY
     if not path.is_file():
         raise UserError(f"{folder} holds no trained supernet; run `nas train` with the same run_dir first")
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    if summary["space"] != space.name:
+    summary = read_json(path)
+    with fields_of(path, remedy="train again: nas train"):
+        trained_for = summary["space"]
+        sizes = {"classes": len(summary["classes"]), "input_channels": int(summary["input_channels"])}
+        kernel_transform = bool(summary["kernel_transform"])
+    if trained_for != space.name:
         raise UserError(
-            f"the supernet in {folder} was trained for the space {summary['space']}, not {space.name}; "
-            f"set space={summary['space']} or another run_dir"
+            f"the supernet in {folder} was trained for the space {trained_for}, not {space.name}; "
+            f"set space={trained_for} or another run_dir"
         )
-    supernet = Supernet(
-        space,
-        classes=len(summary["classes"]),
-        input_channels=summary["input_channels"],
-        kernel_transform=summary["kernel_transform"],
-    )
+    supernet = Supernet(space, **sizes, kernel_transform=kernel_transform)
     load_weights(supernet, folder / WEIGHTS)
     supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return supernet.eval()

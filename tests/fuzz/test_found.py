@@ -16,13 +16,12 @@ from nas.config import Config
 from nas.deploy.manifest import Artefact
 from nas.deploy.manifest import read_manifest as read_deployed
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_csv, read_json
 from nas.hardware import Device
 from nas.latency.estimate.networks_file import read_networks
 from nas.latency.storage import table_faults
 from nas.latency.targets.with_runner import objects
 from nas.network.spec import read_network
-from nas.report.files import read_csv
 from nas.runner.errors import RunnerError
 from nas.runner.measure import read_manifest as read_kit
 from nas.runner.onnx_file import read_onnx

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nas.files import read_json, write_json
+from nas.files import read_csv, read_json, write_json
 from nas.report import pictures, print_table, read_table, report
 from nas.report.figures.style import error_bar
-from nas.report.files import read_csv
 from nas.training.history_csv import write_csv
 from tests.report.pages import parse
 

@@ -68,6 +68,16 @@ def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:1000])
     with pytest.raises(UserError, match="cut off"):
         load_supernet(space, tmp_path, device=torch.device("cpu"))
+    summary = (tmp_path / SUMMARY).read_text(encoding="utf-8")
+    for damaged in (
+        summary[:40],
+        "[]",
+        "[" * 100_000,
+        summary.replace('"input_channels": 1', '"input_channels": "x"'),
+    ):
+        (tmp_path / SUMMARY).write_text(damaged, encoding="utf-8")
+        with pytest.raises(UserError, match=SUMMARY):
+            load_supernet(space, tmp_path, device=torch.device("cpu"))
     (tmp_path / SUMMARY).unlink()
     with pytest.raises(UserError, match="nas train"):
         load_supernet(space, tmp_path, device=torch.device("cpu"))

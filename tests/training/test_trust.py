@@ -96,6 +96,12 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path) -> None:
     assert new == rows[1:]
     assert read_compared(path) == rows
 
+    text = path.read_text(encoding="utf-8")
+    for damaged in (text.replace("600", "sixty"), text.replace("role", "rule"), text[: len(text) - 20]):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(UserError, match=r"networks\.csv cannot be read .*nas trust"):
+            read_compared(path)
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),

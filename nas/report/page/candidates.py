@@ -13,10 +13,10 @@ import numpy as np
 
 from nas.arrays import IntArray
 from nas.errors import UserError
-from nas.files import read_json, read_yaml
+from nas.files import read_csv, read_json, read_yaml
 from nas.network import NetworkSpec
 from nas.report.drawing.collection import Collection, Groups
-from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search, read_csv
+from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search
 from nas.search.results.posterior import SURE
 from nas.search.trials.evaluation import State
 from nas.space import Architecture, SearchSpace

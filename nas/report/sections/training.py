@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import UserError
+from nas.files import read_csv
 from nas.report import html
-from nas.report.files import HISTORY, read_csv
+from nas.report.files import HISTORY
 from nas.report.page.charts import Chart, Line
 from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.files import fields_of, read_json
+from nas.files import fields_of, read_csv, read_json
 from nas.report import html
-from nas.report.files import read_csv
 from nas.report.page.charts import Chart, Line, Points
 from nas.report.results import TRUST
 from nas.report.sections.base import Run

@@ -5,7 +5,6 @@ The comparison of Yu et al. 2020, "Evaluating the Search Phase of Neural Archite
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +16,7 @@ import numpy as np
 
 from nas.arrays import FloatArray
 from nas.errors import UserError, unknown
+from nas.files import fields_of, read_csv
 from nas.network import NetworkSpec
 from nas.statistics import Interval, bootstrap, kendall_tau, precision_at_top, spearman
 from nas.training.history_csv import write_csv
@@ -170,9 +170,14 @@ def _compare(subject: Subject, inherited: Accuracy, alone: Callable[[NetworkSpec
 
 
 def read_compared(path: Path) -> list[Compared]:
-    """The rows of ``networks.csv``."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [Compared.parse(row) for row in csv.DictReader(stream)]
+    """The rows of ``networks.csv``.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    rows = read_csv(path)
+    with fields_of(path, remedy="delete it, and its networks are trained again: nas trust"):
+        return [Compared.parse(row) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)

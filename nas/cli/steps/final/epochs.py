@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.final.entries import SUPERNET, Entry
 from nas.cli.steps.supernet import supernet as supernet_step
-from nas.report.files import read_csv
+from nas.files import read_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
