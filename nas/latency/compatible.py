@@ -33,8 +33,8 @@ def require_space(table: LatencyTable, space: str) -> None:
     """Raises a ``UserError`` if a table was fitted on whole networks of a space other than ``space``."""
     if not isinstance(table.model, BlockModel) and table.space not in ("", space):
         raise UserError(
-            f"the latency table {table.name} was fitted on whole networks of the space {table.space}, and "
-            f"knows nothing of {space}; take a table of this space"
+            f"the latency table {table.name!r} was fitted on whole networks of the space {table.space!r}, "
+            f"and knows nothing of {space}; take a table of this space"
         )
 
 

@@ -89,8 +89,8 @@ class SupernetStart(Start):
     def check(self, space: SearchSpace) -> None:
         if space.name != self.space:
             raise UserError(
-                f"the supernet was trained for the space {self.space}, not {space.name}; set "
-                f"space={self.space}, or start from a network"
+                f"the supernet was trained for the space {self.space!r}, not {space.name}; set "
+                f"space={self.space!r}, or start from a network"
             )
 
     @torch.no_grad()

@@ -111,13 +111,13 @@ def read_published(path: Path, *, space: SearchSpace) -> PublishedAccuracies:
     value = files.read_json(path)
     with files.fields_of(path, remedy="restore the file"):
         if value["schema"] != SCHEMA:
-            raise UserError(f"{path} has schema {value['schema']}; this version reads schema {SCHEMA}")
+            raise UserError(f"{path} has schema {value['schema']!r}; this version reads schema {SCHEMA}")
         published = _from_dict(value)
     if published.space != space.name:
-        raise UserError(f"{path} is of the space {published.space}, not of {space.name}")
+        raise UserError(f"{path} is of the space {published.space!r}, not of {space.name}")
     if bad := [code for code, top1 in published.top1.items() if not 0 <= top1 < 1]:
         raise UserError(
-            f"{path}: the accuracy of {bad[0]} is {100 * published.top1[bad[0]]:g} %, not 0 to 100"
+            f"{path}: the accuracy of {bad[0]!r} is {100 * published.top1[bad[0]]:g} %, not 0 to 100"
         )
     if len(published.top1) < FEWEST:
         raise UserError(

@@ -56,7 +56,7 @@ def read_field(data: str) -> tuple[FieldNetwork, ...]:
     value = files.read_json(path)
     with files.fields_of(path, remedy="restore the file"):
         if value["schema"] != SCHEMA:
-            raise UserError(f"{path} has schema {value['schema']}; this version reads schema {SCHEMA}")
+            raise UserError(f"{path} has schema {value['schema']!r}; this version reads schema {SCHEMA}")
         return tuple(
             FieldNetwork(
                 network=each["network"],

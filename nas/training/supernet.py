@@ -305,8 +305,8 @@ def load_supernet(space: SearchSpace, folder: Path, *, device: torch.device) -> 
         kernel_transform = bool(summary["kernel_transform"])
     if trained_for != space.name:
         raise UserError(
-            f"the supernet in {folder} was trained for the space {trained_for}, not {space.name}; "
-            f"set space={trained_for} or another run_dir"
+            f"the supernet in {folder} was trained for the space {trained_for!r}, not {space.name}; "
+            f"set space={trained_for!r} or another run_dir"
         )
     supernet = Supernet(space, **sizes, kernel_transform=kernel_transform)
     load_weights(supernet, folder / WEIGHTS)

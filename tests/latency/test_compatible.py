@@ -84,6 +84,6 @@ def test_a_table_fitted_on_another_space_is_refused(table, tiny_space, tmp_path)
     fitted = fit_networks(tiny_space, tmp_path / "n.csv", device=ASKED, classes=10)
     require_fit(fitted, device=ASKED, space="tiny_32")
     with pytest.raises(
-        UserError, match="was fitted on whole networks of the space tiny_32, and knows nothing"
+        UserError, match="was fitted on whole networks of the space 'tiny_32', and knows nothing"
     ):
         require_fit(fitted, device=ASKED, space="ofa_mobilenet_v3")

@@ -149,10 +149,11 @@ def test_a_network_counts_once(own: SearchSpace, tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda v: v.update(schema=2), r"has schema 2; this version reads schema 1"),
-        (lambda v: v.update(space="other"), r"is of the space other, not of small"),
+        (lambda v: v.update(space="other"), r"is of the space 'other', not of small"),
+        (lambda v: v.update(space="a\nb"), r"is of the space 'a\\nb', not of small$"),
         (lambda v: v.pop("classes"), r"cannot be read \(KeyError\('classes'\)\); restore the file"),
         (lambda v: v.update(top1_percent={}), r"the accuracies of 0 networks; a predictor needs 20 or more"),
-        (lambda v: v["top1_percent"].update(zz=140), r"the accuracy of zz is 140 %, not 0 to 100"),
+        (lambda v: v["top1_percent"].update(zz=140), r"the accuracy of 'zz' is 140 %, not 0 to 100"),
     ],
 )
 def test_damaged_files(

@@ -63,7 +63,7 @@ def test_supernet_learns_saves_and_loads(space: SearchSpace, data: Prepared, tmp
     loaded = load_supernet(space, tmp_path, device=torch.device("cpu"))
     again = subnet_evaluator(loaded, data=data, recipe=recipe, seed=0).accuracy(network)
     assert again == evaluator.accuracy(network)
-    with pytest.raises(UserError, match=r"trained for the space tiny_24, not ofa_mobilenet_v3"):
+    with pytest.raises(UserError, match=r"trained for the space 'tiny_24', not ofa_mobilenet_v3"):
         load_supernet(SearchSpace.load("ofa_mobilenet_v3"), tmp_path, device=torch.device("cpu"))
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:1000])
     with pytest.raises(UserError, match="cut off"):

@@ -51,7 +51,7 @@ def test_an_earlier_supernet_is_the_start(earlier: Path, nas: Nas) -> None:
             ("train.init=first", "train.inherited_rate=0"),
             "train.inherited_rate is 0.0; give a factor above 0",
         ),
-        (("train.init=first", "space=tiny_32"), "was trained for the space tiny_24, not tiny_32"),
+        (("train.init=first", "space=tiny_32"), "was trained for the space 'tiny_24', not tiny_32"),
         (("train.init=missing.pth",), "train.init: missing.pth does not exist"),
     ],
 )

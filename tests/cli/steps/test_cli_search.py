@@ -302,7 +302,7 @@ def test_evaluations_are_stopped_where_they_are_clearly_worse(project: Path) -> 
         (["search.tables={a100: roofline}"], "add to search.devices"),
         (
             ["search.devices=[a100]", "search.tables={a100: v100-batch64}"],
-            "was fitted on whole networks of the space ofa_mobilenet_v3, and knows nothing of mini",
+            "was fitted on whole networks of the space 'ofa_mobilenet_v3', and knows nothing of mini",
         ),
         (["search.devices=[this_machine]"], "its peaks are unknown"),
         (["search.workers=0"], "there must be at least one"),
