@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas.files import read_csv
 from tests.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,14 +58,18 @@ def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
         "results.md",
         "results.svg",
     }
+    settings = ("run_dir=runs/supernet_cifar10/sandwich", "experiment=supernet_cifar10", *SETTINGS)
+    ranks = script(tmp_path, "inherited.py", "found/networks.csv", "again", *settings)
+    assert "| again | " in ranks
+    rows = read_csv(tmp_path / "found" / "networks.csv")
+    assert [row["again_correct"] for row in rows] == [row["sandwich_correct"] for row in rows]
+
     study = script(
         tmp_path,
         "bn_calibration/study.py",
         "found/networks.csv",
         "bn",
-        "run_dir=runs/supernet_cifar10/sandwich",
-        "experiment=supernet_cifar10",
-        *SETTINGS,
+        *settings,
     )
     assert "| 0 (shared statistics) |" in study
     assert "| 64 |" in study
@@ -153,6 +158,9 @@ def test_pretrained_cifar10(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")} == before
     table = script(tmp_path, "pretrained_cifar10/summary.py", str(run / "networks.csv"), "found")
     assert table.count("EfficientNet-Lite0 at") == 3
+    script(tmp_path, "pretrained_cifar10/few_images.py", *settings)
+    rows = read_csv(run / "few_images" / "few_images.csv")
+    assert [row["name"] for row in rows] == ["pretrained-6", "scratch-6", "scratch-12"]
     assert (tmp_path / "found" / "results.svg").is_file()
 
 
@@ -177,6 +185,7 @@ def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
         ("scaling/summary.py", "run.py of this folder makes it"),
         ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
+        ("inherited.py", "run.py of this folder makes it"),
         ("table_or_macs/summary.py", "run.py of this folder makes it"),
         ("bn_calibration/study.py", "`nas trust` writes such a file"),
     ):
@@ -197,6 +206,7 @@ def test_attention_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
         "train.batch_size=16",
         "train.calibration_images=8",
         "trust.networks=1",
+        "trust.top=1",
         "table.budget=1s",
         "table.correction_networks=0",
         "table.validation_networks=2",

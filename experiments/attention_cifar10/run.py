@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py and measured.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from jobs import configured, record_provenance, work
 from measured import measuring
 
@@ -31,7 +32,6 @@ from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.supernet import trust as trust_step
 from nas.cli.steps.table import table as table_step
-from nas.errors import UserError
 from nas.files import read_json
 from nas.network import NetworkSpec
 from nas.pipeline import Step, execute
@@ -323,9 +323,4 @@ def _correct(settings: tuple[str, ...], winner: Winner | None) -> np.ndarray | N
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues from here")
+    scripts.run(main)

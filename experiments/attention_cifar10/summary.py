@@ -8,17 +8,17 @@ them. The script writes ``results.md`` and ``results.svg`` into FOLDER.
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for paired.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from paired import RESAMPLES, points_ahead
+from scripts import Row
 
-from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, RED, new_figure, save, styled
 from nas.training.trust import Agreement, Compared, ranking
@@ -31,27 +31,14 @@ LOOKS = {"mixed_32": (BLUE, "o"), "mixed_attention_32": (RED, "s")}
 TOP = 4
 TICKS_MS = (0.25, 0.35, 0.5, 0.7, 1.0)
 
-Row = Mapping[str, str]
-
 
 def main(run: Path, folder: Path) -> None:
     """Reads the raw numbers and writes both files."""
-    winners = read(run / "networks.csv")
+    winners = scripts.read_rows(run / "networks.csv")
     text = "\n".join([*networks(winners), "", *ranks(winners), *trust(run / "trust.csv")]) + "\n"
     write_text(folder / "results.md", text)
     save(draw(winners), folder / "results.svg")
     print(text, end="")
-
-
-def read(path: Path) -> list[Row]:
-    """The rows of a file."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist yet; run.py of this folder makes it")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows:
-        raise UserError(f"{path} has no row: no network is trained yet; run.py of this folder trains them")
-    return rows
 
 
 def networks(rows: Sequence[Row]) -> list[str]:
@@ -136,7 +123,7 @@ def trust(path: Path) -> list[str]:
     """The table of the ranking of networks in their supernet and trained alone, once it is there."""
     if not path.is_file() or not path.read_text(encoding="utf-8").strip():
         return []
-    rows = read(path)
+    rows = scripts.read_rows(path)
     lines = [
         "",
         "The ranking of networks in their supernet and trained alone:",
@@ -184,9 +171,4 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)

@@ -17,6 +17,10 @@ from latency import FILE
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
+
+import scripts
+
 from nas.deploy.formats import find_format
 from nas.deploy.manifest import Artefact, read_manifest
 from nas.errors import UserError
@@ -189,9 +193,4 @@ def formats_by_time(runs: Sequence[Run]) -> list[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)

@@ -8,7 +8,6 @@ NETWORKS.csv is the file of that name that ``run.py`` writes. The script writes 
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for paired.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from paired import RESAMPLES, points_ahead
 
-from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, GREEN, ORANGE, RED, new_figure, save, styled
 
@@ -64,14 +63,9 @@ def main(path: Path, folder: Path) -> None:
 
 def read(path: Path) -> dict[str, list[Row]]:
     """The rows of each network, one per seed."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist yet; run.py of this folder makes it")
     groups: dict[str, list[Row]] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            groups.setdefault(row["name"], []).append(row)
-    if not groups:
-        raise UserError(f"{path} has no row: no network is trained yet; run.py of this folder trains them")
+    for row in scripts.read_rows(path):
+        groups.setdefault(row["name"], []).append(row)
     return groups
 
 
@@ -141,9 +135,4 @@ def draw(results: Mapping[str, Sequence[Row]]) -> Any:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)

@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py and measured.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from jobs import Job, configured, record_provenance, work
 from measured import measuring
 
@@ -31,7 +32,6 @@ from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.table import missing
 from nas.cli.steps.table import table as table_step
-from nas.errors import UserError
 from nas.files import read_json, write_json
 from nas.network import NetworkSpec
 from nas.pipeline import Step, execute
@@ -304,9 +304,4 @@ def correct_images(base: Context, name: str, seed: int) -> np.ndarray | None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues from here")
+    scripts.run(main)

@@ -8,7 +8,6 @@ NETWORKS.csv is the file of that name that ``run.py`` writes. The script writes 
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for paired.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from paired import RESAMPLES, points_ahead
 
-from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, GREEN, INK, ORANGE, PINK, RED, new_figure, save, styled
 
@@ -92,14 +91,9 @@ def main(path: Path, folder: Path) -> None:
 
 def read(path: Path) -> list[Result]:
     """The results in the order of the file."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist yet; run.py of this folder makes it")
     groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            groups.setdefault((row["ratio"], row["way"]), []).append(row)
-    if not groups:
-        raise UserError(f"{path} has no row: no network is trained yet; run.py of this folder trains them")
+    for row in scripts.read_rows(path):
+        groups.setdefault((row["ratio"], row["way"]), []).append(row)
     return [Result(rows[0], tuple(rows)) for rows in groups.values()]
 
 
@@ -199,9 +193,4 @@ def draw(results: Sequence[Result]) -> Any:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)

@@ -18,15 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from jobs import Job, configured, record_provenance, work
 
 from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.supernet.trust import judging_images, subjects, train_and_judge
 from nas.config import TrainConfig
-from nas.errors import UserError
 from nas.files import write_json
 from nas.pipeline import Step, execute
 
@@ -155,9 +155,4 @@ def inherited(run: Context, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues from here")
+    scripts.run(main)

@@ -7,13 +7,16 @@ It writes into FOLDER ``networks.csv`` (every raw number), ``results.md`` (the t
 
 from __future__ import annotations
 
-import csv
 import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
+
+import scripts
 
 from nas.errors import UserError
 from nas.files import read_json, write_text
@@ -83,10 +86,7 @@ def read_supernet(run_dir: Path, key: str, alone: Sequence[Mapping[str, Any]]) -
     variant = key.removesuffix("_shared")
     column = "calibrated_correct" if key == variant else "shared_correct"
     path = run_dir / variant / "inherited" / "inherited.csv"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist yet; run.py of this folder makes it")
-    with path.open(newline="", encoding="utf-8") as stream:
-        inherited = {row["code"]: int(row[column]) for row in csv.DictReader(stream)}
+    inherited = {row["code"]: int(row[column]) for row in scripts.read_rows(path)}
     record = read_json(run_dir / variant / "supernet" / "step.json")
     rows = (Compared(**item, inherited_correct=inherited[item["code"]]) for item in alone)
     minutes = None if record["resumed"] else record["seconds"] / 60
@@ -182,9 +182,4 @@ def point(row: Compared) -> TrustPoint:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)

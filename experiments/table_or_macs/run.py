@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # for jobs.py and measured.py
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
+import scripts
 from jobs import configured, record_provenance, work
 from measured import measuring
 
@@ -306,9 +307,4 @@ def _latencies(
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues from here")
+    scripts.run(main)

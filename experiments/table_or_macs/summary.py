@@ -7,16 +7,19 @@ The script writes ``results.md`` and ``results.svg`` into FOLDER.
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
+
+import scripts
+from scripts import Row
+
 from nas.arrays import FloatArray
-from nas.errors import UserError
 from nas.files import write_text
 from nas.report.figures.style import BLUE, INK, RED, new_figure, save, styled
 from nas.statistics import Interval, bootstrap
@@ -29,29 +32,14 @@ COSTS = {"macs": "multiply-accumulates", **{key: f"the table of {name}" for key,
 COLOURS = {"macs": RED, "this_machine": BLUE, "this_machine_openvino": BLUE}
 RESAMPLES = 10_000
 
-Row = Mapping[str, str]
-
 
 def main(path: Path, folder: Path) -> None:
     """Reads the raw numbers and writes both files."""
-    rows = read(path)
+    rows = scripts.read_rows(path)
     text = "\n".join(table(rows)) + "\n"
     write_text(folder / "results.md", text)
     save(draw(rows), folder / "results.svg")
     print(text, end="")
-
-
-def read(path: Path) -> list[Row]:
-    """The rows of a file."""
-    if not path.is_file():
-        raise UserError(f"{path} does not exist yet; run.py of this folder makes it")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list[Row](csv.DictReader(stream))
-    if not rows:
-        raise UserError(
-            f"{path} has no row: not all networks are measured yet; run.py of this folder measures them"
-        )
-    return rows
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -137,9 +125,4 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    scripts.summarise(main, __doc__)
