@@ -77,6 +77,45 @@ def test_supernet_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_equal_macs(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures")
+    settings = (*SETTINGS, "trust.networks=4", "trust.bands=2")
+    assert "14/14" in script(tmp_path, "equal_macs/run.py", *settings)  # 2 supernets, 6 networks twice
+    run = tmp_path / "runs" / "equal_macs"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("alone.json")}
+    assert len(before) == 12
+    script(tmp_path, "equal_macs/run.py", *settings)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("alone.json")} == before
+    table = script(tmp_path, "equal_macs/summary.py", str(run / "networks.csv"), "found")
+    assert "6 networks on 20 test images" in table
+
+
+def test_the_summary_of_equal_macs_ranks_within_bands(tmp_path: Path) -> None:
+    random = [f"random,r{n},32,{1000 * 4 ** (n // 3) + n},1000" for n in range(12)]
+    networks = ["smallest,s,32,100,100", *random, "largest,l,32,9000000,9000"]
+    bands = [n for low in (1, 4, 7, 10) for n in (low + 2, low, low + 1)]  # each band's cheapest is its best
+    order = [0, *bands, 13]
+    lines = [
+        f"{each},1000,{400 + 10 * rank},{400 + 10 * rank},{390 + 10 * rank},{400 + 10 * n}"
+        for n, (each, rank) in enumerate(zip(networks, order, strict=True))
+    ]
+    columns = "role,code,resolution,macs,params,images,alone_0_correct,alone_1_correct"
+    (tmp_path / "networks.csv").write_text(
+        "\n".join([f"{columns},sandwich_correct,fairnas_correct", *lines, ""])
+    )
+    table = script(tmp_path, "equal_macs/summary.py", "networks.csv", "found")
+    first = table.split("\n\n")[1].splitlines()
+    rows = {cells[1].strip(): cells[2:] for line in first if (cells := line.split("|"))}
+    assert rows["sandwich rule"][0].startswith(" 1.00 (")
+    assert rows["sandwich rule"][2].startswith(" 1.00 (")
+    within = -1 / 3  # of three pairs, one is ordered by MACs
+    assert rows["FairNAS"][2].startswith(f" {within:.2f} (")
+    assert rows["multiply-accumulates"][2].startswith(f" {within:.2f} (")
+    assert "| sandwich rule | 1.0 | 1.00 (1.00 to 1.00) |" in table  # the gap
+    assert (tmp_path / "found" / "results.svg").is_file()
+
+
+@pytest.mark.long
 def test_scaling(tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures")
     settings = (
@@ -183,6 +222,7 @@ lite0-97,pretrained,6,97,105000000,4000000,3.0,2.9,3.1,1,1000,810,30,40
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
     for name, message in (
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
+        ("equal_macs/summary.py", "run.py of this folder makes it"),
         ("scaling/summary.py", "run.py of this folder makes it"),
         ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
         ("inherited.py", "run.py of this folder makes it"),

@@ -3,8 +3,8 @@
     python experiments/attention_cifar10/run.py data.root=PICTURES [SETTING=VALUE ...]
     python experiments/table_or_macs/run.py data.root=PICTURES [SETTING=VALUE ...]
 
-The first command trains the supernet of ``mixed_32`` and measures its latency tables; both commands need the
-same settings, except those of the search. All results are in the folder ``table_or_macs`` of run_dir, the raw
+The first command measures the latency tables of ``mixed_32``; the second trains a supernet of its own. Both
+need the same settings of data and tables. All results are in the folder ``table_or_macs`` of run_dir, the raw
 numbers in its networks.csv; run_dir is runs/attention_cifar10 by default. Each part is a step that is skipped
 once complete: interrupt the script at any time and give the same command again. ``summary.py`` writes the
 table and the picture.
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from nas.scoring import Scorer
 
 SPACE = "mixed_32"
+SUPERNET = ("train.recipe=fairnas", "train.epochs=12")
+"""The sandwich rule's supernet of this space does not rank networks: see the figures of attention_cifar10."""
 DEVICES = ("this_machine", "this_machine_openvino")
 COSTS = ("macs", *DEVICES)
 """What the searches minimise: multiply-accumulates, or the latency that a device's table predicts."""
@@ -91,6 +93,7 @@ def main(overrides: Sequence[str]) -> None:
     record_provenance(base, command="table_or_macs", settings=settings)
     jobs = [f"{cost}/{seed}" for seed in SEEDS for cost in COSTS]
     processes = base.config.finish.workers or 2
+    execute(supernet_step.step(supernet(settings)))
     try:
         work([(search, job) for job in jobs], settings, base.run_dir, processes=processes)
         work([(choose, str(seed)) for seed in SEEDS], settings, base.run_dir, processes=processes)
@@ -105,21 +108,34 @@ def root(settings: tuple[str, ...]) -> Context:
     """The run of this experiment, in a folder of the run that has the supernet and the tables."""
     run = configured(["experiment=attention_cifar10", "run_dir=runs/attention_cifar10", *settings])
     for device in DEVICES:
-        for name in (supernet_step.FOLDER, "table"):
-            folder = run.path(f"{SPACE}-{device}", name)
-            if not folder.is_dir():
-                raise UserError(f"{folder} does not exist yet; experiments/attention_cifar10/run.py makes it")
+        folder = run.path(f"{SPACE}-{device}", "table")
+        if not folder.is_dir():
+            raise UserError(f"{folder} does not exist yet; experiments/attention_cifar10/run.py makes it")
     return dataclasses.replace(run, run_dir=run.path("table_or_macs"))
 
 
 @functools.cache
+def supernet(settings: tuple[str, ...]) -> Context:
+    """The run that has the supernet and its searches."""
+    return configured(
+        [
+            "experiment=attention_cifar10",
+            *SUPERNET,
+            f"search.trials={TRIALS}",
+            *settings,
+            f"space={SPACE}",
+            f"run_dir={root(settings).run_dir}",
+        ]
+    )
+
+
+@functools.cache
 def source(settings: tuple[str, ...], device: str) -> Context:
-    """The run that has the supernet and the table of a device."""
+    """The run that has the table of a device."""
     folder = root(settings).run_dir.parent / f"{SPACE}-{device}"
     return configured(
         [
             "experiment=attention_cifar10",
-            f"search.trials={TRIALS}",
             *settings,
             f"space={SPACE}",
             f"device={device}",
@@ -135,17 +151,17 @@ def search(settings: tuple[str, ...], job: str) -> None:
 
 def searching(settings: tuple[str, ...], cost: str, seed: str) -> Step:
     """Makes the step of a search, which writes its front."""
-    supernet = source(settings, DEVICES[0])
+    made = supernet(settings)
 
     def run(folder: Path) -> None:
-        splits, scorer = supernet.data.splits, scorer_step.scorer(supernet)
+        splits, scorer = made.data.splits, scorer_step.scorer(made)
         study = Study(
-            problem=Problem(supernet.space, len(splits.classes), splits.channels),
+            problem=Problem(made.space, len(splits.classes), splits.channels),
             goals=Goals([scorer.accuracy(), _objective(settings, cost)]),
-            sampler=search_step.sampler(supernet),
-            trials=supernet.config.search.trials,
+            sampler=search_step.sampler(made),
+            trials=made.config.search.trials,
             seed=int(seed),
-            context=scorer_step.search_facts(supernet),
+            context=scorer_step.search_facts(made),
         )
         front = run_search(study, folder=folder).front
         value = {
@@ -162,10 +178,10 @@ def searching(settings: tuple[str, ...], cost: str, seed: str) -> Step:
         settings={
             "cost": cost,
             "seed": seed,
-            "search": supernet.settings("search")["search"],
-            **supernet.data_settings(),
+            "search": made.settings("search")["search"],
+            **made.data_settings(),
         },
-        inputs={"supernet's weights": supernet.path(supernet_step.FOLDER, "weights.safetensors"), **table},
+        inputs={"supernet's weights": made.path(supernet_step.FOLDER, "weights.safetensors"), **table},
         outputs=("front.json",),
         run=run,
     )
@@ -193,7 +209,7 @@ def choosing(settings: tuple[str, ...], seed: str) -> Step:
 
     def run(folder: Path) -> None:
         fronts = {cost: Front.read(path) for cost, path in paths.items()}
-        hidden = _hidden(scorer_step.scorer(source(settings, DEVICES[0])))
+        hidden = _hidden(scorer_step.scorer(supernet(settings)))
         chosen = list[dict[str, Any]]()
         for level, accuracy in enumerate(levels(list(fronts.values())), 1):
             for cost, front in fronts.items():

@@ -103,8 +103,17 @@ def judging_images(context: Context) -> Images:
     return {"validation": splits.validation, "test": splits.test}[context.config.trust.images]
 
 
-def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Accuracy:
-    """Trains a network as the supernet began and evaluates it; ``name`` labels the progress bar."""
+def train_and_judge(
+    context: Context, network: NetworkSpec, *, name: str, seed: int | None = None
+) -> Accuracy:
+    """Trains a network as the supernet began and evaluates it.
+
+    Args:
+        context: The run.
+        network: The network.
+        name: Labels the progress bar.
+        seed: Determines the initial weights and the order of images; the run's seed by default.
+    """
     from nas.training.evaluation import evaluate
     from nas.training.final import fit_network
 
@@ -115,7 +124,7 @@ def train_and_judge(context: Context, network: NetworkSpec, *, name: str) -> Acc
             network,
             data=data,
             hyper=hyper,
-            seed=context.config.seed,
+            seed=context.config.seed if seed is None else seed,
             source=source,
             classifier=classifier,
             on_step=bar.follow,
