@@ -469,9 +469,11 @@ class SearchConfig:
         options: Further options of the sampler, e.g. {startup: 20}.
         trials: Number of networks to evaluate.
         population: Networks per generation, for samplers with generations.
-        objectives: Quantities to optimise: accuracy, balanced_accuracy (the mean over classes), int8_accuracy
-            (after quantisation, run by ONNX Runtime on this machine), latency, macs, params, size (bytes of
-            weights) and memory (bytes of one image's feature maps); the last two in the device's precision.
+        objectives: Quantities to optimise: accuracy, balanced_accuracy (the mean over classes),
+            calibrated_accuracy (expected after training alone, by the networks that nas trust has trained),
+            int8_accuracy (after quantisation, run by ONNX Runtime on this machine), latency, macs, params,
+            size (bytes of weights) and memory (bytes of one image's feature maps); the last two in the
+            device's precision.
             The first decides the winner, an accuracy by its lower confidence bound; among accuracies within
             one standard deviation of the best, the second does.
         bounds: Worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; a bounded quantity need not

@@ -142,7 +142,9 @@ class PublishedAccuracy:
 
     def _costs(self, rows: IntArray) -> FloatArray:
         """Multiply-accumulates and parameters, (N, 2)."""
-        costs = self.problem.space.costs(rows, classes=self.problem.classes)
+        costs = self.problem.space.costs(
+            rows, classes=self.problem.classes, input_channels=self.problem.input_channels
+        )
         return np.stack([costs["macs"], costs["params"]], axis=1).astype(np.float64)
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import final
 
@@ -17,10 +18,11 @@ from nas.scoring.cache import EvaluationCache
 from nas.scoring.counter import Counter
 from nas.search import Goals, Objective, accuracy
 from nas.search.results.finals import Answers
-from nas.search.results.winners import Remeasure, remeasured
+from nas.search.results.winners import CALIBRATED, Remeasure, remeasured, trained_kind
 from nas.statistics import ENOUGH_IMAGES, Count
 from nas.training.data import Images, subset
 from nas.training.evaluation import SubnetEvaluator
+from nas.training.trust import Calibration, features
 
 Judge = Callable[[StaticNetwork], Answers]
 """Evaluates a trained network in evaluation mode."""
@@ -61,11 +63,13 @@ class Scorer:
         held_out: Counts on images hidden from the search; ``None`` if there are none.
         halving: Increasing shares of the search's images after which the evaluation of a network stops if it
             is clearly worse than one that is as good in all other objectives.
+        calibration: Predicts accuracies after training alone, if networks that were trained alone are known.
     """
 
     seen: Counter
     held_out: Counter | None
     halving: Sequence[float] = ()
+    calibration: Calibration | None = None
 
     @classmethod
     def of(
@@ -76,6 +80,7 @@ class Scorer:
         holdout_fraction: float | None = 0.0,
         halving: Sequence[float] = (),
         cache: EvaluationCache | None = None,
+        calibration: Calibration | None = None,
     ) -> Scorer:
         """Splits the evaluator's validation images into the search's and held-out ones.
 
@@ -87,6 +92,7 @@ class Scorer:
             halving: See the attribute.
             cache: Cached counts. Its facts must name everything that a network's accuracy depends on, except
                 ``holdout_fraction``; by default, counts are kept in memory.
+            calibration: See the attribute.
 
         Raises:
             UserError: If a share is out of range, or leaves no images for the search.
@@ -115,6 +121,7 @@ class Scorer:
             seen=counter("seen", subset(images, order[count:])),
             held_out=counter("unseen", subset(images, order[:count])) if count else None,
             halving=halving,
+            calibration=calibration,
         )
 
     @property
@@ -161,6 +168,30 @@ class Scorer:
             images=self.seen.balanced_images,
         )
 
+    def calibrated_accuracy(self, *, bound: float | None = None) -> Objective:
+        """Makes the objective of the accuracy that is expected after training alone, to maximise.
+
+        It is a function of the accuracy on the search's images, of the multiply-accumulates and of the
+        parameters. ``self.calibration`` must be known.
+
+        Args:
+            bound: The lowest accuracy allowed, if any.
+        """
+        return accuracy(
+            lambda networks: [self._calibrated(self.seen, network).value for network in networks],
+            name=CALIBRATED,
+            bound=bound,
+            images=self.images,
+        )
+
+    def _calibrated(self, counter: Counter, network: NetworkSpec) -> Count:
+        """The accuracy that is expected after training alone, as a share of the images behind it."""
+        assert self.calibration is not None, "no networks were trained alone"
+        count = counter.count(network)
+        inputs = features([count.value], [network.macs], [network.params])
+        value = float(self.calibration.predict(inputs).mean[0])
+        return Count(min(max(value, 0.0), 1.0) * count.total, count.total)
+
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
         """Yields the counts on growing parts of the search's images."""
         ends = [max(1, round(share * self.images)) for share in self.halving]
@@ -177,10 +208,11 @@ class Scorer:
         """
         if self.held_out is None:
             return None
-        kinds = {
+        kinds: dict[str, Remeasure] = {
             "accuracy": self.held_out.count,
             "balanced_accuracy": self.held_out.balanced_count,
             "int8_accuracy": self.held_out.int8_count,
+            CALIBRATED: partial(self._calibrated, self.held_out),
         }
         return kinds[remeasured(goals)]
 
@@ -200,4 +232,4 @@ class Scorer:
             "balanced_accuracy": self.held_out.balanced_answers,
             "int8_accuracy": self.held_out.int8_answers,
         }
-        return kinds[remeasured(goals)]
+        return kinds[trained_kind(goals)]

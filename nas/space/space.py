@@ -267,30 +267,46 @@ class SearchSpace:
         return self._many[classes, channels].lower(rows)
 
     def costs(
-        self, rows: IntArray, *, classes: int = 1000, precision: str = "fp32"
+        self,
+        rows: IntArray,
+        *,
+        classes: int = 1000,
+        input_channels: int | None = None,
+        precision: str = "fp32",
     ) -> dict[str, NDArray[np.int64]]:
         """Costs of many architectures at once, for one image.
+
+        Args:
+            rows: Canonical rows (N, genes).
+            classes: Outputs of the classifier.
+            input_channels: Channels of the input image; those of the space by default.
+            precision: Precision of the moved bytes.
 
         Returns:
             ``"macs"`` (multiply-accumulates), ``"params"`` and ``"bytes"`` (moved in ``precision``), each of
             shape (N,).
         """
-        lowered = self.lower_many(rows, classes=classes)
-        values = self._costs_of_blocks(lowered.blocks, classes, precision)
+        channels = self.input_channels if input_channels is None else input_channels
+        lowered = self.lower_many(rows, classes=classes, input_channels=channels)
+        values = self._costs_of_blocks(lowered.blocks, (classes, channels, precision))
         names = ("macs", "params", "bytes")
         return {n: lowered.total(value).astype(np.int64) for n, value in zip(names, values, strict=True)}
 
-    def _costs_of_blocks(self, blocks: Sequence[BlockSpec], classes: int, precision: str) -> IntArray:
-        """The summands of ``costs``, (3, blocks); cached, since blocks are only appended."""
-        costs = self._block_costs.get((classes, precision), np.empty((3, 0), np.int64))
+    def _costs_of_blocks(self, blocks: Sequence[BlockSpec], key: tuple[int, int, str]) -> IntArray:
+        """The summands of ``costs``, (3, blocks), for classes, channels and precision.
+
+        They are cached, since blocks are only appended.
+        """
+        costs = self._block_costs.get(key, np.empty((3, 0), np.int64))
+        *_, precision = key
         if costs.shape[1] < len(blocks):
             new = [(b.macs, b.params, b.bytes_moved(precision)) for b in blocks[costs.shape[1] :]]
             costs = np.hstack([costs, np.array(new, np.int64).T])
-            self._block_costs[classes, precision] = costs
+            self._block_costs[key] = costs
         return costs
 
     @cached_property
-    def _block_costs(self) -> dict[tuple[int, str], IntArray]:
+    def _block_costs(self) -> dict[tuple[int, int, str], IntArray]:
         return {}
 
     @cached_property

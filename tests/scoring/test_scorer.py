@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -23,6 +24,7 @@ from nas.training.data import Augment, Images, load_data
 from nas.training.evaluation import SubnetEvaluator, evaluate
 from nas.training.optimization import Compute
 from nas.training.prepared import Prepared
+from nas.training.trust import Calibration, features
 
 FACTS = {"supernet": "abc", "data": {"name": "digits", "validation_fraction": 0.2}, "seed": 3}
 FACTS |= {"calibration_images": 16}
@@ -101,6 +103,26 @@ def test_int8_is_counted_and_remeasured_as_such(tmp_path: Path) -> None:
     assert len({line["key"] for line in lines} - set(EARLIER.values())) == 2, "not mixed up with FP32"
     scorer.seen.int8_count(NETWORK)
     assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_calibrated_accuracy_follows_the_networks_trained_alone() -> None:
+    rng = np.random.default_rng(0)
+    inherited, costs = rng.uniform(0.1, 0.5, 12), 10.0 ** rng.uniform(4, 6, (2, 12))
+    calibration = Calibration(inputs=features(inherited, *costs), alone=0.3 + 0.5 * inherited)
+    plain = Scorer.of(evaluator(), seed=0, holdout_fraction=0.25)
+    scorer = Scorer.of(evaluator(), seed=0, holdout_fraction=0.25, calibration=calibration)
+    objective = scorer.calibrated_accuracy(bound=0.2)
+    assert (objective.name, objective.bound, objective.images) == ("calibrated_accuracy", 0.2, 30)
+    (value,) = objective.evaluate([NETWORK])  # type: ignore[arg-type]
+    assert value == pytest.approx(0.3 + 0.5 * plain.seen.count(NETWORK).value, abs=0.01)
+
+    goals = Goals([objective, macs()])
+    remeasure, judge = scorer.remeasure(goals), scorer.judge(goals)
+    assert remeasure is not None and judge is not None and plain.held_out is not None
+    unseen = plain.held_out.count(NETWORK)
+    assert remeasure(NETWORK).value == pytest.approx(0.3 + 0.5 * unseen.value, abs=0.01)
+    trained = judge(evaluator().extract(NETWORK)).count
+    assert trained == unseen, "the accuracy of a trained network is not calibrated"
 
 
 def test_a_balanced_accuracy_counts_every_class_equally(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from nas.report.files import units_of
 from nas.report.sections.latency import about
 from nas.report.sections.search_words import named, sentences
 from nas.report.table import in_words, milliseconds
+from nas.search.results.winners import CALIBRATED
 
 _LISTED = 20
 
@@ -109,6 +110,7 @@ def search(facts: Facts) -> Iterator[str]:
     )
     yield f"{count} networks of the space {space} {how}."
     by = "with the supernet's weights" if winner.get("forecast") is None else "predicted"
+    by = "calibrated by networks trained alone" if CALIBRATED in winner["values"] else by
     yield table(("objective", "direction", "bound", f"winner, {by}"), _aims(facts.search), texts=4)
     if text := " ".join(sentences(dict(winner))):
         yield escaped(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nas.report.figures.style import BLUE, GREY, INK, RED, between, label_points, new_figure, styled
 from nas.report.files import Point, Search
+from nas.search.results.winners import CALIBRATED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +62,11 @@ def draw_pareto(search: Search) -> Figure:
 
 
 def _accuracy(search: Search) -> str:
-    return "validation accuracy, inherited weights (%)" if search.forecast is None else "predicted top-1 (%)"
+    if search.forecast is not None:
+        return "predicted top-1 (%)"
+    if search.names[0] == CALIBRATED:
+        return "accuracy calibrated by networks trained alone (%)"
+    return "validation accuracy, inherited weights (%)"
 
 
 def _steps(front: list[Point]) -> list[tuple[float, float]]:

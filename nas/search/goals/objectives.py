@@ -259,8 +259,11 @@ def _by_block(networks: Networks, cost: Callable[[BlockSpec], int]) -> tuple[Flo
 
 def _cost(name: str, bound: float | None) -> Objective:
     def evaluate(networks: Networks) -> Sequence[float]:
-        costs = networks.problem.space.costs(networks.rows, classes=networks.problem.classes)[name]
-        return [float(cost) for cost in costs]
+        problem = networks.problem
+        costs = problem.space.costs(
+            networks.rows, classes=problem.classes, input_channels=problem.input_channels
+        )
+        return [float(cost) for cost in costs[name]]
 
     return Objective(name, "minimize", evaluate, bound=bound, predicted=True)
 

@@ -9,7 +9,17 @@ from nas.errors import UserError
 from nas.registry import Registry
 from nas.search.goals.objectives import Objective
 
-OURS = ("accuracy", "balanced_accuracy", "int8_accuracy", "latency", "macs", "memory", "params", "size")
+OURS = (
+    "accuracy",
+    "balanced_accuracy",
+    "calibrated_accuracy",
+    "int8_accuracy",
+    "latency",
+    "macs",
+    "memory",
+    "params",
+    "size",
+)
 """The built-in objectives."""
 
 _OBJECTIVES: Registry[Objective] = Registry("objective")

@@ -18,10 +18,14 @@ from nas.statistics import Count
 Remeasure = Callable[[NetworkSpec], Count]
 """Returns a network's accuracy, of the kind that ``remeasured`` names, on images hidden from the search."""
 
+CALIBRATED = "calibrated_accuracy"
+"""The accuracy that a network is expected to have when it is trained alone."""
+
 ACCURACIES: Mapping[str, str] = {
     "accuracy": "",
     "balanced_accuracy": " balanced over the classes",
     "int8_accuracy": " in INT8",
+    CALIBRATED: " calibrated by networks trained alone",
 }
 """The kinds of accuracy, and the words that follow "accuracy" in a sentence."""
 
@@ -86,6 +90,12 @@ def is_best(name: str) -> str:
 def remeasured(goals: Goals) -> str:
     """Returns the accuracy to measure again: the first one among the objectives."""
     return next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")
+
+
+def trained_kind(goals: Goals) -> str:
+    """Returns the accuracy to measure of networks after training, which need no calibration."""
+    name = remeasured(goals)
+    return "accuracy" if name == CALIBRATED else name
 
 
 def within(goals: Goals, evaluations: Sequence[Evaluation], budget_ms: float) -> list[Evaluation]:

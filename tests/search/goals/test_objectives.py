@@ -10,7 +10,8 @@ import pytest
 
 from nas.errors import UserError
 from nas.network import NetworkSpec
-from nas.search import Goals, Networks, Objective, accuracy, macs, search
+from nas.search import Goals, Networks, Objective, Problem, accuracy, macs, params, search
+from nas.space import SearchSpace
 from tests.search.problems import Scorer, objectives, tiny_study
 
 
@@ -32,6 +33,16 @@ def test_a_function_of_a_batch_of_networks_is_an_objective(tmp_path: Path) -> No
         network = each.candidate.network
         assert each.outcome.values == (max(b.out_shape.channels for b in network.blocks), network.macs)
     assert (tmp_path / "trials.csv").read_text().startswith("number,state,feasible,widest,macs,")
+
+
+@pytest.mark.parametrize("channels", [None, 1, 4])
+def test_costs_are_those_of_networks_for_the_images_of_the_problem(channels: int | None) -> None:
+    problem = Problem(SearchSpace.load("tiny_24"), 10, channels)
+    some = [problem.space.largest(), problem.space.smallest()]
+    candidates = problem.candidates(problem.space.encode(some))
+    networks = Networks(candidates)
+    assert list(macs().evaluate(networks)) == [each.network.macs for each in candidates]
+    assert list(params().evaluate(networks)) == [each.network.params for each in candidates]
 
 
 def test_a_predicted_objective_of_one_s_own_rejects_before_anything_is_evaluated(tmp_path: Path) -> None:

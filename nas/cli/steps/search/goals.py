@@ -59,6 +59,9 @@ _KINDS: dict[str, Callable[[Sources, Bounds], list[Objective]]] = {
     "balanced_accuracy": lambda sources, bounds: [
         sources.accuracies.balanced_accuracy(bound=bounds.get("balanced_accuracy"))
     ],
+    "calibrated_accuracy": lambda sources, bounds: [
+        sources.accuracies.calibrated_accuracy(bound=bounds.get("calibrated_accuracy"))
+    ],
     "int8_accuracy": lambda sources, bounds: [
         sources.accuracies.int8_accuracy(bound=bounds.get("int8_accuracy"))
     ],
@@ -98,7 +101,7 @@ def check(context: Context) -> None:
     for name in config.bounds:
         if name not in allowed:
             raise unknown("bound", name, allowed)
-    check_budgets(latency_names(devices) if "latency" in _wanted(context) else [], config.budgets_ms)
+    check_budgets(latency_names(devices) if "latency" in wanted(context) else [], config.budgets_ms)
 
 
 def check_latency(part: str, *, latency_ms: float | None, latency_fraction: float | None) -> None:
@@ -117,8 +120,7 @@ def goals(context: Context, sources: Sources) -> Goals:
     config = context.config.search
     own = registered(config.bounds)
     by_kind = {
-        kind: [own[kind]] if kind in own else _KINDS[kind](sources, config.bounds)
-        for kind in _wanted(context)
+        kind: [own[kind]] if kind in own else _KINDS[kind](sources, config.bounds) for kind in wanted(context)
     }
     objectives = [each for kind in config.objectives for each in by_kind.pop(kind)]
     limits = [each for rest in by_kind.values() for each in rest if each.bound is not None]
@@ -127,10 +129,10 @@ def goals(context: Context, sources: Sources) -> Goals:
 
 def depends_on_precision(context: Context) -> bool:
     """Returns whether any objective or bound depends on the device's precision."""
-    return bool({"size", "memory"} & set(_wanted(context)))
+    return bool({"size", "memory"} & set(wanted(context)))
 
 
-def _wanted(context: Context) -> list[str]:
+def wanted(context: Context) -> list[str]:
     """Returns the kinds of objectives and bounds, objectives first."""
     config = context.config.search
     bounded = [kind for kind in objective_names() if kind in config.bounds]

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from nas.cli.steps.context import Context, prefixed
+from nas.cli.steps.search import calibration as calibration_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.files import sha256
 
@@ -26,6 +27,7 @@ def check(context: Context) -> None:
 
     context.check_data()
     supernet_step.recipe(context)  # it configures the calibration of subnets
+    calibration_step.check(context)
     search = context.config.search
     with prefixed("search."):
         check_shares(holdout_fraction=search.holdout_fraction, halving=search.halving)
@@ -36,6 +38,7 @@ def scorer(context: Context) -> Scorer:
     from nas.scoring import EvaluationCache, Scorer
 
     evaluator, search = supernet_step.evaluator(context), context.config.search
+    calibration = calibration_step.calibration(context)
     with prefixed("search."):
         return Scorer.of(
             evaluator,
@@ -43,6 +46,7 @@ def scorer(context: Context) -> Scorer:
             holdout_fraction=search.holdout_fraction,
             halving=search.halving,
             cache=EvaluationCache(context.path(CACHE), facts=facts(context)),
+            calibration=calibration,
         )
 
 
@@ -64,4 +68,5 @@ def search_facts(context: Context) -> dict[str, str]:
         "supernet": str(accuracy["supernet"]),
         "halving": str(list(search.halving)),
         "data": hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16],
+        **calibration_step.facts(context),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.cli.bars import progress_bar
 from nas.cli.steps.context import Context
-from nas.cli.steps.search import finals
+from nas.cli.steps.search import calibration, finals
 from nas.cli.steps.search import goals as goals_step
 from nas.cli.steps.search.accuracy import Accuracies, accuracy_source
 from nas.cli.steps.search.field import FIELD, measure_field
@@ -176,6 +176,7 @@ def help_search(context: Context, worker: int) -> None:
 def _search(context: Context, folder: Path) -> None:
     source = accuracy_source(context)
     accuracies = source.open()
+    calibration.say_quality(context)
     study = _study(context, accuracies, folder)
     if source.evaluates:
         result = _evaluated(context, study, accuracies, folder)

@@ -17,7 +17,7 @@ from nas.search import Objective, Progress, SearchResult, Study
 from nas.search.results.finals import Finals
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, images_in_words, is_best, is_latency
+from nas.search.results.winners import ACCURACIES, images_in_words, is_best, is_latency, trained_kind
 
 _SHOW_EVERY_S = 0.5
 _SHARE_OF_STATUS = 0.05
@@ -93,12 +93,12 @@ def say_result(result: SearchResult, folder: Path) -> None:
 
 def _final(result: SearchResult, finals: Finals) -> str:
     """States how the finals were decided, and the winner's accuracy in them."""
-    first, last, winner = result.goals.objectives[0], finals.rounds[-1], finals.winner.rounds[-1]
+    last, winner = finals.rounds[-1], finals.winner.rounds[-1]
     low, high = winner.interval()
     text = (
         f"{len(finals.finalists)} finalists trained, the last {last.networks} for {last.epochs} epochs; the "
-        f"winner's accuracy{ACCURACIES.get(first.name, '')} is {winner.value:.1%} ({low:.1%} to {high:.1%}) "
-        f"on {winner.total} held-out images"
+        f"winner's accuracy{ACCURACIES[trained_kind(result.goals)]} is {winner.value:.1%} ({low:.1%} to "
+        f"{high:.1%}) on {winner.total} held-out images"
     )
     if finals.winner.is_best:
         return f"{text}, the best of them"

@@ -29,6 +29,9 @@ class Accuracies(Protocol):
     def int8_accuracy(self, *, bound: float | None = None) -> Objective:
         """Makes the objective of the accuracy after quantisation."""
 
+    def calibrated_accuracy(self, *, bound: float | None = None) -> Objective:
+        """Makes the objective of the accuracy that is expected after training alone."""
+
     def remeasure(self, goals: Goals) -> Remeasure | None:
         """Makes a function that counts a winner's images hidden from the search, if there are any."""
 

@@ -16,7 +16,7 @@ from nas.published import PublishedAccuracies, PublishedAccuracy, published_path
 from nas.search import Objective, Problem
 from nas.search.goals.goals import Goals
 
-UNKNOWN = ("balanced_accuracy", "int8_accuracy")
+UNKNOWN = ("balanced_accuracy", "calibrated_accuracy", "int8_accuracy")
 """Kinds of accuracy that published top-1 accuracies say nothing about."""
 
 _SMALL = ("int8", "fp8")
@@ -113,6 +113,9 @@ class _Predicted:
 
     def int8_accuracy(self, *, bound: float | None = None) -> NoReturn:
         raise _unknown("int8_accuracy", self._predicted.published)
+
+    def calibrated_accuracy(self, *, bound: float | None = None) -> NoReturn:
+        raise _unknown("calibrated_accuracy", self._predicted.published)
 
     def remeasure(self, goals: Goals) -> None:
         """Nothing can be measured again without images."""

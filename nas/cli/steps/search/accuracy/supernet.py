@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from nas.cli.steps.search import calibration as calibration_step
 from nas.cli.steps.search import scorer as scorer_step
 from nas.cli.steps.search.accuracy.base import Accuracies, AccuracySource, register
 from nas.errors import UserError
@@ -42,7 +43,8 @@ class Supernet(AccuracySource):
         return {**self.context.data_settings(), "calibration_images": calibration}
 
     def inputs(self) -> dict[str, Path]:
-        return {"supernet": self.context.path("supernet", "weights.safetensors")}
+        weights = self.context.path("supernet", "weights.safetensors")
+        return {"supernet": weights, **calibration_step.inputs(self.context)}
 
     def facts(self) -> Mapping[str, str]:
         return scorer_step.search_facts(self.context)
