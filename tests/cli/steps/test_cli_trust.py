@@ -7,15 +7,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nas.cli.steps.context import Context
-from nas.cli.steps.supernet.trust import subjects, train_and_judge
+from nas.cli.steps.supernet.trust import calibration, subjects, train_and_judge
 from nas.files import read_json
 from nas.pretrained.network_start import NetworkStart
 from nas.tracking import Guard
 from nas.tracking.none import NoTracker
+from nas.training.trust import Compared, calibrating
 from tests.cli.hydra.test_cli_schema import composed
 from tests.conftest import Outcome
 
@@ -115,6 +117,30 @@ def test_networks_start_with_the_weights_of_the_supernets_start(
     colour, grey = (model.state_dict()[name] for model in (lite0.pretrained.model, source))
     torch.testing.assert_close(grey.sum(), colour.sum())
     assert source.network == network
+
+
+@pytest.mark.parametrize("knows", ["macs", "supernet"])
+def test_where_the_calibration_ranks_better_it_says_how_to_search_by_it(knows: str) -> None:
+    order = np.random.default_rng(0).permutation(16)
+    compared = [
+        Compared(
+            role="random",
+            code=str(n),
+            resolution=16,
+            macs=int(1e5 * 1.3 ** (order[n] if knows == "macs" else order[-1 - n])),
+            params=1000,
+            images=1000,
+            inherited_correct=400 + 10 * int(order[n] if knows == "supernet" else order[-1 - n]),
+            alone_correct=500 + 10 * int(order[n]),
+            seconds=1.0,
+        )
+        for n in range(16)
+    ]
+    lines = calibration(calibrating(compared, resamples=20, seed=0))
+    assert lines[0].startswith("supernet, MACs and parameters together: τ 1.00")
+    assert any("search.objectives=[calibrated_accuracy,latency]" in line for line in lines) == (
+        knows == "macs"
+    )
 
 
 def test_bands_hold_the_random_networks_beside_the_extremes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from nas.errors import UserError
 from nas.files import write_json
 from nas.pipeline import Step
 from nas.records import RECORD, read_record
+from nas.search.results.winners import CALIBRATED
 
 if TYPE_CHECKING:
     from nas.network import NetworkSpec
@@ -240,15 +241,22 @@ def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str
 
 
 def calibration(found: Calibrating | None) -> list[str]:
-    """Summarises what the supernet and the costs predict together; nothing with too few networks."""
+    """Summarises what the supernet and the costs predict together; nothing with too few networks.
+
+    Where they rank better together than the supernet alone, a last line says how to search by them.
+    """
     if found is None:
         return []
-    return [
+    lines = [
         f"supernet, MACs and parameters together: τ {found.one_out}, networks left out one by one",
         f"the same, left out by {found.bands} bands of MACs: τ {found.band_out}",
         f"the latter minus τ of MACs: {found.advantage}",
         f"mean error of both: {found.error_points:.1f} and {found.band_error_points:.1f} points",
     ]
+    if found.one_out.value > found.supernet.value:
+        setting = f"search.objectives=[{CALIBRATED},latency]"
+        lines.append(f"together they rank better than the supernet: {setting} searches by them")
+    return lines
 
 
 def beyond_macs(by_cost: Sequence[Third], every: Ranking, near: Ranking) -> list[str]:
