@@ -220,10 +220,81 @@ lite0-97,pretrained,6,97,105000000,4000000,3.0,2.9,3.1,1,1000,810,30,40
     assert "EfficientNet-Lite0 alone" in (tmp_path / "found" / "results.svg").read_text()
 
 
+@pytest.mark.long
+def test_cifar10(tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'hwnas[openvino]'")
+    write_pictures(tmp_path / "pictures")
+    settings = (
+        "data.root=pictures",
+        "data.max_train_images=32",
+        "data.validation_fraction=null",
+        "train.epochs=1",
+        "train.warmup_epochs=0",
+        "train.batch_size=16",
+        "train.calibration_images=8",
+        "table.budget=1s",
+        "table.correction_networks=0",
+        "table.validation_networks=2",
+        "search.trials=2",
+        "finish.epochs=1",
+        "finish.warmup_epochs=0",
+        "finish.batch_size=16",
+        "measure.budget=1s",
+    )
+    script(tmp_path, "cifar10/run.py", *settings)
+    run = tmp_path / "runs" / "cifar10"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")}
+    found = {row["name"] for row in read_csv(run / "networks.csv")}
+    assert len(found & {"x86-1", "x86_int8-1", "openvino_32-1", "raspberry_pi_5-1", "pixel_6-1"}) >= 3
+    assert "resnet20-1-32" in found
+    script(tmp_path, "cifar10/run.py", *settings)  # all is done: nothing is trained again
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")} == before
+    table = script(tmp_path, "cifar10/summary.py", str(run), "found")
+    assert table.count("| mobilenet_v2-0.75-24 |") >= 1
+    assert (tmp_path / "found" / "x86_int8.svg").is_file()
+
+
+def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: Path) -> None:
+    measured = ("x86", "x86_int8", "openvino_32")
+    latencies = [f"{target}_{key}_ms" for target in measured for key in ("value", "low", "high")]
+    columns = ["name,search,resolution,macs", *latencies, "raspberry_pi_5_value_ms,pixel_6_value_ms"]
+
+    def row(name: str, search: str, ms: float, seed: int, correct: int) -> str:
+        cells = [f"{ms * scale * share:g}" for scale in (1, 0.5, 2) for share in (1, 0.9, 1.1)]
+        return ",".join([name, search, "32", "1000000", *cells, "3", "4", str(seed), "1000", str(correct)])
+
+    rows = [
+        row("x86-1", "x86", 1.0, 0, 700),
+        row("x86-1", "x86", 1.0, 1, 720),
+        row("x86_int8-1", "x86_int8", 2.0, 0, 650),
+        row("resnet20-1-32", "", 1.04, 0, 690),
+        row("resnet20-1-32", "", 1.04, 1, 700),
+        row("mobilenet_v2-0.75-32", "", 0.9, 0, 600),
+        row("mobilenet_v1-0.5-32", "", 3.0, 0, 708),
+    ]
+    head = ",".join([*columns, "seed,images,correct"])
+    (tmp_path / "networks.csv").write_text("\n".join([head, *rows, ""]))
+    (tmp_path / "pairs.csv").write_text(
+        """name,other,seed,images,only_this,only_other
+x86-1,resnet20-1-32,0,1000,60,50
+x86-1,resnet20-1-32,1,1000,70,50
+x86-1,mobilenet_v2-0.75-32,0,1000,200,100
+"""
+    )
+    table = script(tmp_path, "cifar10/summary.py", ".", "found")
+    assert "| x86-1 | **71.0 %, 1.000** | 71.0 %, 0.500 | 71.0 %, 2.000 |" in table
+    assert "| x86_int8-1 | 65.0 %, 2.000 | **65.0 %, 1.000** | 65.0 %, 4.000 |" in table
+    (line,) = [line for line in table.splitlines() if line.startswith("| x86-1 | 71.0 (2) | 1.000 |")]
+    assert "| resnet20-1-32 | +1.5 (" in line  # as fast
+    assert line.endswith("| mobilenet_v1-0.5-32 | 3.00 |")  # as accurate
+    assert (tmp_path / "found" / "openvino_32.svg").is_file()
+
+
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
     for name, message in (
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
         ("equal_macs/summary.py", "run.py of this folder makes it"),
+        ("cifar10/summary.py", "run.py of this folder makes it"),
         ("scaling/summary.py", "run.py of this folder makes it"),
         ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
         ("inherited.py", "run.py of this folder makes it"),

@@ -18,16 +18,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
 import scripts
+import trained
 from jobs import configured, record_provenance, work
 from measured import measuring
 
-from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
-from nas.cli.steps.final.method import method
+from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.supernet import trust as trust_step
@@ -37,9 +37,6 @@ from nas.network import NetworkSpec
 from nas.pipeline import Step, execute
 from nas.training.history_csv import write_csv
 from nas.training.trust import read_compared
-
-if TYPE_CHECKING:
-    import numpy as np
 
 EXPERIMENT = "attention_cifar10"
 SPACES = ("mixed_32", "mixed_attention_32")
@@ -217,37 +214,15 @@ def training(settings: tuple[str, ...], winner: Winner) -> Step:
             **made.data_settings(),
         },
         inputs={"supernet's weights": made.path("supernet", "weights.safetensors")},
-        outputs=("correct.npy", "history.csv"),
-        run=lambda folder: write_trained(made, winner, folder),
-    )
-
-
-def write_trained(made: Context, winner: Winner, folder: Path) -> None:
-    """Writes which test images the trained network classifies correctly, and its history."""
-    import numpy as np
-    import torch
-
-    from nas.training.checkpoint import Checkpoints
-    from nas.training.final import fit_network
-
-    model, history = fit_network(
-        winner.network,
-        data=made.data,
-        hyper=hyperparameters(made.config.finish),
-        seed=made.config.seed,
-        method=method(made),
-        source=supernet_step.evaluator(made).extract(winner.network),
-        checkpoints=Checkpoints(
-            folder=folder / "checkpoints",
-            plan=checkpoint_plan(made.config.checkpoint),
-            about={"network": winner.network.to_dict()},
+        outputs=trained.OUTPUTS,
+        run=lambda folder: trained.train(
+            made,
+            winner.network,
+            folder,
+            seed=made.config.seed,
+            source=supernet_step.evaluator(made).extract(winner.network),
         ),
     )
-    with torch.no_grad(), made.compute.context():
-        batches = made.data.plain(made.data.splits.test, resolution=winner.network.resolution)
-        correct = torch.cat([model(x).argmax(1) == y for x, y in batches])
-    np.save(folder / "correct.npy", correct.cpu().numpy())
-    write_csv(folder / "history.csv", history)
 
 
 def rows(settings: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -260,7 +235,9 @@ def rows(settings: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         return
     found = winners(settings)
     for each in found:
-        correct, others = _correct(settings, each), _correct(settings, _rival(each, found))
+        rival = _rival(each, found)
+        correct = trained.correct_images(training(settings, each).folder)
+        others = None if rival is None else trained.correct_images(training(settings, rival).folder)
         if correct is not None and others is not None:
             yield {
                 **_description(settings, each),
@@ -310,16 +287,6 @@ def _description(settings: tuple[str, ...], winner: Winner) -> dict[str, Any]:
         "kinds": " ".join(f"{count}×{kind}" for kind, count in kinds.items()),
         **measured,
     }
-
-
-def _correct(settings: tuple[str, ...], winner: Winner | None) -> np.ndarray | None:
-    """Which test images a winner classifies correctly; ``None`` if there is none yet."""
-    import numpy as np
-
-    if winner is None:
-        return None
-    folder = training(settings, winner).folder
-    return np.load(folder / "correct.npy") if folder.is_dir() else None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
 import scripts
-from run import PRETRAINED, SCRATCH, Subject, context, correct_images, training, winner
+import trained
+from run import PRETRAINED, SCRATCH, Subject, context, training, winner
 
 from nas.network import NetworkSpec
 from nas.pipeline import execute
@@ -30,15 +31,17 @@ SEED = 0
 
 def main(overrides: Sequence[str]) -> None:
     """Runs all incomplete trainings and prints the result."""
-    found = context(tuple(overrides))
-    network = winner(found)
-    base = dataclasses.replace(found, run_dir=found.path("few_images"))
-    trained = {}
+    run = context(tuple(overrides))
+    network = winner(run)
+    base = dataclasses.replace(run, run_dir=run.path("few_images"))
+    found = {}
     for init, epochs in TRAININGS:
-        subject = subject_of(init, epochs, network)
-        execute(training(base, subject, SEED))
-        trained[subject.name] = correct_images(base, subject.name, SEED)
-    first = next(iter(trained.values()))
+        step = training(base, subject_of(init, epochs, network), SEED)
+        execute(step)
+        correct = trained.correct_images(step.folder)
+        assert correct is not None
+        found[f"{init}-{epochs}"] = correct
+    first = next(iter(found.values()))
     rows = [
         {
             "name": name,
@@ -48,7 +51,7 @@ def main(overrides: Sequence[str]) -> None:
             "only_this": int((correct & ~first).sum()),
             "only_pretrained": int((first & ~correct).sum()),
         }
-        for name, correct in trained.items()
+        for name, correct in found.items()
     ]
     write_csv(base.path("few_images.csv"), rows)
     for row in rows:

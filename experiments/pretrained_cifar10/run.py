@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
 import scripts
+import trained
 from jobs import Job, configured, record_provenance, work
 from measured import measuring
 
-from nas.cli.steps.context import Context, checkpoint_plan, hyperparameters
+from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.final import export as export_step
 from nas.cli.steps.final import finish as finish_step
 from nas.cli.steps.final import scale as scale_step
-from nas.cli.steps.final.method import method
 from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
 from nas.cli.steps.table import table as table_step
@@ -39,8 +39,6 @@ from nas.search.results.results import read_winner
 from nas.training.history_csv import write_csv
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nas.nn import StaticNetwork
 
 EXPERIMENT = "pretrained_cifar10"
@@ -178,47 +176,19 @@ def training(base: Context, subject: Subject, seed: int) -> Step:
             **base.data_settings(),
         },
         inputs={SUPERNET: weights, PRETRAINED: start, SCRATCH: {}}[subject.init],
-        outputs=("correct.npy", "history.csv"),
-        run=lambda folder: write_trained(base, subject, seed=seed, folder=folder),
+        outputs=trained.OUTPUTS,
+        run=lambda folder: write(base, subject, seed=seed, folder=folder),
     )
 
 
-def write_trained(base: Context, subject: Subject, *, seed: int, folder: Path) -> None:
-    """Writes which test images the trained network classifies correctly, and its history."""
-    import numpy as np
-    import torch
-
-    network = subject.network(base)
-    model, history = trained(base, subject, seed=seed, folder=folder)
-    with torch.no_grad(), base.compute.context():
-        batches = base.data.plain(base.data.splits.test, resolution=network.resolution)
-        correct = torch.cat([model(x).argmax(1) == y for x, y in batches])
-    np.save(folder / "correct.npy", correct.cpu().numpy())
-    write_csv(folder / "history.csv", history)
-
-
-def trained(
-    base: Context, subject: Subject, *, seed: int, folder: Path
-) -> tuple[StaticNetwork, list[dict[str, float]]]:
-    """Trains a network; without an epoch, it is calibrated alone."""
-    from nas.training.checkpoint import Checkpoints
-    from nas.training.final import fit_network
-
+def write(base: Context, subject: Subject, *, seed: int, folder: Path) -> None:
+    """Trains a network and writes what it classifies correctly; without an epoch, it is calibrated alone."""
     network, epochs = subject.network(base), subject.epochs(base)
     if epochs == 0:
-        return supernet_step.evaluator(base).extract(network).eval(), []
-    settings = {"network": network.to_dict(), "epochs": epochs, "seed": seed, "init": subject.init}
-    return fit_network(
-        network,
-        data=base.data,
-        hyper=replace(hyperparameters(base.config.finish), epochs=epochs),
-        seed=seed,
-        method=method(base),
-        source=source(base, subject),
-        checkpoints=Checkpoints(
-            folder=folder / "checkpoints", plan=checkpoint_plan(base.config.checkpoint), about=settings
-        ),
-    )
+        trained.judge(base, supernet_step.evaluator(base).extract(network).eval(), folder)
+        write_csv(folder / "history.csv", [])
+        return
+    trained.train(base, network, folder, seed=seed, source=source(base, subject), epochs=epochs)
 
 
 def source(base: Context, subject: Subject) -> StaticNetwork | None:
@@ -245,7 +215,8 @@ def rows(base: Context) -> Iterator[dict[str, Any]]:
     """
     for subject in SUBJECTS:
         for seed in SEEDS:
-            correct, winners = (correct_images(base, name, seed) for name in (subject.name, WINNER))
+            folders = (training(base, each, seed).folder for each in (subject, SUBJECTS[0]))
+            correct, winners = (trained.correct_images(folder) for folder in folders)
             if correct is not None and winners is not None:
                 yield {
                     **description(base, subject),
@@ -270,14 +241,6 @@ def description(base: Context, subject: Subject) -> Mapping[str, Any]:
         "params": network.params,
         **{f"{key}_ms": round(latency[key], 6) for key in ("value", "low", "high")},
     }
-
-
-def correct_images(base: Context, name: str, seed: int) -> np.ndarray | None:
-    """Which test images a trained network classifies correctly; ``None`` if it is not trained yet."""
-    import numpy as np
-
-    folder = base.path("trained", f"{name}-{seed}")
-    return np.load(folder / "correct.npy") if folder.is_dir() else None
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
 import scripts
+import trained
 from jobs import Job, configured, record_provenance, work
 from measured import measuring
 
-from nas.cli.steps.context import Context, hyperparameters
-from nas.cli.steps.final.method import method
+from nas.cli.steps.context import Context
 from nas.cli.steps.final.scale_methods import METHODS, Predictor
 from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
@@ -38,9 +38,6 @@ from nas.pipeline import Step, execute
 from nas.scaling import Candidate
 from nas.search.results.results import read_winner
 from nas.training.history_csv import write_csv
-
-if TYPE_CHECKING:
-    import numpy as np
 
 EXPERIMENT = "scaling_cifar10"
 SEEDS = (0, 1, 2)
@@ -227,28 +224,9 @@ def training(base: Context, name: str, seed: str) -> Step:
             **base.data_settings(),
         },
         inputs={},
-        outputs=("correct.npy", "history.csv"),
-        run=lambda folder: write_trained(base, network, seed=int(seed), folder=folder),
+        outputs=trained.OUTPUTS,
+        run=lambda folder: trained.train(base, network, folder, seed=int(seed)),
     )
-
-
-def write_trained(base: Context, network: NetworkSpec, *, seed: int, folder: Path) -> None:
-    """Writes which test images the trained network classifies correctly, and its history."""
-    import numpy as np
-    import torch
-
-    from nas.training.final import fit_network
-
-    data = base.data
-    config = base.config.finish
-    model, history = fit_network(
-        network, data=data, hyper=hyperparameters(config), seed=seed, method=method(base)
-    )
-    with torch.no_grad(), data.compute.context():
-        batches = data.plain(data.splits.test, resolution=network.resolution)
-        correct = torch.cat([model(x).argmax(1) == y for x, y in batches])
-    np.save(folder / "correct.npy", correct.cpu().numpy())
-    write_csv(folder / "history.csv", history)
 
 
 def rows(base: Context) -> Iterator[dict[str, Any]]:
@@ -263,8 +241,8 @@ def rows(base: Context) -> Iterator[dict[str, Any]]:
     for each in every:
         name = names[each.candidate.network]
         for seed in SEEDS:
-            correct = correct_images(base, name, seed)
-            theirs = correct_images(base, rivals[each.ratio], seed)
+            correct = trained.correct_images(base.path("trained", f"{name}-{seed}"))
+            theirs = trained.correct_images(base.path("trained", f"{rivals[each.ratio]}-{seed}"))
             if correct is not None and theirs is not None:
                 yield {
                     **description(base, each, name),
@@ -293,14 +271,6 @@ def description(base: Context, each: Scaled, name: str) -> dict[str, Any]:
         "predicted_ms": round(each.candidate.predicted_ms, 6),
         **{f"{key}_ms": round(latency[key], 6) for key in ("value", "low", "high")},
     }
-
-
-def correct_images(base: Context, name: str, seed: int) -> np.ndarray | None:
-    """Which test images a trained network classifies correctly; ``None`` if it is not trained yet."""
-    import numpy as np
-
-    folder = base.path("trained", f"{name}-{seed}")
-    return np.load(folder / "correct.npy") if folder.is_dir() else None
 
 
 if __name__ == "__main__":
