@@ -114,11 +114,12 @@ def main(overrides: Sequence[str]) -> None:
     for target in MEASURED:
         execute(measurement(settings, target))
     try:
-        every = subjects(settings)
-        jobs: list[Job] = [(train, f"{each.name}/{SEEDS[0]}") for each in every]
+        names = distinct(settings)
+        jobs: list[Job] = [(train, f"{name}/{SEEDS[0]}") for name in names.values()]
         work(jobs, settings, base.run_dir, processes=workers)
-        names = [each.name for each in every if each.search is not None or each in near(settings)]
-        jobs = [(train, f"{name}/{seed}") for seed in SEEDS[1:] for name in names]
+        found = [each for each in subjects(settings) if each.search is not None]
+        again = dict.fromkeys(names[each.network] for each in [*found, *near(settings)])
+        jobs = [(train, f"{name}/{seed}") for seed in SEEDS[1:] for name in again]
         work(jobs, settings, base.run_dir, processes=workers)
     finally:
         write_csv(base.path("networks.csv"), list(rows(settings)))
@@ -214,7 +215,7 @@ def latency_ms(settings: tuple[str, ...], target: str, network: NetworkSpec) -> 
 def train(settings: tuple[str, ...], job: str) -> None:
     """Trains a network from random weights with one seed."""
     name, seed = job.split("/")
-    network = next(each.network for each in subjects(settings) if each.name == name)
+    network = next(network for network, other in distinct(settings).items() if other == name)
     execute(training(settings, network, int(seed)))
 
 
