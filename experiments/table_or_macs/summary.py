@@ -120,7 +120,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     axes.set_yticks(range(len(lines)), names)
     axes.axvline(1, color=INK, linewidth=0.8)
     axes.set_ylim(-0.6, len(lines) - 0.4)
-    axes.set_xlabel("measured latency relative to the search by the device's own table, one dot a seed")
+    axes.set_xlabel("latency relative to the search by the own table")
     return figure
 
 
