@@ -33,6 +33,8 @@ RESAMPLES = 2_000
 
 def main(path: Path, name: str, settings: Sequence[str]) -> None:
     """Evaluates the networks, writes the column and prints the table."""
+    if name == "alone":
+        raise UserError("NAME is alone, whose column the script reads; give the supernet another name")
     rows = scripts.read_rows(path)
     run = configured(settings)
     counts = count(run, [network(run, row) for row in rows])

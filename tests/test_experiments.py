@@ -352,21 +352,21 @@ def test_attention_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
 def test_the_summary_of_table_or_macs_compares_latencies_within_a_seed(tmp_path: Path) -> None:
     latencies = "this_machine_value_ms,this_machine_openvino_value_ms"
     (tmp_path / "networks.csv").write_text(
-        f"""seed,level,cost,hidden_correct,hidden_images,macs,{latencies}
-0,1,macs,500,1000,1000000,2.0,1.0
-0,1,this_machine,480,1000,2000000,1.0,0.5
-0,1,this_machine_openvino,490,1000,2000000,1.0,0.5
-1,1,macs,510,1000,1000000,4.0,1.0
-1,1,this_machine,500,1000,4000000,2.0,2.0
-1,1,this_machine_openvino,500,1000,4000000,3.0,1.0
+        f"""seed,level,cost,hidden_correct,hidden_images,macs,kinds,{latencies}
+0,1,macs,500,1000,1000000,2×conv 3×mbconv,2.0,1.0
+0,1,this_machine,480,1000,2000000,4×conv,1.0,0.5
+0,1,this_machine_openvino,490,1000,2000000,4×conv,1.0,0.5
+1,1,macs,510,1000,1000000,4×conv,4.0,1.0
+1,1,this_machine,500,1000,4000000,4×conv,2.0,2.0
+1,1,this_machine_openvino,500,1000,4000000,4×conv,3.0,1.0
 """
     )
     table = script(tmp_path, "table_or_macs/summary.py", "networks.csv", "found")
     lines = [line for line in table.splitlines() if line.startswith("| ONNX")]
-    assert lines[0] == "| ONNX Runtime | the table of ONNX Runtime | 1 | – | – | 2.8 |"
-    macs = (
-        "| ONNX Runtime | multiply-accumulates | 2.00 (2.00 to 2.00) | 2 of 2 | +1.5 (+1.0 to +2.0) | 1.0 |"
+    assert lines[0] == "| ONNX Runtime | the table of ONNX Runtime | 1 | – | – | 2.8 | 4.0 |"
+    assert (
+        "| multiply-accumulates | 2.00 (2.00 to 2.00) | 2 of 2 | +1.5 (+1.0 to +2.0) | 1.0 | 4.5 |"
+        in lines[1]
     )
-    assert lines[1] == macs
-    assert "| 1.22 (1.00 to 1.50) | 1 of 2 | +0.5 (+0.0 to +1.0) | 2.8 |" in lines[2]
+    assert "| 1.22 (1.00 to 1.50) | 1 of 2 | +0.5 (+0.0 to +1.0) | 2.8 | 4.0 |" in lines[2]
     assert (tmp_path / "found" / "results.svg").is_file()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import shutil
 import sys
 from collections import Counter
@@ -68,9 +69,7 @@ SHARES = (0.4, 0.7)
 """A target's budgets, on a logarithmic scale from the latency of the smallest network to the largest's."""
 SEEDS = (0, 1, 2)
 NEAREST = 2
-SLACK = 1.3
-"""With all seeds are trained the winners, and for each the ``NEAREST`` most accurate published networks that
-take at most ``SLACK`` times its latency."""
+"""All seeds train what the searches have found, and so many published networks nearest to it in latency."""
 PUBLISHED = (
     *(("mobilenet_v1", width, 32) for width in (0.25, 0.5)),
     *(("mobilenet_v2", width, side) for width in (0.35, 0.75) for side in (24, 32)),
@@ -244,20 +243,18 @@ def correct(settings: tuple[str, ...], subject: Subject, seed: int) -> np.ndarra
 
 
 def near(settings: tuple[str, ...]) -> list[Subject]:
-    """The published networks that come nearest to a winner, by the first seed."""
+    """The published networks that are nearest in latency to one that a search has found, on its target."""
     every = subjects(settings)
     found = list[Subject]()
     for winner in (each for each in every if each.search is not None):
         target = SEARCHES[winner.search or ""][0]
-        limit = SLACK * latency_ms(settings, target, winner.network)["value"]
-        rivals = [
-            (int(images.sum()), each.name, each)
+        own = latency_ms(settings, target, winner.network)["value"]
+        distances = [
+            (abs(math.log(latency_ms(settings, target, each.network)["value"] / own)), each.name, each)
             for each in every
             if each.search is None
-            and latency_ms(settings, target, each.network)["value"] <= limit
-            and (images := correct(settings, each, SEEDS[0])) is not None
         ]
-        found += [each for *_, each in sorted(rivals, key=lambda rival: rival[:2])[-NEAREST:]]
+        found += [each for *_, each in sorted(distances, key=lambda item: item[:2])[:NEAREST]]
     return found
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -306,8 +307,15 @@ def rows(settings: tuple[str, ...]) -> Iterator[dict[str, Any]]:
             "resolution": network.resolution,
             "macs": network.macs,
             "params": network.params,
+            "kinds": kinds(network),
             **_latencies(network, named[network], tables, measured),
         }
+
+
+def kinds(network: NetworkSpec) -> str:
+    """The kinds of a network's blocks, with their numbers."""
+    found = Counter(block.KIND for stage in network.stages for block in stage)
+    return " ".join(f"{count}×{kind}" for kind, count in found.items())
 
 
 def _latencies(

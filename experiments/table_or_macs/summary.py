@@ -52,8 +52,8 @@ def table(rows: Sequence[Row]) -> list[str]:
         f"{int(rows[0]['hidden_images']):,} validation images hidden from the searches, minus that of the",
         f"own table's networks. 95 % bootstrap intervals over seeds ({RESAMPLES:,} draws).",
         "",
-        "| measured in | searched by | latency, relative | seeds won by the own table | points | M MACs |",
-        "|---|---|---:|---:|---:|---:|",
+        "| measured in | searched by | relative latency | seeds won | points | M MACs | blocks |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
     for device, name in DEVICES.items():
         costs = (device, *(cost for cost in COSTS if cost != device))
@@ -61,11 +61,12 @@ def table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def cells(rows: Sequence[Row], device: str, cost: str) -> tuple[str, str, str, str]:
+def cells(rows: Sequence[Row], device: str, cost: str) -> tuple[str, ...]:
     """The numbers of a search on a device."""
     macs = f"{np.exp(_log_means(rows, 'macs', cost).mean()) / 1e6:.1f}"
+    blocks = f"{np.mean([_blocks(row) for row in rows if row['cost'] == cost]):.1f}"
     if cost == device:
-        return "1", "–", "–", macs
+        return "1", "–", "–", macs, blocks
     ratios = relative(rows, device, cost)
     ratio = _interval(np.log(ratios))
     points = _interval(_hidden(rows, cost) - _hidden(rows, device))
@@ -74,7 +75,13 @@ def cells(rows: Sequence[Row], device: str, cost: str) -> tuple[str, str, str, s
         f"{int((ratios > 1).sum())} of {len(ratios)}",
         f"{points.value:+.1f} ({points.low:+.1f} to {points.high:+.1f})",
         macs,
+        blocks,
     )
+
+
+def _blocks(row: Row) -> int:
+    """The number of blocks in a network's stages."""
+    return sum(int(part.split("×")[0]) for part in row["kinds"].split())
 
 
 def relative(rows: Sequence[Row], device: str, cost: str) -> FloatArray:

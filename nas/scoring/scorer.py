@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import final
 
@@ -18,11 +17,14 @@ from nas.scoring.cache import EvaluationCache
 from nas.scoring.counter import Counter
 from nas.search import Goals, Objective, accuracy
 from nas.search.results.finals import Answers
-from nas.search.results.winners import CALIBRATED, Remeasure, remeasured, trained_kind
+from nas.search.results.winners import CALIBRATED, Remeasure, remeasured
 from nas.statistics import ENOUGH_IMAGES, Count
 from nas.training.data import Images, subset
 from nas.training.evaluation import SubnetEvaluator
 from nas.training.trust import Calibration, features
+
+_MOST_IMAGES = 1_000_000
+"""So many images have no noise."""
 
 Judge = Callable[[StaticNetwork], Answers]
 """Evaluates a trained network in evaluation mode."""
@@ -171,26 +173,23 @@ class Scorer:
     def calibrated_accuracy(self, *, bound: float | None = None) -> Objective:
         """Makes the objective of the accuracy that is expected after training alone, to maximise.
 
-        It is a function of the accuracy on the search's images, of the multiply-accumulates and of the
-        parameters. ``self.calibration`` must be known.
+        It is a linear function of the accuracy on the search's images and of the logarithms of
+        multiply-accumulates and parameters. ``self.calibration`` must be known. The slope by which it follows
+        the accuracy scales the noise of the images, so their number is divided by its square.
 
         Args:
             bound: The lowest accuracy allowed, if any.
         """
-        return accuracy(
-            lambda networks: [self._calibrated(self.seen, network).value for network in networks],
-            name=CALIBRATED,
-            bound=bound,
-            images=self.images,
-        )
+        calibration = self.calibration
+        assert calibration is not None, "no networks were trained alone"
 
-    def _calibrated(self, counter: Counter, network: NetworkSpec) -> Count:
-        """The accuracy that is expected after training alone, as a share of the images behind it."""
-        assert self.calibration is not None, "no networks were trained alone"
-        count = counter.count(network)
-        inputs = features([count.value], [network.macs], [network.params])
-        value = float(self.calibration.predict(inputs).mean[0])
-        return Count(min(max(value, 0.0), 1.0) * count.total, count.total)
+        def expected(networks: Sequence[NetworkSpec]) -> list[float]:
+            counts = [self.seen.count(network).value for network in networks]
+            costs = [[each.macs for each in networks], [each.params for each in networks]]
+            return [float(value) for value in calibration.predict(features(counts, *costs)).mean.clip(0, 1)]
+
+        worth = min(self.images / max(calibration.slope**2, 1e-9), _MOST_IMAGES)
+        return accuracy(expected, name=CALIBRATED, bound=bound, images=max(1, round(worth)))
 
     def stages(self, network: NetworkSpec) -> Iterator[Count]:
         """Yields the counts on growing parts of the search's images."""
@@ -208,11 +207,10 @@ class Scorer:
         """
         if self.held_out is None:
             return None
-        kinds: dict[str, Remeasure] = {
+        kinds = {
             "accuracy": self.held_out.count,
             "balanced_accuracy": self.held_out.balanced_count,
             "int8_accuracy": self.held_out.int8_count,
-            CALIBRATED: partial(self._calibrated, self.held_out),
         }
         return kinds[remeasured(goals)]
 
@@ -232,4 +230,4 @@ class Scorer:
             "balanced_accuracy": self.held_out.balanced_answers,
             "int8_accuracy": self.held_out.int8_answers,
         }
-        return kinds[trained_kind(goals)]
+        return kinds[remeasured(goals)]

@@ -110,7 +110,7 @@ def search(facts: Facts) -> Iterator[str]:
     )
     yield f"{count} networks of the space {space} {how}."
     by = "with the supernet's weights" if winner.get("forecast") is None else "predicted"
-    by = "calibrated by networks trained alone" if CALIBRATED in winner["values"] else by
+    by = "calibrated by networks trained alone" if winner["objectives"][0]["name"] == CALIBRATED else by
     yield table(("objective", "direction", "bound", f"winner, {by}"), _aims(facts.search), texts=4)
     if text := " ".join(sentences(dict(winner))):
         yield escaped(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.files import read_json
 from nas.report import html
-from nas.search.results.winners import ACCURACIES, is_best
+from nas.search.results.winners import ACCURACIES, CALIBRATED, is_best
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -51,7 +51,7 @@ def finalists(folder: Path) -> list[Markup]:
     rounds = [each["epochs"] for each in value["rounds"]]
     head = [
         ("finalist", ""),
-        ("before training", "by all evaluations, 95 % interval"),
+        (_before(value["networks"][0]["posterior"]), "by all evaluations, 95 % interval"),
         *((f"after {_epochs(number)}", "95 % interval") for number in rounds),
         ("behind the best", "points"),
     ]
@@ -69,6 +69,12 @@ def finalists(folder: Path) -> list[Markup]:
         html.table(head, rows),
         html.paragraph(note, kind="note"),
     ]
+
+
+def _before(posterior: Mapping[str, Any] | None) -> str:
+    """States what the accuracy is by which the search chose a finalist."""
+    calibrated = posterior is not None and posterior["objective"] == CALIBRATED
+    return "expected after training alone" if calibrated else "before training"
 
 
 def _epochs(number: int) -> str:

@@ -11,7 +11,7 @@ from nas.report import html
 from nas.report.files import Point, Search, units_of
 from nas.report.sections.finalists import finalists, finals
 from nas.report.table import milliseconds
-from nas.search.results.winners import ACCURACIES, images_in_words, is_best
+from nas.search.results.winners import ACCURACIES, CALIBRATED, images_in_words, is_best
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -111,7 +111,8 @@ def held_out(winner: dict[str, Any]) -> str:
     unseen = f"{_interval(again)} on {again['images']} {kind} images"
     seen = winner["values"].get(_objective(again))
     if seen is None:
-        return f"The search's choice has {unseen}, not quantised."
+        how = "not quantised" if "int8_accuracy" in winner["values"] else "with the supernet's weights"
+        return f"The search's choice has {unseen}, {how}."
     return (
         f"Selection bias: the search's choice has {_share(seen)}{_precision(again)} on the images that chose "
         f"it and {unseen}, both with the supernet's weights, before scaling and final training."
@@ -194,6 +195,12 @@ def shown_point(point: Point, unit: str) -> str:
 def found(search: Search, unit: str) -> str:
     """Describes how many networks were compared, and by what; then the winner."""
     point, front = shown_point(search.winner, unit), len(search.front)
+    if search.names[0] == CALIBRATED:
+        return (
+            f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front by "
+            "the accuracies that networks trained alone let expect after training. The search's choice: "
+            f"{point}."
+        )
     if search.forecast is None:
         return (
             f"{search.evaluations} networks evaluated with the supernet's weights, {front} on the front by "

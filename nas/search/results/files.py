@@ -13,7 +13,7 @@ from nas import files
 from nas.search.results.finals import Finalist
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.results import SearchResult, curve
-from nas.search.results.winners import Chosen, remeasured, trained_kind
+from nas.search.results.winners import Chosen, remeasured
 from nas.search.trials.evaluation import Evaluation
 from nas.statistics import Count, wilson
 
@@ -62,7 +62,7 @@ def write_finals(folder: Path, result: SearchResult, held_out: Count | None) -> 
     """
     rounds, finalists = (result.finals.rounds, result.finals.finalists) if result.finals else ((), ())
     value = {
-        "objective": trained_kind(result.goals),
+        "objective": remeasured(result.goals),
         "rounds": [{"networks": each.networks, "epochs": each.epochs} for each in rounds],
         "networks": [_finalist(result, each) for each in finalists],
     }
@@ -72,7 +72,7 @@ def write_finals(folder: Path, result: SearchResult, held_out: Count | None) -> 
 
 def _finalist(result: SearchResult, finalist: Finalist) -> dict[str, Any]:
     """Returns a finalist's record; ``behind`` is the difference to the best and its deviation."""
-    name, evaluation = trained_kind(result.goals), finalist.evaluation
+    name, evaluation = remeasured(result.goals), finalist.evaluation
     return {
         "number": evaluation.number,
         "code": evaluation.candidate.code,
@@ -94,7 +94,7 @@ def _final(result: SearchResult) -> dict[str, Any] | None:
         "epochs": result.finals.rounds[-1].epochs,
         "equals": result.finals.equals,
         "best": result.finals.winner.is_best,
-        "trained": _count(last, trained_kind(result.goals)),
+        "trained": _count(last, remeasured(result.goals)),
     }
 
 

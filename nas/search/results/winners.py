@@ -69,6 +69,8 @@ def images_in_words(images: int, accuracy: str) -> str:
     """Returns how many images are behind an accuracy of this kind, for a sentence."""
     if accuracy == "balanced_accuracy":
         return f"as many images as {images} of equally frequent classes"
+    if accuracy == CALIBRATED:
+        return f"as many images as {images} of an accuracy without calibration"
     return f"{images} images"
 
 
@@ -88,13 +90,12 @@ def is_best(name: str) -> str:
 
 
 def remeasured(goals: Goals) -> str:
-    """Returns the accuracy to measure again: the first one among the objectives."""
-    return next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")
+    """Returns the accuracy to measure again: the first one among the objectives.
 
-
-def trained_kind(goals: Goals) -> str:
-    """Returns the accuracy to measure of networks after training, which need no calibration."""
-    name = remeasured(goals)
+    In place of a calibrated one, it is the accuracy itself: ``nas trust`` has fitted the calibration to the
+    hidden images, too.
+    """
+    name = next((each.name for each in goals.objectives if each.name in ACCURACIES), "accuracy")
     return "accuracy" if name == CALIBRATED else name
 
 

@@ -73,6 +73,13 @@ class Calibration:
             for i, name in enumerate(FEATURES)
         }
 
+    @property
+    def slope(self) -> float:
+        """The change of the prediction with the supernet's accuracy."""
+        middle = self.inputs.mean(axis=0)
+        low, high = self.predict(np.stack([middle, middle + np.eye(len(middle))[0]])).mean.tolist()
+        return float(high - low)
+
     def predict(self, inputs: FloatArray) -> Calibrated:
         """Predicts the accuracies of networks with features (M, 3) when trained alone."""
         models, weights = self._weighted
@@ -204,6 +211,7 @@ class Calibrating:
         one_out: τ-b of the calibration by all other networks.
         band_out: τ-b of the calibration by the networks of all other bands.
         advantage: ``band_out`` minus ``macs``, with an interval of its own, since both vary together.
+        over_supernet: ``one_out`` minus ``supernet``, likewise.
         error_points: Root mean square error of ``one_out``, in percentage points.
         band_error_points: The same of ``band_out``.
     """
@@ -216,12 +224,13 @@ class Calibrating:
     one_out: Interval
     band_out: Interval
     advantage: Interval
+    over_supernet: Interval
     error_points: float
     band_error_points: float
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON values."""
-        intervals = ("supernet", "macs", "one_out", "band_out", "advantage")
+        intervals = ("supernet", "macs", "one_out", "band_out", "advantage", "over_supernet")
         return {
             "networks": self.networks,
             "bands": self.bands,
@@ -256,11 +265,13 @@ def calibrating(
     band = left_out(inputs, alone, bands_of(macs, count))
     scores = {"supernet": inherited, "macs": macs, "one_out": one, "band_out": band}
     found = taus(scores, alone, resamples=resamples, seed=seed, minus=("band_out", "macs"))
+    over = taus(scores, alone, resamples=resamples, seed=seed, minus=("one_out", "supernet"))
     return Calibrating(
         networks=len(rows),
         bands=count,
         shares=Calibration(inputs=inputs, alone=alone).shares,
         error_points=100 * float(np.sqrt(np.mean((one - alone) ** 2))),
         band_error_points=100 * float(np.sqrt(np.mean((band - alone) ** 2))),
+        over_supernet=over["advantage"],
         **found,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nas.files import read_csv, read_json
+from nas.report.sections.search_words import details
 from nas.training.trust import Calibration, features
 from tests.conftest import Outcome
 
@@ -47,12 +49,22 @@ def test_a_search_by_calibrated_accuracies(nas: Nas, own_folder: Path) -> None:
     done = nas("search", *TINY, CALIBRATED)
     assert done.code == 0, done.err
     assert "calibrated by 8 networks trained alone; τ of the calibration by all others" in done.out
-    assert "on search-validation calibrated by networks trained alone" in done.out
+    assert "% expected after training alone, macs" in done.out
 
     search = own_folder / "run" / "search"
     calibrated = {row["code"]: float(row["calibrated_accuracy"]) for row in read_csv(search / "trials.csv")}
     winner = read_json(search / "winner.json")
-    assert winner["held_out"]["objective"] == "calibrated_accuracy"
+    assert winner["held_out"]["objective"] == "accuracy"
+    page = unescape(" ".join("\n".join(details(search)).split()))
+    assert "unseen images, with the supernet's weights" in page
+    finals = nas("search", *TINY, CALIBRATED, "search.finalists=2", "search.finalist_epochs=1")
+    assert finals.code == 0, finals.err
+    assert read_json(search / "finalists.json")["objective"] == "accuracy", "trained ones are not calibrated"
+    assert "expected after training alone" in "\n".join(details(search))
+    bounded = nas("search", *TINY, "search.objectives=[macs]", "search.bounds={calibrated_accuracy: 0.01}")
+    assert bounded.code == 0, bounded.err
+    assert [each["name"] for each in read_json(search / "winner.json")["limits"]] == ["calibrated_accuracy"]
+
     plain = nas("search", *TINY, "search.objectives=[accuracy,macs,params]")
     assert plain.code == 0, plain.err
     rows = [row for row in read_csv(search / "trials.csv") if row["code"] in calibrated]
@@ -68,6 +80,9 @@ def test_a_search_by_calibrated_accuracies(nas: Nas, own_folder: Path) -> None:
     changed = nas("search", *TINY, CALIBRATED)
     assert "the networks trained alone (nas trust) changed" in changed.out
     assert nas("report", *TINY).code == 0
+    page = " ".join((own_folder / "run" / "report.html").read_text(encoding="utf-8").split())
+    assert "accuracies that networks trained alone let expect after training" in page
+    assert "accuracy calibrated by networks trained alone (%)" in page
 
 
 def fitted(path: Path) -> Calibration:

@@ -88,7 +88,7 @@ def test_bad_settings_are_one_line(project: Path) -> None:
     assert "unknown source of accuracy (search.accuracy) 'publishd'; did you mean published?" in fail(
         project, "search.accuracy=publishd"
     )
-    for name in ("balanced_accuracy", "int8_accuracy"):
+    for name in ("balanced_accuracy", "calibrated_accuracy", "int8_accuracy"):
         assert f"{name} is unknown with search.accuracy=published" in fail(
             project, f"search.objectives=[{name},latency]"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.cli.screen import say
 from nas.cli.steps.context import Context
@@ -19,6 +19,7 @@ from nas.search.results.winners import CALIBRATED
 if TYPE_CHECKING:
     from nas.training.trust import Calibration, Compared
 
+_AGAIN = "compare them again: nas trust"
 _INPUT = "networks trained alone (nas trust)"
 
 
@@ -28,12 +29,19 @@ def is_wanted(context: Context) -> bool:
 
 
 def check(context: Context) -> None:
-    """Checks that networks have been trained alone, which ``nas run`` does not do."""
-    if is_wanted(context) and not _path(context).is_file():
+    """Checks that enough networks have been trained alone, which ``nas run`` does not do.
+
+    Raises:
+        UserError: If they are missing, too few, or were compared on test images.
+    """
+    if not is_wanted(context):
+        return
+    if not _path(context).is_file():
         raise UserError(
             f"{CALIBRATED} needs networks trained alone, but {_path(context)} does not exist; make it first, "
             "with the same settings: nas train, then nas trust"
         )
+    _rows(context)
 
 
 def inputs(context: Context) -> Mapping[str, Path]:
@@ -59,12 +67,17 @@ def calibration(context: Context) -> Calibration | None:
     from nas.training.trust import Calibration, features
 
     rows = _rows(context)
+    weights, record = context.path(supernet_step.FOLDER, "weights.safetensors"), _record(context)
+    if record["inputs"].get("supernet's weights") != sha256(weights):
+        raise UserError(
+            f"the networks of {_path(context)} were compared with another supernet than {weights}; {_AGAIN}"
+        )
     columns = [[getattr(row, name) for row in rows] for name in ("inherited", "macs", "params")]
     return Calibration(inputs=features(*columns), alone=np.array([row.alone for row in rows]))
 
 
 def say_quality(context: Context) -> None:
-    """Prints how well the calibration ranks networks that it has not seen."""
+    """Prints how well the calibration predicts networks that it has not seen."""
     if not is_wanted(context):
         return
     from nas.training.trust import calibrating
@@ -75,7 +88,8 @@ def say_quality(context: Context) -> None:
     assert found is not None, "too few networks are refused"
     say(
         f"search: accuracies are calibrated by {found.networks} networks trained alone; τ of the calibration "
-        f"by all others {found.one_out}, of the supernet {found.supernet}, of MACs {found.macs}"
+        f"by all others {found.one_out}, of the supernet {found.supernet}, of MACs {found.macs}; error "
+        f"{found.error_points:.1f} points"
     )
 
 
@@ -83,21 +97,23 @@ def _path(context: Context) -> Path:
     return context.path(trust_step.FOLDER, trust_step.ROWS)
 
 
+def _record(context: Context) -> Mapping[str, Any]:
+    folder = _path(context).parent
+    record = read_record(folder)
+    if record is None:
+        raise UserError(f"{folder / RECORD} is missing or damaged; {_AGAIN}")
+    return record
+
+
 def _rows(context: Context) -> list[Compared]:
     from nas.training.trust import read_compared
     from nas.training.trust.calibrated import LEAST
 
-    path, again = _path(context), "compare them again: nas trust"
-    record = read_record(path.parent)
-    if record is None:
-        raise UserError(f"{path.parent / RECORD} is missing or damaged; {again}")
-    weights = context.path(supernet_step.FOLDER, "weights.safetensors")
-    if record["inputs"].get("supernet's weights") != sha256(weights):
-        raise UserError(f"the networks of {path} were compared with another supernet than {weights}; {again}")
+    path, record = _path(context), _record(context)
     if record["settings"].get("trust", {}).get("images") != "validation":
         raise UserError(
             f"the networks of {path} were compared on test images, which must not choose a network; "
-            f"{again} trust.images=validation"
+            f"{_AGAIN} trust.images=validation"
         )
     rows = read_compared(path)
     if len(rows) < LEAST:

@@ -17,7 +17,14 @@ from nas.search import Objective, Progress, SearchResult, Study
 from nas.search.results.finals import Finals
 from nas.search.results.posterior import PosteriorAccuracy
 from nas.search.results.status import Status, status
-from nas.search.results.winners import ACCURACIES, images_in_words, is_best, is_latency, trained_kind
+from nas.search.results.winners import (
+    ACCURACIES,
+    CALIBRATED,
+    images_in_words,
+    is_best,
+    is_latency,
+    remeasured,
+)
 
 _SHOW_EVERY_S = 0.5
 _SHARE_OF_STATUS = 0.05
@@ -97,7 +104,7 @@ def _final(result: SearchResult, finals: Finals) -> str:
     low, high = winner.interval()
     text = (
         f"{len(finals.finalists)} finalists trained, the last {last.networks} for {last.epochs} epochs; the "
-        f"winner's accuracy{ACCURACIES[trained_kind(result.goals)]} is {winner.value:.1%} ({low:.1%} to "
+        f"winner's accuracy{ACCURACIES[remeasured(result.goals)]} is {winner.value:.1%} ({low:.1%} to "
         f"{high:.1%}) on {winner.total} held-out images"
     )
     if finals.winner.is_best:
@@ -141,6 +148,8 @@ def _described(objective: Objective, value: float, result: SearchResult) -> str:
     if objective.forecast is not None:
         how = "extrapolated" if result.winner.outcome.extrapolated else "predicted"
         return f"{objective.name} {value:.2%} {how}"
+    if objective.name == CALIBRATED:
+        return f"{_value(objective, value)} expected after training alone"
     if objective.name in ACCURACIES:
         return f"{_value(objective, value)} on search-validation{ACCURACIES[objective.name]}"
     limit = "" if objective.bound is None else f" (bound {_value(objective, objective.bound)})"

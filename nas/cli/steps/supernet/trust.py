@@ -223,7 +223,7 @@ def _summarize(context: Context, rows: Sequence[Compared], folder: Path) -> None
     for line in (
         *summary(rows, agreements["all"], top=limits.top),
         *beyond_macs(by_cost, every, near),
-        *calibration(calibrated),
+        *calibration(calibrated, images=limits.images),
     ):
         say(f"trust: {line}")
 
@@ -240,10 +240,11 @@ def summary(rows: Sequence[Compared], found: Agreement, *, top: int) -> list[str
     ]
 
 
-def calibration(found: Calibrating | None) -> list[str]:
+def calibration(found: Calibrating | None, *, images: str) -> list[str]:
     """Summarises what the supernet and the costs predict together; nothing with too few networks.
 
-    Where they rank better together than the supernet alone, a last line says how to search by them.
+    Where they clearly rank better together than the supernet alone, a last line says how to search by them,
+    unless test images were read, which must not choose a network.
     """
     if found is None:
         return []
@@ -253,9 +254,9 @@ def calibration(found: Calibrating | None) -> list[str]:
         f"the latter minus τ of MACs: {found.advantage}",
         f"mean error of both: {found.error_points:.1f} and {found.band_error_points:.1f} points",
     ]
-    if found.one_out.value > found.supernet.value:
+    if found.over_supernet.low > 0 and images == "validation":
         setting = f"search.objectives=[{CALIBRATED},latency]"
-        lines.append(f"together they rank better than the supernet: {setting} searches by them")
+        lines.append(f"together they rank better than the supernet ({found.over_supernet}): {setting}")
     return lines
 
 
