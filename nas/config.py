@@ -473,9 +473,8 @@ class SearchConfig:
             calibrated_accuracy (expected after training alone, by the networks that nas trust has trained),
             int8_accuracy (after quantisation, run by ONNX Runtime on this machine), latency, macs, params,
             size (bytes of weights) and memory (bytes of one image's feature maps); the last two in the
-            device's precision.
-            The first decides the winner, an accuracy by its lower confidence bound; among accuracies within
-            one standard deviation of the best, the second does.
+            device's precision. The first decides the winner, an accuracy by its lower confidence bound; among
+            accuracies within one standard deviation of the best, the second does.
         bounds: Worst value allowed, by name, e.g. {macs: 2.0e+8, accuracy: 0.9}; a bounded quantity need not
             be an objective.
         devices: Target devices of the network, each with its own latency; [] uses the run's device.

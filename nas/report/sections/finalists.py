@@ -73,7 +73,7 @@ def finalists(folder: Path) -> list[Markup]:
 
 def _before(posterior: Mapping[str, Any] | None) -> str:
     """States what the accuracy is by which the search chose a finalist."""
-    calibrated = posterior is not None and posterior["objective"] == CALIBRATED
+    calibrated = posterior is not None and posterior.get("objective") == CALIBRATED
     return "expected after training alone" if calibrated else "before training"
 
 
