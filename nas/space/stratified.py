@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nas.arrays import IntArray
+from nas.arrays import FloatArray, IntArray
 from nas.errors import UserError
 from nas.space import Architecture, SearchSpace
 
@@ -15,7 +15,13 @@ _CANDIDATES = 2000
 
 
 def stratified(
-    space: SearchSpace, count: int, rng: np.random.Generator, *, resolutions: Iterable[int] | None = None
+    space: SearchSpace,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    resolutions: Iterable[int] | None = None,
+    classes: int = 1000,
+    input_channels: int | None = None,
 ) -> list[Architecture]:
     """Distinct random architectures, one from each of ``count`` equal steps in log MACs.
 
@@ -26,14 +32,24 @@ def stratified(
         count: The number of architectures; a smaller space gives fewer.
         rng: Random generator.
         resolutions: Allowed input resolutions; all by default.
+        classes: Outputs of the networks' classifier.
+        input_channels: Channels of the input image; the space's by default.
     """
     rows = candidates(space, rng, resolutions=resolutions)
-    positions = _spread(np.log(space.costs(rows)["macs"].astype(float)), min(count, len(rows)), rng)
+    macs = _macs(space, rows, classes, input_channels)
+    positions = _spread(np.log(macs), min(count, len(rows)), rng)
     return space.decode(rows[rng.permutation(np.array(positions, np.int64))])
 
 
 def banded(
-    space: SearchSpace, count: int, rng: np.random.Generator, *, bands: int, width: float
+    space: SearchSpace,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    bands: int,
+    width: float,
+    classes: int = 1000,
+    input_channels: int | None = None,
 ) -> list[Architecture]:
     """Distinct random architectures in bands of nearly equal MACs, equally many in each.
 
@@ -46,12 +62,14 @@ def banded(
         rng: Random generator.
         bands: The number of bands.
         width: The largest distance from a band's centre, as a share of it.
+        classes: Outputs of the networks' classifier.
+        input_channels: Channels of the input image; the space's by default.
 
     Raises:
         UserError: If a band has fewer random networks than it needs.
     """
     rows = candidates(space, rng)
-    macs = space.costs(rows)["macs"].astype(float)
+    macs = _macs(space, rows, classes, input_channels)
     low, high = np.log(np.quantile(macs, (0.05, 0.95))).tolist()
     centres = np.exp(np.linspace(low, high, bands))
     chosen: list[int] = []
@@ -75,6 +93,11 @@ def candidates(
     if len(allowed) == len(space.resolutions):
         return rows
     return rows[[arch.resolution in allowed for arch in space.decode(rows)]]
+
+
+def _macs(space: SearchSpace, rows: IntArray, classes: int, input_channels: int | None) -> FloatArray:
+    """The multiply-accumulates of each architecture."""
+    return space.costs(rows, classes=classes, input_channels=input_channels)["macs"].astype(float)
 
 
 def _spread(values: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:

@@ -22,13 +22,19 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def log_macs(space: SearchSpace, rows: np.ndarray) -> np.ndarray:
-    return np.log(space.costs(rows)["macs"].astype(float))
+SIZES = pytest.mark.parametrize("sizes", [{}, {"classes": 10, "input_channels": 1}])
 
 
-def test_each_equal_step_in_log_macs_gives_a_network(space: SearchSpace, rng: np.random.Generator) -> None:
-    archs = stratified(space, 24, rng)
-    chosen, every = (log_macs(space, rows) for rows in (space.encode(archs), candidates(space, rng)))
+def log_macs(space: SearchSpace, rows: np.ndarray, **sizes: int) -> np.ndarray:
+    return np.log(space.costs(rows, **sizes)["macs"].astype(float))
+
+
+@SIZES
+def test_each_equal_step_in_log_macs_gives_a_network(
+    space: SearchSpace, rng: np.random.Generator, sizes: dict[str, int]
+) -> None:
+    archs = stratified(space, 24, rng, **sizes)
+    chosen, every = (log_macs(space, rows, **sizes) for rows in (space.encode(archs), candidates(space, rng)))
     counts, _ = np.histogram(chosen, bins=8, range=(every.min(), every.max()))
     assert len(set(archs)) == 24
     assert counts.min() >= 2
@@ -75,10 +81,13 @@ def test_a_small_space_gives_what_it_has(space: SearchSpace, rng: np.random.Gene
     assert stratified(small, 0, rng) == []
 
 
-def test_bands_hold_networks_of_nearly_equal_macs(space: SearchSpace, rng: np.random.Generator) -> None:
-    archs = banded(space, 48, rng, bands=4, width=0.15)
+@SIZES
+def test_bands_hold_networks_of_nearly_equal_macs(
+    space: SearchSpace, rng: np.random.Generator, sizes: dict[str, int]
+) -> None:
+    archs = banded(space, 48, rng, bands=4, width=0.15, **sizes)
     assert len(set(archs)) == 48
-    bands = np.exp(log_macs(space, space.encode(archs))).reshape(4, 12)
+    bands = space.costs(space.encode(archs), **sizes)["macs"].reshape(4, 12)
     assert (bands.max(axis=1) / bands.min(axis=1) <= 1.15 / 0.85).all()
     assert (bands[:-1].max(axis=1) < bands[1:].min(axis=1)).all()
 

@@ -178,12 +178,10 @@ def _sample(
             f"and {input_channels} input channels; set space, table.classes and table.input_channels to "
             "those of the table"
         )
-    drawn = stratified(space, count, np.random.default_rng(seed), resolutions=resolutions)
+    sizes = {"classes": classes, "input_channels": input_channels}
+    drawn = stratified(space, count, np.random.default_rng(seed), resolutions=resolutions, **sizes)
     return [
-        KitNetwork(
-            f"network-{i}", "validation", space.network(arch, classes=classes, input_channels=input_channels)
-        )
-        for i, arch in enumerate(drawn)
+        KitNetwork(f"network-{i}", "validation", space.network(arch, **sizes)) for i, arch in enumerate(drawn)
     ]
 
 

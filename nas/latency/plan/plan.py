@@ -127,7 +127,7 @@ def plan_table(
         {"correction": correction_networks, "validation": validation_networks},
         seed,
         resolutions,
-        lambda arch: space.network(arch, classes=classes, input_channels=channels),
+        {"classes": classes, "input_channels": channels},
     )
     usage = block_usage(space, np.random.default_rng(seed), classes=classes, input_channels=channels)
     probes = plan_probes(blocks, input_channels=channels, usage=usage)
@@ -172,15 +172,19 @@ def _choose(
     counts: Mapping[str, int],
     seed: int,
     resolutions: Sequence[int] | None,
-    network: Callable[..., NetworkSpec],
+    sizes: Mapping[str, int],
 ) -> list[KitNetwork]:
-    """Disjoint sets of networks: informative ones for correction, a fair sample for validation."""
+    """Disjoint sets of networks: informative ones for correction, a fair sample for validation.
+
+    ``sizes`` are the networks' classes and input channels.
+    """
     rng = np.random.default_rng(seed)
     networks: dict[str, KitNetwork] = {}
     for role, count in counts.items():
-        picked = _PICK[role](space, count + len(networks), rng, resolutions=resolutions)
+        picked = _PICK[role](space, count + len(networks), rng, resolutions=resolutions, **sizes)
         fresh = [arch for arch in picked if str(arch) not in networks][:count]
         networks |= {
-            str(arch): KitNetwork(f"{role}-{i}", role, network(arch)) for i, arch in enumerate(fresh)
+            str(arch): KitNetwork(f"{role}-{i}", role, space.network(arch, **sizes))
+            for i, arch in enumerate(fresh)
         }
     return list(networks.values())

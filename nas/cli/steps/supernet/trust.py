@@ -82,17 +82,18 @@ def subjects(context: Context) -> list[Subject]:
     extremes = {"smallest": space.smallest(), "largest": space.largest()}
     count, bands = context.config.trust.networks, context.config.trust.bands
     rng = np.random.default_rng(context.config.seed)
+    classes, channels = len(splits.classes), splits.channels
     if bands is not None:
-        others = banded(space, count, rng, bands=bands, width=BAND)
+        others = banded(space, count, rng, bands=bands, width=BAND, classes=classes, input_channels=channels)
     else:
-        sample = stratified(space, count + len(extremes), rng)
+        sample = stratified(space, count + len(extremes), rng, classes=classes, input_channels=channels)
         others = [arch for arch in sample if arch not in extremes.values()][:count]
     named = [*extremes.items(), *(("random", arch) for arch in others)]
     return [
         Subject(
             role=role,
             code=str(arch),
-            network=space.network(arch, classes=len(splits.classes), input_channels=splits.channels),
+            network=space.network(arch, classes=classes, input_channels=channels),
         )
         for role, arch in named
     ]

@@ -50,9 +50,11 @@ def measure(context: Context, folder: Path) -> None:
 
     config, space = context.config, context.space
     assert config.table.sustained is not None
-    middle = stratified(space, 3, np.random.default_rng(config.seed), resolutions=config.table.resolutions)
+    rng = np.random.default_rng(config.seed)
     classes, channels = sizes(context)
-    networks = [space.network(each, classes=classes, input_channels=channels) for each in middle]
+    ends = {"classes": classes, "input_channels": channels}
+    middle = stratified(space, 3, rng, resolutions=config.table.resolutions, **ends)
+    networks = [space.network(each, **ends) for each in middle]
     network = sorted(networks, key=lambda each: each.macs)[len(networks) // 2]
     with progress_bar(f"loading the device for {config.table.sustained}") as bar:
         found = measure_sustained(
