@@ -49,7 +49,7 @@ SETTINGS = (
     "train.recipe=fairnas",
     "train.epochs=12",
     "finish.init=scratch",
-    "finish.epochs=8",
+    "finish.epochs=6",
     f"run_dir=runs/{EXPERIMENT}",
 )
 TARGETS: dict[str, tuple[str, ...]] = {

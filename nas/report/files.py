@@ -15,6 +15,7 @@ from nas.records import RECORD
 from nas.report.records import finished
 from nas.report.results import RESULTS, read_table
 from nas.search.goals.objectives import LATENCY
+from nas.search.results.winners import CALIBRATED
 from nas.search.trials.evaluation import State
 
 HISTORY = Path("supernet") / "history.csv"
@@ -78,6 +79,20 @@ class Search:
         if self.units[name]:
             return f"{'estimated' if any(self.estimated) else 'predicted'} latency", self.units[name]
         return name, ""
+
+    @property
+    def accuracy(self) -> str:
+        """Which accuracy it is, with its unit, for an axis."""
+        if self.forecast is not None:
+            return "predicted top-1 (%)"
+        if self.names[0] == CALIBRATED:
+            return "accuracy calibrated by networks trained alone (%)"
+        return f"{in_words(self.names[0])} on search-validation images (%)"
+
+
+def in_words(objective: str) -> str:
+    """The name of an objective in words: ``calibrated_accuracy`` is ``calibrated accuracy``."""
+    return objective.replace("_", " ")
 
 
 def read_search(run_dir: Path) -> Search:

@@ -32,10 +32,11 @@ def fronts(runs: Sequence[Compared]) -> list[Markup]:
         return [html.paragraph(text, kind="missing")]
     groups = groups_of(known)
     name, unit = searches[0].cost
+    kinds = {search.accuracy for search in searches}
     chart = Chart(
         title="The fronts of the runs",
         x=f"{name} ({unit})" if unit else name,
-        y="accuracy in the search (%)",
+        y=kinds.pop() if len(kinds) == 1 else "accuracy in the search (%)",
         x_log=wide([cost for search in searches for _, cost in search.front]),
         layers=[layer for number, group in enumerate(groups) for layer in _layers(group, number)],
         height=400,

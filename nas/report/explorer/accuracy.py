@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas.arrays import FloatArray, IntArray
-from nas.report.files import PARETO, TRIALS, WINNER, read_search
+from nas.report.files import PARETO, TRIALS, WINNER, in_words, read_search
 from nas.report.page.candidates import read_candidates
 from nas.space import Architecture, SearchSpace
 
@@ -22,8 +22,9 @@ def additive_model(run_dir: Path, space: SearchSpace) -> dict[str, Any] | None:
     """Fits one amount for each choice of each dimension by ridge regression.
 
     Returns:
-        ``mean``; ``amounts``, a list for each dimension, first for "not read", then for each choice; and
-        ``error``, the mean absolute error of five-fold cross-validation, the noise of the images included.
+        ``name``, which accuracy it is, in words; ``mean``; ``amounts``, a list for each dimension, first for
+        "not read", then for each choice; and ``error``, the mean absolute error of five-fold
+        cross-validation, the noise of the images included.
         ``None`` with too few evaluations.
 
     Raises:
@@ -31,7 +32,8 @@ def additive_model(run_dir: Path, space: SearchSpace) -> dict[str, Any] | None:
     """
     if not all((run_dir / path).is_file() for path in (PARETO, WINNER, TRIALS)):
         return None
-    found, _ = read_candidates(run_dir, read_search(run_dir).names)
+    names = read_search(run_dir).names
+    found, _ = read_candidates(run_dir, names)
     usable = [each for each in found if each.state == "evaluated"]
     if len(usable) < LEAST:
         return None
@@ -49,6 +51,7 @@ def additive_model(run_dir: Path, space: SearchSpace) -> dict[str, Any] | None:
     sizes = [len(each.choices) + 1 for each in space.dimensions]
     amounts = np.split(_weights(features, values - mean), np.cumsum(sizes)[:-1])
     return {
+        "name": in_words(names[0]),
         "mean": mean,
         "amounts": [each.tolist() for each in amounts],
         "error": float(np.abs(errors).mean()),

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from nas.report.figures.style import BLUE, GREY, INK, RED, between, label_points, new_figure, styled
 from nas.report.files import Point, Search
-from nas.search.results.winners import CALIBRATED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +35,7 @@ def draw_pareto(search: Search) -> Figure:
     axes.scatter(*_columns([search.winner]), s=190, marker="*", color=RED, edgecolors="white", zorder=4)
     cost_name, unit = search.cost
     axes.set_xlabel(f"{cost_name} ({unit})" if unit else cost_name)
-    axes.set_ylabel(_accuracy(search))
+    axes.set_ylabel(search.accuracy)
     if search.bound is not None:
         axes.axvline(search.bound, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.annotate(
@@ -59,14 +58,6 @@ def draw_pareto(search: Search) -> Figure:
     everything = [(cost, 100 * accuracy) for accuracy, cost in points]
     label_points(axes, [(cost, 100 * accuracy, "winner", RED)], avoid=[*everything, *_steps(front)])
     return figure
-
-
-def _accuracy(search: Search) -> str:
-    if search.forecast is not None:
-        return "predicted top-1 (%)"
-    if search.names[0] == CALIBRATED:
-        return "accuracy calibrated by networks trained alone (%)"
-    return "validation accuracy, inherited weights (%)"
 
 
 def _steps(front: list[Point]) -> list[tuple[float, float]]:

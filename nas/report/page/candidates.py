@@ -16,7 +16,7 @@ from nas.errors import UserError
 from nas.files import read_csv, read_json, read_yaml
 from nas.network import NetworkSpec
 from nas.report.drawing.collection import Collection, Groups
-from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search
+from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search, in_words
 from nas.search.results.posterior import SURE
 from nas.search.trials.evaluation import State
 from nas.space import Architecture, SearchSpace
@@ -148,6 +148,7 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
     posterior = [each.posterior for each in shown]
     return {
         "names": search.names,
+        "rated": in_words(search.names[0]),
         "unit": search.cost[1],
         "label": " ".join(filter(None, [search.cost[0], f"({search.cost[1]})" if search.cost[1] else ""])),
         "bound": search.bound,

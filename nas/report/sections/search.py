@@ -17,7 +17,6 @@ from nas.report.sections.base import Run
 from nas.report.sections.result import LOOKS
 from nas.report.sections.search_words import details, found, hypervolume
 from nas.report.table import shown_share, title
-from nas.search.results.winners import CALIBRATED
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -54,11 +53,8 @@ def search(run: Run) -> list[Markup]:
 
 def _plane(results: Search, label: str, trained: list[Points]) -> Chart:
     cost, _ = results.cost
-    kind = "predicted top-1 (%)" if results.forecast else "accuracy on search-validation images (%)"
-    if results.names[0] == CALIBRATED:
-        kind = "accuracy calibrated by networks trained alone (%)"
     log = wide([each[1] for each in (*results.trials, *results.front)], trained)
-    return Chart(title=f"Accuracy against {cost}", x=label, y=kind, x_log=log, height=460)
+    return Chart(title=f"Accuracy against {cost}", x=label, y=results.accuracy, x_log=log, height=460)
 
 
 _WIDE = 5.0

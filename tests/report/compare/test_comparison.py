@@ -23,7 +23,9 @@ from nas.report.compare.runs import differing, groups_of, read_runs
 from nas.report.differences import of_counts, of_means
 from nas.report.drawing import Drawn, Kinds, Scale
 from nas.report.drawing.networks import columns_of
+from nas.report.explorer.accuracy import additive_model
 from nas.report.files import read_search, winner_network
+from nas.space import SearchSpace
 from tests.report.browser import Browser, needs_chromium, started
 from tests.report.pages import Parsed, parse
 
@@ -143,6 +145,33 @@ def test_searches_by_other_quantities_share_no_plane(make: Callable[..., Path], 
     page = page_of(runs, tmp_path)
     assert page.charts == []
     assert "their fronts share no plane" in page.text
+
+
+def test_the_axis_says_which_accuracy_it_is(make: Callable[..., Path], tmp_path: Path) -> None:
+    runs = [make("a"), make("b")]
+    assert (
+        page_of(runs, tmp_path).chart("The fronts of the runs")["y"]
+        == "accuracy on search-validation images (%)"
+    )
+    for run in runs:
+        rated_by(run, "calibrated_accuracy")
+    assert page_of(runs, tmp_path).chart("The fronts of the runs")["y"] == (
+        "accuracy calibrated by networks trained alone (%)"
+    )
+    model = additive_model(runs[0], SearchSpace.load("tiny_32"))
+    assert model is not None
+    assert model["name"] == "calibrated accuracy"
+
+
+def rated_by(run: Path, accuracy: str) -> None:
+    """Gives the accuracy of a search another name."""
+    for name in ("pareto.json", "winner.json"):
+        path = run / "search" / name
+        path.write_text(path.read_text().replace('"accuracy"', f'"{accuracy}"'))
+    path = run / "search" / "trials.csv"
+    head, rest = path.read_text().split("\n", 1)
+    columns = [accuracy if column == "accuracy" else column for column in head.split(",")]
+    path.write_text(",".join(columns) + "\n" + rest)
 
 
 def test_what_is_no_pair_of_runs_is_refused(make: Callable[..., Path], tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ const explorer = {
       ["parameters", `${(found.params / 1e3).toFixed(1)} k`, "trainable"],
       ["memory", explorer.bytes(found.memory * device.share), `${explorer.bytes(found.weights * device.share)} weights, ${explorer.bytes(found.activations * device.share)} feature maps, in ${device.precision}`],
     ];
-    if (found.accuracy) cards.push(["accuracy", `${(100 * found.accuracy).toFixed(1)} %`, `additive model of the run's search, off by ${(100 * data.accuracy.error).toFixed(1)} points on average`]);
+    if (found.accuracy) cards.push([data.accuracy.name, `${(100 * found.accuracy).toFixed(1)} %`, `additive model of the run's search, off by ${(100 * data.accuracy.error).toFixed(1)} points on average`]);
     document.getElementById("totals").replaceChildren(...cards.map(([name, figure, words]) =>
       element("div", {class: "card"}, element("h3", {}, name), element("p", {class: "figure"}, figure), element("p", {}, words))));
     document.getElementById("device-about").textContent = device.about;

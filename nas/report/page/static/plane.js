@@ -36,7 +36,7 @@ const plane = {
   // Values of one candidate in words.
   words(i) {
     const {data} = plane;
-    const words = [["accuracy", `${(100 * data.accuracy[i]).toFixed(1)} %`]];
+    const words = [[data.rated, `${(100 * data.accuracy[i]).toFixed(1)} %`]];
     if (data.posterior[i] !== null) words.push(["by all evaluations", `${(100 * data.posterior[i]).toFixed(1)} %`]);
     words.push([data.unit ? "latency" : data.names[1], plane.cost(data.cost[i])]);
     if (data.macs.length) words.push(["MACs", `${(data.macs[i] / 1e6).toFixed(2)} M`], ["parameters", `${(data.params[i] / 1e3).toFixed(1)} k`]);
@@ -78,7 +78,7 @@ const plane = {
     const {data} = plane, host = plane.root.querySelector(".plot"), legend = plane.root.querySelector(".legend");
     const hidden = new Set([...legend.querySelectorAll("[aria-pressed=false]")].map(each => each.textContent));
     const trainedAt = data.trained.flatMap(layer => layer.x);
-    const chart = plane.smooth && !plane.counted ? {...data.chart, y: "accuracy by all evaluations (%)"} : data.chart;
+    const chart = plane.smooth && !plane.counted ? {...data.chart, y: `${data.rated} by all evaluations (%)`} : data.chart;
     const plot = charts.figure(chart, ["tap"], [...data.cost, ...data.random.x, ...trainedAt], []);
     const colours = {evaluated: "k0", outside: "kp", stopped: "kp"};
     legend.replaceChildren();
@@ -191,7 +191,7 @@ const plane = {
     plane.chosen = i;
     if (i === null) { words.textContent = "No network was found within it."; plane.place("best", null); return; }
     const found = Object.fromEntries(plane.words(i));
-    const text = `#${plane.data.number[i]}: ${found["by all evaluations"] || found.accuracy} at ${plane.cost(plane.data.cost[i])} `;
+    const text = `#${plane.data.number[i]}: ${found["by all evaluations"] || found[plane.data.rated]} at ${plane.cost(plane.data.cost[i])} `;
     words.replaceChildren(text, element("button", {type: "button", class: "plain", onclick: () => plane.pin(i)}, "compare with the search's choice"));
     plane.place("best", i);
   },
@@ -246,7 +246,7 @@ const plane = {
 
   // The front as a table, for readers without a pointer.
   list() {
-    const {data} = plane, head = ["", "accuracy (%)", data.label, "MACs (M)", "params (k)"];
+    const {data} = plane, head = ["", `${data.rated} (%)`, data.label, "MACs (M)", "params (k)"];
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...head.map(text => element("th", {scope: "col"}, text)))));
     const body = element("tbody", {});
     for (const i of [...plane.fronted()].sort((a, b) => data.cost[a] - data.cost[b])) {
