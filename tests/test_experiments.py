@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nas.files import read_csv
+from nas.files import read_csv, read_json
+from nas.network import reference_network
+from nas.training.history_csv import write_csv
 from tests.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -242,60 +247,122 @@ def test_cifar10(tmp_path: Path) -> None:
         "finish.batch_size=16",
         "measure.budget=1s",
     )
-    script(tmp_path, "cifar10/run.py", *settings)
+    script(tmp_path, "cifar10/find.py", *settings)
     run = tmp_path / "runs" / "cifar10"
-    before = {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")}
-    found = {row["name"] for row in read_csv(run / "networks.csv")}
+    found = {each["name"] for each in read_json(run / "networks.json")["networks"]}
     assert len(found & {"x86-1", "x86_int8-1", "openvino_32-1", "raspberry_pi_5-1", "pixel_6-1"}) >= 3
     assert "resnet20-1-32" in found
-    script(tmp_path, "cifar10/run.py", *settings)  # all is done: nothing is trained again
-    assert {path: path.stat().st_mtime_ns for path in run.rglob("correct.npy")} == before
+    script(tmp_path, "cifar10/train.py", *settings)
+    rows = read_csv(run / "trained.csv")
+    assert {row["name"] for row in rows if row["seed"] == "0"} <= found
+    assert {row["seed"] for row in rows} == {"0", "1", "2"}
+
+    elsewhere = tmp_path / "elsewhere"  # goes on with the files, without the folders
+    elsewhere.mkdir()
+    shutil.copy(run / "networks.json", elsewhere)
+    (elsewhere / "trained.csv").write_text("".join((run / "trained.csv").open().readlines()[:-1]))
+    script(tmp_path, "cifar10/train.py", *settings, "run_dir=elsewhere")
+    assert read_csv(elsewhere / "trained.csv") == rows
+    assert len(list((elsewhere / "trained").iterdir())) == 1
+
     table = script(tmp_path, "cifar10/summary.py", str(run), "found")
     assert table.count("| mobilenet_v2-0.75-24 |") >= 1
     assert (tmp_path / "found" / "x86_int8.svg").is_file()
 
 
 def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: Path) -> None:
-    measured = ("x86", "x86_int8", "openvino_32")
-    latencies = [f"{target}_{key}_ms" for target in measured for key in ("value", "low", "high")]
-    columns = ["name,search,resolution,macs", *latencies, "raspberry_pi_5_value_ms,pixel_6_value_ms"]
+    def network(name: str, search: str, ms: float, width: float) -> dict[str, object]:
+        shares = {"value": 1.0, "low": 0.9, "high": 1.1}
+        scales = {"x86": 1.0, "x86_int8": 0.5, "openvino_32": 2.0, "raspberry_pi_5": 3.0, "pixel_6": 4.0}
+        latencies = {
+            target: {key: ms * scale * share for key, share in shares.items()}
+            for target, scale in scales.items()
+        }
+        spec = reference_network("resnet20", resolution=32, width=width, classes=10)
+        found = (
+            {"budget_ms": 1.5, "predicted_ms": 0.8} if search else {"budget_ms": None, "predicted_ms": None}
+        )
+        return {
+            "name": name,
+            "search": search,
+            **found,
+            "latencies_ms": latencies,
+            "network": spec.to_dict(),
+        }
 
-    def row(name: str, search: str, ms: float, seed: int, correct: int) -> str:
-        cells = [f"{ms * scale * share:g}" for scale in (1, 0.5, 2) for share in (1, 0.9, 1.1)]
-        return ",".join([name, search, "32", "1000000", *cells, "3", "4", str(seed), "1000", str(correct)])
+    def trained(name: str, seed: int, first: int, correct: int) -> dict[str, object]:
+        images = np.arange(1000)
+        bits = (images >= first) & (images < first + correct)
+        return {
+            "name": name,
+            "network": "",
+            "epochs": 1,
+            "seed": seed,
+            "images": 1000,
+            "correct": correct,
+            "which": base64.b64encode(np.packbits(bits).tobytes()).decode(),
+        }
 
-    rows = [
-        row("x86-1", "x86", 1.0, 0, 700),
-        row("x86-1", "x86", 1.0, 1, 720),
-        row("x86_int8-1", "x86_int8", 2.0, 0, 650),
-        row("resnet20-1-32", "", 1.04, 0, 690),
-        row("resnet20-1-32", "", 1.04, 1, 700),
-        row("mobilenet_v2-0.75-32", "", 0.9, 0, 600),
-        row("mobilenet_v1-0.5-32", "", 3.0, 0, 708),
+    networks = [
+        network("x86-1", "x86", 1.0, 0.5),
+        network("x86_int8-1", "x86_int8", 2.0, 0.75),
+        network("resnet20-1-32", "", 1.04, 1.0),
+        network("mobilenet_v2-0.75-32", "", 0.9, 1.25),
+        network("mobilenet_v1-0.5-32", "", 3.0, 1.5),
+        network("not trained yet", "", 0.5, 2.0),
     ]
-    head = ",".join([*columns, "seed,images,correct"])
-    (tmp_path / "networks.csv").write_text("\n".join([head, *rows, ""]))
-    (tmp_path / "pairs.csv").write_text(
-        """name,other,seed,images,only_this,only_other
-x86-1,resnet20-1-32,0,1000,60,50
-x86-1,resnet20-1-32,1,1000,70,50
-x86-1,mobilenet_v2-0.75-32,0,1000,200,100
-"""
+    (tmp_path / "networks.json").write_text(json.dumps({"networks": networks}))
+    write_csv(
+        tmp_path / "trained.csv",
+        [
+            trained("x86-1", 0, 0, 700),
+            trained("x86-1", 1, 0, 720),
+            trained("x86_int8-1", 0, 0, 650),
+            trained("resnet20-1-32", 0, 60, 690),
+            trained("resnet20-1-32", 1, 70, 700),
+            trained("mobilenet_v2-0.75-32", 0, 0, 600),
+            trained("mobilenet_v1-0.5-32", 0, 0, 708),
+        ],
     )
     table = script(tmp_path, "cifar10/summary.py", ".", "found")
-    assert "| x86-1 | **71.0 %, 1.000** | 71.0 %, 0.500 | 71.0 %, 2.000 |" in table
-    assert "| x86_int8-1 | 65.0 %, 2.000 | **65.0 %, 1.000** | 65.0 %, 4.000 |" in table
-    (line,) = [line for line in table.splitlines() if line.startswith("| x86-1 | 71.0 (2) | 1.000 |")]
+    assert "| x86-1 | 71.0 (2) | **1.000** | 0.500 | 2.000 | 3.000 | 4.000 |" in table
+    assert "| x86_int8-1 | 65.0 (1) | 2.000 | **1.000** | 4.000 | 6.000 | 8.000 |" in table
+    assert "| 0.800 | 1.000 | 1.250 |" in table  # predicted, measured
+    (line,) = [line for line in table.splitlines() if line.startswith("| x86-1 | 71.0 (2) | 1.000 | ")]
     assert "| resnet20-1-32 | +1.5 (" in line  # as fast
     assert line.endswith("| mobilenet_v1-0.5-32 | 3.00 |")  # as accurate
+    assert "not trained yet" not in table
     assert (tmp_path / "found" / "openvino_32.svg").is_file()
+
+
+def test_cifar10_does_not_mix_trainings_of_other_networks(tmp_path: Path) -> None:
+    spec = reference_network("resnet20", resolution=32, classes=10)
+    item = {"search": "", "budget_ms": None, "predicted_ms": None, "latencies_ms": {}}
+    items = [{"name": "resnet", **item, "network": spec.to_dict()}]
+    run = tmp_path / "runs" / "cifar10"
+    run.mkdir(parents=True)
+    with pytest.raises(AssertionError, match=r"find\.py of this folder makes it"):
+        script(tmp_path, "cifar10/train.py", "data.root=pictures")
+    (run / "networks.json").write_text(json.dumps({"networks": items}))
+    row = {
+        "name": "resnet",
+        "network": "0" * 12,
+        "epochs": 6,
+        "seed": 0,
+        "images": 8,
+        "correct": 8,
+        "which": "/w==",
+    }
+    write_csv(run / "trained.csv", [row])
+    with pytest.raises(AssertionError, match=r"is not the network of networks\.json"):
+        script(tmp_path, "cifar10/train.py", "data.root=pictures")
 
 
 def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None:
     for name, message in (
         ("supernet_cifar10/summary.py", "holds no networks that were trained alone"),
         ("equal_macs/summary.py", "run.py of this folder makes it"),
-        ("cifar10/summary.py", "run.py of this folder makes it"),
+        ("cifar10/summary.py", "find.py of this folder makes it"),
         ("scaling/summary.py", "run.py of this folder makes it"),
         ("pretrained_cifar10/summary.py", "run.py of this folder makes it"),
         ("inherited.py", "run.py of this folder makes it"),

@@ -1,15 +1,16 @@
-"""The tables and the pictures of the results of ``run.py``.
+"""The tables and the pictures of the results of ``find.py`` and ``train.py``.
 
     python experiments/cifar10/summary.py RUN_DIR FOLDER
 
-RUN_DIR holds networks.csv and pairs.csv. The script writes ``results.md``, and a picture for each measured
+RUN_DIR holds networks.json and trained.csv. The script writes ``results.md``, and a picture for each measured
 target, into FOLDER.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +20,8 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # for the scripts that experiments share
 
 import scripts
+from compared import MEASURED, NETWORKS, TARGETS, TRAINED, Subject, distinct, read_subjects, unpacked
 from paired import points_ahead
-from scripts import Row
 
 from nas.files import write_text
 from nas.report.figures.style import BLUE, GREY, ORANGE, label_points, new_figure, save, styled
@@ -28,13 +29,13 @@ from nas.report.figures.style import BLUE, GREY, ORANGE, label_points, new_figur
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MEASURED = {
+WORDS = {
     "x86": "ONNX Runtime, FP32",
     "x86_int8": "ONNX Runtime, INT8",
     "openvino_32": "OpenVINO, batches of 32",
+    "raspberry_pi_5": "Raspberry Pi 5, estimated",
+    "pixel_6": "Pixel 6, estimated",
 }
-ESTIMATED = {"raspberry_pi_5": "Raspberry Pi 5", "pixel_6": "Pixel 6"}
-RANDOM = "x86_random"
 AS_FAST = 1.05
 """A network is as fast as another if it takes at most this share of its latency."""
 AS_ACCURATE = 0.5
@@ -43,42 +44,44 @@ AS_ACCURATE = 0.5
 
 @dataclass(frozen=True)
 class Network:
-    """A network with all its seeds.
+    """A network with all its trainings.
 
     Attributes:
-        rows: A row for each seed.
+        subject: The network.
+        correct: Which test images it classifies correctly, for each seed.
     """
 
-    rows: tuple[Row, ...]
+    subject: Subject
+    correct: Mapping[int, np.ndarray]
 
     @property
     def name(self) -> str:
-        return self.rows[0]["name"]
+        return self.subject.name
 
     @property
     def search(self) -> str:
         """The search that found it; empty for a published network."""
-        return self.rows[0]["search"]
+        return self.subject.search
 
     @property
     def accuracy(self) -> float:
         """The mean accuracy of the seeds in percent."""
-        return float(np.mean([100 * int(row["correct"]) / int(row["images"]) for row in self.rows]))
+        return float(np.mean([100 * each.mean() for each in self.correct.values()]))
 
     def ms(self, target: str) -> float:
         """The latency on a target."""
-        return float(self.rows[0][f"{target}_value_ms"])
+        return self.subject.ms(target)
 
     @property
     def shown(self) -> str:
         """Accuracy and number of seeds."""
-        return f"{self.accuracy:.1f} ({len(self.rows)})"
+        return f"{self.accuracy:.1f} ({len(self.correct)})"
 
 
 def main(run_dir: Path, folder: Path) -> None:
     """Reads the raw numbers and writes all files."""
-    networks, pairs = read(run_dir / "networks.csv"), scripts.read_rows(run_dir / "pairs.csv")
-    lines = [*every(networks), *matrix(networks), *rivals(networks, pairs)]
+    networks = read(run_dir)
+    lines = [*every(networks), *made_of(networks), *matrix(networks), *rivals(networks)]
     text = "\n".join(lines) + "\n"
     write_text(folder / "results.md", text)
     for target in MEASURED:
@@ -86,59 +89,80 @@ def main(run_dir: Path, folder: Path) -> None:
     print(text, end="")
 
 
-def read(path: Path) -> list[Network]:
-    """The networks, in their order in the file."""
-    rows = scripts.read_rows(path)
-    names = dict.fromkeys(row["name"] for row in rows)
-    return [Network(tuple(row for row in rows if row["name"] == name)) for name in names]
+def read(run_dir: Path) -> list[Network]:
+    """The networks that are trained, in their order."""
+    subjects = read_subjects(run_dir / NETWORKS)
+    names, correct = distinct(subjects), dict[str, dict[int, np.ndarray]]()
+    for row in scripts.read_rows(run_dir / TRAINED):
+        of_seed = unpacked(row["which"], int(row["images"]))
+        correct.setdefault(row["name"], {})[int(row["seed"])] = of_seed
+    found = [(each, correct.get(names[each.network], {})) for each in subjects]
+    return [Network(each, trained) for each, trained in found if trained]
 
 
 def every(networks: Sequence[Network]) -> list[str]:
     """The table of all networks."""
-    targets = {**MEASURED, **{key: f"{name}, estimated" for key, name in ESTIMATED.items()}}
     lines = [
         "Accuracies in percent on the test images, as means of so many seeds. Latencies in ms: measured",
         "with their 95 % intervals, or bounds by a roofline.",
         "",
-        f"| network | accuracy (seeds) | pixels | M MACs | {' | '.join(targets.values())} |",
-        f"|---|---:|---:|---:|{'---:|' * len(targets)}",
+        f"| network | accuracy (seeds) | pixels | M MACs | k parameters | {' | '.join(WORDS.values())} |",
+        f"|---|---:|---:|---:|---:|{'---:|' * len(TARGETS)}",
     ]
     for each in networks:
-        row = each.rows[0]
-        cells = [each.name, each.shown, row["resolution"], f"{int(row['macs']) / 1e6:.1f}"]
-        cells += [latency(row, target) for target in targets]
+        network = each.subject.network
+        sizes = [str(network.resolution), f"{network.macs / 1e6:.1f}", f"{network.params / 1e3:.0f}"]
+        cells = [each.name, each.shown, *sizes, *(latency(each.subject, target) for target in TARGETS)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def latency(row: Row, target: str) -> str:
+def latency(subject: Subject, target: str) -> str:
     """A latency, with its interval if it was measured."""
-    value = f"{float(row[f'{target}_value_ms']):.3f}"
-    if target in ESTIMATED:
-        return value
-    low, high = (float(row[f"{target}_{end}_ms"]) for end in ("low", "high"))
-    return f"{value} ({low:.3f} to {high:.3f})"
+    found = subject.latencies_ms[target]
+    if target not in MEASURED:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def made_of(networks: Sequence[Network]) -> list[str]:
+    """The table of what the searches have found: its blocks, and how well its latency was predicted."""
+    lines = [
+        "",
+        "What the searches have found: the blocks, and the latency on the own target in ms.",
+        "",
+        "| found | blocks | predicted | measured | ratio |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for each in (each for each in networks if each.search):
+        kinds = Counter(block.KIND for stage in each.subject.network.stages for block in stage)
+        blocks = ", ".join(f"{count}× {kind}" for kind, count in kinds.items())
+        measured, predicted = each.ms(each.subject.target), each.subject.predicted_ms or 0.0
+        cells = [f"{predicted:.3f}", "–", "–"]
+        if each.subject.target in MEASURED:
+            cells = [f"{predicted:.3f}", f"{measured:.3f}", f"{measured / predicted:.3f}"]
+        lines.append(f"| {each.name} | {blocks} | {' | '.join(cells)} |")
+    return lines
 
 
 def matrix(networks: Sequence[Network]) -> list[str]:
-    """The table of each measured target's winners on each measured target."""
+    """The table of each target's winners on each target."""
     lines = [
         "",
         "What the searches for one target give on the others: accuracy, and latency in ms. Bold: on its own.",
         "",
-        f"| searched for | {' | '.join(MEASURED.values())} |",
-        f"|---|{'---:|' * len(MEASURED)}",
+        f"| searched for | accuracy | {' | '.join(WORDS.values())} |",
+        f"|---|---:|{'---:|' * len(TARGETS)}",
     ]
     for each in networks:
-        if each.search in MEASURED:
-            cells = [f"{each.accuracy:.1f} %, {each.ms(target):.3f}" for target in MEASURED]
-            own = list(MEASURED).index(each.search)
-            cells[own] = f"**{cells[own]}**"
-            lines.append(f"| {each.name} | {' | '.join(cells)} |")
+        if each.search in TARGETS:
+            cells = {target: f"{each.ms(target):.3f}" for target in TARGETS}
+            cells[each.search] = f"**{cells[each.search]}**"
+            lines.append(f"| {each.name} | {each.shown} | {' | '.join(cells.values())} |")
     return lines
 
 
-def rivals(networks: Sequence[Network], pairs: Sequence[Row]) -> list[str]:
+def rivals(networks: Sequence[Network]) -> list[str]:
     """The table of what is as fast or as accurate as the winners."""
     lines = [
         "",
@@ -151,31 +175,36 @@ def rivals(networks: Sequence[Network], pairs: Sequence[Row]) -> list[str]:
         "|---|---:|---:|---|---:|---|---:|",
     ]
     published = [each for each in networks if not each.search]
-    for winner in networks:
-        target = {RANDOM: "x86"}.get(winner.search, winner.search)
-        if target in MEASURED:
-            own_ms = winner.ms(target)
-            fast = [each for each in published if each.ms(target) <= AS_FAST * own_ms]
-            accurate = [each for each in published if each.accuracy >= winner.accuracy - AS_ACCURATE]
-            best = max(fast, key=lambda each: each.accuracy, default=None)
-            quick = min(accurate, key=lambda each: each.ms(target), default=None)
-            cells = [
-                winner.name,
-                winner.shown,
-                f"{own_ms:.3f}",
-                *(("none", "") if best is None else (best.name, ahead(winner, best, pairs))),
-                *(("none", "") if quick is None else (quick.name, f"{quick.ms(target) / own_ms:.2f}")),
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
+    for winner in (each for each in networks if each.search and each.subject.target in MEASURED):
+        target = winner.subject.target
+        own_ms = winner.ms(target)
+        fast = [each for each in published if each.ms(target) <= AS_FAST * own_ms]
+        accurate = [each for each in published if each.accuracy >= winner.accuracy - AS_ACCURATE]
+        best = max(fast, key=lambda each: each.accuracy, default=None)
+        quick = min(accurate, key=lambda each: each.ms(target), default=None)
+        cells = [
+            winner.name,
+            winner.shown,
+            f"{own_ms:.3f}",
+            *(("none", "") if best is None else (best.name, ahead(winner, best))),
+            *(("none", "") if quick is None else (quick.name, f"{quick.ms(target) / own_ms:.2f}")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def ahead(winner: Network, other: Network, pairs: Sequence[Row]) -> str:
-    """The points that a winner is ahead of another network."""
-    some = [row for row in pairs if (row["name"], row["other"]) == (winner.name, other.name)]
-    if not some:
-        return "the same network"
-    found = points_ahead(some, ours="only_this", theirs="only_other")
+def ahead(winner: Network, other: Network) -> str:
+    """The points that a winner is ahead of another network, by the seeds that both have."""
+    pairs = [
+        {
+            "images": str(len(winner.correct[seed])),
+            "only_this": str((winner.correct[seed] & ~other.correct[seed]).sum()),
+            "only_other": str((other.correct[seed] & ~winner.correct[seed]).sum()),
+        }
+        for seed in winner.correct
+        if seed in other.correct
+    ]
+    found = points_ahead(pairs, ours="only_this", theirs="only_other")
     return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
 
 
@@ -195,7 +224,7 @@ def draw(networks: Sequence[Network], target: str) -> Figure:
             x, y, _ = zip(*groups[name], strict=True)
             axes.scatter(x, y, color=colour, marker=marker, label=name)
     axes.set_xscale("log")
-    axes.set_xlabel(f"measured latency in {MEASURED[target]} (ms)")
+    axes.set_xlabel(f"measured latency in {WORDS[target]} (ms)")
     axes.set_ylabel("accuracy on test images (%)")
     axes.legend(loc="lower right", fontsize=9)
     points = [(x, y, name, GREY) for x, y, name in groups["published"]]
