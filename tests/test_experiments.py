@@ -93,6 +93,16 @@ def test_equal_macs(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in run.rglob("alone.json")} == before
     table = script(tmp_path, "equal_macs/summary.py", str(run / "networks.csv"), "found")
     assert "6 networks on 20 test images" in table
+    elsewhere = tmp_path / "elsewhere"  # goes on with the raw numbers, without the folders
+    elsewhere.mkdir()
+    rows = read_csv(run / "networks.csv")
+    write_csv(
+        elsewhere / "networks.csv", [*rows[:-1], {**rows[-1], "alone_1_correct": "", "alone_1_seconds": ""}]
+    )
+    assert "1/1" in script(tmp_path, "equal_macs/run.py", *settings, "run_dir=elsewhere")
+    again = read_csv(elsewhere / "networks.csv")
+    assert [row["alone_1_correct"] for row in again] == [row["alone_1_correct"] for row in rows]
+    assert [row["fairnas_correct"] for row in again] == [row["fairnas_correct"] for row in rows]
 
 
 def test_the_summary_of_equal_macs_ranks_within_bands(tmp_path: Path) -> None:
