@@ -270,7 +270,9 @@ def test_cifar10(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"  # goes on with the files, without the folders
     elsewhere.mkdir()
     shutil.copy(run / "networks.json", elsewhere)
-    (elsewhere / "trained.csv").write_text("".join((run / "trained.csv").open().readlines()[:-1]))
+    (elsewhere / "trained.csv").write_text(
+        "".join((run / "trained.csv").read_text().splitlines(keepends=True)[:-1])
+    )
     script(tmp_path, "cifar10/train.py", *settings, "run_dir=elsewhere")
     assert read_csv(elsewhere / "trained.csv") == rows
     assert len(list((elsewhere / "trained").iterdir())) == 1
