@@ -95,8 +95,11 @@ def rankings(rows: Sequence[Row]) -> list[str]:
         "|---|---:|---:|---:|---:|",
     ]
     first, second = SEEDS
-    pairs = [compared(row, second, truth=[first]) for row in twice(rows)]
+    both = twice(rows)
     sets = {shown: inherited(rows, name) for name, shown in NAMES.items()}
+    if 1 < len(both) < len(rows):  # what one seed tells of the other is to be compared on the same networks
+        sets |= {f"{shown}, two seeds": inherited(both, name) for name, shown in NAMES.items()}
+    pairs = [compared(row, second, truth=[first]) for row in both]
     for shown, some in {**sets, "one seed by the other": pairs}.items():
         every, near = taus(some)
         cells = (every.kendall_tau, every.advantage, near.kendall_tau, near.advantage)
