@@ -25,7 +25,7 @@ from tests.cli.steps.conftest import SETTINGS
 from tests.cli.steps.test_cli_pipeline import ROOT, Run, wait_for
 
 BUDGET_MS = 0.1
-"""The winner of the search takes an eighth of it, the wide networks more than twice as much, on a fast CPU."""
+"""The winner of the search takes an eighth of it, the wide networks more than twice as much on a fast CPU."""
 
 ENFORCED = (*SETTINGS, "export.enforce=true")
 
