@@ -247,6 +247,10 @@ def test_cifar10(tmp_path: Path) -> None:
         "train.warmup_epochs=0",
         "train.batch_size=16",
         "train.calibration_images=8",
+        "trust.networks=6",
+        "trust.epochs=1",
+        "trust.warmup_epochs=0",
+        "trust.batch_size=16",
         "table.name=roofline",
         "++device.peak_flops.fp32=1.0e+11",
         "++device.peak_flops.int8=2.0e+11",
@@ -323,7 +327,14 @@ def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: 
         network("mobilenet_v1-0.5-32", "", 3.0, 1.5),
         network("not trained yet", "", 0.5, 2.0),
     ]
-    (tmp_path / "networks.json").write_text(json.dumps({"networks": networks}))
+    interval = {"value": 0.5, "low": 0.25, "high": 0.75}
+    intervals = dict.fromkeys(("supernet", "macs", "one_out", "band_out"), interval)
+    trust = {
+        "training": {"epochs": 3},
+        "image_count": 2000,
+        "calibrated": {"networks": 14, **intervals, "macs": {**interval, "value": 0.6}},
+    }
+    (tmp_path / "networks.json").write_text(json.dumps({"networks": networks, "trust": trust}))
     write_csv(
         tmp_path / "trained.csv",
         [
@@ -344,6 +355,7 @@ def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: 
     assert "| resnet20-1-32 | +1.5 (" in line  # as fast
     assert line.endswith("| mobilenet_v1-0.5-32 | 3.00 |")  # as accurate
     assert "not trained yet" not in table
+    assert "| MACs | 0.60 (0.25 to 0.75) |" in table
     assert (tmp_path / "found" / "openvino_32.svg").is_file()
 
 

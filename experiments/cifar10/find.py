@@ -34,18 +34,22 @@ from compared import (
 from jobs import configured, record_provenance, work
 from measured import measuring
 
-from nas.cli.steps.context import Context
+from nas.cli.steps.context import Context, hyperparameters
 from nas.cli.steps.search import search as search_step
 from nas.cli.steps.supernet import supernet as supernet_step
+from nas.cli.steps.supernet import trust as trust_step
 from nas.cli.steps.table import table as table_step
-from nas.files import read_json
+from nas.files import read_json, write_json
 from nas.hardware import roofline_ms
 from nas.network import NetworkSpec, reference_network
 from nas.network.strides import with_fewer_strides
 from nas.pipeline import Step, execute
+from nas.training.evaluation import Accuracy
+from nas.training.trust import compare
 
 SHARES = (0.4, 0.7)
 """A target's budgets, on a logarithmic scale from the latency of the smallest network to the largest's."""
+ALONE = "alone.json"
 PUBLISHED = (
     *(("mobilenet_v1", width, 32) for width in (0.25, 0.5)),
     *(("mobilenet_v2", width, side) for width in (0.35, 0.75) for side in (24, 32)),
@@ -67,12 +71,12 @@ def main(overrides: Sequence[str]) -> None:
         made = context(settings, target)
         table_step.check(made)
         execute(table_step.step(made))
-    work(
-        [(search, name) for name in SEARCHES],
-        settings,
-        base.run_dir,
-        processes=base.config.finish.workers or 2,
-    )
+    processes = base.config.finish.workers or 2
+    largest_first = sorted(trust_step.subjects(base), key=lambda each: -each.network.macs)
+    alone = [(train_alone, each.code) for each in largest_first]
+    work(alone, settings, base.run_dir, processes=processes)
+    execute(trust(settings))
+    work([(search, name) for name in SEARCHES], settings, base.run_dir, processes=processes)
     unmeasured = subjects(settings)
     for target in MEASURED:
         execute(measurement(settings, target, unmeasured))
@@ -83,7 +87,8 @@ def main(overrides: Sequence[str]) -> None:
         )
         for each in unmeasured
     ]
-    write_subjects(base.path(NETWORKS), every, about={"machines": machines})
+    about = {"machines": machines, "trust": read_json(trust(settings).folder / trust_step.RESULT)}
+    write_subjects(base.path(NETWORKS), every, about=about)
     print(f"{len(distinct(every))} networks: {base.path(NETWORKS)}")
 
 
@@ -98,10 +103,65 @@ def context(settings: tuple[str, ...], name: str = "") -> Context:
     return configured([*SETTINGS, *settings, *TARGETS[target], *own, f"run_dir={folder}"])
 
 
+def train_alone(settings: tuple[str, ...], code: str) -> None:
+    """Trains one of the networks of ``nas trust``."""
+    execute(training_alone(settings, code))
+
+
+def training_alone(settings: tuple[str, ...], code: str) -> Step:
+    """Makes the step that trains a network alone, as ``nas trust`` does."""
+    base = context(settings)
+    network = next(each.network for each in trust_step.subjects(base) if each.code == code)
+    return Step(
+        name=f"{code} alone",
+        folder=base.path("alone", code),
+        settings={
+            "training": dataclasses.asdict(hyperparameters(base.config.trust)),
+            "images": base.config.trust.images,
+            **base.settings("compute"),
+            **base.data_settings(),
+        },
+        inputs={"search space": base.space_path},
+        outputs=(ALONE,),
+        run=lambda folder: write_json(
+            folder / ALONE,
+            dataclasses.asdict(trust_step.train_and_judge(base, network, name=f"{code} alone")),
+        ),
+    )
+
+
+def trust(settings: tuple[str, ...]) -> Step:
+    """Makes the step of ``nas trust``, which finds its networks trained: here several train at a time."""
+    base = context(settings)
+    step = trust_step.step(base)
+
+    def run(folder: Path) -> None:
+        every = trust_step.subjects(base)
+        codes = {each.network: each.code for each in every}
+        images = trust_step.judging_images(base)
+        evaluator = dataclasses.replace(supernet_step.evaluator(base), validation=images)
+        compare(
+            every,
+            inherited=evaluator.accuracy,
+            alone=lambda network: trained_alone(settings, codes[network]),
+            path=folder / trust_step.ROWS,
+        )
+        step.run(folder)
+
+    return dataclasses.replace(step, run=run)
+
+
+def trained_alone(settings: tuple[str, ...], code: str) -> Accuracy:
+    """The accuracy of a network that was trained alone."""
+    found = read_json(training_alone(settings, code).folder / ALONE)
+    return Accuracy(found["correct"], found["total"])
+
+
 def search(settings: tuple[str, ...], name: str) -> None:
-    """Searches for a target, with the run's supernet and the target's table."""
+    """Searches for a target, with the run's supernet, its calibration and the target's table."""
     made, target = context(settings, name), context(settings, SEARCHES[name][0])
-    shared = (context(settings).path(supernet_step.FOLDER), target.path("table"))
+    folders = (supernet_step.FOLDER, trust_step.FOLDER)
+    shared = (*map(context(settings).path, folders), target.path("table"))
     for source in shared:
         if not made.path(source.name).is_dir():
             shutil.copytree(source, made.path(source.name))

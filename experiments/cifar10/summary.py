@@ -8,6 +8,7 @@ target, into FOLDER.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,9 @@ import scripts
 from compared import MEASURED, NETWORKS, TARGETS, TRAINED, Subject, distinct, read_subjects, unpacked
 from paired import points_ahead
 
-from nas.files import write_text
-from nas.report.figures.style import BLUE, GREY, ORANGE, label_points, new_figure, save, styled
+from nas.files import read_json, write_text
+from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, label_points, new_figure, save, styled
+from nas.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,7 +83,7 @@ class Network:
 def main(run_dir: Path, folder: Path) -> None:
     """Reads the raw numbers and writes all files."""
     networks = read(run_dir)
-    lines = [*every(networks), *made_of(networks), *matrix(networks), *rivals(networks)]
+    lines = [*every(networks), *made_of(networks), *matrix(networks), *rivals(networks), *trust(run_dir)]
     text = "\n".join(lines) + "\n"
     write_text(folder / "results.md", text)
     for target in MEASURED:
@@ -208,17 +210,45 @@ def ahead(winner: Network, other: Network) -> str:
     return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
 
 
+def trust(run_dir: Path) -> list[str]:
+    """How well the supernet and its calibration rank networks trained alone."""
+    found = read_json(run_dir / NETWORKS)["trust"]
+    calibrated = found["calibrated"]
+    names = {
+        "supernet": "the supernet",
+        "macs": "MACs",
+        "one_out": "the calibration, by all other networks",
+        "band_out": "the calibration, by the networks of other bands of MACs",
+    }
+    return [
+        "",
+        f"Kendall's τ with {calibrated['networks']} networks trained alone for",
+        f"{found['training']['epochs']} epochs, on {found['image_count']} search-validation images:",
+        "",
+        "| ranked by | τ |",
+        "|---|---:|",
+        *(f"| {word} | {interval(calibrated[key])} |" for key, word in names.items()),
+    ]
+
+
+def interval(value: Mapping[str, float | None]) -> str:
+    """An interval; equal accuracies have no τ, which a file holds as null."""
+    return str(Interval(**{key: math.nan if each is None else each for key, each in value.items()}))
+
+
 @styled
 def draw(networks: Sequence[Network], target: str) -> Figure:
     """Accuracy against the latency on a measured target."""
     figure, axes = new_figure(7.2, 4.4)
-    looks = {"searched for this target": (BLUE, "o"), "searched for others": (ORANGE, "s")}
-    looks["published"] = (GREY, "^")
+    looks = {
+        "searched for this target": (BLUE, "o"),
+        "the same, without calibration or at random": (GREEN, "D"),
+        "searched for others": (ORANGE, "s"),
+        "published": (GREY, "^"),
+    }
     groups: dict[str, list[tuple[float, float, str]]] = {name: [] for name in looks}
     for each in networks:
-        name = "published" if not each.search else "searched for others"
-        name = "searched for this target" if each.search == target else name
-        groups[name].append((each.ms(target), each.accuracy, each.name))
+        groups[group(each, target)].append((each.ms(target), each.accuracy, each.name))
     for name, (colour, marker) in looks.items():
         if groups[name]:
             x, y, _ = zip(*groups[name], strict=True)
@@ -230,6 +260,16 @@ def draw(networks: Sequence[Network], target: str) -> Figure:
     points = [(x, y, name, GREY) for x, y, name in groups["published"]]
     label_points(axes, points, avoid=[(x, y) for group in groups.values() for x, y, _ in group])
     return figure
+
+
+def group(network: Network, target: str) -> str:
+    """What a network is on a target."""
+    if not network.search:
+        return "published"
+    if network.subject.target != target:
+        return "searched for others"
+    usual = network.search in TARGETS
+    return "searched for this target" if usual else "the same, without calibration or at random"
 
 
 if __name__ == "__main__":
