@@ -63,7 +63,7 @@ def check(context: Context) -> None:
         )
     with prefixed("search."):
         schedule(config.finalists, config.finalist_epochs)
-    _hyper(context, epochs=1)
+    short_training(context, epochs=1)
     checkpoint_plan(context.config.checkpoint)
 
 
@@ -71,11 +71,11 @@ def settings(context: Context) -> dict[str, Any]:
     """Returns the settings that decide the finals, besides those of the search; none without finals."""
     if not are_held(context):
         return {}
-    hyper = _hyper(context, epochs=1)
+    hyper = short_training(context, epochs=1)
     return {"finals": {"training": dataclasses.asdict(hyper), **context.settings("compute")}}
 
 
-def _hyper(context: Context, *, epochs: int) -> Hyperparameters:
+def short_training(context: Context, *, epochs: int) -> Hyperparameters:
     """Returns the supernet's optimisation for a short training at a low rate, which needs no warm-up."""
     train = context.config.train
     rate = train.learning_rate * context.config.search.finalist_rate
@@ -156,7 +156,7 @@ def _trained(context: Context, source: StaticNetwork, path: Path, *, epochs: int
     from nas.training.final import fit_network
     from nas.training.weights import save_weights
 
-    data, hyper, states = context.data, _hyper(context, epochs=epochs), path.with_suffix("")
+    data, hyper, states = context.data, short_training(context, epochs=epochs), path.with_suffix("")
     checkpoints = Checkpoints(
         folder=states,
         plan=dataclasses.replace(checkpoint_plan(context.config.checkpoint), best_every_epochs=0),
