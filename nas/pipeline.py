@@ -203,9 +203,16 @@ def _changes(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
         if old.get(key) != new.get(key)  # a missing setting equals null: versions add and remove settings
     ]
     before, now = record.get("inputs", {}), wanted["inputs"]
-    inputs = [f"the {name} changed" for name in now | before if before.get(name) != now.get(name)]
+    inputs = [_change_of(name, before, now) for name in now | before if before.get(name) != now.get(name)]
     schema = [] if record.get("schema") == wanted["schema"] else ["it was made by another version"]
     return settings + inputs + schema
+
+
+def _change_of(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Says how an input differs: other settings may read other files."""
+    if name not in before:
+        return f"it reads the {name} now"
+    return f"the {name} changed" if name in now else f"it does not read the {name} any more"
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -130,6 +130,14 @@ def test_a_changed_input_is_named(tmp_path: Path) -> None:
     assert "because the source changed" in said(make_step(tmp_path))[0]
 
 
+def test_an_input_that_other_settings_read_or_do_not_read_is_named(tmp_path: Path) -> None:
+    execute(make_step(tmp_path))
+    (tmp_path / "table.json").write_text("table")
+    step = replace(make_step(tmp_path), inputs={"table": tmp_path / "table.json"})
+    reasons = "it reads the table now; it does not read the source any more"
+    assert said(step)[0] == f"supernet: done again, because {reasons}"
+
+
 @pytest.mark.parametrize("damage", ["change", "remove", "record"])
 def test_a_damaged_result_is_made_anew(tmp_path: Path, damage: str) -> None:
     execute(make_step(tmp_path))
