@@ -67,6 +67,13 @@ def adb(tmp_path: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_names_and_nothing_else(
     reach: Callable[..., Transport], phone: Phone, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -176,7 +183,7 @@ def test_a_device_that_cannot_be_used_is_named_with_what_helps(
     adb(tmp_path, "disconnect", f"127.0.0.1:{other.port}")
     other.close()
     device.close()
-    time.sleep(0.2)
+    wait_for(lambda: "offline" in adb(tmp_path, "devices"))
     refused(reach(), "device offline" + CONNECT)
     adb(tmp_path, "disconnect")
     refused(reach(serial=""), "no devices/emulators found" + CONNECT)
@@ -220,10 +227,7 @@ def test_no_server_survives_tests_that_are_killed(tmp_path: Path) -> None:
         port = script.partition("ANDROID_ADB_SERVER_PORT=")[2].split()[0]
         assert port != "5037" and servers(port)
         process.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 30
-    while servers(port) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not servers(port)
+    wait_for(lambda: not servers(port))
     assert (tmp_path / "home" / ".android" / "adbkey").is_file(), "keys lie in a home of the test's own"
 
 
