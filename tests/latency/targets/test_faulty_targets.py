@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,9 +102,10 @@ def test_a_disk_that_fills_up_on_the_device(
     def fill() -> None:
         while lines and (not samples.is_file() or samples.read_bytes().count(b"\n") < lines):
             time.sleep(0.005)
-        room = shutil.disk_usage(small_disk).free
-        with ballast.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, room)
+        # Piece by piece: the measurement may take some of the room that was free a moment ago.
+        with ballast.open("wb", buffering=0) as stream, suppress(OSError):
+            while True:
+                stream.write(bytes(1 << 16))
 
     filler = threading.Thread(target=fill)
     filler.start()
