@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -684,7 +685,17 @@ def in_parallel(finished: Run) -> tuple[Path, str]:
     """A run whose two networks two workers have trained, and what they printed."""
     folder = finished.folder / "runs" / "in_parallel"
     shutil.copytree(finished.run_dir, folder)
-    code, out, err = finished.nas("finish", *FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=2")
+    step = importlib.import_module("nas.cli.steps.final.finish")
+    train = step._train_once
+
+    def train_once(context: Any, entry: Any, partial: Path) -> Any:
+        """Leaves one of the two networks to the other worker, however long that takes to start."""
+        wait_for(lambda: len(list((partial / "claims").iterdir())) == 2)
+        return train(context, entry, partial)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(step, "_train_once", train_once)
+        code, out, err = finished.nas("finish", *FINISH_FOR_LONGER, f"run_dir={folder}", "finish.workers=2")
     assert code == 0, err
     return folder, out
 

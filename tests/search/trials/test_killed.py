@@ -67,8 +67,8 @@ def rows(folder: Path) -> list[list[str]]:
 def test_a_killed_search_ends_like_another_and_counts_every_evaluation_once(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert start(whole, 0).wait() == 0
-    for count in (10, 30, 50):
-        kill_at(start(killed, 0.01), killed / "journal.log", count)
+    for count in (10, 25, 40):  # the last one long before the end: this process may have to wait for a CPU
+        kill_at(start(killed, 0.02), killed / "journal.log", count)
         assert not (killed / "winner.json").exists()
     with (killed / "journal.log").open("a") as stream:
         stream.write('{"op_code": 4, "trunc')  # as if it had been killed while writing

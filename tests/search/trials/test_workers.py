@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -18,7 +19,7 @@ from nas.search import Shared, search, work
 from nas.search.trials.journal import only_searcher
 from nas.search.trials.ledger import CODE
 from nas.search.trials.optuna_storage import open_storage
-from nas.search.trials.shared_ledger import SharedLedger
+from nas.search.trials.shared_ledger import BEAT, SharedLedger
 from nas.search.trials.workers import Watch
 from tests.search.problems import Scorer, tiny_study, two_goals
 
@@ -109,17 +110,27 @@ def test_a_worker_of_another_machine_that_falls_silent_loses_its_trial_and_its_l
     assert there.finish(number, done) is None
 
 
-def test_beats_keep_a_worker_alive(tmp_path: Path) -> None:
-    here = claims(tmp_path / "journal.log", grace_s=0.3)
+def test_beats_keep_a_worker_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock that silence is measured by moves between beats alone, however late these come."""
+    now = 0.0
+    monkeypatch.setattr("nas.search.trials.workers.time", SimpleNamespace(monotonic=lambda: now))
+    here = claims(tmp_path / "journal.log", grace_s=60)
     shared = Shared(storage=str(tmp_path / "journal.log"), study="search", beat_s=0.05)
     there = SharedLedger(shared, facts={}, directions=["minimize"])
     there._identity = "elsewhere/1/1"
     number = there.claim(running("a"), budget=5)
     assert number is not None
     with there.working(number):
-        for _ in range(8):
+        for _ in range(4):
+            heard, end = here.read()[number].user_attrs[BEAT], time.monotonic() + 60
+            while here.read()[number].user_attrs[BEAT] == heard:
+                assert time.monotonic() < end, "no beat"
+                time.sleep(0.01)
+            now += 50
             assert here.read()[number].state is TrialState.RUNNING
-            time.sleep(0.1)
+    assert here.read()[number].state is TrialState.RUNNING, "the last beat has been heard"
+    now += 61
+    assert here.read()[number].state is TrialState.FAIL
 
 
 def test_a_result_that_a_dead_worker_had_written_counts(tmp_path: Path) -> None:
