@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.blocks import parse_key
 from nas.hardware import Device, describe_machine
 from nas.latency import load_table
 from nas.latency.estimate.roofline import roofline_table
@@ -196,8 +197,10 @@ def test_a_table_is_checked_and_corrected_here(space: SearchSpace, nas: Nas) -> 
     )
     table = load_table("run/table/mini-this_machine.json")
     assert (table.device.machine, table.provenance["checked"]) == (describe_machine(), given.name)
-    network = space.network(space.largest(), classes=10)
-    assert table.predict(network) == pytest.approx(ratio * given.predict(network), rel=0.6)
+    # On the mean of the networks: a single one that was disturbed moves the prediction of any of them.
+    measured = [list(map(parse_key, record.blocks)) for record in table.probes]
+    factors = [table.predict_blocks(blocks) / given.predict_blocks(blocks) for blocks in measured]
+    assert np.exp(np.log(factors).mean()) == pytest.approx(ratio, rel=0.4)
     assert table.accuracy is not None and table.accuracy.networks == 5
     assert "already done" in nas("table", *check).out
     dataclasses.replace(given, name="other").save(Path("theirs.json"))
