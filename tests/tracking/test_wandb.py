@@ -58,7 +58,8 @@ def test_a_key_without_a_network_is_recorded_offline(
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", server)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    tracker = make_tracker({**OFFLINE, "mode": "online"})
+    # Less patience than is shipped: a busy machine may need seconds to start wandb's processes.
+    tracker = make_tracker({**OFFLINE, "mode": "online", "init_timeout_s": 2.0})
     start = time.monotonic()
     tracker.start(config={"seed": 1}, run_dir=tmp_path, name="first")
     tracker.log({"train/loss": 2.5}, step=1)
