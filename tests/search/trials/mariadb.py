@@ -34,10 +34,11 @@ def mariadb(folder: Path) -> Iterator[str]:
     folder.mkdir()
     user = owner(folder)
     (folder / "first.sql").write_text(FIRST.lstrip())
-    data, port = folder / "data", free_port()
+    data = folder / "data"
     place = ["--no-defaults", f"--datadir={data}"]
     options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run([install, *place, *options], check=True, capture_output=True, **user)
+    port = free_port()  # only now: in the seconds before, another program could have taken it
     command = [SERVER, *place, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket"]
     command += [f"--pid-file={folder}/pid", f"--init-file={folder}/first.sql"]
     with (folder / "log").open("w") as log:

@@ -30,9 +30,10 @@ def postgresql(folder: Path) -> Iterator[str]:
     secret.write_text(PASSWORD)
     if user:
         shutil.chown(secret, "nobody")
-    data, port = folder / "data", free_port()
+    data = folder / "data"
     options = ["-A", "scram-sha-256", "-U", "me", f"--pwfile={secret}", "--no-sync"]
     subprocess.run([programs[-1] / "initdb", "-D", data, *options], check=True, capture_output=True, **user)
+    port = free_port()  # only now: in the seconds before, another program could have taken it
     command = [programs[-1] / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen([*command, "-F"], stdout=log, stderr=log, **user)
