@@ -95,7 +95,8 @@ ROOMS: dict[str, set[str]] = {
     "pipeline": GROUND | {"provenance"},
     # The command line: what is shown, several processes, Hydra, the steps, the commands.
     "cli.screen": GROUND,
-    "cli.bars": GROUND | {"runner", "training", "cli.screen"},
+    "cli.shared_cpus": {"runner"},
+    "cli.bars": GROUND | {"runner", "training", "cli.screen", "cli.shared_cpus"},
     "cli.processes": GROUND | {"pipeline", "training", "cli.screen"},
     "cli.hydra": GROUND | LIBRARY | {"config", "cli.screen", "cli.processes"},
     "cli.steps": GROUND | LIBRARY | SUPPORT | {"cli.screen", "cli.bars", "cli.processes", "cli.hydra"},

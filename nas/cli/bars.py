@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.screen import CONSOLE, say
+from nas.cli.shared_cpus import SharedCpus
 
 if TYPE_CHECKING:
     from nas.runner.protocol import Progress as Measuring
@@ -130,6 +131,7 @@ class Bar:
     progress: _View
     task: TaskID
     _next: float = field(default_factory=lambda: time.monotonic() + _PLAIN_EVERY_S)
+    _cpus: SharedCpus = field(default_factory=SharedCpus)
 
     def start(self, total: int) -> None:
         """Sets the number of steps."""
@@ -144,7 +146,9 @@ class Bar:
         self._update(completed=done, total=total)
 
     def follow(self, progress: Progress) -> None:
-        """Shows the progress and speed of a training."""
+        """Shows the progress and speed of a training, and says what slows it down."""
+        if hint := self._cpus.hint():
+            say(hint)
         speed = "" if progress.images_per_s is None else f"{progress.images_per_s:,.0f} images/s"
         self._update(completed=progress.step, total=progress.steps, speed=speed)
 
