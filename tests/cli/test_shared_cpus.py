@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from nas.cli import bars, screen
-from nas.cli.shared_cpus import SharedCpus, threads_wait_in_loops
+from nas.cli.shared_cpus import SharedCpus, waiting_threads
 from nas.training.loop import Progress
 
 
@@ -27,8 +27,8 @@ class Clock:
         return self.now
 
 
-def watched(clock: Clock, cpus: float | None, *, is_affected: bool = True) -> SharedCpus:
-    return SharedCpus(others=lambda: cpus, is_affected=lambda: is_affected, clock=clock)
+def watched(clock: Clock, cpus: float | None, *, threads: int = 8) -> SharedCpus:
+    return SharedCpus(others=lambda: cpus, threads=lambda: threads, clock=clock)
 
 
 def test_a_training_beside_a_busy_program_gets_a_hint_once() -> None:
@@ -36,7 +36,8 @@ def test_a_training_beside_a_busy_program_gets_a_hint_once() -> None:
     watch = watched(clock, 0.9)
     assert not watch.hint(), "half a minute decides"
     clock.now = 31
-    assert "keep 0.9 CPUs busy" in (hint := watch.hint()) and "OMP_WAIT_POLICY=PASSIVE" in hint
+    assert "keep 0.9 CPUs busy, so that PyTorch's 8 threads wait" in (hint := watch.hint())
+    assert "OMP_NUM_THREADS=7 in front" in hint
     clock.now = 100
     assert not watch.hint()
     later = watched(clock, 0.9)
@@ -44,17 +45,27 @@ def test_a_training_beside_a_busy_program_gets_a_hint_once() -> None:
     assert not later.hint(), "nor for the next network"
 
 
-@pytest.mark.parametrize(("cpus", "is_affected"), [(0.2, True), (None, True), (2.0, False)])
-def test_others_get_none(cpus: float | None, is_affected: bool) -> None:
+@pytest.mark.parametrize(
+    ("cpus", "threads", "left"), [(0.6, 8, 7), (1.4, 8, 7), (1.6, 8, 6), (9.0, 8, 1), (1.0, 2, 1)]
+)
+def test_as_many_threads_as_others_leave_cpus(cpus: float, threads: int, left: int) -> None:
     clock = Clock()
-    watch = watched(clock, cpus, is_affected=is_affected)
+    watch = watched(clock, cpus, threads=threads)
+    clock.now = 31
+    assert f"OMP_NUM_THREADS={left} in front" in watch.hint()
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(0.2, 8), (None, 8), (2.0, 1)])
+def test_others_get_none(cpus: float | None, threads: int) -> None:
+    clock = Clock()
+    watch = watched(clock, cpus, threads=threads)
     for clock.now in (31, 62, 93):
         assert not watch.hint()
 
 
 def test_a_program_that_starts_later_is_noticed() -> None:
     clock, cpus = Clock(), 0.0
-    watch = SharedCpus(others=lambda: cpus, is_affected=lambda: True, clock=clock)
+    watch = SharedCpus(others=lambda: cpus, threads=lambda: 2, clock=clock)
     clock.now = 31
     assert not watch.hint()
     cpus, clock.now = 1.0, 62
@@ -62,16 +73,13 @@ def test_a_program_that_starts_later_is_noticed() -> None:
 
 
 def test_threads_wait_in_loops_unless_the_user_has_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert threads_wait_in_loops()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert not threads_wait_in_loops()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert waiting_threads() == 2
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert not threads_wait_in_loops()
+    assert waiting_threads() == 1
 
 
 def test_the_bar_of_a_training_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
