@@ -35,9 +35,9 @@ EPOCHS = 2
 """The first round of four finalists and four epochs."""
 TRAININGS = {
     "sandwich_0.1": ("sandwich", 0.1),
+    "fairnas_0.1": ("fairnas", 0.1),
     "sandwich_0.3": ("sandwich", 0.3),
     "sandwich_0.03": ("sandwich", 0.03),
-    "fairnas_0.1": ("fairnas", 0.1),
     "fairnas_0.3": ("fairnas", 0.3),
 }
 """Supernet and ``search.finalist_rate`` of each set of trainings."""
