@@ -355,6 +355,7 @@ def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: 
 
     networks = [
         network("x86-1", "x86", 1.0, 0.5),
+        network("x86-2", "x86", 1.0, 0.5),  # the same for both budgets
         network("x86_int8-1", "x86_int8", 2.0, 0.75),
         network("resnet20-1-32", "", 1.04, 1.0),
         network("mobilenet_v2-0.75-32", "", 0.9, 1.25),
@@ -382,10 +383,10 @@ def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: 
         ],
     )
     table = script(tmp_path, "cifar10/summary.py", ".", "found")
-    assert "| x86-1 | 71.0 (2) | **1.000** | 0.500 | 2.000 | 3.000 | 4.000 |" in table
+    assert "| x86-1, x86-2 | 71.0 (2) | **1.000** | 0.500 | 2.000 | 3.000 | 4.000 |" in table
     assert "| x86_int8-1 | 65.0 (1) | 2.000 | **1.000** | 4.000 | 6.000 | 8.000 |" in table
     assert "| 0.800 | 1.000 | 1.250 |" in table  # predicted, measured
-    (line,) = [line for line in table.splitlines() if line.startswith("| x86-1 | 71.0 (2) | 1.000 | ")]
+    (line,) = [line for line in table.splitlines() if line.startswith("| x86-1, x86-2 | 71.0 (2) | 1.000 | ")]
     assert "| resnet20-1-32 | +1.5 (" in line  # as fast
     assert line.endswith("| mobilenet_v1-0.5-32 | 3.00 |")  # as accurate
     assert "not trained yet" not in table

@@ -8,6 +8,7 @@ target, into FOLDER.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections import Counter
@@ -25,11 +26,22 @@ from compared import MEASURED, NETWORKS, TARGETS, TRAINED, Subject, distinct, re
 from paired import points_ahead
 
 from nas.files import read_json, write_text
-from nas.report.figures.style import BLUE, GREEN, GREY, ORANGE, label_points, new_figure, save, styled
+from nas.report.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    label_points,
+    new_figure,
+    save,
+    styled,
+)
 from nas.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from nas.network import NetworkSpec
 
 WORDS = {
     "x86": "ONNX Runtime, FP32",
@@ -98,8 +110,18 @@ def read(run_dir: Path) -> list[Network]:
     for row in scripts.read_rows(run_dir / TRAINED):
         of_seed = unpacked(row["which"], int(row["images"]))
         correct.setdefault(row["name"], {})[int(row["seed"])] = of_seed
-    found = [(each, correct.get(names[each.network], {})) for each in subjects]
+    found = [(each, correct.get(names[each.network], {})) for each in merged(subjects)]
     return [Network(each, trained) for each, trained in found if trained]
+
+
+def merged(subjects: Sequence[Subject]) -> list[Subject]:
+    """The subjects, with one for both budgets of a search where it has found one network for both."""
+    found: dict[tuple[str, NetworkSpec], Subject] = {}
+    for each in subjects:
+        key = (each.search, each.network)
+        known = found.get(key)
+        found[key] = each if known is None else dataclasses.replace(known, name=f"{known.name}, {each.name}")
+    return list(found.values())
 
 
 def every(networks: Sequence[Network]) -> list[str]:
@@ -239,6 +261,8 @@ def interval(value: Mapping[str, float | None]) -> str:
 @styled
 def draw(networks: Sequence[Network], target: str) -> Figure:
     """Accuracy against the latency on a measured target."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
     figure, axes = new_figure(7.2, 4.4)
     looks = {
         "searched for this target": (BLUE, "o"),
@@ -254,9 +278,12 @@ def draw(networks: Sequence[Network], target: str) -> Figure:
             x, y, _ = zip(*groups[name], strict=True)
             axes.scatter(x, y, color=colour, marker=marker, label=name)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
+    axes.minorticks_off()
     axes.set_xlabel(f"measured latency in {WORDS[target]} (ms)")
     axes.set_ylabel("accuracy on test images (%)")
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, fontsize=9)
     points = [(x, y, name, GREY) for x, y, name in groups["published"]]
     label_points(axes, points, avoid=[(x, y) for group in groups.values() for x, y, _ in group])
     return figure
