@@ -193,10 +193,12 @@ def rivals(networks: Sequence[Network]) -> list[str]:
         f"Each winner on its own target. As fast: the most accurate published network of at most {AS_FAST}",
         "times its latency; the difference is paired by images and seeds, with its 95 % interval. As",
         f"accurate: the fastest published network that is at most {AS_ACCURATE} points behind, and its",
-        "latency relative to the winner's.",
+        "latency relative to the winner's. On the front: the relative latency of a published network as",
+        "accurate as the winner, interpolated on the front of the published ones (accuracies are linear in",
+        "the logarithm of the latency).",
         "",
-        "| winner | accuracy | ms | as fast | winner ahead, points | as accurate | relative latency |",
-        "|---|---:|---:|---|---:|---|---:|",
+        "| winner | accuracy | ms | as fast | ahead, points | as accurate | relative latency | on the front |",
+        "|---|---:|---:|---|---:|---|---:|---:|",
     ]
     published = [each for each in networks if not each.search]
     for winner in (each for each in networks if each.search and each.subject.target in MEASURED):
@@ -212,9 +214,21 @@ def rivals(networks: Sequence[Network]) -> list[str]:
             f"{own_ms:.3f}",
             *(("none", "") if best is None else (best.name, ahead(winner, best))),
             *(("none", "") if quick is None else (quick.name, f"{quick.ms(target) / own_ms:.2f}")),
+            f"{front_ms(published, target, winner.accuracy) / own_ms:.2f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def front_ms(networks: Sequence[Network], target: str, accuracy: float) -> float:
+    """The latency of an accuracy on the front of networks; NaN outside of it."""
+    front = list[Network]()
+    for each in sorted(networks, key=lambda each: (each.ms(target), -each.accuracy)):
+        if not front or each.accuracy > front[-1].accuracy:
+            front.append(each)
+    logs = [math.log(each.ms(target)) for each in front]
+    accuracies = [each.accuracy for each in front]
+    return math.exp(np.interp(accuracy, accuracies, logs, left=math.nan, right=math.nan))
 
 
 def ahead(winner: Network, other: Network) -> str:
