@@ -197,7 +197,7 @@ def rivals(networks: Sequence[Network]) -> list[str]:
         "accurate as the winner, interpolated on the front of the published ones (accuracies are linear in",
         "the logarithm of the latency).",
         "",
-        "| winner | accuracy | ms | as fast | ahead, points | as accurate | relative latency | on the front |",
+        "| winner | accuracy | ms | as fast | ahead, points | as accurate | relative ms | on the front |",
         "|---|---:|---:|---|---:|---|---:|---:|",
     ]
     published = [each for each in networks if not each.search]
