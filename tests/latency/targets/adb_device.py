@@ -256,7 +256,8 @@ def _end(stream: Stream, process: subprocess.Popen[bytes]) -> None:
     """Ends the script when nobody listens any more, as the device's daemon does."""
     stream.ended.wait()
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGHUP)
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(process.pid, signal.SIGHUP)
 
 
 def _sync(stream: Stream) -> None:
