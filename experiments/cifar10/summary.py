@@ -295,6 +295,7 @@ def draw(networks: Sequence[Network], target: str) -> Figure:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
     axes.minorticks_off()
+    axes.margins(x=0.15)  # room for names
     axes.set_xlabel(f"measured latency in {WORDS[target]} (ms)")
     axes.set_ylabel("accuracy on test images (%)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, fontsize=9)
