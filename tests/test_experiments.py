@@ -388,10 +388,12 @@ def test_the_summary_of_cifar10_finds_what_is_as_fast_and_as_accurate(tmp_path: 
     assert "| 0.800 | 1.000 | 1.250 |" in table  # predicted, measured
     (line,) = [line for line in table.splitlines() if line.startswith("| x86-1, x86-2 | 71.0 (2) | 1.000 | ")]
     assert "| resnet20-1-32 | +1.5 (" in line  # as fast
-    assert line.endswith("| mobilenet_v1-0.5-32 | 3.00 | nan |")  # as accurate; the front ends below it
+    between = 1.04 * (3 / 1.04) ** ((70 - 69.5) / (70.8 - 69.5))
+    ends = f"nan ({between:.2f} to nan)"  # the front has networks as accurate as 70 %, not 71 % or more
+    assert line.endswith(f"| mobilenet_v1-0.5-32 | 3.00 | {ends} |")  # as accurate
     (line,) = [line for line in table.splitlines() if line.startswith("| x86_int8-1 | 65.0 (1) | 1.000 | ")]
     between = 0.45 * (0.52 / 0.45) ** ((65 - 60) / (69.5 - 60))
-    assert line.endswith(f" | {between:.2f} |")
+    assert f" | {between:.2f} (" in line
     assert "not trained yet" not in table
     assert "| MACs | 0.60 (0.25 to 0.75) |" in table
     assert (tmp_path / "found" / "openvino_32.svg").is_file()

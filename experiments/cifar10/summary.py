@@ -54,6 +54,8 @@ AS_FAST = 1.05
 """A network is as fast as another if it takes at most this share of its latency."""
 AS_ACCURATE = 0.5
 """A network is as accurate as another if it is at most so many points behind."""
+MARGIN = 1.0
+"""Points by which an accuracy may be off: seeds deviate by 1.2, means of three by 0.7."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def rivals(networks: Sequence[Network]) -> list[str]:
         f"accurate: the fastest published network that is at most {AS_ACCURATE} points behind, and its",
         "latency relative to the winner's. On the front: the relative latency of a published network as",
         "accurate as the winner, interpolated on the front of the published ones (accuracies are linear in",
-        "the logarithm of the latency).",
+        f"the logarithm of the latency), and that of one {MARGIN:g} points less and more accurate.",
         "",
         "| winner | accuracy | ms | as fast | ahead, points | as accurate | relative ms | on the front |",
         "|---|---:|---:|---|---:|---|---:|---:|",
@@ -214,10 +216,20 @@ def rivals(networks: Sequence[Network]) -> list[str]:
             f"{own_ms:.3f}",
             *(("none", "") if best is None else (best.name, ahead(winner, best))),
             *(("none", "") if quick is None else (quick.name, f"{quick.ms(target) / own_ms:.2f}")),
-            f"{front_ms(published, target, winner.accuracy) / own_ms:.2f}",
+            on_the_front(published, winner),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def on_the_front(published: Sequence[Network], winner: Network) -> str:
+    """The latency of a winner's accuracy on the front of published networks, relative to its own."""
+    target = winner.subject.target
+    ratios = [
+        front_ms(published, target, winner.accuracy + points) / winner.ms(target)
+        for points in (0.0, -MARGIN, MARGIN)
+    ]
+    return "{:.2f} ({:.2f} to {:.2f})".format(*ratios)
 
 
 def front_ms(networks: Sequence[Network], target: str, accuracy: float) -> float:
