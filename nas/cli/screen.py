@@ -68,7 +68,7 @@ def silence() -> Iterator[None]:
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Appends our log lines and the warnings of libraries to a file; prints the lines of our modules."""
-    handler = logging.FileHandler(path, delay=True, encoding="utf-8", errors="backslashreplace")
+    handler = _LogFile(path, delay=True, encoding="utf-8", errors="backslashreplace")
     handler.addFilter(lambda record: record.name.startswith("nas") or record.levelno >= logging.WARNING)
     handler.setFormatter(_MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -87,6 +87,16 @@ def log_to(path: Path) -> Iterator[None]:
         root.removeHandler(handler)
         with suppress(OSError):  # a full disk is reported where results are written
             handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose file may refuse to open: Python's own handler only treats faults of writing as its own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
 
 
 class _OnScreen(logging.Handler):

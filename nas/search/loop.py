@@ -77,6 +77,8 @@ class Loop:
         self._entered: set[Candidate] = set()
         self._seen: set[Candidate] = set()
         self._again: list[tuple[Candidate, str]] = []
+        self._front: list[Evaluation] = []
+        self._worst: list[float] = []
         self._rejections = self._asked = 0
 
     @property
@@ -213,35 +215,23 @@ class Loop:
         Samplers rank infeasible trials by their violation, so the number does not matter; it is the worst so
         far. The journal also keeps the true values.
         """
+        worst = self._worst or [0.0] * len(outcome.values)
         return [
-            value if math.isfinite(value) else self._worst(position)
-            for position, value in enumerate(outcome.values)
+            value if math.isfinite(value) else last for value, last in zip(outcome.values, worst, strict=True)
         ]
-
-    def _worst(self, position: int) -> float:
-        values = [e.outcome.values[position] for e in self.entries if e.outcome.state is State.COMPLETE]
-        worst = min if self._goals.directions[position] == "maximize" else max
-        return worst(values, default=0.0)
 
     def _rival(self, values: Sequence[float], position: int) -> Count | None:
         """Returns the best accuracy of the networks that are as good in all other objectives, if known."""
-        objectives = range(len(self._goals.objectives))
-        others = [other for other in objectives if other != position]
-        if position not in objectives:
+        count = len(self._goals.objectives)
+        if position >= count or not self._front:
             return None
-        directions = [self._goals.directions[other] for other in others]
-        mine = as_losses([values[other] for other in others], directions)[0] if others else np.zeros(0)
-        best: Count | None = None
-        for entry in self.entries:
-            outcome = entry.outcome
-            if not entry.usable or outcome.images is None:
-                continue
-            theirs = as_losses([outcome.values[o] for o in others], directions)[0] if others else mine
-            count = Count(round(outcome.values[position] * outcome.images), outcome.images)
-            # comparisons with NaN, a value not evaluated yet, are false
-            if (theirs <= mine).all() and (best is None or count.value > best.value):
-                best = count
-        return best
+        others = [other for other in range(count) if other != position]
+        mine = as_losses(values[:count], self._goals.directions)[0, others]
+        theirs = as_losses([each.outcome.values for each in self._front], self._goals.directions)[:, others]
+        # comparisons with NaN, a value not evaluated yet, are false
+        outcomes = [self._front[i].outcome for i in np.flatnonzero((theirs <= mine).all(axis=1))]
+        counts = [Count(round(o.values[position] * o.images), o.images) for o in outcomes if o.images]
+        return max(counts, key=lambda each: each.value, default=None)
 
     def _enter(self, evaluation: Evaluation) -> None:
         self._seen.add(evaluation.candidate)
@@ -252,6 +242,22 @@ class Loop:
         evaluation.candidate.release()  # of 20,000 networks, it would be 120 MB
         self.evaluated += evaluation.counts
         self._rejections = 0 if evaluation.counts else self._rejections + 1
+        if evaluation.outcome.state is State.COMPLETE:
+            self._compare(evaluation)
+
+    def _compare(self, evaluation: Evaluation) -> None:
+        """Updates the worst values and, of the counted accuracies, the front."""
+        outcome, directions = evaluation.outcome, self._goals.directions
+        worse = [min if direction == "maximize" else max for direction in directions]
+        pairs = zip(worse, self._worst or outcome.values, outcome.values, strict=True)
+        self._worst = [worst(old, new) for worst, old, new in pairs]
+        if not (evaluation.usable and outcome.images):
+            return
+        mine = as_losses(outcome.values, directions)
+        theirs = as_losses([each.outcome.values for each in self._front], directions)
+        if not (theirs <= mine).all(axis=1).any():
+            kept = np.flatnonzero(~(mine <= theirs).all(axis=1))
+            self._front = [*(self._front[i] for i in kept), evaluation]
 
 
 def salt_of(worker: int, identity: str) -> tuple[int, ...]:

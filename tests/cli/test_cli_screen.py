@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.screen import log_to, say
+from nas.cli.screen import error, log_to, say, standard_streams
 
 
 def test_what_a_library_logs_is_shown_once_and_logged(
@@ -27,3 +27,15 @@ def test_what_a_library_logs_is_shown_once_and_logged(
     log = (tmp_path / "nas.log").read_text(encoding="utf-8")
     assert log.count("skipped") == log.count("hello") == 1
     assert "secret" not in log and "nothing to see" not in log
+
+
+def test_a_log_that_cannot_be_opened_takes_no_line_from_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk or changed permissions: writing results reports them, logging does not."""
+    with standard_streams(), log_to(tmp_path / "gone" / "nas.log"):
+        logging.getLogger("nas.pipeline").info("supernet: already done, skipped")
+        error("no room")
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["supernet: already done, skipped"]
+    assert shown.err.splitlines() == ["error: no room"]

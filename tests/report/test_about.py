@@ -92,9 +92,9 @@ def test_the_facts_are_those_of_the_files(run_dir: Path) -> None:
     assert found["device"] == "here (a laptop, 2 cores; onnxruntime, 1 thread, fp32)"
 
 
-@pytest.mark.parametrize("content", ["[", "a: [b", "data: 3", ""])
-def test_a_damaged_configuration_leaves_its_facts_out(run_dir: Path, content: str) -> None:
-    (run_dir / "config.yaml").write_text(content)
+@pytest.mark.parametrize("content", [b"[", b"a: [b", b"data: 3", b"", b"data: \x8a"])
+def test_a_damaged_configuration_leaves_its_facts_out(run_dir: Path, content: bytes) -> None:
+    (run_dir / "config.yaml").write_bytes(content)
     assert "data" not in dict(about(run_dir))
     assert "device" in dict(about(run_dir))
 

@@ -207,6 +207,13 @@ def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
     assert "Training losses over 12 epochs" in text
 
 
+def test_a_configuration_that_is_no_text_does_not_hide_the_rest(run_dir: Path) -> None:
+    (run_dir / "config.yaml").write_bytes(b"seed: 0\nname: \x8a\n")
+    text = page_of(run_dir).text
+    assert "config.yaml, line 2: byte 0x8a is not UTF-8" in text
+    assert "Training losses over 12 epochs" in text
+
+
 def test_foreign_content_is_a_clear_error(run_dir: Path) -> None:
     (run_dir / "scale" / "scale.json").write_text("{}")
     (run_dir / "search" / "pareto.json").write_text('{"objectives": []}')

@@ -58,3 +58,12 @@ def test_every_label_counts_once_in_whatever_order() -> None:
     backwards = GaussianProcess().fit(inputs[::-1], values[::-1], seed=0)
     np.testing.assert_allclose(backwards.mean(new), forwards.mean(new))
     np.testing.assert_allclose(backwards.std(new), forwards.std(new))
+
+
+def test_of_more_labels_than_it_can_hold_it_uses_some_of_the_whole_search() -> None:
+    inputs, new = rng(1).random((60, 2)), rng(2).random((5, 2))
+    values = inputs.sum(axis=1)
+    fitted = GaussianProcess(labels=20).fit(inputs, values, seed=0)
+    assert len(fitted.process.targets) == 20  # type: ignore[attr-defined]
+    np.testing.assert_allclose(fitted.mean(new), new.sum(axis=1), atol=0.03)
+    assert (fitted.std(new) > GaussianProcess().fit(inputs, values, seed=0).std(new)).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -375,3 +375,31 @@ def test_a_bound_that_can_be_met_is_shown_in_four_digits(
 ) -> None:
     objective = replace(macs(), direction=direction)
     assert _shown(value, objective) == text
+
+
+def test_an_evaluation_stops_if_and_only_if_a_network_as_fast_is_clearly_better(tmp_path: Path) -> None:
+    def counts(network: NetworkSpec) -> Iterator[Count]:
+        for images in (100, 300):
+            yield Count(round((0.2 + network.macs % 101 / 200) * images), images)
+
+    def score(networks: Sequence[NetworkSpec]) -> list[float]:
+        return [last(counts(network)).value for network in networks]
+
+    goals = Goals([accuracy(score, images=300, stages=counts), latency(LinearTable())])
+    done = search(tiny_study(goals, trials=60), folder=tmp_path).evaluations
+    best, stopped = list[tuple[float, Count]](), 0
+    for entry in done:
+        begun, ms = next(counts(entry.candidate.network)), entry.outcome.values[1]
+        rival = max((count for other, count in best if other <= ms), key=lambda c: c.value, default=None)
+        assert (entry.outcome.state is State.STOPPED) == (rival is not None and begun.is_clearly_below(rival))
+        if entry.outcome.state is State.STOPPED:
+            assert rival is not None
+            assert f"is clearly below {rival.correct}/{rival.total}" in entry.outcome.reason
+            stopped += 1
+        else:
+            best.append((ms, last(counts(entry.candidate.network))))
+    assert 5 < stopped < 55
+
+
+def last(counts: Iterator[Count]) -> Count:
+    return list(counts)[-1]

@@ -87,6 +87,13 @@ def test_damaged_files_are_named(tmp_path: Path, fault: str) -> None:
         load("cifar10", tmp_path)
 
 
+def test_names_that_are_no_text_are_named(tmp_path: Path) -> None:
+    write(tmp_path, cifar.CIFAR10, classes=10)
+    (tmp_path / cifar.CIFAR10.folder / cifar.CIFAR10.names).write_bytes(b"cat\ndo\x8a\n")
+    with pytest.raises(UserError, match=r"batches\.meta\.txt, line 2: byte 0x8a is not UTF-8"):
+        load("cifar10", tmp_path)
+
+
 def pack(root: Path, archive: cifar.Archive) -> cifar.Archive:
     """Packs what was written, removes it, and gives the archive with its true checksum."""
     with tarfile.open(root / archive.name, "w:gz") as packed:

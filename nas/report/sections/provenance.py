@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import UserError
-from nas.files import read_json
+from nas.files import read_json, read_text
 from nas.report import html
 from nas.report.sections.base import Run
 
@@ -27,7 +27,7 @@ def provenance(run: Run) -> list[Markup]:
         )
     parts = [_facts(value), html.folded("provenance.json", json.dumps(value, indent=2, ensure_ascii=False))]
     if run.has(CONFIG):
-        parts.append(html.folded("config.yaml", (run.folder / CONFIG).read_text(encoding="utf-8")))
+        parts.append(html.folded("config.yaml", read_text(run.folder / CONFIG)))
     return parts
 
 

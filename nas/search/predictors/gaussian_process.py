@@ -21,17 +21,22 @@ _PRIOR = Prior(Hyper(linear=0.5, smooth=0.5, length=1.6, noise=0.1), Hyper(1.0, 
 class GaussianProcess(Predictor):
     """A linear kernel for the effect of costs plus a squared exponential kernel for the rest.
 
-    For speed, the hyperparameters are fitted to at most ``subset`` labels; the process then uses all.
+    For speed, the hyperparameters are fitted to at most ``subset`` labels. The process then uses all, up to
+    ``labels``: its memory grows with their square, and its time with their cube.
 
     Attributes:
         subset: Number of labels for the hyperparameters.
+        labels: Number of labels for the process; of more, it uses so many, evenly spread.
     """
 
     NAME: ClassVar[str] = "gaussian_process"
 
     subset: int = 200
+    labels: int = 2000
 
     def fit(self, inputs: FloatArray, values: FloatArray, *, seed: int) -> Fitted:
+        known = spread_out(len(values), self.labels)
+        inputs, values = inputs[known], values[known]
         scaling = Scaling.of(inputs, values)
         (linear, smooth), targets = process_inputs(scaling, inputs), scaling.values(values)
         some = spread_out(len(targets), self.subset)
@@ -41,6 +46,8 @@ class GaussianProcess(Predictor):
 
 def spread_out(count: int, most: int) -> IntArray:
     """At most ``most`` of ``count`` positions, evenly spread."""
+    if count <= most:
+        return np.arange(count)
     return np.unique(np.linspace(0, count - 1, most).astype(np.int64))
 
 

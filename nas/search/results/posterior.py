@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -37,6 +37,7 @@ SURE = 1.644854
 """Standard deviations below the expected accuracy at which the lower bound lies: 95 % are above it."""
 
 _MOST = 200  # evaluations to which the hyperparameters are fitted
+_GROUP = 2000  # evaluations that are smoothed together
 _MEDIAN = Hyper(linear=0.3, smooth=0.1, length=1.6, noise=1.0)
 _SPREAD = Hyper(linear=1.0, smooth=1.0, length=1.0, noise=0.5)
 
@@ -122,7 +123,7 @@ def smoothed(
     fit = _Smoothing.of(inputs, accuracies, images, weights)
     if fit is None:
         return [_counted(*each) for each in zip(accuracies.tolist(), images.tolist(), strict=True)]
-    scaled, deviations = fit.process.denoised(fit.scatter)
+    scaled, deviations = fit.denoised()
     own = fit.scaling.unit * deviations
     common = np.maximum(fit.binomial - fit.scaling.unit**2 * fit.scatter, 0)
     columns = (fit.scaling.unscaled(scaled), own, np.sqrt(own**2 + common))
@@ -200,6 +201,28 @@ class _Smoothing:
         process = _fitted(scaling, inputs, angles, binomial)
         scatter = np.minimum(process.hyper.noise**2 * process.noise_factors, binomial / scaling.unit**2)
         return cls(scaling, process, scatter, binomial)
+
+    def denoised(self) -> tuple[FloatArray, FloatArray]:
+        """The scaled angles without noise, (N,), and their standard deviations, (N,).
+
+        The memory of a process grows with the square of its networks. Many networks are therefore split into
+        groups of at most ``_GROUP``, each from the whole of the search: a network's accuracy is smoothed by
+        those of its group.
+        """
+        count, process = len(self.scatter), self.process
+        groups = -(-count // _GROUP)
+        values, deviations = np.empty(count), np.empty(count)
+        for first in range(groups):
+            rows = slice(first, None, groups)
+            part = replace(
+                process,
+                linear_inputs=process.linear_inputs[rows],
+                smooth_inputs=process.smooth_inputs[rows],
+                targets=process.targets[rows],
+                noise_factors=process.noise_factors[rows],
+            )
+            values[rows], deviations[rows] = part.denoised(self.scatter[rows])
+        return values, deviations
 
 
 def _fitted(scaling: Scaling, inputs: FloatArray, angles: FloatArray, binomial: FloatArray) -> Process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import final
 
 import optuna
@@ -38,7 +37,7 @@ class Mirror:
 
     def update(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
         """Copies new trials from the ledger, and yields each trial that has started or ended."""
-        for trial in islice(trials, self._settled, None):
+        for trial in trials[self._settled :]:
             if trial.number in self._ended or not trial.params:
                 continue
             finished = trial.state.is_finished()

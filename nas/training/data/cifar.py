@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from nas.errors import UserError
+from nas.files import read_text
 from nas.training.data.images import MemoryImages
 from nas.training.data.pixels import with_channels
 from nas.training.data.registry import Request, Source, nothing, register
@@ -91,7 +92,7 @@ def _load(archive: Archive, request: Request, name: str) -> Source:
             return _from_torchvision(python, root, channels)
         _fetch(archive, root, name, download=request.download)
     folder = root / archive.folder
-    classes = tuple((folder / archive.names).read_text(encoding="utf-8").split())
+    classes = tuple(read_text(folder / archive.names).split())
     train = [_records(folder / file, archive.label_bytes, len(classes)) for file in archive.train]
     test = _records(folder / archive.test, archive.label_bytes, len(classes))
     return Source(

@@ -10,6 +10,7 @@ import pytest
 from nas.arrays import FloatArray
 from nas.search import Evaluation, Goals, Objective, Outcome, Problem, State, accuracy, latency
 from nas.search.predictors.features import Features
+from nas.search.results import posterior
 from nas.search.results.posterior import LEAST, PosteriorAccuracy, posteriors, smoothed
 from nas.search.results.results import choose_winner
 from nas.statistics import Count, kendall_tau
@@ -108,6 +109,22 @@ def test_fewer_images_count_for_less(inputs: FloatArray, truth: FloatArray) -> N
     found = smoothed(inputs, rng(3).binomial(images.astype(int), truth) / images, images)
     deviations = np.array([each.deviation for each in found])
     assert deviations[::2].mean() > 1.1 * deviations[1::2].mean()
+
+
+def test_many_networks_are_smoothed_in_groups_about_as_well(
+    inputs: FloatArray, truth: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.full(NETWORKS, 400.0)
+    counts = rng().binomial(400, truth) / 400
+    together = smoothed(inputs, counts, images)
+    monkeypatch.setattr(posterior, "_GROUP", NETWORKS // 2)
+    apart = smoothed(inputs, counts, images)
+    errors = [np.abs(each - truth).mean() for each in (values(together), values(apart), counts)]
+    assert errors[0] < errors[1] < 0.8 * errors[2]
+    deviations = [np.mean([each.deviation for each in found]) for found in (together, apart)]
+    assert deviations[0] < deviations[1]  # each group knows less
+    intervals = [each.interval for each in apart]
+    assert np.mean([low <= right <= high for (low, high), right in zip(intervals, truth, strict=True)]) > 0.9
 
 
 def entries(problem: Problem, rows: np.ndarray, accuracies: FloatArray) -> list[Evaluation]:

@@ -15,7 +15,7 @@ from nas.search import Problem, Sampler, make_sampler
 from nas.search.goals.objectives import evaluate_one
 from nas.search.goals.problem import Candidate
 from nas.search.samplers.planning.evolution import _ranked
-from nas.search.samplers.planning.history import History, read_history
+from nas.search.samplers.planning.history import History, Reader, read_history
 from nas.search.samplers.planning.pool import Pool
 from nas.search.samplers.planning.sampler import PlannedSampler, Planner
 from nas.search.trials.evaluation import Evaluation, Outcome, State, to_attributes
@@ -143,6 +143,44 @@ def test_the_history_tells_apart_what_was_found_what_failed_and_what_is_under_wa
     assert history.losses[:, 0].tolist() == [-study.trials[i].values[0] for i in (0, 2)]
     expected = [max(0.0, goals.objectives[1].violation(study.trials[i].values[1])) for i in (0, 2)]
     assert history.violations == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_history_read_bit_by_bit_is_that_of_all_trials(seed: int) -> None:
+    """In any order of asking and telling, with trials that fail, and with the asking trial left out."""
+    random, goals = rng(seed), two_goals()
+    reader, running = Reader(PARAMETERS, goals), list[Trial]()
+    with study_of(Counting()) as study:
+        for _ in range(40):
+            if running and random.random() < 0.5:
+                trial = running.pop(int(random.integers(len(running))))
+                tell(study, trial, State.FAILED if random.random() < 0.2 else State.COMPLETE)
+            else:
+                running.append(ask(study)[0])
+            if random.random() < 0.4:
+                own = running[-1].number if running else -1
+                others = [trial for trial in study.trials if trial.number != own]
+                expected = read_history(others, PARAMETERS, goals)
+                found = reader.read(study.trials, without=own)
+                assert found.seen == expected.seen
+                for name in ("rows", "values", "losses", "violations"):
+                    np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+                assert sorted(found.running.tolist()) == sorted(expected.running.tolist())
+
+
+def test_other_goals_read_a_study_anew() -> None:
+    asked = Counting()
+    with study_of(asked) as study:
+        for _ in range(4):
+            tell(study, ask(study)[0])
+        bounded = two_goals(bound_ms=0.2)
+        study.sampler = PlannedSampler(PROBLEM, asked, goals=bounded, seed=1)
+        for _ in range(3):
+            tell(study, ask(study)[0])
+    before, after = asked.asked[1], asked.asked[2]
+    assert not before.violations.any()
+    expected = [max(0.0, bounded.objectives[1].violation(trial.values[1])) for trial in study.trials[:6]]
+    assert after.violations == pytest.approx(expected) and any(expected)
 
 
 def test_losses_that_are_missing_count_as_the_worst_known_ones() -> None:

@@ -8,14 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.arrays import FloatArray
-from nas.search.goals.pareto import hypervolume
+from nas.search.goals.pareto import front, hypervolume
+from nas.search.samplers.planning import selection
 from nas.search.samplers.planning.niching import (
     _associate,
     _normalised,
     niched_survivors,
     reference_directions,
 )
-from nas.search.samplers.planning.selection import crowding, ranks, survivors
+from nas.search.samplers.planning.selection import (
+    _fronts_of_few,
+    _fronts_of_many,
+    crowding,
+    ranks,
+    survivors,
+)
 from tests.search.problems import rng
 
 points = st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=15)
@@ -37,6 +44,29 @@ def test_fronts_equal_their_definition(values: list[tuple[int, ...]]) -> None:
         ]
         assert {i for i in left if found[i] == number} == set(front)
         left, number = [i for i in left if i not in front], number + 1
+
+
+@given(points, st.integers(1, 3), st.integers(1, 20))
+def test_of_many_points_the_same_survive_as_of_few(
+    values: list[tuple[int, ...]], objectives: int, count: int
+) -> None:
+    """Beyond ``_FEW`` points, not all pairs are compared."""
+    losses = np.array(values, np.float64)[:, :objectives]
+    broken = np.where(losses[:, 0] == 5, losses[:, -1], 0.0)
+    assert _fronts_of_many(losses, len(losses)).tolist() == _fronts_of_few(losses).tolist()
+    few = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "_FEW", 0)
+        patch.setattr(selection, "_BLOCK", 4)
+        many = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
+    assert [each.tolist() for each in many] == [each.tolist() for each in few]
+
+
+def test_a_hundred_thousand_points_need_no_table_of_all_pairs() -> None:
+    losses = rng().random((100_000, 2))
+    kept = survivors(losses, feasible(losses), 20)
+    best = front(losses, ["minimize", "minimize"])
+    assert set(kept.tolist()) <= set(best) or set(kept.tolist()) >= set(best)
 
 
 def test_what_breaks_a_bound_comes_last_the_worst_at_the_end() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from optuna.distributions import CategoricalDistribution
+from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.search import Goals, Problem, Study, accuracy, macs, make_sampler, search
@@ -12,6 +15,7 @@ from nas.search.trials.journal import Journal
 from nas.search.trials.ledger import OUTCOME
 from nas.search.trials.mirror import Mirror
 from nas.space import SearchSpace
+from tests.search.problems import tiny_study
 
 CHOICES = CategoricalDistribution((1, 2, 3))
 
@@ -52,6 +56,26 @@ def test_a_searched_network_is_remembered_as_choices_and_code_only(tmp_path: Pat
         study, folder=tmp_path, progress=lambda status: held.append(set(vars(status.evaluation.candidate)))
     )
     assert held == [{"row", "problem", "code"}] * 3
+
+
+@pytest.mark.parametrize("sampler", ["random", "nsga2"])
+def test_no_list_of_all_trials_is_made_for_each_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    """The time of a search would grow with the square of its trials."""
+    listed, whole = list[int](), JournalStorage.get_all_trials
+
+    def counted(self: JournalStorage, *args: Any, **settings: Any) -> list[FrozenTrial]:
+        trials = whole(self, *args, **settings)
+        listed.append(len(trials))
+        return trials
+
+    monkeypatch.setattr(JournalStorage, "get_all_trials", counted)
+    study = tiny_study(trials=60, sampler=sampler)
+    assert len(search(study, folder=tmp_path).evaluations) >= 60
+    assert sum(listed) == 0
+    search(study, folder=tmp_path)  # a finished search is read once or twice
+    assert len(listed) <= 6
 
 
 def test_a_mirror_yields_each_trial_as_it_starts_and_ends_and_counts_the_running(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.arrays import FloatArray, IntArray
 from nas.search.goals.goals import Goals
+from nas.search.goals.problem import Problem
 from nas.search.trials.evaluation import Outcome, State, from_attributes
 from nas.search.trials.parameters import Parameters
 
@@ -44,6 +45,42 @@ class History:
     def complete(self) -> IntArray:
         """Positions of the networks that have all values."""
         return np.flatnonzero(np.isfinite(self.values).all(axis=1))
+
+
+@final
+class Reader:
+    """Reads the growing history of one study; what has ended is read once."""
+
+    def __init__(self, parameters: Parameters, goals: Goals) -> None:
+        self._parameters, self._goals = parameters, goals
+        self._ended = 0  # the study's first trials, all of which have ended
+        self._past = read_history([], parameters, goals)
+
+    def suits(self, problem: Problem, goals: Goals) -> bool:
+        """Returns whether it reads by these very objects."""
+        return self._parameters.problem is problem and self._goals is goals
+
+    def read(self, trials: Sequence[FrozenTrial], *, without: int) -> History:
+        """The history of the study, without those of its trials that have no parameters yet.
+
+        Args:
+            trials: All its trials, in the order of their numbers.
+            without: The number of a running trial to leave out.
+        """
+        ended = self._ended
+        while ended < len(trials) and trials[ended].state.is_finished():
+            ended += 1
+        self._past = self._followed_by(trials[self._ended : ended])
+        self._ended = ended
+        return self._followed_by([trial for trial in trials[ended:] if trial.number != without])
+
+    def _followed_by(self, trials: Sequence[FrozenTrial]) -> History:
+        if not trials:
+            return self._past
+        new = read_history(trials, self._parameters, self._goals)
+        names = ("rows", "values", "losses", "violations", "running")
+        arrays = {name: np.concatenate([getattr(self._past, name), getattr(new, name)]) for name in names}
+        return History(**arrays, seen=self._past.seen | new.seen)
 
 
 def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: Goals) -> History:

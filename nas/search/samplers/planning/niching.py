@@ -39,7 +39,7 @@ def niched_survivors(
     Returns:
         Positions, front by front.
     """
-    fronts = ranks(losses, violations)
+    fronts = ranks(losses, violations, enough=count)
     order = np.argsort(fronts, kind="stable")
     if len(order) <= count:
         return order

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -20,10 +21,12 @@ from optuna.trial import FrozenTrial
 from nas.arrays import IntArray
 from nas.search.goals.goals import Goals
 from nas.search.goals.problem import Problem
-from nas.search.samplers.planning.history import History, read_history
+from nas.search.samplers.planning.history import History, Reader
 from nas.search.trials.parameters import Parameters
 
 _PLAN, _CODE = "nas:plan", "nas:code"
+_READERS: WeakKeyDictionary[Study, Reader] = WeakKeyDictionary()
+"""What has been read of each study: a sampler is made for each trial, a study lasts for the search."""
 
 
 class Planner(ABC):
@@ -64,10 +67,10 @@ class PlannedSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-        code = self._next_of_plan(others)
+        trials = study.get_trials(deepcopy=False)
+        code = self._next_of_plan(trials, trial.number)
         if code is None:
-            code = self._new_plan(study, trial, others)
+            code = self._new_plan(study, trial, trials)
         if code is None:
             return {}  # nothing is left to propose; every parameter is drawn at random
         _write(study, trial, {_CODE: code})
@@ -79,20 +82,23 @@ class PlannedSampler(BaseSampler):
     ) -> Any:
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
-    def _next_of_plan(self, others: Sequence[FrozenTrial]) -> int | None:
-        """The first network of the newest plan that no trial has taken yet."""
-        position = _newest_plan(others)
+    def _next_of_plan(self, trials: Sequence[FrozenTrial], own: int) -> int | None:
+        """The first network of the newest plan that no trial but the sampler's own has taken yet."""
+        position = _newest_plan(trials)
         if position is None:
             return None
-        later = others[position:]
+        later = [trial for trial in trials[position:] if trial.number != own]
         taken = {trial.system_attrs[_CODE] for trial in later if _CODE in trial.system_attrs}
         strangers = [t.params for t in later if _CODE not in t.system_attrs and len(t.params) == self._genes]
         taken.update(self._code(row) for row in self._parameters.rows(strangers).tolist())
-        left = (code for code in others[position].system_attrs[_PLAN] if code not in taken)
+        left = (code for code in trials[position].system_attrs[_PLAN] if code not in taken)
         return next(left, None)
 
-    def _new_plan(self, study: Study, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> int | None:
-        history = read_history(others, self._parameters, self._goals)
+    def _new_plan(self, study: Study, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int | None:
+        reader = _READERS.get(study)
+        if reader is None or not reader.suits(self._parameters.problem, self._goals):
+            _READERS[study] = reader = Reader(self._parameters, self._goals)
+        history = reader.read(trials, without=trial.number)
         codes = [self._code(row) for row in self._planner.plan(history, self._rng).tolist()]
         if not codes:
             return None

@@ -8,21 +8,39 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.arrays import FloatArray, IntArray
+from nas.arrays import BoolArray, FloatArray, IntArray
+
+_FEW = 1000
+"""Points of which all pairs are compared, which is faster than going through the fronts."""
+
+_BLOCK = 256
+"""Points that are compared with a front at a time."""
 
 
-def ranks(losses: FloatArray, violations: FloatArray) -> IntArray:
-    """The front of each point, (N,); 0 for non-dominated points."""
+def ranks(losses: FloatArray, violations: FloatArray, *, enough: int | None = None) -> IntArray:
+    """The front of each point, (N,); 0 for non-dominated points.
+
+    Args:
+        losses: Losses (N, objectives).
+        violations: Sums of broken bounds, (N,).
+        enough: Number of points, the best ones, whose fronts matter; all by default. Fronts beyond are not
+            told apart, which among thousands of points takes most of the time.
+    """
     result = np.empty(len(losses), np.int64)
     feasible = np.flatnonzero(violations <= 0)
-    result[feasible] = _fronts(losses[feasible])
+    result[feasible] = _fronts(losses[feasible], len(losses) if enough is None else enough)
     fronts = int(result[feasible].max()) + 1 if len(feasible) else 0
     broken = np.flatnonzero(violations > 0)
     result[broken] = fronts + np.unique(violations[broken], return_inverse=True)[1]
     return result
 
 
-def _fronts(losses: FloatArray) -> IntArray:
+def _fronts(losses: FloatArray, enough: int) -> IntArray:
+    return _fronts_of_few(losses) if len(losses) <= _FEW else _fronts_of_many(losses, enough)
+
+
+def _fronts_of_few(losses: FloatArray) -> IntArray:
+    """The front of each point, (N,), in memory and time of N²."""
     dominates = _dominates(losses)
     above = dominates.sum(axis=0)  # how many dominate each point, among those that are left
     result = np.full(len(losses), -1, np.int64)
@@ -35,7 +53,7 @@ def _fronts(losses: FloatArray) -> IntArray:
     return result
 
 
-def _dominates(losses: FloatArray) -> np.ndarray:
+def _dominates(losses: FloatArray) -> BoolArray:
     """Whether point i dominates point j, (N, N)."""
     not_worse = np.ones((len(losses), len(losses)), bool)
     better = np.zeros_like(not_worse)
@@ -43,6 +61,57 @@ def _dominates(losses: FloatArray) -> np.ndarray:
         not_worse &= column[:, None] <= column
         better |= column[:, None] < column
     return not_worse & better
+
+
+def _fronts_of_many(losses: FloatArray, enough: int) -> IntArray:
+    """The front of each point, (N,); the same number for all behind the front that makes up ``enough``."""
+    result = np.empty(len(losses), np.int64)
+    left, number = np.arange(len(losses)), 0
+    while len(left) and len(losses) - len(left) < enough:
+        is_first = _non_dominated(losses[left])
+        result[left[is_first]] = number
+        left, number = left[~is_first], number + 1
+    result[left] = number
+    return result
+
+
+def _non_dominated(losses: FloatArray) -> BoolArray:
+    """Whether no other point dominates a point, (N,); equal points do not dominate each other."""
+    # In lexicographic order, a point can only be dominated by an earlier one.
+    order = np.lexsort(losses.T[::-1])
+    ordered = losses[order]
+    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    distinct = ordered[is_new]
+    kept = _falling(distinct[:, -1]) if losses.shape[1] <= 2 else _in_blocks(distinct)
+    result = np.empty(len(losses), bool)
+    result[order] = kept[np.cumsum(is_new) - 1]
+    return result
+
+
+def _falling(last: FloatArray) -> BoolArray:
+    """Whether a point is below all earlier ones in its last loss, (N,): for at most two losses."""
+    result: BoolArray = np.append(True, last[1:] < np.minimum.accumulate(last)[:-1])
+    return result
+
+
+def _in_blocks(losses: FloatArray) -> BoolArray:
+    """Whether no earlier point is as good in all losses, (N,): a block against the front, and in itself."""
+    front, found = losses[:0], list[BoolArray]()
+    for start in range(0, len(losses), _BLOCK):
+        block = losses[start : start + _BLOCK]
+        kept: BoolArray = np.logical_not(_is_as_good(front, block).any(axis=0))
+        kept[kept] = _is_as_good(block[kept], block[kept]).sum(axis=0) == 1  # itself
+        front = np.concatenate([front, block[kept]])
+        found.append(kept)
+    return np.concatenate(found)
+
+
+def _is_as_good(first: FloatArray, second: FloatArray) -> BoolArray:
+    """Whether a point of the first is no worse in any loss than one of the second, (N, M)."""
+    result = np.ones((len(first), len(second)), bool)
+    for mine, theirs in zip(first.T, second.T, strict=True):
+        result &= mine[:, None] <= theirs
+    return result
 
 
 def crowding(losses: FloatArray, fronts: IntArray) -> FloatArray:
@@ -62,6 +131,9 @@ def crowding(losses: FloatArray, fronts: IntArray) -> FloatArray:
 
 def survivors(losses: FloatArray, violations: FloatArray, count: int) -> IntArray:
     """Positions of the ``count`` best by front, then by crowding distance, best first."""
-    fronts = ranks(losses, violations)
-    order: IntArray = np.lexsort((-crowding(losses, fronts), fronts))
-    return order[:count]
+    fronts = ranks(losses, violations, enough=count)
+    best = np.argsort(fronts, kind="stable")
+    if len(best) > count:  # with the whole of the last front, whose members are compared
+        best = np.flatnonzero(fronts <= fronts[best[count - 1]]) if count else best[:0]
+    order: IntArray = np.lexsort((-crowding(losses[best], fronts[best]), fronts[best]))
+    return best[order[:count]]
