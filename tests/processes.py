@@ -39,6 +39,7 @@ class Started:
 
     def __init__(self, words: Sequence[str], arguments: tuple[object, ...]) -> None:
         self._words, self._place = words, tempfile.TemporaryDirectory()
+        self._ended: CompletedProcess[str] | None = None
         self._process = _server().Process(target=_run, args=(words, *arguments, self._place.name))
         self._process.start()
 
@@ -61,14 +62,17 @@ class Started:
         return self.wait().returncode == -signal.SIGKILL
 
     def wait(self) -> CompletedProcess[str]:
-        """Waits for the end, and returns what the command printed and its exit code."""
+        """Waits for the end, and returns what the command printed and its exit code, as often as called."""
+        if self._ended is not None:
+            return self._ended
         self._process.join()
         files = [Path(self._place.name, name) for name in ("out", "err")]
         out, err = (
             file.read_text(encoding="utf-8", errors="replace") if file.exists() else "" for file in files
         )
         self._place.cleanup()
-        return CompletedProcess(self._words, self._process.exitcode or 0, out, err)
+        self._ended = CompletedProcess(self._words, self._process.exitcode or 0, out, err)
+        return self._ended
 
 
 def start(

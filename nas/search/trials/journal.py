@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from nas.errors import UserError
 from nas.locks import locked
 from nas.search.goals.pareto import Direction
-from nas.search.trials.ledger import STUDY, Ledger
+from nas.search.trials.ledger import STUDY, Ledger, share
 from nas.search.trials.optuna_storage import open_storage, open_study, storage_faults
 
 
@@ -51,7 +51,7 @@ class Journal(Ledger):
         return self._trials
 
     def _share(self, trial: FrozenTrial) -> None:
-        """Lets all trials share one description of their parameters, and equal strings.
+        """Lets a trial share the description of its parameters and equal strings with the others.
 
         Optuna makes them for each trial, which takes three quarters of the memory.
         """
@@ -75,7 +75,8 @@ class Journal(Ledger):
             written = self._storage.get_trial(
                 self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
             )
-        self._share(written)
+        self._share(trial)
+        share(written, trial)
         # Nobody else writes: asking Optuna for the list at each trial would take time of the square of all.
         self._trials.append(written)
         return number

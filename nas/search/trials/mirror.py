@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.goals.pareto import Direction
-from nas.search.trials.ledger import has_ended
+from nas.search.trials.ledger import has_ended, share
 
 
 @final
@@ -45,6 +45,8 @@ class Mirror:
                 if not finished or has_ended(trial):
                     self._ids[trial.number] = self._storage.create_new_trial(self._study_id, trial)
                     self._running.add(trial.number)
+                    if finished:
+                        share(self._storage.get_trial(self._ids[trial.number]), trial)
             elif not finished:
                 continue
             else:
@@ -62,6 +64,7 @@ class Mirror:
         )
         self._running.add(number)
         if trial.state.is_finished():
+            share(self._storage.get_trial(self._ids[number]), trial)
             self._end(number)
 
     def trial(self, number: int) -> FrozenTrial:

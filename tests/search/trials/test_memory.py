@@ -11,6 +11,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.search import Goals, Problem, Study, accuracy, macs, make_sampler, search
+from nas.search.loop import Loop
 from nas.search.trials.journal import Journal
 from nas.search.trials.ledger import OUTCOME
 from nas.search.trials.mirror import Mirror
@@ -76,6 +77,33 @@ def test_no_list_of_all_trials_is_made_for_each_evaluation(
     assert sum(listed) == 0
     search(study, folder=tmp_path)  # a finished search is read once or twice
     assert len(listed) <= 6
+
+
+def searched(folder: Path, *, trials: int, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    """The loop of a finished search."""
+    made = list[Loop]()
+
+    def make(*args: Any, **settings: Any) -> Loop:
+        made.append(Loop(*args, **settings))
+        return made[-1]
+
+    monkeypatch.setattr("nas.search.run.Loop", make)
+    search(tiny_study(trials=trials, sampler="nsga2"), folder=folder)
+    return made[-1]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_journal_and_mirror_hold_one_copy_of_what_a_trial_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    if begun:
+        search(tiny_study(trials=7, sampler="nsga2"), folder=tmp_path)  # its journal is read again
+    loop = searched(tmp_path, trials=7, monkeypatch=monkeypatch)
+    written, mirrored = loop._ledger.read(), loop._trials.get_trials(deepcopy=False)
+    assert len(written) == len(mirrored) >= 7
+    for one, other in zip(written, mirrored, strict=True):
+        assert one.params is other.params and one.system_attrs is other.system_attrs
+        assert one.user_attrs is other.user_attrs and one.distributions is other.distributions
 
 
 def test_a_mirror_yields_each_trial_as_it_starts_and_ends_and_counts_the_running(tmp_path: Path) -> None:
