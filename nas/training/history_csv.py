@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas.files import atomic
+from nas.files import atomic, fields_of
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -24,8 +24,15 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, float]]:
-    """Reads rows of numbers that ``write_csv`` wrote, without their empty cells."""
-    with path.open(newline="", encoding="utf-8") as stream:
+    """Reads rows of numbers that ``write_csv`` wrote, without their empty cells.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    with (
+        fields_of(path, remedy="delete it, and what it describes is made again"),
+        path.open(newline="", encoding="utf-8") as stream,
+    ):
         return [
             {name: float(cell) for name, cell in row.items() if cell != ""} for row in csv.DictReader(stream)
         ]

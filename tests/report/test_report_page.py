@@ -207,6 +207,31 @@ def test_damaged_file_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
     assert "Training losses over 12 epochs" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("supernet/history.csv", "epoch"),
+        ("search/trials.csv", "state"),
+        ("search/trials.csv", "number"),
+    ],
+)
+def test_a_damaged_header_does_not_hide_the_rest(run_dir: Path, name: str, column: str) -> None:
+    path = run_dir / name
+    header, _, rows = path.read_text(encoding="utf-8").partition("\n")
+    assert column in header
+    path.write_text(f"{header.replace(column, 'x' + column)}\n{rows}", encoding="utf-8")
+    text = page_of(run_dir).text
+    assert "Cannot be shown:" in text
+    assert "config.yaml" in text
+
+
+def test_final_losses_without_epochs_do_not_hide_the_rest(run_dir: Path) -> None:
+    (run_dir / "final" / "winner.csv").write_text("Epoch,loss\n1,0.5\n")
+    text = page_of(run_dir).text
+    assert "Cannot be shown: the training history has no epochs" in text
+    assert "config.yaml" in text
+
+
 def test_a_configuration_that_is_no_text_does_not_hide_the_rest(run_dir: Path) -> None:
     (run_dir / "config.yaml").write_bytes(b"seed: 0\nname: \x8a\n")
     text = page_of(run_dir).text

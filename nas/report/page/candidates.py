@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.arrays import IntArray
 from nas.errors import UserError
-from nas.files import read_csv, read_json, read_yaml
+from nas.files import fields_of, read_csv, read_json, read_yaml
 from nas.network import NetworkSpec
 from nas.report.drawing.collection import Collection, Groups
 from nas.report.files import CONTROL, IMPORTANCE, PARETO, TRIALS, WINNER, Search, in_words
@@ -66,10 +66,19 @@ def read_candidates(run_dir: Path, names: tuple[str, str]) -> tuple[list[Candida
     Args:
         run_dir: The run folder.
         names: The objectives to show: the accuracy and the cost.
+
+    Raises:
+        UserError: If the file cannot be read.
     """
+    rows = read_csv(run_dir / TRIALS)
+    with fields_of(run_dir / TRIALS, remedy="search again: nas search"):
+        return _candidates(rows, names)
+
+
+def _candidates(rows: Sequence[Mapping[str, str]], names: tuple[str, str]) -> tuple[list[Candidate], int]:
     found: list[Candidate] = []
     order = failed = 0
-    for row in read_csv(run_dir / TRIALS):
+    for row in rows:
         if row["state"] == State.REJECTED or not row["code"]:
             continue
         order += 1
@@ -135,6 +144,11 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
     Raises:
         UserError: If a file cannot be read.
     """
+    with fields_of(run_dir / PARETO.parent, remedy="search again: nas search"):
+        return _candidates_data(run_dir, search, collection)
+
+
+def _candidates_data(run_dir: Path, search: Search, collection: Collection) -> dict[str, Any]:
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     front = {item["number"] for item in pareto["front"]} | {winner["number"]}
     found, failed = read_candidates(run_dir, search.names)

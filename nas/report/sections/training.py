@@ -35,7 +35,7 @@ def losses(history: History, *, title: str) -> Chart:
     """Returns the chart of every ``loss…`` column against the epoch.
 
     Raises:
-        UserError: If a value is not a number.
+        UserError: If a value is not a number, or the epochs are missing.
     """
     columns = [name for name in history[0] if name.startswith("loss")]
     lines = []
@@ -48,8 +48,10 @@ def losses(history: History, *, title: str) -> Chart:
 def _line(history: History, column: str, label: str, colour: str) -> Line:
     try:
         points = [(float(row["epoch"]), float(row[column])) for row in history if row.get(column)]
-    except (TypeError, ValueError):
-        raise UserError(f"the training history holds something else than numbers in {column!r}") from None
+    except (LookupError, TypeError, ValueError):
+        raise UserError(
+            f"the training history has no epochs, or something else than numbers in {column!r}"
+        ) from None
     return Line(name=label, x=[x for x, _ in points], y=[y for _, y in points], colour=colour)
 
 
