@@ -111,10 +111,14 @@ class Process:
 
     def deviation(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
         """The standard deviations of the predictions, (M,), without noise."""
-        cross = _solve_lower(self.factor, self._cross(linear_inputs, smooth_inputs).T)
+        known = np.zeros(len(linear_inputs))
+        for start in range(0, len(known), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            cross = _solve_lower(self.factor, self._cross(linear_inputs[rows], smooth_inputs[rows]).T)
+            known[rows] = (cross**2).sum(axis=0)
         prior = self.hyper.linear**2 * (linear_inputs**2).sum(axis=1)
         prior += self.hyper.smooth**2 * bool(smooth_inputs.shape[1])
-        result: FloatArray = np.sqrt(np.maximum(prior - (cross**2).sum(axis=0), 0))
+        result: FloatArray = np.sqrt(np.maximum(prior - known, 0))
         return result
 
     def denoised(self, noise: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas.arrays import FloatArray
+from nas.search.goals.pareto import front
 
 _DIRECTIONS = 256
 
@@ -30,7 +31,8 @@ def most_improving(losses: FloatArray, known: FloatArray, count: int) -> list[in
     extent = np.where(worst > ideal, worst - ideal, 1.0)
     # The reference is beyond the worst point, so that the ends of the front count too.
     lengths = _lengths(1.1 - (losses - ideal) / extent)
-    reached = _lengths(1.1 - (known - ideal) / extent).max(axis=0, initial=0.0)
+    best_known = known[front(known, ["minimize"] * known.shape[1])]  # the others reach no further
+    reached = _lengths(1.1 - (best_known - ideal) / extent).max(axis=0, initial=0.0)
     positions: list[int] = []
     for _ in range(min(count, len(losses))):
         gains = np.maximum(lengths - reached, 0.0).mean(axis=1)

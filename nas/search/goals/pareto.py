@@ -8,9 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nas.arrays import FloatArray
+from nas.arrays import BoolArray, FloatArray, IntArray
 
 Direction = Literal["maximize", "minimize"]
+
+_BLOCK = 256
+"""Points that are compared with a front at a time."""
 
 
 def as_losses(values: ArrayLike, directions: Sequence[Direction]) -> FloatArray:
@@ -32,15 +35,64 @@ def front(values: ArrayLike, directions: Sequence[Direction]) -> list[int]:
     """
     losses = as_losses(values, directions)
     valid = np.flatnonzero(~np.isnan(losses).any(axis=1))
-    if not len(valid):
-        return []
-    # In lexicographic order, a point can only be dominated by an earlier one.
-    order = valid[np.lexsort((valid, *losses[valid].T[::-1]))]
-    positions: list[int] = []
-    for position in order.tolist():
-        if not positions or not (losses[positions] <= losses[position]).all(axis=1).any():
-            positions.append(position)
+    order, is_new, kept = _sorted_front(losses[valid])
+    positions: list[int] = valid[order[is_new][kept]].tolist()
     return positions
+
+
+def non_dominated(losses: FloatArray) -> BoolArray:
+    """Returns whether no other point dominates a point, (N,); equal points do not dominate each other.
+
+    Args:
+        losses: Losses (N, objectives), without NaN.
+    """
+    order, is_new, kept = _sorted_front(losses)
+    result = np.empty(len(losses), bool)
+    result[order] = kept[np.cumsum(is_new) - 1]
+    return result
+
+
+def _sorted_front(losses: FloatArray) -> tuple[IntArray, BoolArray, BoolArray]:
+    """Returns the lexicographic order of points, (N,), and which of them are not equal to the one before.
+
+    The last array is shorter: whether each of these distinct points is on the front.
+    """
+    # In lexicographic order, a point can only be dominated by an earlier one.
+    order: IntArray = np.lexsort(losses.T[::-1])
+    ordered = losses[order]
+    is_new = np.ones(len(losses), bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    distinct = ordered[is_new]
+    if not len(distinct):
+        return order, is_new, is_new
+    return order, is_new, _falling(distinct[:, -1]) if losses.shape[1] <= 2 else _in_blocks(distinct)
+
+
+def _falling(last: FloatArray) -> BoolArray:
+    """Returns whether a point is below all earlier ones in its last loss, (N,): for at most two losses."""
+    result = np.ones(len(last), bool)
+    result[1:] = last[1:] < np.minimum.accumulate(last)[:-1]
+    return result
+
+
+def _in_blocks(losses: FloatArray) -> BoolArray:
+    """Returns whether no earlier point is as good in all losses, (N,), block by block."""
+    front, found = losses[:0], list[BoolArray]()
+    for start in range(0, len(losses), _BLOCK):
+        block = losses[start : start + _BLOCK]
+        kept: BoolArray = np.logical_not(_is_as_good(front, block).any(axis=0))
+        kept[kept] = _is_as_good(block[kept], block[kept]).sum(axis=0) == 1  # itself
+        front = np.concatenate([front, block[kept]])
+        found.append(kept)
+    return np.concatenate(found)
+
+
+def _is_as_good(first: FloatArray, second: FloatArray) -> BoolArray:
+    """Returns whether a point of the first is no worse in any loss than one of the second, (N, M)."""
+    result = np.ones((len(first), len(second)), bool)
+    for mine, theirs in zip(first.T, second.T, strict=True):
+        result &= mine[:, None] <= theirs
+    return result
 
 
 def hypervolume(values: ArrayLike, reference: ArrayLike, directions: Sequence[Direction]) -> float:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.arrays import FloatArray
+from nas.search.goals import pareto
 from nas.search.goals.pareto import front, hypervolume
 from nas.search.samplers.planning import selection
 from nas.search.samplers.planning.niching import (
@@ -57,7 +58,7 @@ def test_of_many_points_the_same_survive_as_of_few(
     few = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "_FEW", 0)
-        patch.setattr(selection, "_BLOCK", 4)
+        patch.setattr(pareto, "_BLOCK", 4)
         many = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
     assert [each.tolist() for each in many] == [each.tolist() for each in few]
 

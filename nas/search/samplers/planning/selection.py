@@ -9,12 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from nas.arrays import BoolArray, FloatArray, IntArray
+from nas.search.goals.pareto import non_dominated
 
 _FEW = 1000
 """Points of which all pairs are compared, which is faster than going through the fronts."""
-
-_BLOCK = 256
-"""Points that are compared with a front at a time."""
 
 
 def ranks(losses: FloatArray, violations: FloatArray, *, enough: int | None = None) -> IntArray:
@@ -68,49 +66,10 @@ def _fronts_of_many(losses: FloatArray, enough: int) -> IntArray:
     result = np.empty(len(losses), np.int64)
     left, number = np.arange(len(losses)), 0
     while len(left) and len(losses) - len(left) < enough:
-        is_first = _non_dominated(losses[left])
+        is_first = non_dominated(losses[left])
         result[left[is_first]] = number
         left, number = left[~is_first], number + 1
     result[left] = number
-    return result
-
-
-def _non_dominated(losses: FloatArray) -> BoolArray:
-    """Whether no other point dominates a point, (N,); equal points do not dominate each other."""
-    # In lexicographic order, a point can only be dominated by an earlier one.
-    order = np.lexsort(losses.T[::-1])
-    ordered = losses[order]
-    is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
-    distinct = ordered[is_new]
-    kept = _falling(distinct[:, -1]) if losses.shape[1] <= 2 else _in_blocks(distinct)
-    result = np.empty(len(losses), bool)
-    result[order] = kept[np.cumsum(is_new) - 1]
-    return result
-
-
-def _falling(last: FloatArray) -> BoolArray:
-    """Whether a point is below all earlier ones in its last loss, (N,): for at most two losses."""
-    result: BoolArray = np.append(True, last[1:] < np.minimum.accumulate(last)[:-1])
-    return result
-
-
-def _in_blocks(losses: FloatArray) -> BoolArray:
-    """Whether no earlier point is as good in all losses, (N,): a block against the front, and in itself."""
-    front, found = losses[:0], list[BoolArray]()
-    for start in range(0, len(losses), _BLOCK):
-        block = losses[start : start + _BLOCK]
-        kept: BoolArray = np.logical_not(_is_as_good(front, block).any(axis=0))
-        kept[kept] = _is_as_good(block[kept], block[kept]).sum(axis=0) == 1  # itself
-        front = np.concatenate([front, block[kept]])
-        found.append(kept)
-    return np.concatenate(found)
-
-
-def _is_as_good(first: FloatArray, second: FloatArray) -> BoolArray:
-    """Whether a point of the first is no worse in any loss than one of the second, (N, M)."""
-    result = np.ones((len(first), len(second)), bool)
-    for mine, theirs in zip(first.T, second.T, strict=True):
-        result &= mine[:, None] <= theirs
     return result
 
 
