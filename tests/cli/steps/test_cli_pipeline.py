@@ -456,6 +456,18 @@ def test_what_another_split_changes_is_made_anew(finished: Run) -> None:
     assert finished.nas("finish", *given)[0] == 0, "the test images are the same"
 
 
+def test_a_run_makes_its_own_damaged_table_again(finished: Run) -> None:
+    """The search's check of tables, which comes before any step, leaves it to the step that makes it."""
+    folder = finished.folder / "runs" / "damaged_table"
+    shutil.copytree(finished.run_dir, folder)
+    [table] = folder.glob("table/mini-*.json")
+    table.write_bytes(table.read_bytes()[:300])
+    code, out, err = finished.nas("run", "experiment=mini", "finish.workers=1", f"run_dir={folder}")
+    assert code == 0, err
+    assert "table: done again" in out
+    assert json.loads(table.read_text(encoding="utf-8"))
+
+
 def test_without_a_record_nothing_says_which_images_were_seen(finished: Run) -> None:
     folder = finished.folder / "runs" / "no_record"
     shutil.copytree(finished.run_dir, folder)

@@ -156,7 +156,11 @@ def _peaks(name: str, standard: str) -> Device:
 
 
 def check_tables(context: Context) -> None:
-    """Reads the existing tables, to report errors in them early."""
+    """Reads the existing tables, to report errors in them early.
+
+    A table that the run makes is left to its step, which makes a damaged one again.
+    """
+    own = table_step.path(context) if table_step.is_made(context) else None
     for target in targets(context):
-        if target.path is not None and target.path.is_file():
+        if target.path is not None and target.path != own and target.path.is_file():
             require_space(load_table(target.path), context.space.name)
