@@ -134,12 +134,23 @@ class Victim:
 UNSTABLE = ("images_per_s", "seconds")
 
 
-def results(run_dir: Path) -> dict[str, object]:
-    """What does not depend on clocks: weights, evaluations, winners, networks, files; by path."""
+def results(run_dir: Path, *, below: str = "") -> dict[str, object]:
+    """What does not depend on clocks: weights, evaluations, winners, networks, files; by path.
+
+    Args:
+        run_dir: The run.
+        below: The beginning of the paths; others may be damaged.
+    """
     found: dict[str, object] = {}
     for path in sorted(run_dir.rglob("*")):
         name = path.relative_to(run_dir).as_posix()
-        if path.is_dir() or ".previous" in name or "measured/" in name or "logs/" in name:
+        if (
+            not name.startswith(below)
+            or path.is_dir()
+            or ".previous" in name
+            or "measured/" in name
+            or "logs/" in name
+        ):
             continue
         if path.suffix in (".safetensors", ".onnx") or name in STABLE:
             found[name] = sha256(path)

@@ -157,5 +157,4 @@ def _record(folder: Path) -> dict[str, dict[str, str]]:
 
 def step_results(run_dir: Path, command: str) -> dict[str, object]:
     """What does not depend on clocks in the results of one command."""
-    prefix = f"{STEPS[command]}/"
-    return {name: value for name, value in results(run_dir).items() if name.startswith(prefix)}
+    return results(run_dir, below=f"{STEPS[command]}/")
