@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 
-FLAGS = ("-reduce_inputs=0", "-len_control=0", "-timeout=60")
-"""Long inputs stay, since they reach more once they are changed; a process that hangs ends."""
+FLAGS = ("-reduce_inputs=0", "-len_control=0", "-timeout=60", "-rss_limit_mb=8192")
+"""Long inputs stay, since they reach more once they are changed; a process that hangs ends. Linux counts the
+peak memory of the process that has started another one as the other one's, and a suite takes gigabytes."""
 
 
 @dataclass(frozen=True)

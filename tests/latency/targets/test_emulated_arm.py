@@ -79,7 +79,7 @@ def test_whoever_measures_on_emulated_arm_from_here_is_warned(
     assert caplog.text.count("this processor is emulated") == 1
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 240) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = 900) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
