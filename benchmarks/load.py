@@ -1,7 +1,7 @@
 """Large inputs: ``python benchmarks/load.py [PART …]``.
 
-Each part runs in a process of its own and prints its wall time, its CPU time (which other programs hardly
-change) and its peak memory beyond that of the loaded program. Studies print the CPU time of a trial (with its
+Each part runs in a process of its own and prints its wall time, its CPU time (which other programs change
+less) and its peak memory beyond that of the loaded program. Studies print the CPU time of a trial (with its
 evaluation, which is a formula here) and the memory at their beginning and end. Goals: at most 15 ms a trial
 at the end of 20,000, at most 300 MB beyond the start, and no part that takes more than linear time.
 """

@@ -90,7 +90,7 @@ def log_to(path: Path) -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log whose file may refuse to open: Python's own handler only treats faults of writing as its own."""
+    """A log file that ignores faults of opening, too; Python's own handler ignores those of writing only."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

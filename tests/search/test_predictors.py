@@ -11,7 +11,7 @@ from nas.errors import UserError
 from nas.search import Problem, make_sampler
 from nas.search.predictors import make_predictor, predictor_names
 from nas.search.predictors.features import Features
-from nas.search.predictors.gaussian_process import GaussianProcess
+from nas.search.predictors.gaussian_process import GaussianProcess, _Fitted
 from nas.space import SearchSpace
 from nas.statistics import kendall_tau
 from tests.search.problems import rng
@@ -64,6 +64,6 @@ def test_of_more_labels_than_it_can_hold_it_uses_some_of_the_whole_search() -> N
     inputs, new = rng(1).random((60, 2)), rng(2).random((5, 2))
     values = inputs.sum(axis=1)
     fitted = GaussianProcess(labels=20).fit(inputs, values, seed=0)
-    assert len(fitted.process.targets) == 20  # type: ignore[attr-defined]
+    assert isinstance(fitted, _Fitted) and len(fitted.process.targets) == 20
     np.testing.assert_allclose(fitted.mean(new), new.sum(axis=1), atol=0.03)
     assert (fitted.std(new) > GaussianProcess().fit(inputs, values, seed=0).std(new)).all()

@@ -144,13 +144,9 @@ def candidates_data(run_dir: Path, search: Search, collection: Collection) -> di
     Raises:
         UserError: If a file cannot be read.
     """
-    with fields_of(run_dir / PARETO.parent, remedy="search again: nas search"):
-        return _candidates_data(run_dir, search, collection)
-
-
-def _candidates_data(run_dir: Path, search: Search, collection: Collection) -> dict[str, Any]:
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
-    front = {item["number"] for item in pareto["front"]} | {winner["number"]}
+    with fields_of(run_dir / PARETO.parent, remedy="search again: nas search"):
+        front = {item["number"] for item in pareto["front"]} | {winner["number"]}
     found, failed = read_candidates(run_dir, search.names)
     # Before lower bounds decided, the posterior accuracies did.
     sure = SURE if "lower" in (winner.get("posterior") or {}) else 0.0

@@ -26,7 +26,7 @@ class GaussianProcess(Predictor):
 
     Attributes:
         subset: Number of labels for the hyperparameters.
-        labels: Number of labels for the process; of more, it uses so many, evenly spread.
+        labels: Most labels for the process. It takes them evenly from the whole search.
     """
 
     NAME: ClassVar[str] = "gaussian_process"

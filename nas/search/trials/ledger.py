@@ -63,6 +63,6 @@ def has_ended(trial: FrozenTrial) -> bool:
 
 
 def share(copy: FrozenTrial, trial: FrozenTrial) -> None:
-    """Lets a copy of a finished trial hold the same objects, which neither changes any more."""
+    """Makes a copy of a finished trial hold the trial's own objects; a finished trial never changes."""
     copy.params, copy.distributions = trial.params, trial.distributions
     copy.user_attrs, copy.system_attrs = trial.user_attrs, trial.system_attrs

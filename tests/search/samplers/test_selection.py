@@ -10,20 +10,13 @@ from hypothesis import strategies as st
 from nas.arrays import FloatArray
 from nas.search.goals import pareto
 from nas.search.goals.pareto import front, hypervolume
-from nas.search.samplers.planning import selection
 from nas.search.samplers.planning.niching import (
     _associate,
     _normalised,
     niched_survivors,
     reference_directions,
 )
-from nas.search.samplers.planning.selection import (
-    _fronts_of_few,
-    _fronts_of_many,
-    crowding,
-    ranks,
-    survivors,
-)
+from nas.search.samplers.planning.selection import crowding, ranks, survivors
 from tests.search.problems import rng
 
 points = st.lists(st.tuples(*[st.integers(0, 5)] * 3), min_size=1, max_size=15)
@@ -47,20 +40,21 @@ def test_fronts_equal_their_definition(values: list[tuple[int, ...]]) -> None:
         left, number = [i for i in left if i not in front], number + 1
 
 
-@given(points, st.integers(1, 3), st.integers(1, 20))
-def test_of_many_points_the_same_survive_as_of_few(
-    values: list[tuple[int, ...]], objectives: int, count: int
+@given(points, st.integers(1, 3), st.integers(1, 20), st.integers(1, 4))
+def test_the_fronts_of_the_best_do_not_depend_on_how_many_are_wanted(
+    values: list[tuple[int, ...]], objectives: int, count: int, block: int
 ) -> None:
-    """Beyond ``_FEW`` points, not all pairs are compared."""
     losses = np.array(values, np.float64)[:, :objectives]
     broken = np.where(losses[:, 0] == 5, losses[:, -1], 0.0)
-    assert _fronts_of_many(losses, len(losses)).tolist() == _fronts_of_few(losses).tolist()
-    few = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
+    whole = ranks(losses, broken)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "_FEW", 0)
-        patch.setattr(pareto, "_BLOCK", 4)
-        many = survivors(losses, broken, count), niched_survivors(losses, broken, count, rng())
-    assert [each.tolist() for each in many] == [each.tolist() for each in few]
+        patch.setattr(pareto, "_BLOCK", block)
+        some = ranks(losses, broken, enough=count)
+        kept = survivors(losses, broken, count)
+    best = np.argsort(whole, kind="stable")[:count]
+    assert some[best].tolist() == whole[best].tolist()
+    expected = np.lexsort((-crowding(losses, whole), whole))[:count]
+    assert kept.tolist() == expected.tolist()
 
 
 def test_a_hundred_thousand_points_need_no_table_of_all_pairs() -> None:

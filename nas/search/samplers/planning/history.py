@@ -53,7 +53,7 @@ class Reader:
 
     def __init__(self, parameters: Parameters, goals: Goals) -> None:
         self._parameters, self._goals = parameters, goals
-        self._ended = 0  # the study's first trials, all of which have ended
+        self._ended = 0  # the number of first trials that have all ended
         self._past = read_history([], parameters, goals)
 
     def suits(self, problem: Problem, goals: Goals) -> bool:

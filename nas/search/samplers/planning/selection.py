@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.arrays import BoolArray, FloatArray, IntArray
+from nas.arrays import FloatArray, IntArray
 from nas.search.goals.pareto import non_dominated
-
-_FEW = 1000
-"""Points of which all pairs are compared, which is faster than going through the fronts."""
 
 
 def ranks(losses: FloatArray, violations: FloatArray, *, enough: int | None = None) -> IntArray:
@@ -21,8 +18,8 @@ def ranks(losses: FloatArray, violations: FloatArray, *, enough: int | None = No
     Args:
         losses: Losses (N, objectives).
         violations: Sums of broken bounds, (N,).
-        enough: Number of points, the best ones, whose fronts matter; all by default. Fronts beyond are not
-            told apart, which among thousands of points takes most of the time.
+        enough: Only the fronts of so many points matter, the best ones; by default those of all points. Later
+            points get one number, because their fronts take most of the time.
     """
     result = np.empty(len(losses), np.int64)
     feasible = np.flatnonzero(violations <= 0)
@@ -34,34 +31,6 @@ def ranks(losses: FloatArray, violations: FloatArray, *, enough: int | None = No
 
 
 def _fronts(losses: FloatArray, enough: int) -> IntArray:
-    return _fronts_of_few(losses) if len(losses) <= _FEW else _fronts_of_many(losses, enough)
-
-
-def _fronts_of_few(losses: FloatArray) -> IntArray:
-    """The front of each point, (N,), in memory and time of N²."""
-    dominates = _dominates(losses)
-    above = dominates.sum(axis=0)  # how many dominate each point, among those that are left
-    result = np.full(len(losses), -1, np.int64)
-    number = 0
-    while (result < 0).any():
-        front = np.flatnonzero((above == 0) & (result < 0))
-        result[front] = number
-        above -= dominates[front].sum(axis=0)
-        number += 1
-    return result
-
-
-def _dominates(losses: FloatArray) -> BoolArray:
-    """Whether point i dominates point j, (N, N)."""
-    not_worse = np.ones((len(losses), len(losses)), bool)
-    better = np.zeros_like(not_worse)
-    for column in losses.T:
-        not_worse &= column[:, None] <= column
-        better |= column[:, None] < column
-    return not_worse & better
-
-
-def _fronts_of_many(losses: FloatArray, enough: int) -> IntArray:
     """The front of each point, (N,); the same number for all behind the front that makes up ``enough``."""
     result = np.empty(len(losses), np.int64)
     left, number = np.arange(len(losses)), 0
@@ -93,6 +62,6 @@ def survivors(losses: FloatArray, violations: FloatArray, count: int) -> IntArra
     fronts = ranks(losses, violations, enough=count)
     best = np.argsort(fronts, kind="stable")
     if len(best) > count:  # with the whole of the last front, whose members are compared
-        best = np.flatnonzero(fronts <= fronts[best[count - 1]]) if count else best[:0]
+        best = np.flatnonzero(fronts <= fronts[best[count - 1]])
     order: IntArray = np.lexsort((-crowding(losses[best], fronts[best]), fronts[best]))
     return best[order[:count]]
