@@ -6,8 +6,10 @@ import os
 import pwd
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,15 +17,22 @@ import pytest
 PASSWORD = "not-to-be-shown"
 
 
-def owner(folder: Path) -> dict[str, Any]:
-    """How to start a server: root may not run one; its folders are then opened for ``nobody``."""
-    if os.getuid() != 0:
-        return {}
-    shutil.chown(folder, "nobody")
-    for parent in folder.parents:
-        if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": [], "cwd": folder}
+@contextmanager
+def server_folder() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder for a server's data, and the arguments of ``subprocess`` that start the server there.
+
+    Root may not run these servers, so for root they run as ``nobody``. The folder lies outside pytest's:
+    each session of pytest that begins closes that one to others again, and a server whose path is closed
+    ends at its next checkpoint, minutes later.
+    """
+    with TemporaryDirectory(prefix="hwnas-server-") as name:
+        folder = Path(name)
+        if os.getuid() != 0:
+            yield folder, {}
+        else:
+            shutil.chown(folder, "nobody")
+            group = pwd.getpwnam("nobody").pw_gid
+            yield folder, {"user": "nobody", "group": group, "extra_groups": [], "cwd": folder}
 
 
 def wait_until_ready(
