@@ -76,7 +76,9 @@ class Process:
     @cached_property
     def factor(self) -> FloatArray:
         """The Cholesky factor of the measurements' covariance, (N, N)."""
-        return _factor(self._covariance + self._noise)
+        covariance = self._cross(self.linear_inputs, self.smooth_inputs)
+        np.einsum("ii->i", covariance)[:] += self.hyper.noise**2 * self.noise_factors
+        return _factor(covariance)
 
     @cached_property
     def dual(self) -> FloatArray:
@@ -88,14 +90,6 @@ class Process:
         """The linear part's coefficients, (A,)."""
         result: FloatArray = self.hyper.linear**2 * self.linear_inputs.T @ self.dual
         return result
-
-    @cached_property
-    def _covariance(self) -> FloatArray:
-        return self._cross(self.linear_inputs, self.smooth_inputs)
-
-    @property
-    def _noise(self) -> FloatArray:
-        return np.diag(self.hyper.noise**2 * self.noise_factors)
 
     def smooth(self, inputs: FloatArray) -> FloatArray:
         """The smooth part, (M,), at inputs (M, B)."""
@@ -139,8 +133,9 @@ class Process:
         return result
 
     def _cross(self, linear_inputs: FloatArray, smooth_inputs: FloatArray) -> FloatArray:
-        linear: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
-        return linear + _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
+        result: FloatArray = self.hyper.linear**2 * linear_inputs @ self.linear_inputs.T
+        result += _smooth_kernel(smooth_inputs, self.smooth_inputs, self.hyper)
+        return result
 
     def _likely_mean(self) -> float:
         """The mean with the highest likelihood (generalised least squares)."""
@@ -227,7 +222,8 @@ class _Likelihood:
 
     def __call__(self, logs: FloatArray) -> float:
         hyper = Hyper(*np.exp(logs).tolist())
-        covariance = hyper.linear**2 * self._gram + np.diag(hyper.noise**2 * self._factors)
+        covariance = hyper.linear**2 * self._gram
+        np.einsum("ii->i", covariance)[:] += hyper.noise**2 * self._factors
         if self._has_smooth:
             covariance += hyper.smooth**2 * np.exp(self._distance / (-2 * hyper.length**2))
         factor = _factor(covariance)
@@ -254,8 +250,9 @@ def _squared_distances(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _factor(covariance: FloatArray) -> FloatArray:
-    jitter = 1e-8 * float(np.trace(covariance)) / len(covariance)
-    return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+    """The Cholesky factor of a covariance, whose diagonal is changed in place: matrices are large."""
+    np.einsum("ii->i", covariance)[:] += 1e-8 * float(np.trace(covariance)) / len(covariance)
+    return np.asarray(np.linalg.cholesky(covariance))
 
 
 def _solve_lower(factor: FloatArray, right: FloatArray) -> FloatArray:

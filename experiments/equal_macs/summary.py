@@ -94,10 +94,12 @@ def inherited(rows: Sequence[Row], name: str) -> list[Compared]:
 
 def heading(rows: Sequence[Row]) -> list[str]:
     """What the tables are about."""
+    once = len(rows) > len(twice(rows))
+    number = len(twice(rows)) if once else "All"
     return [
         f"{len(rows)} networks on {int(rows[0]['images']):,} test images: the smallest, the largest, and",
-        f"{len(rows) - 2} in {BANDS} bands of cost. {len(twice(rows))} are trained alone with two seeds,",
-        "whose mean accuracy counts, the others with one.",
+        f"{len(rows) - 2} in {BANDS} bands of cost. {number} are trained alone with two seeds,",
+        f"whose mean accuracy counts{', the others with one' if once else ''}.",
         f"Within bands: pairs of networks whose MACs are within ± {100 * BAND:.0f} % of one number.",
         f"In brackets: 95 % bootstrap intervals over the networks, {RESAMPLES:,} draws.",
         "",

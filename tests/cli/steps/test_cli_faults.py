@@ -251,6 +251,10 @@ def test_every_format_whose_packages_are_installed(finished: Run) -> None:
             assert f"deploy: {name} skipped, needs {', '.join(kind.missing())}: {kind.install_command}" in out
             assert name not in files
             continue
+        if kind.ENVIRONMENT is not None and kind.lacks_converter():
+            assert f"deploy: {name} skipped, needs {kind.ENVIRONMENT.describe()}: export.install=true" in out
+            assert name not in files
+            continue
         assert name in files, f"{name} failed: {out}"
         assert files[name].parity is not None, files[name].note
         assert files[name].test_total
