@@ -198,11 +198,18 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header.
 
     Raises:
-        UserError: If the file does not exist or is not CSV in UTF-8.
+        UserError: If the file does not exist, is not CSV in UTF-8, or has a row with more or fewer cells than
+            its header.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return list(csv.DictReader(stream))
+            reader = csv.DictReader(stream)
+            rows = list[dict[str, str]]()
+            for row in reader:
+                if None in row or None in row.values():  # keys and values that the reader makes up
+                    raise csv.Error(f"line {reader.line_num} has more or fewer cells than the header")
+                rows.append(row)
+            return rows
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing file") from None
     except (csv.Error, UnicodeDecodeError) as error:

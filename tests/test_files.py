@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from nas.errors import UserError
-from nas.files import atomic, copy, read_json, read_text, refused_write, sha256, write_json, write_text
+from nas.files import (
+    atomic,
+    copy,
+    read_csv,
+    read_json,
+    read_text,
+    refused_write,
+    sha256,
+    write_json,
+    write_text,
+)
 
 
 def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -49,6 +59,15 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"a": 1')
     with pytest.raises(UserError, match=r"x\.json is not valid JSON"):
         read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a,b\n1,2\n3\n", 3), ("a,b\n1,2,3\n", 2), ("a\n\n1,2\n", 3), ("a,b\n1,2\n3,4,\n", 3)]
+)
+def test_a_row_that_does_not_suit_its_header_is_named(tmp_path: Path, text: str, line: int) -> None:
+    (tmp_path / "some.csv").write_text(text)
+    with pytest.raises(UserError, match=rf"some\.csv .*line {line} has more or fewer cells than the header"):
+        read_csv(tmp_path / "some.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])

@@ -225,6 +225,25 @@ def test_a_damaged_header_does_not_hide_the_rest(run_dir: Path, name: str, colum
     assert "config.yaml" in text
 
 
+@pytest.mark.parametrize("name", ["supernet/history.csv", "search/trials.csv"])
+def test_a_header_that_runs_into_the_first_row_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
+    path = run_dir / name
+    path.write_bytes(path.read_bytes().replace(b"\r", b"").replace(b"\n", b"\x0b", 1))
+    text = page_of(run_dir).text
+    assert "has more or fewer cells than the header" in text or "no epochs" in text
+    assert "config.yaml" in text
+
+
+@pytest.mark.parametrize("name", ["supernet/history.csv", "search/trials.csv"])
+def test_a_header_that_lacks_columns_does_not_hide_the_rest(run_dir: Path, name: str) -> None:
+    path = run_dir / name
+    header, _, rows = path.read_text(encoding="utf-8").partition("\n")
+    path.write_text(f"{header.partition(',')[0]}\n{rows}", encoding="utf-8")
+    text = page_of(run_dir).text
+    assert "has more or fewer cells than the header" in text
+    assert "config.yaml" in text
+
+
 def test_final_losses_without_epochs_do_not_hide_the_rest(run_dir: Path) -> None:
     (run_dir / "final" / "winner.csv").write_text("Epoch,loss\n1,0.5\n")
     text = page_of(run_dir).text
