@@ -99,12 +99,19 @@ class Loop:
                 self._again.append((candidate, trial.user_attrs["origin"]))
 
     def ordered(self) -> list[Evaluation]:
-        """Returns all entries in the ledger's order, which is the same for all processes."""
+        """Returns all entries in the ledger's order, which is the same for all processes.
+
+        When the budget is spent, the last evaluation is the last entry. Other processes may still reject
+        networks while this one ends, and each would see other ones.
+        """
         entries: dict[Candidate, Evaluation] = {}
         for trial in filter(has_ended, self._ledger.read()):
             candidate = self._parameters.candidate(trial.params)
             entries.setdefault(candidate, from_attributes(trial.user_attrs, len(entries), candidate))
-        return [numbered(entry, position) for position, entry in enumerate(entries.values())]
+        found = list(entries.values())
+        while self.evaluated >= self.study.trials and found and not found[-1].counts:
+            found.pop()
+        return [numbered(entry, position) for position, entry in enumerate(found)]
 
     # -- proposals ----------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.errors import UserError
 from nas.processes import _started, identity, is_gone, machine
 from nas.search import Shared, search, work
+from nas.search.loop import Loop
+from nas.search.trials.evaluation import State
 from nas.search.trials.journal import only_searcher
 from nas.search.trials.ledger import CODE
 from nas.search.trials.optuna_storage import open_storage
@@ -40,6 +42,27 @@ def test_one_that_joins_later_finds_nothing_left_to_do(tmp_path: Path) -> None:
     assert not scorer.asked
     assert alone(tmp_path, storage, trials=15, scorer=scorer)[:12] == first
     assert len(scorer.asked) == 3
+
+
+def test_networks_rejected_after_the_last_evaluation_are_no_entries(tmp_path: Path) -> None:
+    """One process can end while another still rejects a network, and both have the same entries."""
+    storage = str(tmp_path / "journal.log")
+    study = tiny_study(two_goals(bound_ms=0.6), sampler="random", trials=6, seed=1)
+    shared = Shared(storage=storage, study="search")
+    first = search(study, folder=tmp_path, shared=shared).evaluations
+    slower = Loop(
+        study, SharedLedger(shared, facts=study.facts, directions=study.goals.directions), salt=(1,)
+    )
+    slower.sync()
+    before = len(slower.entries)
+    while len(slower.entries) == before:
+        proposal = slower.propose()
+        assert proposal is not None
+        slower.evaluate(proposal, {})
+    assert slower.entries[-1].outcome.state is State.REJECTED
+    assert search(study, folder=tmp_path, shared=shared).evaluations == first
+    assert [each.candidate for each in slower.ordered()] == [each.candidate for each in first]
+    assert any(each.outcome.state is State.REJECTED for each in first)
 
 
 def test_helpers_write_no_results(tmp_path: Path) -> None:
