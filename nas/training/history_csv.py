@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas.files import atomic, fields_of
+from nas.files import read_csv as read_rows
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -27,12 +28,8 @@ def read_csv(path: Path) -> list[dict[str, float]]:
     """Reads rows of numbers that ``write_csv`` wrote, without their empty cells.
 
     Raises:
-        UserError: If the file is damaged.
+        UserError: If the file does not exist or is damaged.
     """
-    with (
-        fields_of(path, remedy="delete it, and what it describes is made again"),
-        path.open(newline="", encoding="utf-8") as stream,
-    ):
-        return [
-            {name: float(cell) for name, cell in row.items() if cell != ""} for row in csv.DictReader(stream)
-        ]
+    rows = read_rows(path)
+    with fields_of(path, remedy="delete it, and what it describes is made again"):
+        return [{name: float(cell) for name, cell in row.items() if cell != ""} for row in rows]

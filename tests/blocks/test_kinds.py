@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas.blocks import BlockSpec, Rounding, Shape, block_kinds, make_settings, parse_key
-from nas.blocks.base import settings_type
+from nas.blocks import BlockSpec, Rounding, Shape, block_kinds, make_settings, parse_key, settings_type
 from nas.blocks.operation import OPERATIONS
 from nas.blocks.ops import INPUT, Conv2d, Pool
 from nas.errors import UserError
