@@ -194,8 +194,12 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not valid YAML: {yaml_fault(error)}") from None
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path, *, remedy: str = "make it again") -> list[dict[str, str]]:
     """Reads the rows of a CSV file with a header.
+
+    Args:
+        path: The file.
+        remedy: The advice in the message about a damaged file.
 
     Raises:
         UserError: If the file does not exist, is not CSV in UTF-8, or has a row with more or fewer cells than
@@ -207,13 +211,14 @@ def read_csv(path: Path) -> list[dict[str, str]]:
             rows = list[dict[str, str]]()
             for row in reader:
                 if None in row or None in row.values():  # keys and values that the reader makes up
-                    raise csv.Error(f"line {reader.line_num} has more or fewer cells than the header")
+                    fault = f"line {reader.line_num} has more or fewer cells than the header"
+                    raise UserError(f"{path} cannot be read ({fault}); {remedy}")
                 rows.append(row)
             return rows
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name an existing file") from None
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid CSV ({error}); make it again") from None
+        raise UserError(f"{path} is not valid CSV ({error}); {remedy}") from None
 
 
 @contextmanager

@@ -103,12 +103,13 @@ def read_search(run_dir: Path) -> Search:
     """
     pareto, winner = read_json(run_dir / PARETO), read_json(run_dir / WINNER)
     control = read_json(run_dir / CONTROL) if (run_dir / CONTROL).is_file() else {}
+    rows = read_csv(run_dir / TRIALS, remedy="search again: nas search")
     try:
         accuracy = next(item for item in pareto["objectives"] if item["direction"] == "maximize")
         cost = next(item for item in pareto["objectives"] if item["direction"] == "minimize")
         names = (accuracy["name"], cost["name"])
         trials: dict[str, list[Point]] = {"evaluated": [], "outside": [], "stopped": []}
-        for row in read_csv(run_dir / TRIALS):
+        for row in rows:
             if all(row[name] for name in names):
                 trials[_kind(row)].append(_point(row, names))
         return Search(

@@ -30,6 +30,7 @@ def read_csv(path: Path) -> list[dict[str, float]]:
     Raises:
         UserError: If the file does not exist or is damaged.
     """
-    rows = read_rows(path)
-    with fields_of(path, remedy="delete it, and what it describes is made again"):
+    remedy = "delete it, and what it describes is made again"
+    rows = read_rows(path, remedy=remedy)
+    with fields_of(path, remedy=remedy):
         return [{name: float(cell) for name, cell in row.items() if cell != ""} for row in rows]

@@ -70,8 +70,9 @@ def read_candidates(run_dir: Path, names: tuple[str, str]) -> tuple[list[Candida
     Raises:
         UserError: If the file cannot be read.
     """
-    rows = read_csv(run_dir / TRIALS)
-    with fields_of(run_dir / TRIALS, remedy="search again: nas search"):
+    remedy = "search again: nas search"
+    rows = read_csv(run_dir / TRIALS, remedy=remedy)
+    with fields_of(run_dir / TRIALS, remedy=remedy):
         return _candidates(rows, names)
 
 

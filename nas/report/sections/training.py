@@ -23,7 +23,7 @@ _COLOURS = {"largest": "k0", "smallest": "k4", "random": "k1"}
 
 def supernet(run: Run) -> list[Markup]:
     """Shows the supernet's training losses, and those of the final trainings."""
-    history = read_csv(run.folder / HISTORY)
+    history = read_csv(run.folder / HISTORY, remedy="train again: nas train")
     if not history:
         return [html.paragraph("It was taken over as others had trained it, without an epoch in this run.")]
     caption = f"Training losses over {len(history)} epochs of the recipe's subnets."

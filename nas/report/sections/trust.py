@@ -31,8 +31,9 @@ def trust(run: Run) -> list[Markup]:
     Raises:
         UserError: If a file cannot be read.
     """
-    value, rows = read_json(run.folder / TRUST), read_csv(run.folder / TRUST_ROWS)
-    with fields_of(run.folder / TRUST.parent, remedy="make it again: nas trust"):
+    remedy = "make it again: nas trust"
+    value, rows = read_json(run.folder / TRUST), read_csv(run.folder / TRUST_ROWS, remedy=remedy)
+    with fields_of(run.folder / TRUST.parent, remedy=remedy):
         chart = html.chart(inherited_against_alone(rows), _caption(value))
         return [html.beside([chart, _table(value)]), *_beyond_macs(value), *_calibrated(value)]
 

@@ -175,8 +175,9 @@ def read_compared(path: Path) -> list[Compared]:
     Raises:
         UserError: If the file is damaged.
     """
-    rows = read_csv(path)
-    with fields_of(path, remedy="delete it, and its networks are trained again: nas trust"):
+    remedy = "delete it, and its networks are trained again: nas trust"
+    rows = read_csv(path, remedy=remedy)
+    with fields_of(path, remedy=remedy):
         return [Compared.parse(row) for row in rows]
 
 
