@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nas.cli.hydra.command import INTERRUPTED
+from nas.cli.hydra.errors import is_fault, make_user_error
+from nas.cli.screen import USER_ERROR, error
 from nas.errors import UserError
 from nas.files import read_csv
 
@@ -13,23 +16,25 @@ Row = Mapping[str, str]
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Calls the main function of a ``run.py`` with the command's settings."""
+    """Calls the main function of a ``run.py`` with the command's settings; a user's mistake exits with 2."""
     try:
         main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command continues from here")
+        error("interrupted; the same command resumes from here", prefix="")
+        sys.exit(INTERRUPTED)
+    except Exception as fault:
+        if not is_fault(fault):
+            raise  # a bug keeps its traceback
+        error(str(make_user_error(fault, overrides=sys.argv[1:])))
+        sys.exit(USER_ERROR)
 
 
 def summarise(main: Callable[[Path, Path], None], usage: str | None) -> None:
     """Calls the main function of a ``summary.py`` with the command's two paths."""
     if len(sys.argv) != 3:
-        sys.exit(usage)
-    try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+        error(str(usage), prefix="")
+        sys.exit(USER_ERROR)
+    run(lambda arguments: main(*map(Path, arguments)))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

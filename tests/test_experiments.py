@@ -101,6 +101,8 @@ def test_equal_macs(tmp_path: Path) -> None:
     table = script(tmp_path, "equal_macs/summary.py", str(run / "networks.csv"), "found")
     assert "6 networks on 20 test images" in table
     assert "| sandwich rule, tuned at 0.03 |" in table
+    assert table in script(tmp_path, "reproduce.py", "equal_macs", *settings)  # in one command
+    assert (run / "results" / "results.svg").is_file()
     elsewhere = tmp_path / "elsewhere"  # goes on with the raw numbers, without the folders
     elsewhere.mkdir()
     rows = read_csv(run / "networks.csv")
@@ -437,6 +439,33 @@ def test_a_script_without_its_files_says_what_makes_them(tmp_path: Path) -> None
             script(tmp_path, name, "nowhere", "found")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cifar1",), "unknown experiment 'cifar1'; did you mean cifar10"),
+        (("cifar10", "data.root=nowhere"), "data.root=nowhere is not a folder"),
+        (("equal_macs", "datta.root=nowhere"), "unknown setting 'datta'; did you mean data?"),
+    ],
+)
+def test_an_experiment_that_cannot_be_made_again_says_why(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = python(str(ROOT / "experiments" / "reproduce.py"), *arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_one_command_makes_each_experiment_again(tmp_path: Path) -> None:
+    usage = python(str(ROOT / "experiments" / "reproduce.py"), "--help", folder=tmp_path).stdout
+    names = usage.split("Experiments: ")[1].strip().split(", ")
+    folders = {path.parent.name for path in (ROOT / "experiments").glob("*/summary.py")}
+    assert set(names) == folders - {"quickstart", "deployment"}  # which are commands of nas
+    for name in names:
+        command = f"python experiments/reproduce.py {name} data.root=PICTURES"
+        assert command in (ROOT / "experiments" / name / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.long
 def test_attention_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs OpenVINO: pip install 'hwnas[openvino]'")
@@ -478,6 +507,7 @@ def test_attention_cifar10_and_what_builds_on_it(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in choices.rglob("chosen.json")} == before
     table = script(tmp_path, "table_or_macs/summary.py", str(choices.parent / "networks.csv"), "found")
     assert table.count(" of 10 |") == 4  # two devices, two other costs
+    assert table in script(tmp_path, "reproduce.py", "table_or_macs", *settings)
 
 
 def test_the_summary_of_table_or_macs_compares_latencies_within_a_seed(tmp_path: Path) -> None:
