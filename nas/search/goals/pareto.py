@@ -15,6 +15,11 @@ Direction = Literal["maximize", "minimize"]
 _BLOCK = 256
 """Points that are compared with a front at a time."""
 
+_MANY = 1000
+"""From so many points with two losses on, not all of them are sorted."""
+
+_SLICES = 256
+
 
 def as_losses(values: ArrayLike, directions: Sequence[Direction]) -> FloatArray:
     """Returns values (N, objectives) with maximised ones negated, so that lower is always better."""
@@ -35,8 +40,9 @@ def front(values: ArrayLike, directions: Sequence[Direction]) -> list[int]:
     """
     losses = as_losses(values, directions)
     valid = np.flatnonzero(~np.isnan(losses).any(axis=1))
-    order, is_new, kept = _sorted_front(losses[valid])
-    positions: list[int] = valid[order[is_new][kept]].tolist()
+    left = valid[_possible(losses[valid])]
+    order, is_new, kept = _sorted_front(losses[left])
+    positions: list[int] = left[order[is_new][kept]].tolist()
     return positions
 
 
@@ -46,10 +52,30 @@ def non_dominated(losses: FloatArray) -> BoolArray:
     Args:
         losses: Losses (N, objectives), without NaN.
     """
-    order, is_new, kept = _sorted_front(losses)
-    result = np.empty(len(losses), bool)
-    result[order] = kept[np.cumsum(is_new) - 1]
+    left = _possible(losses)
+    order, is_new, kept = _sorted_front(losses[left])
+    result = np.zeros(len(losses), bool)
+    result[left[order]] = kept[np.cumsum(is_new) - 1]
     return result
+
+
+def _possible(losses: FloatArray) -> IntArray:
+    """Returns positions of points, (M,), in their order: those of the front, and few others.
+
+    Sorting takes most of the time of a front. Of many points with two losses, those are left out that have a
+    better one in an earlier slice of the first loss; finding them takes a tenth of that time.
+    """
+    everything = np.arange(len(losses))
+    if len(losses) < _MANY or losses.shape[1] != 2:
+        return everything
+    first, last = losses.T
+    low, extent = first.min(), np.ptp(first)
+    if not 0 < extent < np.inf:
+        return everything
+    slices = np.minimum((first - low) * (_SLICES / extent), _SLICES - 1).astype(np.int64)
+    least = np.full(_SLICES + 1, np.inf)
+    np.minimum.at(least[1:], slices, last)
+    return np.flatnonzero(last <= np.minimum.accumulate(least)[slices])
 
 
 def _sorted_front(losses: FloatArray) -> tuple[IntArray, BoolArray, BoolArray]:

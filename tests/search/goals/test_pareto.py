@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.search.goals.pareto import Direction, front, hypervolume, hypervolume_curve
+from nas.search.goals.pareto import Direction, front, hypervolume, hypervolume_curve, non_dominated
 
 BOTH: tuple[Direction, ...] = ("maximize", "minimize")
 
@@ -34,6 +34,33 @@ def test_front_equals_its_definition(points: list[list[int]]) -> None:
     found = [tuple(points[i]) for i in front(points, directions)]
     assert len(found) == len(set(found))
     assert set(found) == expected
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 2, 3]),
+    st.sampled_from(["curve", "steps", "outlier", "constant", "endless"]),
+)
+@settings(max_examples=25)
+def test_many_points_have_the_front_of_few(seed: int, objectives: int, kind: str) -> None:
+    """Not all of many points are sorted; comparing them with each other gives the same front."""
+    rng = np.random.default_rng(seed)
+    losses = rng.random((1500, objectives))
+    if kind == "curve":
+        losses[:, -1] = 1 - np.sqrt(losses[:, 0]) + 0.1 * losses[:, -1]
+    elif kind == "steps":
+        losses = np.floor(8 * losses)
+    elif kind == "outlier":
+        losses[rng.integers(1500)] *= 1e9
+    elif kind == "constant":
+        losses[:, 0] = 0.5
+    else:
+        losses[rng.integers(1500, size=9), rng.integers(objectives)] = np.inf
+    is_beaten = np.array([((losses <= p).all(axis=1) & (losses < p).any(axis=1)).any() for p in losses])
+    assert (non_dominated(losses) == ~is_beaten).all()
+    found = front(losses, ["minimize"] * objectives)
+    assert {tuple(losses[i]) for i in found} == set(map(tuple, losses[~is_beaten].tolist()))
+    assert all(i == np.flatnonzero((losses == losses[i]).all(axis=1))[0] for i in found)
 
 
 def test_hypervolume_of_two_steps() -> None:

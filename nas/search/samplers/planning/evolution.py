@@ -51,6 +51,8 @@ class Generations(Planner):
 
 def _ranked(history: History) -> FloatArray:
     """Losses without NaN: a missing loss counts as the worst known one."""
+    if not np.isnan(history.losses).any():
+        return history.losses
     worst = np.where(np.isnan(history.losses), -np.inf, history.losses).max(axis=0, initial=-np.inf)
     worst = np.where(np.isfinite(worst), worst, 0.0)
     return np.where(np.isnan(history.losses), worst, history.losses)

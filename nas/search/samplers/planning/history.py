@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
@@ -17,6 +17,9 @@ from nas.search.trials.evaluation import Outcome, State, from_attributes
 from nas.search.trials.parameters import Parameters
 
 Row = tuple[int, ...]
+
+_ARRAYS = ("rows", "values", "losses", "violations")
+"""What a history holds of each network whose evaluation has ended."""
 
 
 @final
@@ -55,6 +58,7 @@ class Reader:
         self._parameters, self._goals = parameters, goals
         self._ended = 0  # the number of first trials that have all ended
         self._past = read_history([], parameters, goals)
+        self._memory = {name: _Growing(getattr(self._past, name)) for name in _ARRAYS}
 
     def suits(self, problem: Problem, goals: Goals) -> bool:
         """Returns whether it reads by these very objects."""
@@ -70,17 +74,36 @@ class Reader:
         ended = self._ended
         while ended < len(trials) and trials[ended].state.is_finished():
             ended += 1
-        self._past = self._followed_by(trials[self._ended : ended])
+        new = read_history(trials[self._ended : ended], self._parameters, self._goals)
+        arrays = {name: memory.extended(getattr(new, name)) for name, memory in self._memory.items()}
+        self._past = replace(self._past, **arrays, seen=self._past.seen | new.seen)
         self._ended = ended
-        return self._followed_by([trial for trial in trials[ended:] if trial.number != without])
+        later = [trial for trial in trials[ended:] if trial.number != without]
+        return self._followed_by(later) if later else self._past
 
     def _followed_by(self, trials: Sequence[FrozenTrial]) -> History:
-        if not trials:
-            return self._past
         new = read_history(trials, self._parameters, self._goals)
-        names = ("rows", "values", "losses", "violations", "running")
-        arrays = {name: np.concatenate([getattr(self._past, name), getattr(new, name)]) for name in names}
-        return History(**arrays, seen=self._past.seen | new.seen)
+        arrays = {name: np.concatenate([getattr(self._past, name), getattr(new, name)]) for name in _ARRAYS}
+        return History(**arrays, running=new.running, seen=self._past.seen | new.seen)
+
+
+@final
+class _Growing:
+    """An array that grows at its end, without being copied each time."""
+
+    def __init__(self, content: np.ndarray[Any, Any]) -> None:
+        self._memory, self._length = content, len(content)
+
+    def extended(self, more: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The array with more at its end; arrays that were returned before stay as they are."""
+        length = self._length + len(more)
+        if length > len(self._memory):
+            memory = np.empty((2 * length, *more.shape[1:]), more.dtype)
+            memory[: self._length] = self._memory[: self._length]
+            self._memory = memory
+        self._memory[self._length : length] = more
+        self._length = length
+        return self._memory[:length]
 
 
 def read_history(trials: Sequence[FrozenTrial], parameters: Parameters, goals: Goals) -> History:
