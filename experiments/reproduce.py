@@ -1,10 +1,10 @@
-"""Makes a recorded experiment again, from its pictures to its tables and its picture, in one command.
+"""Makes a recorded experiment again, from the images to the tables and the picture, in one command.
 
     python experiments/reproduce.py NAME data.root=PICTURES [SETTING=VALUE ...]
 
-It calls the scripts of the experiment's folder one after another, all with these settings, then its summary,
-which writes into the folder ``results`` of run_dir; the recorded results stay as they are. Finished parts are
-skipped: interrupt it at any time and give the same command again. The README of each experiment says what it
+It calls the scripts of the experiment one after another with these settings, then its summary, which writes
+into the folder ``results`` of run_dir; the recorded results stay as they are. Finished parts are skipped:
+interrupt it at any time and give the same command again. The README of each experiment says what it
 needs and how long it takes.
 """
 

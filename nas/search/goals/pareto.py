@@ -16,7 +16,7 @@ _BLOCK = 256
 """Points that are compared with a front at a time."""
 
 _MANY = 1000
-"""From so many points with two losses on, not all of them are sorted."""
+"""The least number of points for which leaving some out is faster than sorting all."""
 
 _SLICES = 256
 
@@ -60,10 +60,10 @@ def non_dominated(losses: FloatArray) -> BoolArray:
 
 
 def _possible(losses: FloatArray) -> IntArray:
-    """Returns positions of points, (M,), in their order: those of the front, and few others.
+    """Returns the positions of the points of the front and of few others, (M,), in ascending order.
 
-    Sorting takes most of the time of a front. Of many points with two losses, those are left out that have a
-    better one in an earlier slice of the first loss; finding them takes a tenth of that time.
+    A point with a better one in an earlier slice of the first loss is not on the front. Finding such points
+    takes a tenth of the time of sorting. Of few points, or with more than two losses, all are returned.
     """
     everything = np.arange(len(losses))
     if len(losses) < _MANY or losses.shape[1] != 2:
